@@ -1,0 +1,28 @@
+"""What can go wrong in a way that the user can mend; every message is one line and says what to do."""
+
+
+class MangoError(Exception):
+    """A run failed for a reason worth one line; the command line exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(MangoError):
+    """Options or arguments that cannot be used (exit code 2)."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError):
+    """A command needs an optional part of the installation."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an extra; run: pip install 'mango-grader[{extra}]'")
+
+
+class ImageError(MangoError):
+    """One image cannot be used; the message is the reason that its result row carries."""
+
+
+class BundleError(MangoError):
+    """A .mango file is damaged, too new, or does not reproduce its own golden answers."""
