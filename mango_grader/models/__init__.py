@@ -1,0 +1,7 @@
+"""Networks as plain data (`NetworkSpec`) and as torch modules (`AnytimeClassifier`)."""
+
+from mango_grader.models.anytime import AnytimeClassifier, build_network
+from mango_grader.models.normalise import FromBytes
+from mango_grader.models.spec import NetworkSpec, Node
+
+__all__ = ["AnytimeClassifier", "FromBytes", "NetworkSpec", "Node", "build_network"]

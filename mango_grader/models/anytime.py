@@ -1,0 +1,61 @@
+"""AnytimeClassifier: the torch network of a NetworkSpec, run whole for training or stage by stage for export."""
+
+from torch import Tensor, nn
+
+from mango_grader.models.ops import build_operation, call
+from mango_grader.models.spec import IMAGE, NetworkSpec, Node
+
+
+class Stage(nn.Module):
+    """What runs between two exits: state in, (logits, *state for the next stage) out.
+
+    Its modules are the network's own, not copies.
+    """
+
+    def __init__(
+        self,
+        nodes: tuple[Node, ...],
+        modules: nn.ModuleDict,
+        takes: tuple[str, ...],
+        end: str,
+        gives: tuple[str, ...],
+    ) -> None:
+        super().__init__()
+        self.plan, self.takes, self.end, self.gives = nodes, takes, end, gives
+        self.nodes = nn.ModuleDict({node.name: modules[node.name] for node in nodes})
+
+    def forward(self, *state: Tensor) -> tuple[Tensor, ...]:
+        """(N, C, H, W) per name in `takes` → logits (N, classes), then one tensor per name in `gives`."""
+        values = dict(zip(self.takes, state, strict=True))
+        for node in self.plan:
+            values[node.name] = call(self.nodes[node.name], [values[name] for name in node.inputs])
+        return values[self.end], *(values[name] for name in self.gives)
+
+
+class AnytimeClassifier(nn.Module):
+    """A network with early exits: forward gives every exit's logits, `stages` runs them one at a time."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.nodes = nn.ModuleDict({node.name: build_operation(node.op) for node in spec.nodes})
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One module per exit; stage 0 takes the normalised images (N, 3, H, W)."""
+        takes = ((IMAGE,), *self.spec.carried)
+        gives = (*self.spec.carried, ())
+        parts = zip(self.spec.stages, takes, self.spec.exits, gives, strict=True)
+        return tuple(Stage(nodes, self.nodes, t, end, g) for nodes, t, end, g in parts)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Normalised images (N, 3, H, W) → logits (N, classes) per exit, earliest first."""
+        values = {IMAGE: images}
+        for node in self.spec.nodes:
+            values[node.name] = call(self.nodes[node.name], [values[name] for name in node.inputs])
+        return [values[name] for name in self.spec.exits]
+
+
+def build_network(spec: NetworkSpec) -> AnytimeClassifier:
+    """Return the freshly initialised network of `spec`."""
+    return AnytimeClassifier(spec)

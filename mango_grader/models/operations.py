@@ -1,0 +1,236 @@
+"""The operations a network is made of, as plain data: shapes, multiply-accumulates and parameters, no torch.
+
+A shape is (channels, height, width). `macs` counts multiply-accumulates of convolutions and matrix products for one
+image, which is what `torch.utils.flop_counter` counts twice; BatchNorm, activations and pooling are free.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+Shape = tuple[int, int, int]
+
+
+class Operation(ABC):
+    """One operation; a subclass is a frozen dataclass whose `kind` names it in JSON."""
+
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type["Operation"]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Operation.kinds[cls.kind] = cls
+
+    @abstractmethod
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the output's shape; raises ValueError where the inputs do not fit."""
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """Return the multiply-accumulates for one image."""
+        return 0
+
+    def params(self) -> int:
+        """Return the number of learnable parameters."""
+        return 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Operation":
+        """Rebuild any operation; raises ValueError for an unknown kind."""
+        fields = dict(data)
+        kind = fields.pop("kind", None)
+        if kind not in Operation.kinds:
+            raise ValueError(f"unknown operation {kind!r}; known: {', '.join(sorted(Operation.kinds))}")
+        return Operation.kinds[kind](**fields)
+
+
+def _one(inputs: Sequence[Shape], channels: int) -> Shape:
+    if len(inputs) != 1 or inputs[0][0] != channels:
+        raise ValueError(f"expected one input of {channels} channels, got {list(inputs)}")
+    return inputs[0]
+
+
+def _strided(length: int, stride: int) -> int:
+    return -(-length // stride)
+
+
+@dataclass(frozen=True)
+class Convolution(Operation):
+    """Convolution, BatchNorm and, if `activate`, ReLU; padded so that stride 1 keeps the size (odd kernels)."""
+
+    kind: ClassVar[str] = "convolution"
+    in_channels: int
+    out_channels: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    activate: bool = True
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        _, height, width = _one(inputs, self.in_channels)
+        return self.out_channels, _strided(height, self.stride), _strided(width, self.stride)
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """kernel² · in/groups · out per output position."""
+        channels, height, width = self.output(inputs)
+        return channels * height * width * self.kernel**2 * self.in_channels // self.groups
+
+    def params(self) -> int:
+        """Kernel weights, and BatchNorm's scale and shift."""
+        return self.out_channels * (self.kernel**2 * self.in_channels // self.groups + 2)
+
+
+@dataclass(frozen=True)
+class SeparableConvolution(Operation):
+    """Depthwise convolution, BatchNorm, pointwise convolution, BatchNorm and, if `activate`, ReLU."""
+
+    kind: ClassVar[str] = "separable_convolution"
+    in_channels: int
+    out_channels: int
+    kernel: int = 3
+    stride: int = 1
+    dilation: int = 1
+    activate: bool = False
+
+    def parts(self) -> tuple[Convolution, Convolution]:
+        """Return its depthwise and its pointwise half."""
+        depthwise = Convolution(
+            self.in_channels,
+            self.in_channels,
+            self.kernel,
+            self.stride,
+            self.dilation,
+            self.in_channels,
+            False,
+        )
+        return depthwise, Convolution(self.in_channels, self.out_channels, activate=self.activate)
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        depthwise, pointwise = self.parts()
+        return pointwise.output([depthwise.output(inputs)])
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """The sum over both halves."""
+        depthwise, pointwise = self.parts()
+        return depthwise.macs(inputs) + pointwise.macs([depthwise.output(inputs)])
+
+    def params(self) -> int:
+        """The sum over both halves."""
+        return sum(part.params() for part in self.parts())
+
+
+@dataclass(frozen=True)
+class Match(Operation):
+    """Bring an earlier feature to a later one's shape: average pooling by `stride`, 1×1 convolution, BatchNorm."""
+
+    kind: ClassVar[str] = "match"
+    in_channels: int
+    out_channels: int
+    stride: int = 1
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        _, height, width = _one(inputs, self.in_channels)
+        return self.out_channels, _strided(height, self.stride), _strided(width, self.stride)
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """in · out per output position."""
+        channels, height, width = self.output(inputs)
+        return channels * height * width * self.in_channels
+
+    def params(self) -> int:
+        """Kernel weights, and BatchNorm's scale and shift."""
+        return self.out_channels * (self.in_channels + 2)
+
+
+@dataclass(frozen=True)
+class Identity(Operation):
+    """The input itself."""
+
+    kind: ClassVar[str] = "identity"
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """One shape, unchanged."""
+        return _one(inputs, inputs[0][0])
+
+
+@dataclass(frozen=True)
+class Add(Operation):
+    """The sum of its inputs and, if `activate`, ReLU; inputs that an architecture left out count as zero."""
+
+    kind: ClassVar[str] = "add"
+    activate: bool = True
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """Any number of equal shapes to that shape."""
+        if not inputs or len(set(inputs)) != 1:
+            raise ValueError(f"a sum needs equal shapes, got {list(inputs)}")
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class Concat(Operation):
+    """The inputs' channels, one after another."""
+
+    kind: ClassVar[str] = "concat"
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """Shapes of equal height and width to their sum of channels."""
+        if len({shape[1:] for shape in inputs}) != 1:
+            raise ValueError(f"a concatenation needs equal heights and widths, got {list(inputs)}")
+        return sum(shape[0] for shape in inputs), inputs[0][1], inputs[0][2]
+
+
+@dataclass(frozen=True)
+class Pool(Operation):
+    """Maximum or average over a window, padded so that stride 1 keeps the size."""
+
+    kind: ClassVar[str] = "pool"
+    maximum: bool
+    kernel: int = 3
+    stride: int = 1
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """(C, H, W) to (C, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        channels, height, width = _one(inputs, inputs[0][0])
+        return channels, _strided(height, self.stride), _strided(width, self.stride)
+
+
+@dataclass(frozen=True)
+class Classifier(Operation):
+    """An exit: optional 1×1 convolution to `hidden` channels, mean over positions, dropout, linear layer to logits."""
+
+    kind: ClassVar[str] = "classifier"
+    in_channels: int
+    classes: int
+    hidden: int = 0
+    dropout: float = 0.0
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """(in_channels, H, W) to (classes, 1, 1)."""
+        _one(inputs, self.in_channels)
+        return self.classes, 1, 1
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """The convolution at every position, the linear layer once."""
+        if not self.hidden:
+            return self.in_channels * self.classes
+        return Convolution(self.in_channels, self.hidden).macs(inputs) + self.hidden * self.classes
+
+    def params(self) -> int:
+        """The convolution's, and the linear layer's weights and biases."""
+        if not self.hidden:
+            return (self.in_channels + 1) * self.classes
+        return Convolution(self.in_channels, self.hidden).params() + (self.hidden + 1) * self.classes
+
+
+__all__ = [
+    "Add", "Classifier", "Concat", "Convolution", "Identity", "Match", "Operation", "Pool", "SeparableConvolution",
+    "Shape",
+]  # fmt: skip
