@@ -1,0 +1,196 @@
+"""Any picture, however odd, becomes an upright 8-bit RGB image, or an `ImageError` that says why not."""
+
+import io
+import math
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from mango_grader.errors import ImageError
+
+ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
+
+MAX_PIXELS = 1 << 27
+"""Files that announce more pixels (134 million) are refused before anything is decoded."""
+
+# Only formats that Pillow reads by itself and knows by their first bytes: EPS, for one, would start Ghostscript.
+_FORMATS = (
+    "JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "ICO",
+)  # fmt: skip
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+def decode(
+    source: ImageSource,
+    fill: tuple[int, int, int] = (114, 114, 114),
+    needed: Callable[[int, int], tuple[int, int]] | None = None,
+) -> Image.Image:
+    """Return `source` as an upright RGB image: EXIF orientation applied, transparency laid over `fill`.
+
+    `needed(width, height)` maps the upright size to the smallest size the caller can use; a JPEG is then decoded
+    at 1/2, 1/4 or 1/8 (Pillow's `draft`), never below that size. Of an animation the first frame is taken; 16-bit
+    values are divided by 256. Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
+
+    Raises `ImageError`, and nothing else, for whatever cannot be decoded.
+    """
+    try:
+        with _quiet:
+            if isinstance(source, np.ndarray):
+                return _to_rgb(_from_array(source), fill)
+            if isinstance(source, Image.Image):
+                return _upright(source, fill, None)
+            with _opened(source) as image:
+                return _upright(image, fill, needed)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly every type there is on damaged files.
+        raise ImageError(_reason(error)) from error
+
+
+@contextmanager
+def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
+    if not isinstance(source, bytes):
+        _require_regular(source)
+    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:  # noqa: PTH123
+        if not file.read(1):
+            raise ImageError("empty file")
+        file.seek(0)
+        with Image.open(file, formats=_formats()) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f"too large: {image.width}×{image.height} pixels")
+            yield image
+
+
+def _require_regular(path: str | os.PathLike[str]) -> None:
+    # Checked before opening: opening a FIFO waits for a writer that may never come.
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+    except FileNotFoundError:
+        raise ImageError("broken link" if os.path.islink(path) else "no such file") from None  # noqa: PTH114
+    if stat.S_ISDIR(mode):
+        raise ImageError("a directory, not a file")
+    if not stat.S_ISREG(mode):
+        raise ImageError("not a regular file")
+
+
+def _upright(
+    image: Image.Image,
+    fill: tuple[int, int, int],
+    needed: Callable[[int, int], tuple[int, int]] | None,
+) -> Image.Image:
+    if not image.width or not image.height:
+        raise ImageError(f"no pixels: {image.width}×{image.height}")
+    reducible = needed is not None and image.format in ("JPEG", "MPO")
+    if not reducible:
+        image.load()  # PNG and TIFF settle their orientation only here.
+    orientation = _orientation(image)
+    if needed is not None and reducible:
+        turned = orientation >= 5
+        size = needed(*(image.size[::-1] if turned else image.size))
+        image.draft(None, size[::-1] if turned else size)
+        image.load()
+    image = _to_rgb(image, fill)
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # Damaged metadata around sound pixels must not cost the picture.
+        return 1
+
+
+def _to_rgb(image: Image.Image, fill: tuple[int, int, int]) -> Image.Image:
+    if image.mode.startswith("I"):  # "I;16…", and "I": what Pillow makes of 16-bit PGM.
+        deep = np.asarray(image).astype(np.int64) // 256
+        image = Image.fromarray(np.clip(deep, 0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        values = np.asarray(image)
+        if not np.isfinite(values).all():
+            raise ImageError("floating-point pixels that are not finite")
+        image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    elif image.mode == "LAB":
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.profileToProfile(image, *profiles, outputMode="RGB") or image
+    elif image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, (*fill, 255))
+        image = Image.alpha_composite(ground, image)
+    return image.convert("RGB")
+
+
+def _from_array(array: NDArray[np.generic]) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
+        raise ImageError(f"array of shape {array.shape}; use (H, W), (H, W, 3) or (H, W, 4)")
+    if array.dtype == np.uint16:
+        array = (array // 256).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise ImageError(f"array of {array.dtype}; use uint8 or uint16")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+@cache
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # Its own message names a memory address.
+        return "not an image in a known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"too large: more than {MAX_PIXELS} pixels"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class _Quiet:
+    """Silences Pillow's warnings while any thread decodes (`warnings.catch_warnings` alone is not thread-safe)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._catch = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._catch = warnings.catch_warnings()
+                self._catch.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._catch.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
+def scaled(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest (width, height) of the same shape that fits into `box`, each side at least 1."""
+    factor = min(box[0] / width, box[1] / height)
+    return max(1, math.floor(width * factor + 0.5)), max(1, math.floor(height * factor + 0.5))

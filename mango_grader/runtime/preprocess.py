@@ -1,0 +1,75 @@
+"""THE preprocessing: what training caches, search sees, a bundle declares and the sorting line does."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mango_grader.runtime.decode import ImageSource, decode, scaled
+
+__all__ = ["ImageSource", "Preprocess"]
+
+_FILTER = Image.Resampling.BILINEAR
+_DRAFT_MARGIN = 2  # A JPEG is decoded at no less than twice the final size, so that the filter still averages.
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Fit any image into `height` × `width` pixels: upright, its shape kept, the rest filled with `fill` (RGB).
+
+    Sizes change by Pillow's antialiased bilinear filter (a triangle as wide as the reduction), which is part of
+    the format: other engines' filters differ by several grey levels. `rotate_portrait` turns an image that is
+    higher than wide by 90° counter-clockwise first (MNet §4).
+    """
+
+    height: int
+    width: int
+    rotate_portrait: bool = False
+    fill: tuple[int, int, int] = (114, 114, 114)
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"height and width must be positive, not {self.height} and {self.width}")
+        if len(self.fill) != 3 or not all(0 <= value <= 255 for value in self.fill):
+            raise ValueError(f"fill must be three values in 0..255, not {self.fill}")
+
+    def __call__(self, source: ImageSource) -> NDArray[np.uint8]:
+        """Return `source` as (height, width, 3) uint8 RGB; raise `ImageError` with the reason if it cannot be."""
+        image = decode(source, self.fill, self._needed)
+        if self._turns(*image.size):
+            image = image.transpose(Image.Transpose.ROTATE_90)
+        size = scaled(*image.size, (self.width, self.height))
+        if size != image.size:
+            image = image.resize(size, _FILTER)
+        canvas = np.empty((self.height, self.width, 3), np.uint8)
+        canvas[:] = self.fill
+        left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
+        canvas[top : top + size[1], left : left + size[0]] = np.asarray(image)
+        return canvas
+
+    def _turns(self, width: int, height: int) -> bool:
+        return self.rotate_portrait and height > width
+
+    def _needed(self, width: int, height: int) -> tuple[int, int]:
+        turns = self._turns(width, height)
+        box = (self.height, self.width) if turns else (self.width, self.height)
+        fitted = scaled(width, height, box)
+        return fitted[0] * _DRAFT_MARGIN, fitted[1] * _DRAFT_MARGIN
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self) | {"fill": list(self.fill)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from `to_dict`; raise `KeyError`, `TypeError` or `ValueError` for anything else."""
+        red, green, blue = (int(value) for value in values["fill"])
+        return cls(
+            height=int(values["height"]),
+            width=int(values["width"]),
+            rotate_portrait=bool(values["rotate_portrait"]),
+            fill=(red, green, blue),
+        )
