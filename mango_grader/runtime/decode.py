@@ -62,6 +62,8 @@ def decode(
 
 @contextmanager
 def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
+    if not isinstance(source, bytes | str | os.PathLike):  # An int would open that file descriptor.
+        raise ImageError(f"cannot read an image from {type(source).__name__}; use a path, bytes, PIL or an array")
     if not isinstance(source, bytes):
         _require_regular(source)
     with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:  # noqa: PTH123

@@ -1,0 +1,129 @@
+"""The grader: images in, one record each out, in order and in constant memory."""
+
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.errors import ImageError, UsageError
+from mango_grader.runtime.bundle import Bundle
+from mango_grader.runtime.manifest import Manifest
+from mango_grader.runtime.policy import Policy, parse_policy
+from mango_grader.runtime.preprocess import ImageSource
+from mango_grader.runtime.records import Record
+from mango_grader.runtime.sessions import StagedModel
+from mango_grader.runtime.verify import check_golden
+
+BATCH_SIZE = 8
+
+
+class Grader:
+    """A loaded model with its exit policy. Safe to use from several threads."""
+
+    def __init__(self, bundle: Bundle, model: StagedModel, policy: Policy) -> None:
+        self.bundle, self.model, self.policy = bundle, model, policy
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        provider: str = "auto",
+        precision: str = "fp32",
+        policy: Policy | str | None = None,
+        *,
+        check: bool = True,
+    ) -> Self:
+        """Load a .mango file; `policy` defaults to the bundle's own.
+
+        Unless `check` is False, the golden answers are recomputed first. Raises `UsageError` for a model, provider,
+        precision or policy that is not there, `BundleError` for a damaged or later bundle.
+        """
+        bundle = Bundle.open(path)
+        if not isinstance(policy, Policy):
+            policy = parse_policy(policy or bundle.manifest.default_policy, bundle.manifest)
+        model = StagedModel.load(bundle, provider, precision)
+        if check:
+            check_golden(model, bundle, precision)
+        return cls(bundle, model, policy)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model says about itself."""
+        return self.bundle.manifest
+
+    def grade(self, image: ImageSource) -> Record:
+        """Grade a path, encoded bytes, a PIL image or an RGB array; a bad image gives a record with `error`."""
+        return self._grade_batch([image])[0]
+
+    def grade_many(
+        self, images: Iterable[ImageSource], batch_size: int = BATCH_SIZE, workers: int = 1
+    ) -> Iterator[Record]:
+        """Yield one record per image, in order, holding no more than a few batches at a time.
+
+        `workers` threads decode and infer side by side: Pillow and onnxruntime leave the interpreter lock while
+        they work. Records do not depend on `workers`.
+        """
+        if batch_size < 1 or workers < 1:
+            raise UsageError("batch size and workers must be at least 1")
+        return self._grade_batches(images, batch_size, workers)
+
+    def _grade_batches(self, images: Iterable[ImageSource], size: int, workers: int) -> Iterator[Record]:
+        source = iter(images)
+        batches = iter(lambda: list(itertools.islice(source, size)), [])
+        if workers == 1:
+            for batch in batches:
+                yield from self._grade_batch(batch)
+            return
+        pending: deque[Future[list[Record]]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="grade")
+        try:
+            for batch in batches:
+                pending.append(pool.submit(self._grade_batch, batch))
+                if len(pending) >= 2 * workers:
+                    yield from pending.popleft().result()
+            while pending:
+                yield from pending.popleft().result()
+        finally:  # Also when the caller stops asking, or is interrupted.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _grade_batch(self, images: list[ImageSource]) -> list[Record]:
+        decoded = [self._decode(image) for image in images]
+        sound = [pixels for pixels, _ in decoded if not isinstance(pixels, ImageError)]
+        graded = self._infer(np.stack(sound)) if sound else iter(())
+        return [
+            Record.failed(_path(image), str(pixels), decode_ms)
+            if isinstance(pixels, ImageError)
+            else self._record(_path(image), decode_ms, *next(graded))
+            for image, (pixels, decode_ms) in zip(images, decoded, strict=True)
+        ]
+
+    def _decode(self, image: ImageSource) -> tuple[NDArray[np.uint8] | ImageError, float]:
+        start = time.perf_counter()
+        try:
+            pixels: NDArray[np.uint8] | ImageError = self.manifest.preprocess(image)
+        except ImageError as error:
+            pixels = error
+        return pixels, (time.perf_counter() - start) * 1e3
+
+    def _infer(self, images: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.float32], int, float]]:
+        answers = self.model.run(images, self.policy)
+        return zip(answers.probabilities, answers.exits.tolist(), answers.infer_ms.tolist(), strict=True)
+
+    def _record(
+        self, path: str, decode_ms: float, probabilities: NDArray[np.float32], stop: int, infer_ms: float
+    ) -> Record:
+        if not np.isfinite(probabilities).all():
+            return Record.failed(path, "the model gave no finite answer", decode_ms, infer_ms)
+        best = int(probabilities.argmax())
+        values = tuple(probabilities.tolist())
+        return Record(path, self.manifest.classes[best], values, values[best], stop, decode_ms, infer_ms, None)
+
+
+def _path(image: ImageSource) -> str:
+    return os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
