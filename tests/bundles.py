@@ -1,0 +1,124 @@
+"""Small real bundles without torch: a two-stage model that tells how green, yellow and red an image is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from mango_grader.runtime.bundle import CARD, Golden, golden_parts, write_bundle
+from mango_grader.runtime.manifest import ExitInfo, Manifest
+from mango_grader.runtime.preprocess import Preprocess
+
+CLASSES = ("green", "yellow", "red")
+COLOURS = {"green": (20, 200, 20), "yellow": (220, 220, 20), "red": (220, 20, 20)}
+# Columns are classes; applied to the mean colour in 0..1, centred on 0.5.
+WEIGHTS = np.array([[-4.0, 3.0, 4.0], [4.0, 3.0, -4.0], [0.0, -2.0, 0.0]], np.float32)
+SHARPNESS = (1.0, 3.0)
+TEMPERATURES = (2.0, 1.5)
+SIZE = (12, 16)
+
+
+def expected(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the calibrated probabilities (2, N, 3) by plain numpy."""
+    mean = images.astype(np.float64).mean(axis=(1, 2)) / 255 - 0.5
+    found = []
+    for sharpness, temperature in zip(SHARPNESS, TEMPERATURES, strict=True):
+        powers = np.exp(mean @ WEIGHTS * sharpness / temperature)
+        found.append(powers / powers.sum(axis=1, keepdims=True))
+    return np.stack(found).astype(np.float32)
+
+
+def solid(name: str, size: tuple[int, int] = (40, 30)) -> NDArray[np.uint8]:
+    """Return a picture of one class's colour, (H, W, 3)."""
+    return np.full((*size[::-1], 3), COLOURS[name], np.uint8)
+
+
+def make_bundle(
+    path: Path,
+    *,
+    classes: Sequence[str] = CLASSES,
+    policies: dict[str, tuple[float, ...]] | None = None,
+    golden: Golden | None = None,
+    noise: float = 0.0,
+) -> Path:
+    """Write a bundle whose exits agree with `expected`; `noise` shifts the int8 stages' logits."""
+    images = np.stack([np.full((*SIZE, 3), colour, np.uint8) for colour in COLOURS.values()])
+    manifest = Manifest(
+        classes=tuple(classes),
+        ordinal=False,
+        preprocess=Preprocess(*SIZE),
+        exits=(ExitInfo("first", 100, 10, TEMPERATURES[0]), ExitInfo("last", 400, 40, TEMPERATURES[1])),
+        stages={"fp32": ("stage0.onnx", "stage1.onnx"), "int8": ("int8/stage0.onnx", "int8/stage1.onnx")},
+        policies={"threshold": (0.6,)} if policies is None else policies,
+        provenance={"created": "2025-01-01", "method": "by hand", "metrics": {"accuracy": 1.0}},
+    )
+    parts = {
+        "stage0.onnx": _stage0(0.0), "stage1.onnx": _stage1(0.0), "full.onnx": _full(),
+        "int8/stage0.onnx": _stage0(noise), "int8/stage1.onnx": _stage1(noise), CARD: b"# By hand\n",
+    }  # fmt: skip
+    golden = golden or Golden(images, expected(images), tuple(range(len(images))))
+    write_bundle(path, manifest, parts | golden_parts(golden))
+    return path
+
+
+def _image(name: str = "images") -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", *SIZE, 3])
+
+
+def _vector(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3])
+
+
+def _constants(noise: float) -> list[onnx.TensorProto]:
+    arrays = {
+        "axes": np.array([1, 2], np.int64), "range": np.float32(255), "half": np.float32(0.5),
+        "weights0": WEIGHTS * SHARPNESS[0], "weights1": WEIGHTS * SHARPNESS[1],
+        "noise": np.array([noise, 0, 0], np.float32),
+    }  # fmt: skip
+    return [numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()]
+
+
+def _mean() -> list[onnx.NodeProto]:
+    return [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
+        helper.make_node("Div", ["means", "range"], ["unit"]),
+        helper.make_node("Sub", ["unit", "half"], ["state0"]),
+    ]
+
+
+def _head(number: int, out: str) -> list[onnx.NodeProto]:
+    return [
+        helper.make_node("MatMul", ["state0", f"weights{number}"], [f"{out}_clean"]),
+        helper.make_node("Add", [f"{out}_clean", "noise"], [out]),
+    ]
+
+
+def _stage0(noise: float) -> bytes:
+    return _model([*_mean(), *_head(0, "logits")], [_image()], [_vector("logits"), _vector("state0")], noise)
+
+
+def _stage1(noise: float) -> bytes:
+    return _model(_head(1, "logits"), [_vector("state0")], [_vector("logits")], noise)
+
+
+def _full() -> bytes:
+    nodes = [*_mean(), *_head(0, "logits0"), *_head(1, "logits1")]
+    return _model(nodes, [_image()], [_vector("logits0"), _vector("logits1")], 0.0)
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+    noise: float,
+) -> bytes:
+    used = {name for node in nodes for name in node.input}
+    constants = [one for one in _constants(noise) if one.name in used]
+    graph = helper.make_graph(nodes, "by hand", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
