@@ -118,6 +118,14 @@ def _(op: spec.Pool) -> nn.Module:
     return nn.AvgPool2d(op.kernel, op.stride, padding, count_include_pad=False)
 
 
+@build_operation.register
+def _(op: spec.Torchvision) -> nn.Module:
+    # Imported here: torchvision takes a second to load, and only baselines need it.
+    from mango_grader.models.baselines.torchvision import build_torchvision
+
+    return build_torchvision(op.name, op.classes)
+
+
 def call(module: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
     """Run one operation's module on its inputs."""
     output: Tensor = module(*inputs)
