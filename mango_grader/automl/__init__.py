@@ -1,0 +1,3 @@
+"""Neural architecture search: spaces, super nets, costs, objectives, methods and the one loop."""
+
+__all__: list[str] = []

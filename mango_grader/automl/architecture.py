@@ -1,0 +1,117 @@
+"""What a search decides (Decision) and what it decided (Architecture): plain data, no torch, no weights."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from mango_grader.automl.graph import SearchGraph
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Choose `min_chosen` to `max_chosen` of `candidates`.
+
+    `groups` are exclusive sets of candidate indices: relaxations take one softmax per group, and at most one candidate
+    of each is chosen. Without groups, a relaxation takes one softmax over all.
+    """
+
+    name: str
+    candidates: tuple[str, ...]
+    min_chosen: int = 1
+    max_chosen: int = 1
+    groups: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_chosen <= self.max_chosen <= len(self.candidates) or not self.max_chosen:
+            raise ValueError(f"{self.name}: cannot choose {self.min_chosen} to {self.max_chosen} of {self.candidates}")
+        if len(set(self.candidates)) != len(self.candidates):
+            raise ValueError(f"{self.name}: candidates repeat")
+        members = [index for group in self.groups for index in group]
+        if len(set(members)) != len(members) or not set(members) <= set(range(len(self.candidates))):
+            raise ValueError(f"{self.name}: groups must be disjoint sets of candidate indices")
+        if self.groups and len(self.groups) + len(self.candidates) - len(members) < self.min_chosen:
+            raise ValueError(f"{self.name}: too few groups to choose {self.min_chosen}")
+
+    def group_of(self, index: int) -> tuple[int, ...]:
+        """Return the candidates of which at most one, `index` among them, can be chosen."""
+        return next((group for group in self.groups if index in group), (index,))
+
+    def allows(self, chosen: tuple[str, ...]) -> bool:
+        """Say whether `chosen` (in candidate order, no repeats) is one of the legal choices."""
+        if not set(chosen) <= set(self.candidates):
+            return False
+        indices = [self.candidates.index(name) for name in chosen]
+        sorted_once = indices == sorted(set(indices))
+        exclusive = len({self.group_of(index) for index in indices}) == len(indices)
+        return sorted_once and exclusive and self.min_chosen <= len(indices) <= self.max_chosen
+
+
+@dataclass(frozen=True)
+class SpaceConfig(ABC):
+    """The settings of a search space; with `decisions` and `graph`, the whole space.
+
+    height, width: input size in pixels. classes: number of classes to tell apart.
+    """
+
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type["SpaceConfig"]]] = {}
+    height: int
+    width: int
+    classes: int
+
+    def __init_subclass__(cls) -> None:
+        SpaceConfig.kinds[cls.kind] = cls
+
+    @abstractmethod
+    def decisions(self) -> tuple[Decision, ...]:
+        """Return what there is to decide, in the order in which controllers decide it."""
+
+    @abstractmethod
+    def graph(self) -> "SearchGraph":
+        """Return the super network: every candidate of every decision in its place."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        return {"kind": self.kind, **asdict(self)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "SpaceConfig":
+        """Rebuild any space's settings; raises ValueError for an unknown kind or setting."""
+        settings: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
+        kind = settings.pop("kind", None)
+        if kind not in SpaceConfig.kinds:
+            raise ValueError(f"unknown space {kind!r}; known: {', '.join(sorted(SpaceConfig.kinds))}")
+        config = SpaceConfig.kinds[kind]
+        if unknown := set(settings) - {field.name for field in fields(config)}:
+            raise ValueError(f"space {kind!r} has no setting {', '.join(sorted(unknown))}")
+        return config(**settings)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A space's settings and, by decision name, the chosen candidates in candidate order."""
+
+    space: SpaceConfig
+    choices: Mapping[str, tuple[str, ...]]
+
+    def __hash__(self) -> int:
+        return hash((self.space, tuple(sorted(self.choices.items()))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        return {"space": self.space.to_dict(), "choices": {name: list(chosen) for name, chosen in self.choices.items()}}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Architecture":
+        """Rebuild from `to_dict`'s data; raises ValueError where a choice is missing, unknown or not legal."""
+        space = SpaceConfig.from_dict(data["space"])
+        choices = {name: tuple(chosen) for name, chosen in data["choices"].items()}
+        decisions = {decision.name: decision for decision in space.decisions()}
+        if set(choices) != set(decisions):
+            raise ValueError(f"decisions that do not fit the space: {sorted(set(choices) ^ set(decisions))}")
+        for name, chosen in choices.items():
+            if not decisions[name].allows(chosen):
+                raise ValueError(f"{name}: {chosen} is not a legal choice of {decisions[name].candidates}")
+        return cls(space, choices)

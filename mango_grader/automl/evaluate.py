@@ -1,0 +1,100 @@
+"""How good an architecture is: read off shared weights, off a table, or found by training it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.cost import CostModel
+from mango_grader.automl.gates import gates_of
+from mango_grader.automl.objective import Objective
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.supernet import Supernet
+from mango_grader.models import FromBytes, build_network
+from mango_grader.progress import SilentProgress
+from mango_grader.training.batches import Batch, Batches, Examples
+from mango_grader.training.device import Device, batch_statistics, seed_everything
+from mango_grader.training.loop import Trainer, predict
+from mango_grader.training.recipe import TrainRecipe
+
+Score = Callable[[Architecture], float]
+
+
+class Evaluator(Protocol):
+    """Scores architectures; higher is better."""
+
+    def score(self, architecture: Architecture) -> float:
+        """Return the objective's value."""
+
+
+@dataclass(frozen=True)
+class SharedWeights:
+    """Score by the super net's weights on given batches; every parameter and buffer stays bit-identical.
+
+    BatchNorm normalises by each batch's own statistics (see `batch_statistics`).
+    """
+
+    space: SearchSpace
+    net: Supernet
+    batches: Sequence[Batch]
+    objective: Objective
+    cost: CostModel
+    device: Device
+
+    def score(self, architecture: Architecture) -> float:
+        """Return the objective over all batches together."""
+        from_bytes = self.device.place(FromBytes())
+        gates = gates_of(architecture, self.space.decisions)
+        answers: list[list[Tensor]] = []
+        with torch.inference_mode(), batch_statistics(self.net), self.device.autocast():
+            for batch in self.batches:
+                logits = self.net(from_bytes(self.device.send(batch.images)), gates)
+                answers.append([exit_logits.argmax(1) for exit_logits in logits])
+        predicted = [torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True)]
+        labels = np.concatenate([batch.labels.numpy() for batch in self.batches])
+        costs = [float(value) for value in self.cost.exact(architecture)]
+        return self.objective.score(predicted, labels, costs, self.space.config.classes)
+
+
+@dataclass(frozen=True)
+class FromScratch:
+    """Score by training the plain network: the honest, slow way, and the yardstick of the shared one."""
+
+    space: SearchSpace
+    recipe: TrainRecipe
+    batches: Batches
+    held_out: Examples
+    objective: Objective
+    cost: CostModel
+    device: Device
+    seed: int
+
+    def score(self, architecture: Architecture) -> float:
+        """Return the objective on the held-out examples after the recipe's last epoch."""
+        seed_everything(self.seed)
+        net = build_network(self.space.resolve(architecture))
+        Trainer(net, self.recipe, self.batches, self.held_out, self.space.config.classes, self.device, self.seed).run(
+            SilentProgress()
+        )
+        predicted = list(predict(net, self.held_out, self.device).argmax(-1))
+        costs = [float(value) for value in self.cost.exact(architecture)]
+        return self.objective.score(predicted, self.held_out.targets, costs, self.space.config.classes)
+
+    def with_epochs(self, epochs: int) -> "FromScratch":
+        """Return the same evaluator at another length of training."""
+        return replace(self, recipe=replace(self.recipe, epochs=epochs))
+
+
+@dataclass(frozen=True)
+class Tabular:
+    """Score by looking up a finished benchmark's table (NAS-Bench-201's, say)."""
+
+    table: Mapping[Architecture, float]
+
+    def score(self, architecture: Architecture) -> float:
+        """Return the table's entry; raises KeyError where it has none."""
+        return self.table[architecture]

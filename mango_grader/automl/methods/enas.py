@@ -1,0 +1,115 @@
+"""ENAS as MNet uses it (Chen & Fuh, MNet, §3; Pham et al. 2018): shared weights first, then a learned controller."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.evaluate import Score
+from mango_grader.automl.gates import Gates, gates_of
+from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
+from mango_grader.automl.samplers import Controller, ControllerSettings, NoneAdmittedError, UniformSampler
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.training.recipe import WeightRecipe
+
+_STEPS_PER_ROUND = 50
+
+
+@dataclass(frozen=True)
+class EnasSettings:
+    """The published values of MNet (Table 1 and §3.2).
+
+    epochs: of the super net, one uniform path per batch. steps: of the controller. paths: M, architectures per
+    controller step. held_out: share of the training part that gives rewards (§4: W learns on 80 %). samples: drawn at
+    the end. result: which of them wins; the text names three, the default is the best full held-out score (§4),
+    "minibatch" the best reward on one mini-batch (§3.1), "most_probable" the controller's own favourite (§3.2).
+    """
+
+    epochs: int = 100
+    steps: int = 5000
+    paths: int = 1
+    held_out: float = 0.2
+    samples: int = 50
+    result: Literal["held_out", "minibatch", "most_probable"] = "held_out"
+    weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, final_lr=0.01, momentum=0.9, weight_decay=5e-4)
+    controller: ControllerSettings = ControllerSettings()
+
+    def scaled(self, effort: float) -> "EnasSettings":
+        """Return settings that take about `effort` times as long."""
+        return replace(
+            self,
+            epochs=max(1, round(self.epochs * effort)),
+            steps=max(1, round(self.steps * effort)),
+            samples=max(1, round(self.samples * effort)),
+        )
+
+
+class Enas(SearchMethod):
+    """Phase 1 trains the super net, phase 2 the controller by REINFORCE on held-out rewards, phase 3 picks.
+
+    An architecture beyond the limits has reward 0 and is not run: the controller learns the limits like anything else.
+    """
+
+    name: ClassVar[str] = "enas"
+    paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
+
+    def __init__(self, space: SearchSpace, admits: Admits, settings: EnasSettings | None = None) -> None:
+        super().__init__(space, admits)
+        self.settings = settings or EnasSettings()
+        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        self.controller = Controller(space, self.settings.controller)
+        self._uniform = UniformSampler(space, admits)
+        self._minibatch_best: tuple[float, Architecture] | None = None
+
+    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+        """All weight epochs, then all controller steps (in rounds of 50)."""
+        whole, rest = divmod(self.settings.steps, _STEPS_PER_ROUND)
+        counts = [_STEPS_PER_ROUND] * whole + ([rest] if rest else [])
+        weights = (Round((Phase("weights", steps_per_epoch),)),) * self.settings.epochs
+        return (*weights, *(Round((Phase("architecture", count),)) for count in counts))
+
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open one uniform path (§3.2, stage 1)."""
+        return gates_of(self.space.sample(rng), self.space.decisions)
+
+    def update(self, step: ArchStep) -> Mapping[str, float]:
+        """Draw M paths from π, reward each with its mini-batch score, and take a policy-gradient step (Eq. 6 ff.)."""
+        drawn = self.controller.ask(step.rng, self.settings.paths)
+        scored = [(path, step.score(path) if self.admits(path) else 0.0) for path in drawn]
+        for path, reward in scored:
+            better = self._minibatch_best is None or reward > self._minibatch_best[0]
+            if better and self.admits(path):
+                self._minibatch_best = (reward, path)
+        return self.controller.learn(scored)
+
+    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
+        """Return the winner under `settings.result`, always within the limits.
+
+        Where the controller proposes nothing that obeys them, uniform draws that do take its place.
+        """
+        if self.settings.result == "minibatch" and self._minibatch_best is not None:
+            return self._minibatch_best[1]
+        favourite = self.controller.most_probable()
+        if self.settings.result == "most_probable":
+            if not self.admits(favourite):
+                raise NoneAdmittedError(self.space, tried=1)
+            return favourite
+        drawn = [favourite, *self.controller.ask(rng, self.settings.samples - 1)]
+        admitted = [path for path in dict.fromkeys(drawn) if self.admits(path)]
+        return max(admitted or self._uniform.ask(rng, self.settings.samples), key=score)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the controller and the best mini-batch reward so far."""
+        best = self._minibatch_best
+        return {
+            "controller": self.controller.state_dict(),
+            "best": None if best is None else (best[0], self.space.encode(best[1])),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.controller.load_state_dict(state["controller"])
+        best = state["best"]
+        self._minibatch_best = None if best is None else (best[0], self.space.decode(tuple(best[1])))

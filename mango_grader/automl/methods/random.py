@@ -1,0 +1,54 @@
+"""Uniform random search on shared weights: the judge of all other methods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.evaluate import Score
+from mango_grader.automl.gates import Gates, gates_of
+from mango_grader.automl.methods.base import Admits, Phase, Round, SearchMethod
+from mango_grader.automl.samplers import UniformSampler
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.training.recipe import WeightRecipe
+
+
+@dataclass(frozen=True)
+class RandomSettings:
+    """epochs: of the shared weights, a uniform path per batch. samples: scored at the end, of which the best wins."""
+
+    epochs: int = 100
+    samples: int = 100
+    held_out: float = 0.2
+    weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, clip=5.0)
+
+    def scaled(self, effort: float) -> "RandomSettings":
+        """Return settings that take about `effort` times as long."""
+        return replace(self, epochs=max(1, round(self.epochs * effort)), samples=max(1, round(self.samples * effort)))
+
+
+class RandomSearch(SearchMethod):
+    """Best of n uniform samples (Li & Talwalkar, Random search and reproducibility for NAS, 2019, §3)."""
+
+    name: ClassVar[str] = "random"
+    paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"
+
+    def __init__(self, space: SearchSpace, admits: Admits, settings: RandomSettings | None = None) -> None:
+        super().__init__(space, admits)
+        self.settings = settings or RandomSettings()
+        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        self._sampler = UniformSampler(space, admits)
+
+    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+        """Weight epochs only."""
+        return (Round((Phase("weights", steps_per_epoch),)),) * self.settings.epochs
+
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open one uniform path."""
+        return gates_of(self.space.sample(rng), self.space.decisions)
+
+    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
+        """Return the best scored of `samples` uniform draws within the limits; the first of equals."""
+        return max(self._sampler.ask(rng, self.settings.samples), key=score)

@@ -1,0 +1,65 @@
+"""What a search maximises: how right the exits' answers are, and how the exits count together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, cohen_kappa_score, recall_score
+
+Metric = Literal["accuracy", "balanced_accuracy", "kappa"]
+Over = Literal["last", "mean", "area"]
+Predictions = NDArray[np.int64]
+
+
+def accuracy(predicted: Predictions, labels: Predictions, classes: int) -> float:
+    """Return the share of right answers, in [0, 1]."""
+    return float(accuracy_score(labels, predicted))
+
+
+def balanced_accuracy(predicted: Predictions, labels: Predictions, classes: int) -> float:
+    """Return the mean recall over the classes present, in [0, 1]."""
+    return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0.0))
+
+
+def kappa(predicted: Predictions, labels: Predictions, classes: int) -> float:
+    """Return Cohen's kappa with quadratic weights, at most 1; 0 where it is undefined (a single class)."""
+    if len(np.union1d(predicted, labels)) < 2:
+        return 0.0
+    return float(cohen_kappa_score(labels, predicted, labels=np.arange(classes), weights="quadratic"))
+
+
+METRICS: dict[Metric, Callable[[Predictions, Predictions, int], float]] = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "kappa": kappa,
+}
+
+
+def area_under_curve(scores: Sequence[float], costs: Sequence[float]) -> float:
+    """Return the mean score over budgets from 0 to the last exit's cost, spent uniformly.
+
+    A budget below the first exit scores 0, one between two exits scores the best exit within it (MS-RANAS, conclusion:
+    the anytime curve as selection score). costs must rise.
+    """
+    best = np.maximum.accumulate(np.asarray(scores, dtype=float))
+    spent = np.asarray(costs, dtype=float)
+    return float(np.sum(best[:-1] * np.diff(spent)) / spent[-1]) if len(best) > 1 else float(best[0])
+
+
+@dataclass(frozen=True)
+class Objective:
+    """`metric` at the last exit, its mean over exits, or the area under its curve over cost."""
+
+    metric: Metric = "accuracy"
+    over: Over = "mean"
+
+    def score(
+        self, predicted: Sequence[Predictions], labels: Predictions, costs: Sequence[float], classes: int
+    ) -> float:
+        """Return the score of each exit's predicted classes (N,) at cumulative `costs` (exits,); higher is better."""
+        scores = [METRICS[self.metric](answers, labels, classes) for answers in predicted]
+        if self.over == "last":
+            return scores[-1]
+        return float(np.mean(scores)) if self.over == "mean" else area_under_curve(scores, costs)

@@ -1,0 +1,191 @@
+"""The one search loop: it interprets a method's plan, and does all progress, history, checkpoints and resuming."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.cost import CostModel
+from mango_grader.automl.evaluate import Evaluator, Score, SharedWeights
+from mango_grader.automl.gates import Gates
+from mango_grader.automl.methods import ArchStep, SearchMethod
+from mango_grader.automl.objective import Objective
+from mango_grader.automl.supernet import Supernet
+from mango_grader.models import FromBytes
+from mango_grader.progress import Progress
+from mango_grader.training.batches import Batch, Batches, Examples
+from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
+from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.losses import AnytimeLoss
+from mango_grader.training.recipe import step_with
+
+_CHECKPOINT_EVERY_S = 10.0
+_FINISH = 2**31  # the round number that seeds `finish`, beyond any plan
+
+
+class SharedTraining:
+    """The super net, its optimiser, and the data that each of the two sides may see."""
+
+    def __init__(
+        self,
+        method: SearchMethod,
+        net: Supernet,
+        batches: Batches,
+        held_out: Examples,
+        loss: AnytimeLoss,
+        device: Device,
+    ) -> None:
+        self.net, self.device = net, device
+        device.place(net)
+        self.recipe = method.recipe
+        self.batches = batches
+        self.held_out = list(held_out.in_order(batches.batch_size))
+        self.optimiser = self.recipe.make_optimiser(net)
+        self._loss = device.place(loss)
+        self._from_bytes = device.place(FromBytes())
+
+    def loss(self, batch: Batch, gates: Gates, parameters: dict[str, Tensor] | None = None) -> Tensor:
+        """Return the loss over all exits; with `parameters`, as if the net had those."""
+        images = self._from_bytes(self.device.send(batch.images))
+        with self.device.autocast():
+            if parameters is None:
+                logits = self.net(images, gates)
+            else:
+                logits = torch.func.functional_call(self.net, parameters, (images, gates))
+            value: Tensor = self._loss(logits, self.device.send(batch.labels))
+        return value
+
+    def step(self, number: int, steps: int, gates: Gates) -> Tensor:
+        """Take weight step `number` of `steps` and return the detached loss (no host synchronisation)."""
+        self.net.train()
+        value = self.loss(self.batches[number], gates)
+        value.backward()  # type: ignore[no-untyped-call]
+        step_with(self.optimiser, self.recipe.lr_at(number, steps), self.net.parameters(), self.recipe.clip)
+        return value.detach()
+
+    def virtual_step(self, batch: Batch, gates: Gates, rate: float) -> dict[str, Tensor]:
+        """Return w′ = w − rate · (∇L + weight decay · w): one step ahead of the net, which stays as it is.
+
+        Buffers are handed over as copies, so that the pass through w′ leaves the net's own untouched.
+        """
+        parameters = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
+        buffers = {name: buffer.clone() for name, buffer in self.net.named_buffers()}
+        value = self.loss(batch, gates, {**parameters, **buffers})
+        slopes = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
+        ahead = {
+            name: parameter if slope is None else parameter - rate * (slope + self.recipe.weight_decay * parameter)
+            for (name, parameter), slope in zip(parameters.items(), slopes, strict=True)
+        }
+        return {**{name: value.detach().requires_grad_() for name, value in ahead.items()}, **buffers}
+
+
+@dataclass
+class Search:
+    """One run of one method.
+
+    evaluator: the full held-out score. training: None where a table stands for the super net; weight steps are then
+    skipped. checkpoint: a file to continue from if it exists. `history` holds one row per round and per candidate.
+    """
+
+    method: SearchMethod
+    objective: Objective
+    cost: CostModel
+    evaluator: Evaluator
+    seed: int
+    training: SharedTraining | None = None
+    checkpoint: Path | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, progress: Progress) -> Architecture:
+        """Follow the plan to its end and return the result; a killed run continues to the very same one."""
+        plan = self.method.plan(self.training.batches.per_epoch if self.training else 1)
+        weight_steps = sum(kind == "weights" for round_ in plan for kind in round_.steps())
+        counters = {"weights": 0, "architecture": 0, "refit": 0}
+        start = self._restore(counters)
+        saved = time.monotonic()
+        with progress.task("search", len(plan), start) as task:
+            for number in range(start, len(plan)):
+                rng = np.random.default_rng([self.seed, number])
+                seed_everything(self.seed, number)
+                figures: dict[str, list[Any]] = {}
+                for kind in plan[number].steps():
+                    for name, value in self._step(kind, counters[kind], weight_steps, rng).items():
+                        figures.setdefault(name, []).append(value)
+                    counters[kind] += 1
+                self.method.end_epoch(self.evaluator.score)
+                row = {name: float(np.mean([float(v) for v in values])) for name, values in figures.items()}
+                kinds = "-".join(dict.fromkeys(phase.kind for phase in plan[number].phases))
+                self.history.append({"phase": f"search-{kinds}", "round": number + 1, **row})
+                task.advance(1, **row)
+                if self.checkpoint and (number + 1 == len(plan) or time.monotonic() - saved > _CHECKPOINT_EVERY_S):
+                    self._save(number + 1, counters)
+                    saved = time.monotonic()
+        return self._finish(progress)
+
+    def _step(self, kind: str, number: int, weight_steps: int, rng: np.random.Generator) -> dict[str, Any]:
+        if kind == "weights":
+            if self.training is None:
+                return {}
+            return {"loss": self.training.step(number, weight_steps, self.method.gates(rng))}
+        return dict(self.method.update(self._arch_step(number, rng)))
+
+    def _arch_step(self, number: int, rng: np.random.Generator) -> ArchStep:
+        shared = self.training
+        if shared is None:
+            return ArchStep(self.objective, self.cost, self.evaluator.score, rng)
+        training = shared.batches[number]
+        held_out = shared.held_out[number % len(shared.held_out)]
+        rates = tuple(float(group["lr"]) for group in shared.optimiser.param_groups)
+        evaluator = SharedWeights(self.method.space, shared.net, [held_out], self.objective, self.cost, shared.device)
+
+        def virtual_step(gates: Gates) -> dict[str, Tensor]:
+            return shared.virtual_step(training, gates, rates[0])
+
+        return ArchStep(
+            self.objective, self.cost, evaluator.score, rng, shared.net, training, held_out, rates, virtual_step
+        )
+
+    def _finish(self, progress: Progress) -> Architecture:
+        self.history[:] = [row for row in self.history if row["phase"] != "search-candidate"]
+        score = self._recorded(self.evaluator.score)
+        seed_everything(self.seed, _FINISH)
+        progress.note("search: picking the result")
+        return self.method.finish(score, np.random.default_rng([self.seed, _FINISH]))
+
+    def _recorded(self, score: Score) -> Score:
+        def recorded(architecture: Architecture) -> float:
+            value = score(architecture)
+            cost = [float(price) for price in self.cost.exact(architecture)]
+            self.history.append({"phase": "search-candidate", "score": value, "cost": cost})
+            return value
+
+        return recorded
+
+    def _restore(self, counters: dict[str, int]) -> int:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return 0
+        state = load_checkpoint(self.checkpoint, self.training.device.name if self.training else "cpu")
+        if self.training is not None:
+            self.training.net.load_state_dict(state["net"])
+            self.training.optimiser.load_state_dict(state["optimiser"])
+        self.method.load_state_dict(state["method"])
+        self.history[:] = state["history"]
+        counters.update(state["counters"])
+        return int(state["round"])
+
+    def _save(self, number: int, counters: dict[str, int]) -> None:
+        assert self.checkpoint is not None
+        state: dict[str, Any] = {
+            "round": number,
+            "counters": counters,
+            "method": self.method.state_dict(),
+            "history": self.history,
+        }
+        if self.training is not None:
+            state |= {"net": dict(self.training.net.state_dict()), "optimiser": self.training.optimiser.state_dict()}
+        save_checkpoint(self.checkpoint, state)

@@ -1,0 +1,102 @@
+"""MNet's layer-wise space (Chen & Fuh, MNet, §3.2): a chain of depthwise-separable convolutions with searched skips."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mango_grader.automl.architecture import Decision, SpaceConfig
+from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.models.operations import Add, Classifier, Convolution, Identity, Match, SeparableConvolution
+from mango_grader.models.spec import IMAGE, Node
+
+STEM = "stem"
+
+
+@dataclass(frozen=True)
+class LayerwiseConfig(SpaceConfig):
+    """Each layer: one of kernels × dilations, plus the output of none or one earlier layer, then ReLU.
+
+    The defaults are the paper's: 12 layers, 256 features, 10 kernels × 2 dilations, no stride ("reduce_at" is empty).
+    channels: features of stem and layers, rising by `widen` (rounded to 8) at each layer in `reduce_at`, which also
+    halves the size. stem_stride: stride of the 3×3 stem; stem_channels: its features, 0 for `channels`. exits: layers (from 1) behind which a classifier sits; the
+    last must be `depth`. head: width of each exit's 1×1 convolution, 0 for none. dropout: before each linear layer.
+    """
+
+    kind: ClassVar[str] = "layerwise"
+    depth: int = 12
+    channels: int = 256
+    widen: float = 1.0
+    stem_stride: int = 1
+    stem_channels: int = 0
+    reduce_at: tuple[int, ...] = ()
+    kernels: tuple[int, ...] = (3, 7, 11, 15, 19, 23, 27, 31, 35, 39)
+    dilations: tuple[int, ...] = (1, 2)
+    exits: tuple[int, ...] = (4, 8, 12)
+    head: int = 0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.exits or list(self.exits) != sorted(set(self.exits)) or self.exits[-1] != self.depth:
+            raise ValueError(f"exits must rise and end at the last layer, {self.depth}; got {self.exits}")
+        if self.exits[0] < 1 or not set(self.reduce_at) <= set(range(1, self.depth + 1)):
+            raise ValueError(f"exits and reduce_at name layers from 1 to {self.depth}")
+        if any(kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError(f"kernels must be odd, got {self.kernels}")
+
+    def width_of(self, layer: int) -> int:
+        """Return the channels of a layer's output; layer 0 is the stem."""
+        if layer == 0 and self.stem_channels:
+            return self.stem_channels
+        reductions = sum(at <= layer for at in self.reduce_at)
+        growth: float = self.widen**reductions
+        return max(8, 8 * round(self.channels * growth / 8))
+
+    def stride_of(self, layer: int, since: int) -> int:
+        """Return how much smaller the output of `layer` is than that of the earlier layer `since`."""
+        return 2 ** sum(since < at <= layer for at in self.reduce_at)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Two per layer: its convolution, and where its skip comes from (the 20 candidates and the 13! of §3.2)."""
+        convolutions = tuple(f"k{kernel}d{dilation}" for kernel in self.kernels for dilation in self.dilations)
+        decisions = []
+        for layer in range(1, self.depth + 1):
+            decisions.append(Decision(f"layer{layer}.convolution", convolutions))
+            decisions.append(Decision(f"layer{layer}.skip", ("none", *map(_name, range(layer)))))
+        return tuple(decisions)
+
+    def graph(self) -> SearchGraph:
+        """Stem, layers, exits."""
+        nodes: list[Node | Choice] = [
+            Node(STEM, Convolution(3, self.width_of(0), kernel=3, stride=self.stem_stride), (IMAGE,))
+        ]
+        for layer in range(1, self.depth + 1):
+            nodes += self._layer(layer)
+            if layer in self.exits:
+                head = Classifier(self.width_of(layer), self.classes, self.head, self.dropout)
+                nodes.append(Node(f"exit{layer}", head, (_name(layer),)))
+        return SearchGraph((3, self.height, self.width), tuple(nodes), tuple(f"exit{layer}" for layer in self.exits))
+
+    def _layer(self, layer: int) -> list[Node | Choice]:
+        name, previous = _name(layer), layer - 1
+        before, after = self.width_of(previous), self.width_of(layer)
+        stride = self.stride_of(layer, previous)
+        convolutions = tuple(
+            Branch(f"k{k}d{d}", SeparableConvolution(before, after, k, stride, d), (_name(previous),))
+            for k in self.kernels
+            for d in self.dilations
+        )
+        skips = tuple(self._skip(layer, since) for since in range(layer))
+        return [
+            Choice(f"{name}/convolution", f"{name}.convolution", convolutions),
+            Choice(f"{name}/skip", f"{name}.skip", (Branch("none"), *skips)),
+            Node(name, Add(), (f"{name}/convolution", f"{name}/skip")),
+        ]
+
+    def _skip(self, layer: int, since: int) -> Branch:
+        before, after = self.width_of(since), self.width_of(layer)
+        stride = self.stride_of(layer, since)
+        same = before == after and stride == 1
+        return Branch(_name(since), Identity() if same else Match(before, after, stride), (_name(since),))
+
+
+def _name(layer: int) -> str:
+    return f"layer{layer}" if layer else STEM

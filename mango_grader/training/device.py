@@ -1,0 +1,82 @@
+"""Where and how precisely numbers are crunched."""
+
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mango_grader.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A torch device and its habits: bf16 autocast and channels-last on GPU, float32 and channels-last on CPU."""
+
+    name: str
+
+    @property
+    def torch(self) -> torch.device:
+        """The torch device."""
+        return torch.device(self.name)
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is a GPU."""
+        return self.name.startswith("cuda")
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """Move a module there, its weights in channels-last memory."""
+        return module.to(self.torch, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """Move a tensor there without waiting for it."""
+        return tensor.to(self.torch, non_blocking=True)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which forward passes and losses run."""
+        return torch.autocast("cuda", dtype=torch.bfloat16) if self.is_gpu else nullcontext()
+
+
+def pick_device(name: str = "auto") -> Device:
+    """Return "cpu", "cuda" or "cuda:N"; "auto" is a GPU where there is one. Raises UsageError if it is not there."""
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return Device("cuda" if available else "cpu")
+    if name.startswith("cuda") and not available:
+        raise UsageError(f"--device {name}: torch {torch.__version__} sees no GPU here; use --device cpu")
+    if name != "cpu" and not name.startswith("cuda"):
+        raise UsageError(f"--device {name}: choose auto, cpu, cuda or cuda:N")
+    return Device(name)
+
+
+def seed_everything(*seed: int) -> None:
+    """Seed torch's, numpy's and Python's global generators from `seed`, a sequence of non-negative integers."""
+    state = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0])
+    torch.manual_seed(state)
+    np.random.seed(state)
+    random.seed(state)
+
+
+@contextmanager
+def batch_statistics(net: nn.Module) -> Iterator[None]:
+    """Let BatchNorm use each batch's own statistics, everything else in evaluation mode; leaves no trace.
+
+    Running averages of a super net mix many paths and fit none. Every parameter, buffer and mode is as before after.
+    """
+    modes = {module: module.training for module in net.modules()}
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    net.eval()
+    buffers = [(norm, norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
+    try:
+        for norm in norms:
+            norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+        yield
+    finally:
+        for norm, mean, variance, tracked in buffers:
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, tracked
+        for module, mode in modes.items():
+            module.training = mode

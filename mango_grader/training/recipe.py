@@ -1,0 +1,84 @@
+"""How weights are learned: optimiser, schedule and loss as plain data, and the optimiser that follows from them."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class WeightRecipe:
+    """One optimiser and its cosine schedule.
+
+    lr falls from `lr` to `final_lr` along a half cosine after a linear rise over the first `warmup` share of the steps.
+    weight_decay spares biases and BatchNorm where `decay_norms` is off. clip: largest gradient norm, 0 for none.
+    frozen_scale: BatchNorm scales stay at one (DSO-NAS §4.1).
+    """
+
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.1
+    final_lr: float = 0.0
+    warmup: float = 0.0
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    decay_norms: bool = True
+    clip: float = 0.0
+    frozen_scale: bool = False
+
+    def lr_at(self, step: int, steps: int) -> float:
+        """Return the learning rate of step `step` (from 0) of `steps`."""
+        warm = self.warmup * steps
+        if step < warm:
+            return self.lr * (step + 1) / (warm + 1)
+        done = (step - warm) / max(1.0, steps - warm)
+        return self.final_lr + (self.lr - self.final_lr) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+    def make_optimiser(self, net: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimiser over `net`'s parameters; freezes BatchNorm scales if the recipe says so."""
+        if self.frozen_scale:
+            for module in net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.weight.requires_grad_(False)
+        parameters = [p for p in net.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if self.decay_norms or p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if not self.decay_norms and p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kept = [group for group in groups if group["params"]]
+        fused = any(p.is_cuda for p in parameters)
+        if self.optimiser == "adamw":
+            return torch.optim.AdamW(kept, lr=self.lr, fused=fused)
+        return torch.optim.SGD(kept, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov, fused=fused)
+
+
+def step_with(
+    optimiser: torch.optim.Optimizer, lr: float, parameters: Iterable[nn.Parameter], clip: float = 0.0
+) -> None:
+    """Clip, take one step at learning rate `lr`, and drop the gradients (those that stay None are not touched)."""
+    if clip:
+        torch.nn.utils.clip_grad_norm_([p for p in parameters if p.grad is not None], clip)
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """How a network is trained from scratch.
+
+    balance: strength of class weighting against imbalance, 0 to 1. exit_weights: one per exit, empty for equal ones.
+    """
+
+    epochs: int = 60
+    batch_size: int = 32
+    weights: WeightRecipe = WeightRecipe(
+        optimiser="adamw", lr=3e-3, warmup=0.1, weight_decay=0.05, decay_norms=False, clip=5.0
+    )
+    label_smoothing: float = 0.1
+    balance: float = 0.0
+    exit_weights: tuple[float, ...] = ()
