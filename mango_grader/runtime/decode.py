@@ -70,7 +70,7 @@ def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
         if not file.read(1):
             raise ImageError("empty file")
         file.seek(0)
-        with Image.open(file, formats=_formats()) as image:
+        with Image.open(file, formats=known_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ImageError(f"too large: {image.width}×{image.height} pixels")
             yield image
@@ -149,7 +149,8 @@ def _from_array(array: NDArray[np.generic]) -> Image.Image:
 
 
 @cache
-def _formats() -> list[str]:
+def known_formats() -> list[str]:
+    """Return the formats that are read here; the first call loads Pillow's plugins (a tenth of a second)."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 

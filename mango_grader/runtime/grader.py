@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mango_grader.errors import ImageError, UsageError
 from mango_grader.runtime.bundle import Bundle
+from mango_grader.runtime.decode import known_formats
 from mango_grader.runtime.manifest import Manifest
 from mango_grader.runtime.policy import Policy, parse_policy
 from mango_grader.runtime.preprocess import ImageSource
@@ -50,6 +51,7 @@ class Grader:
         model = StagedModel.load(bundle, provider, precision)
         if check:
             check_golden(model, bundle, precision)
+        known_formats()  # Now, not within the first image's time.
         return cls(bundle, model, policy)
 
     @property

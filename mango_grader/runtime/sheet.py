@@ -1,0 +1,94 @@
+"""The contact sheet: one HTML file with every grade's thumbnails, that opens anywhere and loads nothing."""
+
+import base64
+import io
+import os
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from mango_grader import files
+from mango_grader.errors import ImageError
+from mango_grader.runtime.decode import decode, scaled
+from mango_grader.runtime.records import Record, one_line
+
+THUMBNAIL = (144, 144)
+LIMIT = 200
+"""Pictures per group; a longer group shows its least confident ones and says how many it holds."""
+
+_STYLE = """
+body { font: 14px/1.4 system-ui, sans-serif; margin: 2rem; background: #fafaf7; color: #222 }
+h2 { margin: 2rem 0 .5rem } h2 small { font-weight: normal; color: #666 }
+.grid { display: flex; flex-wrap: wrap; gap: .75rem }
+figure { margin: 0; width: 160px; padding: 8px; background: #fff; border: 1px solid #ddd; border-radius: 6px }
+figure.review { border: 2px solid #d97706 } figure.error { border: 2px solid #b91c1c }
+img, .none { width: 144px; height: 144px; object-fit: contain; display: block; background: #eee }
+figcaption { margin-top: 4px; overflow-wrap: anywhere; font-size: 12px } figcaption b { font-size: 14px }
+"""
+
+
+def write_sheet(
+    path: str | os.PathLike[str],
+    records: Iterable[Record],
+    classes: Sequence[str],
+    title: str,
+    review_below: float | None = None,
+) -> None:
+    """Write the contact sheet of `records` to `path`, atomically: a section per grade, then the errors."""
+    groups = {one: _Group() for one in (*classes, None)}
+    for record in records:
+        groups[record.grade].add(record)
+    with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>{escape(title)}</title>\n")
+        file.write(f"<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n")
+        file.write("<p>Within each grade the least confident come first.</p>\n")
+        for grade, group in groups.items():
+            if not group.count:
+                continue
+            shown = group.shown()
+            heading = escape(one_line("Errors" if grade is None else grade))
+            part = f", {len(shown)} shown" if len(shown) < group.count else ""
+            file.write(f"<h2>{heading} <small>{group.count}{part}</small></h2>\n<div class=grid>\n")
+            file.writelines(_figure(record, review_below) for record in shown)
+            file.write("</div>\n")
+
+
+class _Group:
+    """Counts a grade's records and keeps the `LIMIT` least confident."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: list[Record] = []
+
+    def add(self, record: Record) -> None:
+        self.count += 1
+        self._kept.append(record)
+        if len(self._kept) >= 2 * LIMIT:
+            self._kept = self.shown()
+
+    def shown(self) -> list[Record]:
+        return sorted(self._kept, key=lambda record: (record.confidence or 0.0, record.path))[:LIMIT]
+
+
+def _figure(record: Record, review_below: float | None) -> str:
+    kind = "error" if record.confidence is None else ""
+    says = one_line(record.error or "")
+    if record.confidence is not None:
+        says = f"{record.confidence:.1%}, exit {record.exit}"
+        if review_below is not None and record.confidence < review_below:
+            kind, says = "review", f"{says}, to review"
+    name = escape(one_line(record.path.rsplit(os.sep, 1)[-1]))
+    return (
+        f'<figure class="{kind}" title="{escape(one_line(record.path))}">{_thumbnail(record.path)}'
+        f"<figcaption><b>{escape(says)}</b><br>{name}</figcaption></figure>\n"
+    )
+
+
+def _thumbnail(path: str) -> str:
+    try:
+        image = decode(path, (255, 255, 255), lambda width, height: scaled(width, height, THUMBNAIL))
+    except ImageError:
+        return "<div class=none></div>"
+    image.thumbnail(THUMBNAIL)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=80)
+    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode("ascii")}">'
