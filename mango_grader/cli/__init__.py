@@ -1,0 +1,113 @@
+"""The command line: a table of commands, each imported only when it is called."""
+
+import importlib
+import io
+import sys
+from typing import Any, NamedTuple
+
+import click
+
+from mango_grader import __version__
+from mango_grader.errors import MangoError, MissingExtraError
+
+__all__ = ["main"]
+
+
+class _Entry(NamedTuple):
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "data": _Entry("data", "data", "Inspect a folder of graded photos, or make one of synthetic mangoes."),
+    "search": _Entry("search", "search", "Search an architecture for your photos; train, calibrate and export it."),
+    "train": _Entry("train", "train", "Train a given architecture: a next season, no new search."),
+    "evaluate": _Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
+    "export": _Entry("export", "export", "Write a run's model as one .mango file."),
+    "demo": _Entry("demo", "demo", "Go through everything once on synthetic mangoes."),
+    "grade": _Entry("grade", "grade", "Grade images and folders with a .mango model."),
+    "info": _Entry("info", "info", "Print what a .mango model says about itself."),
+    "verify": _Entry("verify", "verify", "Check that a .mango model is whole and answers as it did when made."),
+    "doctor": _Entry("doctor", "doctor", "Print versions and devices, and what is wrong with them."),
+}
+
+# Import name -> the extra of the installation that brings it.
+_EXTRAS = {"pyarrow": "parquet"} | dict.fromkeys(
+    [
+        "albumentations", "cv2", "imagehash", "jinja2", "matplotlib", "onnx", "onnxscript", "safetensors", "scipy",
+        "sklearn", "torch", "torchvision",
+    ],
+    "train",
+)  # fmt: skip
+
+
+class LazyGroup(click.Group):
+    """Lists the commands of the table without importing them, and turns every failure into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = getattr(importlib.import_module(f"mango_grader.cli.{entry.module}"), entry.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help lines of the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; with --debug let exceptions through."""
+        if ctx.params.get("debug"):
+            return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise  # click ends these well itself: a closed pipe silently.
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.stderr.flush()
+            raise click.exceptions.Exit(130) from None
+        except MangoError as error:
+            raise _failure(str(error), error.exit_code) from error
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise _unexpected(error) from error
+            missing = MissingExtraError(f"{ctx.info_name} {ctx.invoked_subcommand or ''}".strip(), extra)
+            raise _failure(str(missing), missing.exit_code) from error
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise _failure(f"{error.strerror or error}{where}", 1) from error
+        except Exception as error:
+            raise _unexpected(error) from error
+
+
+def _unexpected(error: Exception) -> click.exceptions.Exit:
+    return _failure(f"unexpected {type(error).__name__}: {error} (mango-grader --debug … shows where)", 1)
+
+
+def _failure(message: str, exit_code: int) -> click.exceptions.Exit:
+    # File names may hold bytes that are no UTF-8; they are printed as escapes.
+    line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
+    click.echo(f"Error: {line}", err=True)
+    return click.exceptions.Exit(exit_code)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="mango-grader %(version)s")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def main(debug: bool) -> None:
+    """Search, train and run compact anytime classifiers that grade your fruit.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs have errors.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # A terminal that lacks a character gets an escape, not a crash.
+        sys.stdout.reconfigure(errors="backslashreplace")

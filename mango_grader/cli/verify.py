@@ -1,0 +1,28 @@
+"""`mango-grader verify`: is a model whole, and does it still answer as it did when it was made?"""
+
+from dataclasses import asdict
+
+import click
+
+from mango_grader.cli.options import json_option, print_json, provider_option
+
+
+@click.command(short_help="Check that a .mango model is whole and answers as it did when made.")
+@click.argument("model", metavar="MODEL")
+@provider_option
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, /, model: str, provider: str, as_json: bool) -> None:
+    """Check all parts of MODEL, a .mango file, and recompute its golden answers.
+
+    Exit code 1 says that something does not hold.
+    """
+    from mango_grader.runtime.bundle import Bundle
+
+    findings = Bundle.open(model).verify(provider)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.check}: {finding.detail}")
+    ctx.exit(0 if all(finding.ok for finding in findings) else 1)
