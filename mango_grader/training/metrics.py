@@ -1,0 +1,260 @@
+"""What is known about a classifier with exits: figures per exit and per policy, each with its interval over groups."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from mango_grader.runtime.policy import Policy
+from mango_grader.training.bootstrap import Difference, Estimate, Floats, GroupBootstrap
+
+BINS = 15
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of a reliability diagram: how many answers, their mean confidence, the share that was right."""
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class ExitMetrics:
+    """One exit on n labelled images; every field is JSON-safe through `to_dict`.
+
+    Fields:
+        exit: its number, from 1.
+        macs, params: multiply-adds and parameters up to and with this exit.
+        count, groups: images and groups (fruit) behind the figures.
+        accuracy: share that was right; it equals the recall averaged with the classes' sizes as weights.
+        balanced_accuracy: recall averaged over the classes that occur.
+        recalls: per class; None where the class does not occur.
+        confusion: [true][predicted] counts.
+        kappa: Cohen's kappa with quadratic weights (ordinal grades only).
+        extreme_confusion: of the fruit of the first and the last grade, the share that was called the other one
+            (ordinal grades, three or more, only).
+        calibration_error: |accuracy − confidence| over 15 equally wide bins, weighted by size (Guo et al., 2017).
+        log_loss: mean negative log likelihood in nats.
+        reliability: the bins behind `calibration_error`, from confidence 0 to 1.
+    """
+
+    exit: int
+    macs: int
+    params: int
+    count: int
+    groups: int
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    recalls: tuple[Estimate | None, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    kappa: Estimate | None
+    extreme_confusion: Estimate | None
+    calibration_error: Estimate
+    log_loss: Estimate
+    reliability: tuple[Bin, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ExitMetrics":
+        """Read what `to_dict` wrote."""
+        estimates = ("accuracy", "balanced_accuracy", "kappa", "extreme_confusion", "calibration_error", "log_loss")
+        read = {name: values[name] and Estimate(**values[name]) for name in estimates}
+        read["recalls"] = tuple(recall and Estimate(**recall) for recall in values["recalls"])
+        read["confusion"] = tuple(tuple(row) for row in values["confusion"])
+        read["reliability"] = tuple(Bin(**each) for each in values["reliability"])
+        return cls(**{**values, **read})
+
+
+@dataclass(frozen=True)
+class PolicyMetrics:
+    """An early-exit policy on n labelled images.
+
+    Fields:
+        name: what the policy is called.
+        accuracy: share of right answers where each image is answered by the exit at which it settled.
+        macs: multiply-adds spent per image, on average; `cost` is the same as a share of the last exit's.
+        shares: of all images, the share that settled at each exit.
+        loss: accuracy of the last exit minus the policy's, on the same images (positive: the policy is worse).
+    """
+
+    name: str
+    count: int
+    groups: int
+    accuracy: Estimate
+    macs: Estimate
+    cost: Estimate
+    shares: tuple[float, ...]
+    loss: Difference
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "PolicyMetrics":
+        """Read what `to_dict` wrote."""
+        read = {name: Estimate(**values[name]) for name in ("accuracy", "macs", "cost")}
+        loss, shares = Difference(**values["loss"]), tuple(values["shares"])
+        return cls(**{**values, **read, "loss": loss, "shares": shares})
+
+
+def exit_metrics(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    classes: Sequence[str],
+    ordinal: bool,
+    groups: Sequence[str],
+    macs: Sequence[int],
+    params: Sequence[int],
+    seed: int,
+) -> tuple[ExitMetrics, ...]:
+    """Measure every exit from calibrated `probabilities` (K, N, C) against `labels` (N,).
+
+    `macs` and `params` are cumulative per exit; `groups` names each image's group; `seed` draws the bootstrap.
+    """
+    bootstrap = GroupBootstrap(groups, seed)
+    return tuple(
+        _one_exit(number, exit_probabilities, labels, len(classes), ordinal, bootstrap, mac, param)
+        for number, (exit_probabilities, mac, param) in enumerate(
+            zip(probabilities, macs, params, strict=True), start=1
+        )
+    )
+
+
+def policy_metrics(
+    name: str,
+    policy: Policy,
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    groups: Sequence[str],
+    macs: Sequence[int],
+    seed: int,
+) -> PolicyMetrics:
+    """Measure `policy` on every exit's `probabilities` (K, N, C); `macs` are cumulative per exit."""
+    settled = settled_exits(policy, probabilities)
+    right = probabilities.argmax(axis=2) == labels
+    answers = right[settled, np.arange(len(labels))]
+    spent = np.asarray(macs, dtype=np.float64)[settled]
+    bootstrap = GroupBootstrap(groups, seed)
+    return PolicyMetrics(
+        name=name,
+        count=bootstrap.items,
+        groups=bootstrap.groups,
+        accuracy=bootstrap.estimate(_with_count(answers), _mean),
+        macs=bootstrap.estimate(_with_count(spent), _mean),
+        cost=bootstrap.estimate(_with_count(spent / macs[-1]), _mean),
+        shares=tuple((np.bincount(settled, minlength=len(macs)) / len(labels)).tolist()),
+        loss=bootstrap.difference(right[-1], answers),
+    )
+
+
+def settled_exits(policy: Policy, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the exit index (N,), from 0, at which `policy` answers each image, given all exits' (K, N, C)."""
+    settled = np.full(probabilities.shape[1], len(probabilities) - 1, dtype=np.int64)
+    waiting = np.arange(probabilities.shape[1])
+    for index in range(len(probabilities) - 1):
+        stops = np.asarray(policy.settled(index, probabilities[index, waiting]), dtype=bool)
+        settled[waiting[stops]] = index
+        waiting = waiting[~stops]
+    return settled
+
+
+def _one_exit(
+    number: int,
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    classes: int,
+    ordinal: bool,
+    bootstrap: GroupBootstrap,
+    macs: int,
+    params: int,
+) -> ExitMetrics:
+    predicted = probabilities.argmax(axis=1)
+    cells = np.zeros((len(labels), classes, classes))
+    cells[np.arange(len(labels)), labels, predicted] = 1
+    # One class at a time, its right answers and its size: the statistic stays a plain mean.
+    of_class = [np.stack([cells[:, c, c], cells[:, c].sum(axis=1)], axis=1) for c in range(classes)]
+    recalls = [bootstrap.estimate(values, _mean) if values[:, 1].any() else None for values in of_class]
+    bins = _bins(probabilities, predicted == labels)
+    likelihood = np.clip(probabilities[np.arange(len(labels)), labels].astype(np.float64), _TINY, 1.0)
+    return ExitMetrics(
+        exit=number,
+        macs=int(macs),
+        params=int(params),
+        count=bootstrap.items,
+        groups=bootstrap.groups,
+        accuracy=bootstrap.estimate(cells, _accuracy),
+        balanced_accuracy=bootstrap.estimate(cells, lambda sums: np.nanmean(_recalls(sums), axis=1)),
+        recalls=tuple(recalls),
+        confusion=tuple(map(tuple, confusion_matrix(labels, predicted, labels=range(classes)).tolist())),
+        kappa=bootstrap.estimate(cells, quadratic_kappa) if ordinal else None,
+        extreme_confusion=bootstrap.estimate(cells, _extreme) if ordinal and classes > 2 else None,
+        calibration_error=bootstrap.estimate(bins, _calibration_error),
+        log_loss=bootstrap.estimate(_with_count(-np.log(likelihood)), _mean),
+        reliability=tuple(
+            Bin(int(count), float(confidence / max(count, 1)), float(right / max(count, 1)))
+            for count, confidence, right in bins.sum(axis=0)
+        ),
+    )
+
+
+def _bins(probabilities: NDArray[np.floating], right: NDArray[np.bool_]) -> Floats:
+    """Return (N, 15, 3): each answer's count, confidence and correctness in the bin of its confidence."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    slot = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = np.zeros((len(right), BINS, 3))
+    bins[np.arange(len(right)), slot] = np.stack([np.ones_like(confidence), confidence, right], axis=1)
+    return bins
+
+
+def _with_count(values: NDArray[np.generic]) -> Floats:
+    return np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
+
+
+def _mean(sums: Floats) -> Floats:
+    return _ratio(sums[:, 0], sums[:, 1])
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    """Return part / whole; NaN where whole is 0."""
+    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+
+
+def _accuracy(confusion: Floats) -> Floats:
+    return _ratio(np.trace(confusion, axis1=1, axis2=2), confusion.sum(axis=(1, 2)))
+
+
+def _recalls(confusion: Floats) -> Floats:
+    """Return (R, C); NaN where a class has no items."""
+    size = confusion.sum(axis=2)
+    right = np.diagonal(confusion, axis1=1, axis2=2)
+    return _ratio(right, size)
+
+
+def _extreme(confusion: Floats) -> Floats:
+    outer = confusion[:, [0, -1]].sum(axis=(1, 2))
+    swapped = confusion[:, 0, -1] + confusion[:, -1, 0]
+    return _ratio(swapped, outer)
+
+
+def _calibration_error(bins: Floats) -> Floats:
+    return _ratio(np.abs(bins[:, :, 1] - bins[:, :, 2]).sum(axis=1), bins[:, :, 0].sum(axis=1))
+
+
+def quadratic_kappa(confusion: Floats) -> Floats:
+    """Return Cohen's kappa with quadratic weights of each confusion matrix in (R, C, C); 1 where all is one cell."""
+    classes = confusion.shape[1]
+    distance = np.square(np.subtract.outer(np.arange(classes), np.arange(classes)))
+    chance = confusion.sum(axis=2)[:, :, None] * confusion.sum(axis=1)[:, None, :]
+    expected = (chance * distance).sum(axis=(1, 2)) / confusion.sum(axis=(1, 2))
+    observed = (confusion * distance).sum(axis=(1, 2))
+    return np.where(expected > 0, 1 - observed / np.maximum(expected, _TINY), 1.0)

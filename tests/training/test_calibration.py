@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mango_grader.runtime.policy import Threshold
+from mango_grader.training.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, tune_threshold
+from mango_grader.training.metrics import settled_exits
+
+MACS = (20, 55, 100)
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def calibrated(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits whose softmax is the very distribution that the labels were drawn from."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=1.5, size=(count, 4))
+    return logits, (softmax(logits).cumsum(axis=1) > rng.random((count, 1))).argmax(axis=1)
+
+
+def exits(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count)
+    logits = rng.normal(size=(3, count, 3))
+    logits[:, np.arange(count), labels] += np.array([[0.8], [1.5], [2.5]])
+    return softmax(logits), labels
+
+
+def cost(thresholds: tuple[float, ...], probabilities: NDArray[np.float64]) -> float:
+    return float((np.array(MACS)[settled_exits(Threshold(thresholds), probabilities)] / MACS[-1]).mean())
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 2.5, 8.0])
+def test_temperature_recovers_a_known_scaling(scale: float) -> None:
+    logits, labels = calibrated(4000, seed=1)
+    assert fit_temperature(logits * scale, labels) == pytest.approx(scale, rel=0.08)
+
+
+def test_eighty_images_are_enough_to_come_near() -> None:
+    for seed in range(5):
+        logits, labels = calibrated(80, seed)
+        assert 1.5 < fit_temperature(logits * 2.5, labels) < 3.6
+
+
+def test_images_that_are_all_right_do_not_make_the_model_certain() -> None:
+    logits = np.tile([2.0, 0.0, 0.0], (30, 1))
+    assert 0.3 < fit_temperature(logits, np.zeros(30, int)) < 1.0
+    assert fit_temperature(logits[:1], np.zeros(1, int)) > 0.75
+
+
+def test_no_images_leave_the_temperature_alone() -> None:
+    assert fit_temperature(np.zeros((0, 3)), np.zeros(0, int)) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_temperature_stays_in_its_range(scale: float) -> None:
+    logits, labels = calibrated(2000, seed=2)
+    assert MIN_TEMPERATURE <= fit_temperature(logits * scale, labels) <= MAX_TEMPERATURE
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(20, 120), st.integers(0, 1000), st.floats(0.25, 1.0))
+def test_thresholds_keep_the_budget_and_spend_it(count: int, seed: int, budget: float) -> None:
+    probabilities, labels = exits(count, seed)
+    thresholds = tune_threshold(probabilities, labels, MACS, budget)
+    assert len(thresholds) == 2
+    assert all(0 <= value <= 1 for value in thresholds)
+    spent = cost(thresholds, probabilities)
+    assert spent <= budget + 1e-9
+    # One image going one exit further costs at most 0.8 / count; two steps of slack.
+    assert spent >= min(budget, 1 - 1.6 / count) - 2 * 0.8 / count - 0.02
+
+
+def test_a_larger_budget_never_costs_less() -> None:
+    probabilities, labels = exits(80, 7)
+    costs = [cost(tune_threshold(probabilities, labels, MACS, b), probabilities) for b in np.linspace(0.2, 1, 17)]
+    assert costs == sorted(costs)
+    assert costs[-1] > 3 * costs[0]
+
+
+def test_the_margin_holds_on_data_that_were_not_seen() -> None:
+    over = 0
+    for seed in range(20):
+        probabilities, labels = exits(80, seed)
+        unseen, _ = exits(2000, 1000 + seed)
+        over += cost(tune_threshold(probabilities, labels, MACS), unseen) > 0.60
+    assert over <= 4
+
+
+def test_confident_images_leave_first() -> None:
+    probabilities, labels = exits(400, 3)
+    thresholds = tune_threshold(probabilities, labels, MACS)
+    settled = settled_exits(Threshold(thresholds), probabilities)
+    confidence = probabilities[0].max(axis=1)
+    assert confidence[settled == 0].min() >= confidence[settled > 0].max()
+
+
+def test_a_budget_below_the_first_exit_settles_everything_there() -> None:
+    probabilities, labels = exits(50, 0)
+    assert tune_threshold(probabilities, labels, MACS, 0.1) == (0.0, 0.0)
+
+
+def test_a_single_exit_has_no_thresholds() -> None:
+    probabilities, labels = exits(50, 0)
+    assert tune_threshold(probabilities[-1:], labels, MACS[-1:]) == ()
