@@ -10,7 +10,7 @@ import click
 from mango_grader import __version__
 from mango_grader.errors import MangoError, MissingExtraError
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "LazyGroup", "main"]
 
 
 class _Entry(NamedTuple):
