@@ -67,7 +67,7 @@ class Bundle:
             manifest = Manifest.from_json(data)
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from error
-        if sorted(names) != sorted([MANIFEST, *manifest.hashes]):
+        if sorted(names) != sorted([MANIFEST, *manifest.hashes]) or not _needed(manifest).issubset(names):
             raise BundleError(f"{path} is damaged: its parts are not those that its manifest lists")
         return cls(path, manifest, files.digest(data))
 
@@ -125,9 +125,7 @@ def write_bundle(path: str | os.PathLike[str], manifest: Manifest, parts: Mappin
 
     Raises `BundleError` if a part that the manifest or every bundle needs is missing.
     """
-    needed = {name for stage in manifest.stages.values() for name in stage}
-    needed |= {manifest.full, CARD, GOLDEN_IMAGES, GOLDEN_PROBABILITIES, GOLDEN_LABELS}
-    if missing := sorted(needed - set(parts)):
+    if missing := sorted(_needed(manifest) - set(parts)):
         raise BundleError(f"the bundle lacks {', '.join(missing)}")
     manifest = replace(manifest, hashes={name: files.digest(parts[name]) for name in sorted(parts)})
     with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
@@ -144,6 +142,11 @@ def golden_parts(golden: Golden) -> dict[str, bytes]:
         GOLDEN_PROBABILITIES: _npy(golden.probabilities.astype(np.float32, copy=False)),
         GOLDEN_LABELS: json.dumps(list(golden.labels)).encode(),
     }
+
+
+def _needed(manifest: Manifest) -> set[str]:
+    stages = {name for files_of_one in manifest.stages.values() for name in files_of_one}
+    return stages | {manifest.full, CARD, GOLDEN_IMAGES, GOLDEN_PROBABILITIES, GOLDEN_LABELS}
 
 
 def _npy(array: NDArray[np.generic]) -> bytes:

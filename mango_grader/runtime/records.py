@@ -1,6 +1,6 @@
 """The result of grading one image, and the row that it becomes in every output format."""
 
-import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -63,7 +63,7 @@ def to_row(record: Record, classes: Sequence[str]) -> dict[str, Any]:
 
 def printable_path(path: str) -> str:
     r"""Return `path` as valid Unicode: bytes of a file name that are not UTF-8 are written as \xff."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace") if _has_surrogates(path) else path
+    return re.sub("[\ud800-\udfff]", _escape, path)
 
 
 def one_line(text: str) -> str:
@@ -72,8 +72,10 @@ def one_line(text: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= one <= "\udfff" for one in text)
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    # How Python's file system encoding keeps a byte: 0xdc00 + byte.
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -1,0 +1,12 @@
+"""What every test may use; its place puts tests/ on the path, so that helpers such as bundles.py can be imported."""
+
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small .mango model that knows green, yellow and red; shared, so never write to it."""
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "colours.mango")
