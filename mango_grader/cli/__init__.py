@@ -54,8 +54,11 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        command = getattr(importlib.import_module(f"mango_grader.cli.{entry.module}"), entry.attribute)
-        assert isinstance(command, click.Command)
+        try:
+            module = importlib.import_module(f"mango_grader.cli.{entry.module}")
+        except ModuleNotFoundError as error:
+            raise _explained(error, cmd_name) from error
+        command: click.Command = getattr(module, entry.attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -77,21 +80,21 @@ class LazyGroup(click.Group):
             raise click.exceptions.Exit(130) from None
         except MangoError as error:
             raise _failure(str(error), error.exit_code) from error
-        except ModuleNotFoundError as error:
-            extra = _EXTRAS.get((error.name or "").partition(".")[0])
-            if extra is None:
-                raise _unexpected(error) from error
-            missing = MissingExtraError(f"{ctx.info_name} {ctx.invoked_subcommand or ''}".strip(), extra)
-            raise _failure(str(missing), missing.exit_code) from error
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             raise _failure(f"{error.strerror or error}{where}", 1) from error
         except Exception as error:
-            raise _unexpected(error) from error
+            explained = _explained(error, ctx.invoked_subcommand or "")
+            if isinstance(explained, MangoError):
+                raise _failure(str(explained), explained.exit_code) from error
+            where = "mango-grader --debug … shows where"
+            raise _failure(f"unexpected {type(error).__name__}: {error} ({where})", 1) from error
 
 
-def _unexpected(error: Exception) -> click.exceptions.Exit:
-    return _failure(f"unexpected {type(error).__name__}: {error} (mango-grader --debug … shows where)", 1)
+def _explained(error: Exception, command: str) -> Exception:
+    """Return what to say instead of `error`: the extra that brings a missing module, or `error` itself."""
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return MissingExtraError(f"mango-grader {command}", _EXTRAS[missing]) if missing in _EXTRAS else error
 
 
 def _failure(message: str, exit_code: int) -> click.exceptions.Exit:

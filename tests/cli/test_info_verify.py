@@ -1,0 +1,53 @@
+import json
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+from commands import call
+
+
+def test_info_prints_the_manifest(bundle: Path) -> None:
+    done = call("info", bundle)
+    assert done.exit_code == 0
+    for shown in ("green, yellow, red", "12 × 16 pixels", "fp32, int8", "threshold (0.600)", "by hand", "accuracy 1"):
+        assert shown in done.stdout
+    assert done.stdout.rstrip().splitlines()[-1].split() == ["2", "last", "400", "40", "1.500"]
+
+
+def test_info_as_json_is_the_whole_manifest(bundle: Path) -> None:
+    values = json.loads(call("info", bundle, "--json").stdout)
+    assert values["classes"] == ["green", "yellow", "red"]
+    assert values["exits"][1] == {"name": "last", "macs": 400, "params": 40, "temperature": 1.5}
+    assert len(values["hashes"]) == 9
+    assert len(values["digest"]) == 64
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_a_missing_or_damaged_model_is_one_line(tmp_path: Path, command: str) -> None:
+    missing = call(command, tmp_path / "missing.mango")
+    assert (missing.exit_code, missing.stderr) == (2, f"Error: no such model: {tmp_path / 'missing.mango'}\n")
+    (tmp_path / "text.mango").write_text("no model")
+    damaged = call(command, tmp_path / "text.mango")
+    assert damaged.exit_code == 1
+    assert damaged.stderr.count("\n") == 1
+
+
+def test_verify_finds_a_sound_model_sound(bundle: Path) -> None:
+    done = call("verify", bundle)
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 4
+    findings = json.loads(call("verify", bundle, "--json").stdout)
+    assert [one["check"] for one in findings] == [
+        "hashes", "golden answers, fp32 stages", "golden answers, int8 stages", "golden answers, full graph",
+    ]  # fmt: skip
+    assert all(one["ok"] for one in findings)
+
+
+def test_verify_names_the_damaged_part(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path / "m.mango")
+    data = path.read_bytes()
+    place = data.index(b"# By hand")
+    path.write_bytes(data[:place] + b"* By hand" + data[place + 9 :])
+    done = call("verify", path)
+    assert done.exit_code == 1
+    assert done.stdout == "FAILED  hashes: damaged: card.md\n"
