@@ -82,13 +82,15 @@ def grade(
     grader = Grader.load(model, provider, precision, policy)
     with _journal(results, grader, precision) as journal:
         _grade(grader, journal, inputs, workers or _cores(), progress)
-        errors = _report(results, grader, journal, progress)
-    ctx.exit(FINISHED_WITH_ERRORS if errors else 0)
+        failed = _report(results, grader, journal, progress)
+    ctx.exit(FINISHED_WITH_ERRORS if failed else 0)
 
 
 def _check(results: _Results) -> None:
     from mango_grader.runtime.writers import check_output
 
+    if results.contact_sheet is not None and Path(results.contact_sheet).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{results.contact_sheet}: the contact sheet is written as .html")
     if results.out is None:
         if results.resume:
             raise UsageError("--resume continues a run with --out; give the same --out")
@@ -139,7 +141,7 @@ def _grade(grader: "Grader", journal: "Journal", inputs: list[str], workers: int
 
 
 def _report(results: _Results, grader: "Grader", journal: "Journal", progress: Progress) -> int:
-    """Write all results from the journal; return how many rows have errors."""
+    """Write all results from the journal; return how many images have an error or could not be copied."""
     from mango_grader.runtime.records import one_line
     from mango_grader.runtime.sheet import write_sheet
     from mango_grader.runtime.sorting import sort_into
@@ -147,11 +149,13 @@ def _report(results: _Results, grader: "Grader", journal: "Journal", progress: P
     from mango_grader.runtime.writers import write_records
 
     classes, below = grader.manifest.classes, results.review_below
+    uncopied = 0
     summary = Summary.of(journal.records(), below)
     if results.out is not None:
         write_records(results.out, classes, journal.records())
     if results.sort_into is not None:
         done = sort_into(results.sort_into, journal.records(), classes, below)
+        uncopied = len(done.failed)
         for path in done.failed:
             progress.note(f"could not be copied: {one_line(path)}")
     if results.contact_sheet is not None:
@@ -162,7 +166,7 @@ def _report(results: _Results, grader: "Grader", journal: "Journal", progress: P
         print_table(journal.records(), summary, below)
     else:
         progress.note(f"{summary} → {one_line(results.out)}")
-    return summary.errors
+    return summary.errors + uncopied
 
 
 def _cores() -> int:

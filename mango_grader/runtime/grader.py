@@ -71,6 +71,8 @@ class Grader:
         `workers` threads decode and infer side by side: Pillow and onnxruntime leave the interpreter lock while
         they work. Records do not depend on `workers`.
         """
+        if isinstance(images, str | bytes | os.PathLike):
+            raise UsageError("grade_many takes many images; use grade for one")
         if batch_size < 1 or workers < 1:
             raise UsageError("batch size and workers must be at least 1")
         return self._grade_batches(images, batch_size, workers)

@@ -26,7 +26,10 @@ def check_output(path: str | os.PathLike[str]) -> None:
 
 
 def write_records(path: str | os.PathLike[str], classes: Sequence[str], records: Iterable[Record]) -> None:
-    """Write one row per record in the format of `path`'s ending, atomically and in constant memory."""
+    """Write one row per record in the format of `path`'s ending, atomically and in constant memory.
+
+    Cells hold file names as they are: an apostrophe against spreadsheet formulas would make them name no file.
+    """
     check_output(path)
     with files.replacing(path) as temporary:
         _WRITERS[Path(path).suffix.lower()](temporary, classes, records)

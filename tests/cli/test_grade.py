@@ -96,6 +96,15 @@ def test_images_are_sorted_into_folders(fruit: Path, bundle: Path) -> None:
         assert "gone.jpg" in done.stderr
 
 
+def test_a_copy_that_fails_shows_in_the_exit_code(fruit: Path, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "sorted").mkdir()
+    (tmp_path / "sorted" / "red").write_text("in the way")
+    done = call("grade", fruit, "--model", bundle, "--sort-into", tmp_path / "sorted", "--progress", "plain")
+    assert done.exit_code == 3
+    assert f"could not be copied: {fruit / '2.png'}" in done.stderr
+    assert len(list((tmp_path / "sorted").rglob("*.png"))) == 4
+
+
 def test_the_contact_sheet_is_written_and_never_graded(fruit: Path, bundle: Path) -> None:
     for _ in range(2):
         assert call("grade", fruit, "--model", bundle, "--contact-sheet", fruit / "sheet.html").exit_code == 0
@@ -173,6 +182,7 @@ def test_results_beside_the_images_are_not_graded(fruit: Path, bundle: Path) -> 
     [
         (["--resume"], "--resume continues a run with --out"),
         (["--out", "x.txt"], "written as .csv, .jsonl, .parquet"),
+        (["--contact-sheet", "photo.jpg"], "photo.jpg: the contact sheet is written as .html"),
         (["--policy", "exit:7"], "exits 1 to 2"),
         (["--policy", "best"], "unknown to this model"),
         (["--workers", "0"], "x>=1"),

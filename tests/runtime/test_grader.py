@@ -187,6 +187,12 @@ def test_nonsense_numbers_are_refused_at_once(grader: Grader, options: dict[str,
         grader.grade_many([], **options)
 
 
+@pytest.mark.parametrize("one", ["a.jpg", b"bytes", Path("a.jpg")])
+def test_a_single_path_is_not_taken_for_many_images(grader: Grader, one: object) -> None:
+    with pytest.raises(UsageError, match="use grade for one"):
+        grader.grade_many(one)  # type: ignore[arg-type]
+
+
 def test_sessions_use_one_thread_and_do_not_spin(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
