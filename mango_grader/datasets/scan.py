@@ -1,0 +1,120 @@
+"""One look at every file of a set: digest, size, orientation, perceptual hash, thumbnail, or why it is unreadable."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mango_grader.datasets.dataset import Dataset
+from mango_grader.datasets.parallel import ordered_map, read_file
+from mango_grader.errors import ImageError
+from mango_grader.files import digest
+from mango_grader.progress import Progress, SilentProgress
+from mango_grader.runtime.decode import decode
+
+__all__ = ["THUMB", "Scan", "scan"]
+
+THUMB = 32
+"""Side of the thumbnails in pixels; they are squeezed square, so that no letterbox hides the border."""
+
+_HASHED = 2 * THUMB
+_ORIENTATION_TAG = 0x0112
+_BIG = 80_000_000  # Pillow warns when it opens files beyond about 89 million pixels.
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Facts per item of a data set, N rows in its order; rows of unreadable files are zero.
+
+    `digests`: SHA-256 of the bytes, "" if unreadable as a file. `sizes`: int64 (N, 2) upright width and height.
+    `orientations`: int64 (N,) EXIF orientation, 1 is upright. `hashes`: uint64 (N,) perceptual hash.
+    `thumbs`: uint8 (N, THUMB, THUMB, 3). `errors`: reason by item index.
+    """
+
+    digests: tuple[str, ...]
+    sizes: NDArray[np.int64]
+    orientations: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    thumbs: NDArray[np.uint8]
+    errors: Mapping[int, str]
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        """Which items could be decoded, bool (N,)."""
+        mask = np.ones(len(self.digests), bool)
+        mask[list(self.errors)] = False
+        return mask
+
+
+class _Facts(NamedTuple):
+    digest: str
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 0
+    hash: int = 0
+    thumb: NDArray[np.uint8] | None = None
+    error: str | None = None
+
+
+def scan(dataset: Dataset, progress: Progress | None = None, workers: int | None = None) -> Scan:
+    """Read every file once on all cores; a bad file becomes an entry of `errors`, never an exception."""
+    count = len(dataset.items)
+    facts: list[_Facts] = []
+    with (progress or SilentProgress()).task("reading images", count) as task:
+        for one in ordered_map(_look, [dataset.root / path for path in dataset.paths], workers):
+            facts.append(one)
+            task.advance()
+    thumbs = np.zeros((count, THUMB, THUMB, 3), np.uint8)
+    for index, one in enumerate(facts):
+        if one.thumb is not None:
+            thumbs[index] = one.thumb
+    return Scan(
+        digests=tuple(one.digest for one in facts),
+        sizes=np.array([one.size for one in facts], np.int64).reshape(count, 2),
+        orientations=np.array([one.orientation for one in facts], np.int64),
+        hashes=np.array([one.hash for one in facts], np.uint64),
+        thumbs=thumbs,
+        errors={index: one.error for index, one in enumerate(facts) if one.error is not None},
+    )
+
+
+def _look(path: Path) -> _Facts:
+    name = ""
+    sizes: list[tuple[int, int]] = []
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        sizes.append((width, height))
+        return 2 * _HASHED, 2 * _HASHED
+
+    try:
+        data = read_file(path)
+        name = digest(data)
+        image = decode(data, needed=needed)
+    except ImageError as error:
+        return _Facts(name, error=str(error))
+    size = sizes[0] if sizes else image.size
+    small = image.resize((_HASHED, _HASHED), Image.Resampling.BILINEAR)
+    bits = np.asarray(imagehash.phash(small).hash, np.uint8).ravel()
+    return _Facts(
+        digest=name,
+        size=size,
+        orientation=_orientation(data, size),
+        hash=int.from_bytes(np.packbits(bits).tobytes(), "big"),
+        thumb=np.asarray(small.resize((THUMB, THUMB), Image.Resampling.BOX)),
+    )
+
+
+def _orientation(data: bytes, size: tuple[int, int]) -> int:
+    may_turn = b"xif" in data or data[:4] in (b"II*\0", b"MM\0*")  # "Exif" in JPEG and WebP, "eXIf" in PNG.
+    if not may_turn or size[0] * size[1] > _BIG:
+        return 1
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # Damaged metadata around sound pixels.
+        return 1

@@ -1,0 +1,191 @@
+"""Train, validation and test parts that no group, and no near-duplicate, crosses."""
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.datasets.allocate import allocate
+from mango_grader.datasets.dataset import Dataset
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json, write_json
+from mango_grader.progress import Progress
+
+__all__ = ["MIN_GROUPS", "Shares", "Split", "make_split", "parse_fold"]
+
+MIN_GROUPS = 5
+"""A class needs this many groups, or no part of it would be left to learn from, to choose by and to test on."""
+
+_SCHEMA = 1
+Part = Literal["train", "val", "test"]
+_PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The parts' proportions by images of each class; positive, normalised to their sum."""
+
+    train: float = 0.65
+    val: float = 0.15
+    test: float = 0.20
+
+    def __post_init__(self) -> None:
+        if min(self.train, self.val, self.test) <= 0:
+            raise UsageError(f"the shares of train, val and test must be positive, not {self}")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Ascending indices into a data set's items; items that cannot be read are in no part."""
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    test: tuple[int, ...]
+    findings: tuple[str, ...] = ()
+
+    def save(self, path: str | os.PathLike[str], dataset: Dataset) -> None:
+        """Write the parts as relative paths, JSON, atomically."""
+        paths = dataset.paths
+        parts = {part: [paths[index] for index in getattr(self, part)] for part in _PARTS}
+        write_json(path, {"schema": _SCHEMA, **parts, "findings": list(self.findings)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], dataset: Dataset) -> "Split":
+        """Read what `save` wrote; images that came later are in no part.
+
+        Raises `UsageError` if the file is no split, names an image twice, or one that `dataset` lacks.
+        """
+        index = {name: number for number, name in enumerate(dataset.paths)}
+        try:
+            values = read_json(path)
+            parts = {part: [str(name) for name in values[part]] for part in _PARTS}
+            findings = tuple(str(line) for line in values["findings"])
+            schema = values["schema"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path} is not a saved split: {error!r}") from error
+        if schema != _SCHEMA:
+            raise UsageError(f"{path} is a split of schema {schema}; this version reads {_SCHEMA}")
+        times = Counter(name for names in parts.values() for name in names)
+        if lost := [name for name in times if name not in index]:
+            raise UsageError(f"{path} names {len(lost)} images that {dataset.root} lacks, as {lost[0]}")
+        if twice := [name for name, count in times.items() if count > 1]:
+            raise UsageError(f"{path} names {len(twice)} images twice, as {twice[0]}")
+        found = {part: tuple(sorted(index[name] for name in names)) for part, names in parts.items()}
+        return cls(found["train"], found["val"], found["test"], findings)
+
+
+def parse_fold(text: str) -> tuple[int, int]:
+    """Return (K, N) of "K/N", 1 ≤ K ≤ N, N ≥ 2; raise `UsageError` for anything else."""
+    match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text, re.ASCII)
+    if match is None:
+        raise UsageError(f"a fold is written K/N, as 1/5, not {text!r}")
+    return _checked_fold((int(match[1]), int(match[2])))
+
+
+def make_split(
+    dataset: Dataset,
+    seed: int,
+    fold: tuple[int, int] | None = None,
+    *,
+    shares: Shares = Shares(),
+    near_duplicates: NDArray[np.int64] | None = None,
+    progress: Progress | None = None,
+) -> Split:
+    """Split by group, stratified by class; the same arguments give the same split.
+
+    `fold` (K, N), K from 1: the test part is the K-th of N equal ones, so that each image is tested once over all
+    K, and validation is taken from the rest. Parts that the folders give stand; val or test is taken from train
+    where they lack it. `near_duplicates` are pairs of items (P, 2) to keep together, as `near_pairs` finds them;
+    None reads every image to find them, and leaves out of all parts those that cannot be read.
+
+    Raises `UsageError` for a class of fewer than MIN_GROUPS groups among the images to divide, for a fold of data
+    whose folders give a test part, and for a single class.
+    """
+    from mango_grader.datasets.duplicates import merge_groups, near_pairs
+    from mango_grader.datasets.scan import scan
+
+    usable = np.ones(len(dataset.items), bool)
+    if near_duplicates is None:
+        facts = scan(dataset, progress)
+        near_duplicates, usable = near_pairs(facts), facts.readable
+    given = np.array([item.part or "train" for item in dataset.items])
+    if fold is not None and "test" in given:
+        raise UsageError("--fold needs data without a test/ folder: the folders say already what is tested")
+    labelled = np.unique(dataset.labels[usable & (given == "train")])
+    if absent := [name for index, name in enumerate(dataset.classes) if index not in labelled]:
+        raise UsageError(f"no readable training image of class {', '.join(absent)}")
+    if len(dataset.classes) < 2:
+        raise UsageError(f"only one class, {dataset.classes[0]}: grading needs at least two")
+
+    inside = near_duplicates[given[near_duplicates[:, 0]] == given[near_duplicates[:, 1]]]
+    groups = np.array(merge_groups(dataset.groups, inside), object)
+    pool = np.flatnonzero(usable & (given == "train"))
+    missing = [part for part in _PARTS if part == "train" or part not in given]
+    parts = given.copy()
+    if len(missing) > 1:
+        _require_groups(dataset, pool, groups)
+        parts[pool] = _divide(dataset.labels[pool], groups[pool].tolist(), missing, shares, seed, fold)
+    parts[~usable] = ""
+    train, val, test = (tuple(np.flatnonzero(parts == part).tolist()) for part in _PARTS)
+    return Split(train, val, test, _crossing(dataset, given, near_duplicates))
+
+
+def _divide(
+    labels: NDArray[np.int64],
+    groups: Sequence[str],
+    parts: Sequence[Part],
+    shares: Shares,
+    seed: int,
+    fold: tuple[int, int] | None,
+) -> NDArray[np.str_]:
+    names = np.array(parts)
+    if fold is None:
+        dealt: NDArray[np.str_] = names[allocate(labels, groups, [getattr(shares, part) for part in parts], (seed,))]
+        return dealt
+    number, count = _checked_fold(fold)
+    tested = allocate(labels, groups, [1.0] * count, (seed, count)) == number - 1
+    result = np.where(tested, "test", "train")
+    if "val" in parts:
+        rest = np.flatnonzero(~tested)
+        remaining = [groups[int(index)] for index in rest]
+        carved = allocate(labels[rest], remaining, [shares.train, shares.val], (seed, count, number))
+        result[rest] = np.where(carved == 1, "val", "train")
+    return result
+
+
+def _require_groups(dataset: Dataset, pool: NDArray[np.int64], groups: NDArray[np.object_]) -> None:
+    of_class: defaultdict[int, set[str]] = defaultdict(set)
+    for index in pool:
+        of_class[int(dataset.labels[index])].add(groups[index])
+    few = [
+        f"{name} has {len(of_class[index])}"
+        for index, name in enumerate(dataset.classes)
+        if len(of_class[index]) < MIN_GROUPS
+    ]
+    if few:
+        raise UsageError(
+            f"each class needs at least {MIN_GROUPS} groups (near-duplicates count as one) to be split: "
+            f"{', '.join(few)}; add images or leave the class out"
+        )
+
+
+def _crossing(dataset: Dataset, given: NDArray[np.str_], pairs: NDArray[np.int64]) -> tuple[str, ...]:
+    parts_of: defaultdict[str, set[str]] = defaultdict(set)
+    for group, part in zip(dataset.groups, given.tolist(), strict=True):
+        parts_of[group].add(part)
+    torn = sum(len(parts) > 1 for parts in parts_of.values())
+    across = int((given[pairs[:, 0]] != given[pairs[:, 1]]).sum())
+    counts = {"pairs of near-duplicates": across, "groups": torn}
+    return tuple(f"the given parts are crossed by {count} {what}" for what, count in counts.items() if count)
+
+
+def _checked_fold(fold: tuple[int, int]) -> tuple[int, int]:
+    number, count = fold
+    if count < 2 or not 1 <= number <= count:
+        raise UsageError(f"a fold K/N has 1 ≤ K ≤ N and N ≥ 2, not {number}/{count}")
+    return fold
