@@ -1,0 +1,176 @@
+"""The packed cache: each image decoded once, kept as memory-mapped uint8 under a name made of its content."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from mango_grader.datasets.dataset import Dataset
+from mango_grader.datasets.parallel import ordered_map, read_file
+from mango_grader.errors import ImageError, MangoError, UsageError
+from mango_grader.files import digest, read_json, replacing, write_json
+from mango_grader.progress import Progress, SilentProgress
+from mango_grader.runtime.preprocess import Preprocess
+
+__all__ = ["PackedImages", "pack"]
+
+_FORMAT = 1
+_STALE = 24 * 3600.0  # Temporary files untouched for a day are those of a killed build.
+
+
+@dataclass(frozen=True)
+class PackedImages:
+    """The readable images of a data set, M rows in its order.
+
+    `images`: uint8 (M, H, W, 3) RGB, memory-mapped, read-only. `labels`, `index`: int64 (M,), class and item index
+    of each row. `errors`: reason by path of the images left out. `digest` names the pixels: content and preprocessing.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    groups: tuple[str, ...]
+    paths: tuple[str, ...]
+    index: NDArray[np.int64]
+    errors: Mapping[str, str]
+    digest: str
+
+    def rows(self, items: Sequence[int]) -> NDArray[np.int64]:
+        """Return the rows of those of `items` (item indices, as a split holds them) that are packed, int64."""
+        row_of = {item: row for row, item in enumerate(self.index.tolist())}
+        return np.array([row_of[item] for item in items if item in row_of], np.int64)
+
+
+def pack(
+    dataset: Dataset,
+    preprocess: Preprocess,
+    folder: str | os.PathLike[str],
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> PackedImages:
+    """Return the preprocessed images, from `folder` if they are there and whole, else decoded on all cores.
+
+    All files are read to name the cache by their SHA-256, so no stale pixels are ever used. It is two files:
+    KEY.u8, the rows, then KEY.json with their digest, each put in place whole. A build that is interrupted, or
+    races with another (both write the same bytes), leaves nothing that would be taken for a cache; what does not
+    match its digest is built anew.
+
+    Raises `UsageError` if no image is readable, `MangoError` if a file changes meanwhile.
+    """
+    reporter = progress or SilentProgress()
+    digests = _digests(dataset, reporter, workers)
+    made_of = [_FORMAT, PIL.__version__, preprocess.to_dict(), digests]
+    key = digest(json.dumps(made_of, sort_keys=True).encode())
+    home = Path(folder)
+    errors = _whole(home, key, preprocess)
+    if errors is None:
+        _sweep(home)
+        errors = _build(dataset, preprocess, home, key, digests, reporter, workers)
+    index = np.array([number for number in range(len(dataset.items)) if number not in errors], np.int64)
+    if not len(index):
+        raise UsageError(f"none of the {len(dataset.items)} images in {dataset.root} can be read")
+    shape = (len(index), preprocess.height, preprocess.width, 3)
+    items = [dataset.items[number] for number in index]
+    return PackedImages(
+        images=np.memmap(_pixels(home, key), np.uint8, mode="r", shape=shape),
+        labels=dataset.labels[index],
+        groups=tuple(item.group for item in items),
+        paths=tuple(item.path for item in items),
+        index=index,
+        errors={dataset.items[number].path: reason for number, reason in errors.items()},
+        digest=key,
+    )
+
+
+def _pixels(home: Path, key: str) -> Path:
+    return home / f"{key}.u8"
+
+
+def _digests(dataset: Dataset, progress: Progress, workers: int | None) -> list[str]:
+    digests = []
+    with progress.task("checking the cache", len(dataset.items)) as task:
+        for found in ordered_map(_digest, [dataset.root / path for path in dataset.paths], workers):
+            digests.append(found)
+            task.advance()
+    return digests
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest(read_file(path))
+    except ImageError as error:
+        return f"unreadable: {error}"
+
+
+def _digest_of_cache(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _whole(home: Path, key: str, preprocess: Preprocess) -> dict[int, str] | None:
+    """Return the errors by item of a cache that is there and matches its own digest, else None."""
+    try:
+        values: dict[str, Any] = read_json(home / f"{key}.json")
+        errors = {int(number): str(reason) for number, reason in values["errors"].items()}
+        path = _pixels(home, key)
+        size = values["rows"] * preprocess.height * preprocess.width * 3
+        if path.stat().st_size != size or _digest_of_cache(path) != values["sha256"]:
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return errors
+
+
+def _build(
+    dataset: Dataset,
+    preprocess: Preprocess,
+    home: Path,
+    key: str,
+    digests: Sequence[str],
+    progress: Progress,
+    workers: int | None,
+) -> dict[int, str]:
+    def one(index: int) -> NDArray[np.uint8] | str:
+        path = dataset.root / dataset.items[index].path
+        try:
+            data = read_file(path)
+            if digest(data) != digests[index]:
+                raise MangoError(f"{path} changed while it was being read; run again when the folder is at rest")
+            return preprocess(data)
+        except ImageError as error:
+            return str(error)
+
+    errors: dict[int, str] = {}
+    content, rows = hashlib.sha256(), 0
+    with (
+        replacing(_pixels(home, key)) as temporary,
+        temporary.open("wb") as file,
+        progress.task("decoding images", len(dataset.items)) as task,
+    ):
+        for index, result in enumerate(ordered_map(one, range(len(dataset.items)), workers)):
+            if isinstance(result, str):
+                errors[index] = result
+            else:
+                data = result.tobytes()
+                content.update(data)
+                file.write(data)
+                rows += 1
+            task.advance()
+    write_json(home / f"{key}.json", {"rows": rows, "sha256": content.hexdigest(), "errors": errors})
+    return errors
+
+
+def _sweep(home: Path) -> None:
+    for path in home.glob(".*.part"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE:
+                path.unlink()
+        except FileNotFoundError:  # Another builder swept it.
+            continue
