@@ -1,0 +1,118 @@
+"""`mango-grader data`: look into a folder of graded photos, or make one."""
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mango_grader.cli.options import FINISHED_WITH_ERRORS, json_option, print_json, progress_option
+from mango_grader.progress import Progress
+
+if TYPE_CHECKING:
+    from mango_grader.datasets.inspection import Inspection
+
+
+class _DataGroup(click.Group):
+    """Imports `synth` only when it is called: it needs more than `inspect`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "synth"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "synth":
+            return super().get_command(ctx, cmd_name)
+        command = importlib.import_module("mango_grader.cli.synth").synth
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_DataGroup, short_help="Inspect a folder of graded photos, or make one of synthetic mangoes.")
+def data() -> None:
+    """Inspect a folder of graded photos, or make one of synthetic mangoes."""
+
+
+@data.command("inspect", short_help="Count, check and show a folder of graded photos.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--group-by",
+    metavar="COLUMN",
+    help="What belongs together: COLUMN of the label CSV, FILE.csv:COLUMN, or re:PATTERN on file names.",
+)
+@click.option("--ordinal/--no-ordinal", default=None, help="Whether the classes are grades in order.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report with pictures.")
+@click.option("--seed", default=0, show_default=True, help="Deals out the folds of the shortcut probe.")
+@click.option("--strict", is_flag=True, help=f"Exit with {FINISHED_WITH_ERRORS} if there are findings.")
+@json_option
+@progress_option
+def inspect(
+    folder: Path,
+    group_by: str | None,
+    ordinal: bool | None,
+    out: Path | None,
+    seed: int,
+    strict: bool,
+    as_json: bool,
+    progress: Progress,
+) -> None:
+    """Count, check and show the graded photos in DIR (or of a label CSV).
+
+    Tells class counts and sizes, unreadable files, exact and near duplicates and those that cross classes or parts,
+    and how well the class is told from the image border alone.
+    """
+    from mango_grader.datasets.dataset import read_dataset
+    from mango_grader.datasets.inspection import inspect_dataset
+    from mango_grader.datasets.scan import scan
+
+    dataset = read_dataset(folder, group_by, ordinal)
+    facts = scan(dataset, progress)
+    inspection = inspect_dataset(dataset, facts, seed)
+    if out is not None:
+        from mango_grader.datasets.inspection_html import render_inspection
+        from mango_grader.files import write_text
+
+        write_text(out, render_inspection(inspection, dataset, facts))
+        progress.note(f"report: {out}")
+    if as_json:
+        print_json(inspection.to_dict())
+    else:
+        _print(inspection)
+    if strict and inspection.findings:
+        raise click.exceptions.Exit(FINISHED_WITH_ERRORS)
+
+
+def _print(seen: "Inspection") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    order = "grades in order" if seen.ordinal else "classes"
+    console.print(f"{seen.root}: {seen.images:,} images, {seen.groups:,} groups, {len(seen.classes)} {order}")
+    table = Table("class", "images", "groups", "", box=None, pad_edge=False)
+    table.columns[1].justify = table.columns[2].justify = "right"
+    most = max(count.images for count in seen.classes)
+    for count in seen.classes:
+        parts = "  ".join(f"{part} {number}" for part, number in count.parts.items())
+        bar = "█" * max(1, round(24 * count.images / most))
+        table.add_row(count.name, f"{count.images:,}", f"{count.groups:,}", f"{bar}  {parts}")
+    console.print(table)
+    if seen.sizes:
+        smallest, median, largest = (
+            "×".join(map(str, size)) for size in (seen.sizes.smallest, seen.sizes.median, seen.sizes.largest)
+        )
+        console.print(f"sizes: {smallest} to {largest} pixels, median {median}")
+    if seen.probe:
+        console.print(
+            f"border alone tells {seen.probe.accuracy:.1%} (± {seen.probe.error:.1%}), "
+            f"the commonest class is {seen.probe.majority:.1%}"
+        )
+    for path, reason in seen.unreadable[:10]:
+        console.print(f"unreadable: {path}: {reason}")
+    if len(seen.unreadable) > 10:
+        console.print(f"… and {len(seen.unreadable) - 10} more unreadable")
+    for line in seen.notes:
+        console.print(f"note: {line}")
+    for line in seen.findings:
+        console.print(f"finding: {line}")
+    if not seen.findings:
+        console.print("no findings")
