@@ -26,3 +26,7 @@ class ImageError(MangoError):
 
 class BundleError(MangoError):
     """A .mango file is damaged, too new, or does not reproduce its own golden answers."""
+
+
+class ExportError(MangoError):
+    """A network could not be turned into a bundle that answers as it does."""

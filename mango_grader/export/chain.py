@@ -1,0 +1,53 @@
+"""Runs serialised stages one after another, for every image to the last exit: what calibration and parity need."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.export.onnx_graphs import IMAGES, LOGITS
+from mango_grader.runtime.sessions import make_session, run_session
+
+BATCH = 32
+
+Feed = dict[str, NDArray[np.generic]]
+
+
+class StageChain:
+    """`stages` (serialised ONNX, in order) on one thread of the processor, as the runtime runs them."""
+
+    def __init__(self, stages: Sequence[bytes]) -> None:
+        self._sessions = [make_session(stage, "cpu") for stage in stages]
+
+    def feeds(self, images: NDArray[np.uint8], stage: int) -> Iterator[Feed]:
+        """Yield, batch by batch, what `stage` reads for `images` (N, H, W, 3)."""
+        for start in range(0, len(images), BATCH):
+            feed: Feed = {IMAGES: images[start : start + BATCH]}
+            for session in self._sessions[:stage]:
+                feed = _run(session, feed)[1]
+            yield feed
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return every exit's logits (K, N, C) for `images` (N, H, W, 3)."""
+        return np.concatenate([self._batch(feed) for feed in self.feeds(images, 0)], axis=1)
+
+    def _batch(self, feed: Feed) -> NDArray[np.float32]:
+        found = []
+        for session in self._sessions:
+            logits, feed = _run(session, feed)
+            found.append(logits)
+        return np.stack(found)
+
+
+def full_logits(graph: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the logits (K, N, C) that the graph with all exits gives for `images` (N, H, W, 3)."""
+    session = make_session(graph, "cpu")
+    batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+    return np.concatenate([np.stack(run_session(session, {IMAGES: batch})) for batch in batches], axis=1)
+
+
+def _run(session: Any, feed: Feed) -> tuple[NDArray[np.float32], Feed]:
+    names = [output.name for output in session.get_outputs()]
+    values = dict(zip(names, run_session(session, feed), strict=True))
+    return values.pop(LOGITS), values

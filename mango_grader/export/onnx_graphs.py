@@ -1,0 +1,139 @@
+"""From a torch network to ONNX: one graph with every exit, and the same graph cut into one stage per exit."""
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mango_grader.errors import ExportError
+from mango_grader.models import AnytimeClassifier, FromBytes
+from mango_grader.models.spec import IMAGE
+
+# What onnxruntime 1.20, the oldest that the runtime takes, can read.
+OPSET, IR_VERSION = 18, 10
+IMAGES, LOGITS = "images", "logits"
+
+_Proto = TypeVar("_Proto", onnx.NodeProto, onnx.TensorProto)
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Serialised ONNX graphs: `stages` in order, one per exit, and `full` with outputs logits0, logits1, …"""
+
+    stages: tuple[bytes, ...]
+    full: bytes
+
+
+def export_graphs(network: AnytimeClassifier) -> Graphs:
+    """Export `network` in evaluation mode, in float32, BatchNorm folded into the convolutions; it stays as it is.
+
+    Stage 0 and the full graph take "images", uint8 (N, H, W, 3) with N free. A stage gives "logits" (N, C) and then
+    what later stages need as "state0", "state1", …, numbered on through the chain: no graph has one name on both of
+    its sides. Raises `ExportError` where torch cannot express the network in ONNX.
+    """
+    spec = network.spec
+    _, height, width = spec.input
+    images = torch.zeros(2, height, width, 3, dtype=torch.uint8)  # a batch of one would be taken for a constant
+    # Torch traces the network once, in a second or two; the stages are cut from that one graph.
+    carried = tuple(dict.fromkeys(name for names in spec.carried for name in names))
+    features = {name: f"feature{number}" for number, name in enumerate(carried)}
+    logits = [f"{LOGITS}{index}" for index in range(len(spec.exits))]
+    whole = _to_onnx(_WithState(reference_copy(network), carried), images, [*logits, *features.values()])
+    stages, inputs, states = [], {IMAGES: IMAGES}, 0
+    for answer, names in zip(logits, (*spec.carried, ()), strict=True):
+        state = {features[name]: f"state{number}" for number, name in enumerate(names, start=states)}
+        stages.append(_cut(whole, inputs, {answer: LOGITS, **state}))
+        inputs, states = state, states + len(state)
+    return Graphs(tuple(stages), _cut(whole, {IMAGES: IMAGES}, {name: name for name in logits}))
+
+
+def reference_copy(network: AnytimeClassifier) -> AnytimeClassifier:
+    """Return a copy on the processor, in float32 and evaluation mode: what every export is measured against."""
+    copied = copy.deepcopy(network).to(torch.device("cpu"), torch.float32)
+    return copied.to(memory_format=torch.contiguous_format).eval()
+
+
+class _WithState(nn.Module):
+    """uint8 images (N, H, W, 3) → every exit's logits, then the outputs of the `carried` nodes."""
+
+    def __init__(self, network: AnytimeClassifier, carried: tuple[str, ...]) -> None:
+        super().__init__()
+        self.from_bytes, self.network, self.carried = FromBytes(), network, carried
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Run the stages in their order."""
+        values = {IMAGE: self.from_bytes(images)}
+        logits = []
+        for stage in self.network.stages:
+            answer, *state = stage(*(values[name] for name in stage.takes))
+            values |= dict(zip(stage.gives, state, strict=True))
+            logits.append(answer)
+        return *logits, *(values[name] for name in self.carried)
+
+
+def _to_onnx(module: nn.Module, images: Tensor, outputs: Sequence[str]) -> onnx.ModelProto:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they speak of torch's own insides, to no use here
+            program = torch.onnx.export(
+                module.eval(),
+                (images,),
+                input_names=[IMAGES],
+                output_names=list(outputs),
+                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises many kinds
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"torch {torch.__version__} cannot export this network to ONNX: {reason}") from error
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    if (found := [value.name for value in model.graph.output]) != list(outputs):
+        raise ExportError(f"torch {torch.__version__} exported the outputs {found} instead of {list(outputs)}")
+    return model
+
+
+def _cut(whole: onnx.ModelProto, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> bytes:
+    """Return the part of `whole` that makes `outputs` of `inputs`, each a name in `whole` → its name in the part.
+
+    The part is checked and bare: what the exporter notes beside a graph holds paths of this machine.
+    """
+    nodes: list[onnx.NodeProto] = []
+    needed = set(outputs) - set(inputs)
+    for node in reversed(whole.graph.node):
+        if needed & set(node.output):
+            nodes.append(_bare(node))
+            needed |= set(node.input) - set(inputs)
+    nodes.reverse()
+    names = {**outputs, **inputs}
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    handed_on = [name for name in outputs if name in inputs]
+    nodes += [onnx.helper.make_node("Identity", [inputs[name]], [outputs[name]]) for name in handed_on]
+    types = {value.name: value.type for value in (*whole.graph.input, *whole.graph.output)}
+    graph = onnx.helper.make_graph(
+        nodes,
+        "mango-grader",
+        [onnx.helper.make_value_info(new, types[name]) for name, new in inputs.items()],
+        [onnx.helper.make_value_info(new, types[name]) for name, new in outputs.items()],
+        [_bare(value) for value in whole.graph.initializer if value.name in needed],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=whole.opset_import, ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _bare(proto: _Proto) -> _Proto:
+    """Return a copy without documentation and metadata."""
+    copied = copy.deepcopy(proto)
+    copied.doc_string = ""
+    del copied.metadata_props[:]
+    return copied

@@ -1,0 +1,86 @@
+"""Do the exported graphs answer as the network does? Measured on every exit, staged and whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mango_grader.errors import ExportError
+from mango_grader.export.chain import BATCH, StageChain, full_logits
+from mango_grader.export.onnx_graphs import Graphs, reference_copy
+from mango_grader.models import AnytimeClassifier, FromBytes
+from mango_grader.runtime.sessions import softmax
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest difference in any calibrated probability over `images` images, per exit from the first.
+
+    Fields: staged graphs against torch, the full graph against torch, staged against full.
+    """
+
+    images: int
+    staged: tuple[float, ...]
+    full: tuple[float, ...]
+    staged_to_full: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What quantisation changed on `images` images, per exit: share of equal answers, largest change of probability."""
+
+    images: int
+    same_answer: tuple[float, ...]
+    largest_change: tuple[float, ...]
+
+
+def check_parity(
+    network: AnytimeClassifier, graphs: Graphs, images: NDArray[np.uint8], temperatures: Sequence[float]
+) -> Parity:
+    """Compare `graphs` with `network` on `images` (G, H, W, 3), with the exits' `temperatures` applied.
+
+    Raises `ExportError`, with the figures, where a probability differs by more than 1e-4 or is not finite.
+    """
+    logits = torch_logits(network, images), StageChain(graphs.stages).logits(images), full_logits(graphs.full, images)
+    expected, staged, full = (calibrated(each, temperatures) for each in logits)
+    parity = Parity(len(images), _largest(staged, expected), _largest(full, expected), _largest(staged, full))
+    for what, found in (
+        ("stages and torch", parity.staged),
+        ("full graph and torch", parity.full),
+        ("stages and full graph", parity.staged_to_full),
+    ):
+        if not all(value <= TOLERANCE for value in found):  # a NaN passes no comparison
+            figures = ", ".join(f"exit {number}: {value:.2g}" for number, value in enumerate(found, start=1))
+            raise ExportError(f"{what} differ by more than {TOLERANCE:g} in probability ({figures})")
+    return parity
+
+
+def quantised_agreement(
+    stages: Sequence[bytes], int8: Sequence[bytes], images: NDArray[np.uint8], temperatures: Sequence[float]
+) -> Agreement:
+    """Compare int8 with fp32 stages on `images` (N, H, W, 3), with the exits' `temperatures` applied."""
+    before, after = (calibrated(StageChain(each).logits(images), temperatures) for each in (stages, int8))
+    same = (before.argmax(axis=2) == after.argmax(axis=2)).mean(axis=1)
+    return Agreement(len(images), tuple(same.tolist()), _largest(before, after))
+
+
+def torch_logits(network: AnytimeClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the logits (K, N, C) of the network's `reference_copy` for `images` (N, H, W, 3)."""
+    network, from_bytes = reference_copy(network), FromBytes()
+    with torch.inference_mode():
+        batches = (torch.tensor(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
+        parts = [torch.stack(network(from_bytes(batch))) for batch in batches]
+    return np.asarray(torch.cat(parts, dim=1).numpy())
+
+
+def calibrated(logits: NDArray[np.float32], temperatures: Sequence[float]) -> NDArray[np.float32]:
+    """Return softmax(logits / temperature) for logits (K, N, C) and one temperature per exit."""
+    return softmax(logits / np.asarray(temperatures, np.float32)[:, None, None])
+
+
+def _largest(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(np.abs(first - second).max(axis=(1, 2)).tolist())

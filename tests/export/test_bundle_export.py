@@ -1,0 +1,116 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exporting import HEIGHT, TEMPERATURES, WIDTH, pictures
+
+from mango_grader.errors import ExportError
+from mango_grader.export import export_bundle
+from mango_grader.export.parity import calibrated, torch_logits
+from mango_grader.models import AnytimeClassifier
+from mango_grader.runtime import Bundle, Grader, Manifest, Preprocess
+
+CLASSES = ("A", "B", "C")
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {
+        "classes": CLASSES,
+        "ordinal": True,
+        "preprocess": Preprocess(HEIGHT, WIDTH),
+        "temperatures": TEMPERATURES,
+        "thresholds": (0.7, 0.6),
+        "golden_images": pictures(9),
+        "golden_labels": [0, 1, 2] * 3,
+        "calibration_images": pictures(40, seed=1),
+        "provenance": {"method": "enas", "seed": 0},
+        "card": "# A model\n",
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def exported(network: AnytimeClassifier, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    path = tmp_path_factory.mktemp("export") / "model.mango"
+    return path, export_bundle(path, network, **settings())
+
+
+def test_manifest_says_what_the_network_is(exported: tuple[Path, Manifest], network: AnytimeClassifier) -> None:
+    path, manifest = exported
+    assert Bundle.open(path).manifest == manifest
+    assert [info.name for info in manifest.exits] == ["exit1", "exit2", "exit3"]
+    assert tuple(info.macs for info in manifest.exits) == network.spec.macs()
+    assert tuple(info.params for info in manifest.exits) == network.spec.params()
+    assert tuple(info.temperature for info in manifest.exits) == TEMPERATURES
+    assert (manifest.policies, manifest.default_policy) == ({"threshold": (0.7, 0.6)}, "threshold")
+    assert manifest.provenance["method"] == "enas"
+    assert max(manifest.provenance["parity"]["staged"]) <= 1e-4
+    assert manifest.provenance["int8"]["images"] == 49
+    assert min(manifest.provenance["int8"]["same_answer"]) > 0.8
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("exit_number", [1, 2, 3])
+def test_the_grader_answers_as_torch_does(
+    exported: tuple[Path, Manifest], network: AnytimeClassifier, count: int, exit_number: int
+) -> None:
+    images = pictures(count, seed=10 + count)
+    expected = calibrated(torch_logits(network, images), TEMPERATURES)[exit_number - 1]
+    grader = Grader.load(exported[0], "cpu", policy=f"exit:{exit_number}")
+    records = list(grader.grade_many(list(images), batch_size=count))
+    assert [record.exit for record in records] == [exit_number] * count
+    found = np.array([record.probabilities for record in records])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert [record.grade for record in records] == [CLASSES[index] for index in expected.argmax(axis=1)]
+
+
+def test_all_of_it_verifies_int8_included(exported: tuple[Path, Manifest]) -> None:
+    findings = Bundle.open(exported[0]).verify("cpu")
+    assert all(finding.ok for finding in findings)
+    assert any("int8" in finding.check for finding in findings)
+    assert Grader.load(exported[0], "cpu", "int8").grade(pictures(1)[0]).error is None
+
+
+def test_another_process_without_torch_loads_it(exported: tuple[Path, Manifest]) -> None:
+    code = (
+        "import sys; from mango_grader.runtime import Grader; Grader.load(sys.argv[1], 'cpu');"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(exported[0])], check=True, timeout=60)
+
+
+def test_int8_is_optional(network: AnytimeClassifier, tmp_path: Path) -> None:
+    manifest = export_bundle(tmp_path / "model.mango", network, int8=False, **settings())
+    assert list(manifest.stages) == ["fp32"]
+    assert "int8" not in manifest.provenance
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classes": ("A", "B")}, "2 class names"),
+        ({"preprocess": Preprocess(WIDTH, HEIGHT)}, "preprocessing gives"),
+        ({"temperatures": (1.0,)}, "3 exits need as many temperatures, got 1"),
+        ({"thresholds": (0.5,)}, "one threshold less, got 1"),
+        ({"golden_labels": [0]}, "9 golden images and 1 labels"),
+        ({"golden_images": pictures(0), "golden_labels": []}, "0 golden images"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(
+    network: AnytimeClassifier, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ExportError, match=words):
+        export_bundle(tmp_path / "model.mango", network, **settings(**changes))
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_left_where_the_graphs_disagree(
+    network: AnytimeClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mango_grader.export.parity.TOLERANCE", 0.0)
+    with pytest.raises(ExportError, match=r"exit 3: \d"):
+        export_bundle(tmp_path / "model.mango", network, **settings())
+    assert not list(tmp_path.iterdir())
