@@ -81,8 +81,8 @@ class LazyGroup(click.Group):
         except MangoError as error:
             raise _failure(str(error), error.exit_code) from error
         except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            raise _failure(f"{error.strerror or error}{where}", 1) from error
+            name = error.filename2 or error.filename  # Of a renaming, the target.
+            raise _failure(f"{error.strerror or error}{f': {name}' if name else ''}", 1) from error
         except Exception as error:
             explained = _explained(error, ctx.invoked_subcommand or "")
             if isinstance(explained, MangoError):

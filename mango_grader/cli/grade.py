@@ -83,6 +83,8 @@ def grade(
     with _journal(results, grader, precision) as journal:
         _grade(grader, journal, inputs, workers or _cores(), progress)
         failed = _report(results, grader, journal, progress)
+        if not journal.finished:  # Only now: a run killed while it wrote its results is one to resume.
+            journal.finish()
     ctx.exit(FINISHED_WITH_ERRORS if failed else 0)
 
 
@@ -136,8 +138,6 @@ def _grade(grader: "Grader", journal: "Journal", inputs: list[str], workers: int
         for record in grader.grade_many(todo, workers=workers):
             journal.append(record)
             task.advance()
-    if todo or not journal.finished:
-        journal.finish()
 
 
 def _report(results: _Results, grader: "Grader", journal: "Journal", progress: Progress) -> int:

@@ -157,6 +157,18 @@ def test_an_interrupted_run_is_not_thrown_away(fruit: Path, bundle: Path, tmp_pa
     assert len(read_csv(out)) == 5
 
 
+def test_a_run_that_could_not_write_its_results_is_one_to_resume(fruit: Path, bundle: Path, tmp_path: Path) -> None:
+    out, sheet = tmp_path / "out.csv", tmp_path / "sheet.html"
+    sheet.mkdir()
+    done = call("grade", fruit, "--model", bundle, "--out", out, "--contact-sheet", sheet)
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"Error: Is a directory: {sheet}")
+    out.unlink()
+    assert "add --resume" in call("grade", fruit, "--model", bundle, "--out", out).stderr
+    sheet.rmdir()
+    assert call("grade", fruit, "--model", bundle, "--out", out, "--contact-sheet", sheet, "--resume").exit_code == 0
+    assert len(read_csv(out)) == 5
+
+
 @pytest.mark.parametrize("other", ["model", "policy", "precision"])
 def test_a_journal_of_another_run_is_refused(fruit: Path, bundle: Path, tmp_path: Path, other: str) -> None:
     out = tmp_path / "out.csv"
