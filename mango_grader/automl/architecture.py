@@ -72,6 +72,10 @@ class SpaceConfig(ABC):
     def graph(self) -> "SearchGraph":
         """Return the super network: every candidate of every decision in its place."""
 
+    def narrower(self) -> "SpaceConfig | None":
+        """Return the same space with a little fewer channels, or None where that makes no sense."""
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""
         return {"kind": self.kind, **asdict(self)}

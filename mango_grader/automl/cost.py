@@ -1,7 +1,6 @@
 """What an architecture costs, known at once and without training: multiply-accumulates and parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -151,21 +150,3 @@ def macs(space: SearchSpace) -> GraphCost:
 def params(space: SearchSpace) -> GraphCost:
     """Price a space in learnable parameters."""
     return GraphCost(space, "parameters", lambda op, inputs: op.params())
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a result must obey; None means no limit. Both count the whole network, up to its last exit."""
-
-    max_params: int | None = None
-    max_macs: int | None = None
-
-    def admit(self, space: SearchSpace, architecture: Architecture) -> bool:
-        """Say whether the architecture obeys both limits."""
-        spec = space.resolve(architecture)
-        within_params = self.max_params is None or spec.params()[-1] <= self.max_params
-        return within_params and (self.max_macs is None or spec.macs()[-1] <= self.max_macs)
-
-    def __str__(self) -> str:
-        named = [("--max-params", self.max_params), ("--max-macs", self.max_macs)]
-        return " and ".join(f"{option} {value}" for option, value in named if value is not None) or "no limit"

@@ -1,7 +1,7 @@
 """How good an architecture is: read off shared weights, off a table, or found by training it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -83,10 +83,6 @@ class FromScratch:
         predicted = list(predict(net, self.held_out, self.device).argmax(-1))
         costs = [float(value) for value in self.cost.exact(architecture)]
         return self.objective.score(predicted, self.held_out.targets, costs, self.space.config.classes)
-
-    def with_epochs(self, epochs: int) -> "FromScratch":
-        """Return the same evaluator at another length of training."""
-        return replace(self, recipe=replace(self.recipe, epochs=epochs))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from torch import Tensor
@@ -65,19 +65,32 @@ class ArchStep:
     virtual_step: Callable[[Gates], dict[str, Tensor]] | None = None
 
 
+class MethodSettings(Protocol):
+    """The frozen settings of a method."""
+
+    @property
+    def samples(self) -> int:
+        """How many full held-out scores `finish` takes."""
+
+    def scaled(self, effort: float) -> Self:
+        """Return settings that take about `effort` times as long to search with."""
+
+
 class SearchMethod(ABC):
     """One way to search a space. A subclass is one module; it does no input or output.
 
-    name: on the command line. paper: where it was published. recipe: how the shared weights learn. held_out: share of
-    the training part, by group, that only the architecture sees.
+    name: on the command line. paper: where it was published. settings_type: a frozen dataclass of its settings, whose
+    defaults are the published values. recipe: how the shared weights learn. held_out: share of the training part, by
+    group, that only the architecture sees.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    settings_type: ClassVar[type[MethodSettings]]
     recipe: WeightRecipe
     held_out: float
 
-    def __init__(self, space: SearchSpace, admits: Admits) -> None:
+    def __init__(self, space: SearchSpace, admits: Admits, settings: Any = None) -> None:
         self.space = space
         self.admits = admits  # whether an architecture obeys the user's limits
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -36,8 +36,8 @@ class EnasSettings:
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, final_lr=0.01, momentum=0.9, weight_decay=5e-4)
     controller: ControllerSettings = ControllerSettings()
 
-    def scaled(self, effort: float) -> "EnasSettings":
-        """Return settings that take about `effort` times as long."""
+    def scaled(self, effort: float) -> Self:
+        """Return settings that take about `effort` times as long to search with."""
         return replace(
             self,
             epochs=max(1, round(self.epochs * effort)),
@@ -53,6 +53,7 @@ class Enas(SearchMethod):
     """
 
     name: ClassVar[str] = "enas"
+    settings_type = EnasSettings
     paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
 
     def __init__(self, space: SearchSpace, admits: Admits, settings: EnasSettings | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -24,8 +24,8 @@ class RandomSettings:
     held_out: float = 0.2
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, clip=5.0)
 
-    def scaled(self, effort: float) -> "RandomSettings":
-        """Return settings that take about `effort` times as long."""
+    def scaled(self, effort: float) -> Self:
+        """Return settings that take about `effort` times as long to search with."""
         return replace(self, epochs=max(1, round(self.epochs * effort)), samples=max(1, round(self.samples * effort)))
 
 
@@ -33,6 +33,7 @@ class RandomSearch(SearchMethod):
     """Best of n uniform samples (Li & Talwalkar, Random search and reproducibility for NAS, 2019, §3)."""
 
     name: ClassVar[str] = "random"
+    settings_type = RandomSettings
     paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"
 
     def __init__(self, space: SearchSpace, admits: Admits, settings: RandomSettings | None = None) -> None:

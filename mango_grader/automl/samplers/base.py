@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import Limits
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.errors import MangoError
 
@@ -22,11 +21,10 @@ class Sampler(Protocol):
 
 
 class NoneAdmittedError(MangoError):
-    """No architecture within the limits was found."""
+    """No architecture within the user's limits was found."""
 
-    def __init__(self, space: SearchSpace, limits: Limits | None = None, tried: int = 0) -> None:
-        wanted = f" obeys {limits}" if limits else " obeys the limits"
+    def __init__(self, space: SearchSpace, tried: int) -> None:
         super().__init__(
-            f"none of {tried} architectures of the space {space.config.kind!r}{wanted}; "
-            "raise the limit or search a smaller space (for example --set channels=32)"
+            f"none of {tried} architectures of the space {space.config.kind!r} obeys the limits; "
+            "raise --max-params or --max-macs, or search a smaller space (for example --set space.depth=8)"
         )

@@ -1,0 +1,17 @@
+"""`mango-grader export`: a run's model as one file, written again."""
+
+import click
+
+from mango_grader.cli.options import progress_option
+from mango_grader.progress import Progress
+from mango_grader.workflow.conclude import export_run
+
+
+@click.command(short_help="Write a run's model as one .mango file.")
+@click.argument("run", metavar="RUN")
+@click.option("--out", metavar="FILE", help="Where to write it; RUN/model.mango by default.")
+@click.option("--data", metavar="DIR", help="Where the run's photos are now, if they were moved.")
+@progress_option
+def export(run: str, out: str | None, data: str | None, progress: Progress) -> None:
+    """Write the trained model of RUN as one .mango file, checked against torch on every exit."""
+    click.echo(export_run(run, out, data, progress))

@@ -1,0 +1,63 @@
+"""`mango-grader search`: from graded photos to a searched, trained, calibrated, exported classifier."""
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from mango_grader.automl.limits import Limits
+from mango_grader.automl.methods import METHODS
+from mango_grader.automl.objective import Objective
+from mango_grader.cli.options import progress_option
+from mango_grader.cli.run import base_config, run_options
+from mango_grader.cli.summary import print_run
+from mango_grader.progress import Progress
+from mango_grader.workflow.config import MethodConfig, RunConfig, SearchConfig
+from mango_grader.workflow.folder import open_run
+from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.search import search as run_search
+
+
+@click.command(short_help="Search an architecture for your photos; train, calibrate and export it.")
+@run_options
+@click.option("--method", type=click.Choice(list(METHODS)), default="enas", show_default=True)
+@click.option("--metric", type=click.Choice(["accuracy", "balanced_accuracy", "kappa"]), default="accuracy")
+@click.option(
+    "--over", type=click.Choice(["last", "mean", "area"]), default="mean", help="Which exits the score is of."
+)
+@click.option("--max-params", type=click.IntRange(min=1), help="Most parameters that the result may have.")
+@click.option("--max-macs", type=click.IntRange(min=1), help="Most multiply-accumulates per image.")
+@progress_option
+def search(out: str, resume: bool, data: str | None, progress: Progress, **options: Any) -> None:
+    """Search an architecture for your photos; train, calibrate and export it.
+
+    The run folder holds report.html to look at and model.mango to grade with. An interrupted run goes on with
+    --resume and --out alone, to the same result.
+    """
+    config = None if data is None else _config(data=data, **options)
+    folder, config = open_run(out, config, resume=resume)
+    run_search(folder, config, progress)
+    print_run(folder)
+
+
+def _config(
+    *,
+    method: str,
+    metric: Any,
+    over: Any,
+    max_params: int | None,
+    max_macs: int | None,
+    assignments: tuple[str, ...],
+    **options: Any,
+) -> RunConfig:
+    config = base_config(**options)
+    preset = PRESETS[config.preset]
+    space = replace(preset.space, height=config.data.height, width=config.data.width)
+    searched = SearchConfig(
+        MethodConfig(method, preset.methods[method]),
+        space,
+        preset.search_batch,
+        Objective(metric, over),
+        Limits(max_params, max_macs),
+    )
+    return replace(config, search=searched).with_settings(assignments)

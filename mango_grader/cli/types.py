@@ -1,0 +1,40 @@
+"""Option values with a form of their own."""
+
+import re
+from typing import Any
+
+import click
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+class Duration(click.ParamType[float]):
+    """20m, 90s, 1h30m → seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds; fails with a usage message."""
+        if isinstance(value, float):
+            return value
+        parts = _PART.findall(value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"{value!r} is no duration; write for example 20m, 90s or 1h30m", param, ctx)
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+class Fold(click.ParamType[tuple[int, int]]):
+    """2/5 → (2, 5): the second of five folds."""
+
+    name = "fold"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return (K, N) with 1 ≤ K ≤ N, N ≥ 2; fails with a usage message."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)/(\d+)", value)
+        fold = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 1 <= fold[0] <= fold[1] or fold[1] < 2:
+            self.fail(f"{value!r} is no fold; write K/N, for example 1/5", param, ctx)
+        return fold

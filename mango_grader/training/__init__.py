@@ -1,0 +1,3 @@
+"""Learning weights, and measuring what was learned."""
+
+__all__: list[str] = []

@@ -1,0 +1,145 @@
+"""From minutes to steps: a timed probe turns a budget into a plan that is fixed before the first step."""
+
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from mango_grader.automl.methods import MethodSettings, Round
+from mango_grader.errors import UsageError
+from mango_grader.progress import format_seconds
+from mango_grader.training.device import Device
+
+MIN_TRAIN_EPOCHS = 2
+_TRAIN_SHARE = 0.6  # of what is left for search and training together
+_LONGEST = 8.0  # times the preset: beyond, more epochs bring nothing
+_SAFETY = 0.9  # machines slow down; the bundle must be written by then
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Measured seconds per unit. score: one full held-out score. fixed: preparing, export and report together."""
+
+    weight_step: float
+    architecture_step: float
+    score: float
+    train_epoch: float
+    fixed: float
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """How long everything runs. effort: factor on the preset's search, epochs: of the final training.
+
+    search_s, train_s, fixed_s: estimated seconds. memory_mb: peak resident (or GPU) memory after the probe.
+    """
+
+    effort: float
+    epochs: int
+    search_s: float
+    train_s: float
+    fixed_s: float
+    memory_mb: float
+
+    @property
+    def total_s(self) -> float:
+        """Estimated seconds from start to bundle."""
+        return self.search_s + self.train_s + self.fixed_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "StepPlan":
+        """Rebuild from `to_dict`'s data."""
+        return cls(**data)
+
+    def __str__(self) -> str:
+        parts = (
+            f"search {format_seconds(self.search_s)}, training {format_seconds(self.train_s)} ({self.epochs} epochs)"
+        )
+        return f"plan: {parts}, about {format_seconds(self.total_s)} and {self.memory_mb:.0f} MB in all"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the search of given settings amounts to: its rounds, and how many full scores it takes at the end."""
+
+    rounds: Sequence[Round]
+    scores: int
+
+    def seconds(self, rates: Rates) -> float:
+        """Return the estimated time of the whole search."""
+        kinds = [kind for round_ in self.rounds for kind in round_.steps()]
+        weights = sum(kind == "weights" for kind in kinds)
+        steps = weights * rates.weight_step + (len(kinds) - weights) * rates.architecture_step
+        return steps + self.scores * rates.score
+
+
+def make_plan(
+    budget: float | None,
+    rates: Rates,
+    settings: MethodSettings | None,
+    workload: Callable[[MethodSettings], Workload] | None,
+    epochs: int,
+    spent: float,
+    device: Device,
+) -> StepPlan:
+    """Return the plan that fits `budget` seconds, or the preset's own length where there is none.
+
+    `settings` None: nothing is searched. `spent`: seconds gone already. Raises UsageError with the smallest feasible
+    budget if even the shortest search and training do not fit.
+    """
+
+    def search_seconds(effort: float) -> float:
+        return workload(settings.scaled(effort)).seconds(rates) if workload and settings else 0.0
+
+    fixed = rates.fixed + spent
+    if budget is None:
+        return StepPlan(1.0, epochs, search_seconds(1.0), epochs * rates.train_epoch, fixed, peak_memory_mb(device))
+    left = budget * _SAFETY - fixed
+    least = search_seconds(0.0) + MIN_TRAIN_EPOCHS * rates.train_epoch
+    if left < least:
+        smallest = format_seconds((least + fixed) / _SAFETY + 1)
+        raise UsageError(f"--budget {format_seconds(budget)} is too short here; the smallest feasible is {smallest}")
+    share = left if settings is None else max(left * _TRAIN_SHARE, MIN_TRAIN_EPOCHS * rates.train_epoch)
+    trained = min(int(share / rates.train_epoch), int(epochs * _LONGEST))
+    effort = _largest_effort(search_seconds, left - trained * rates.train_epoch)
+    return StepPlan(effort, trained, search_seconds(effort), trained * rates.train_epoch, fixed, peak_memory_mb(device))
+
+
+def _largest_effort(seconds: Callable[[float], float], limit: float) -> float:
+    low, high = 0.0, _LONGEST
+    if seconds(high) <= limit:
+        return high
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if seconds(middle) <= limit else (low, middle)
+    return low
+
+
+def timed(action: Callable[[], object], times: int, device: Device) -> float:
+    """Return the mean seconds of `action` after one warm-up call."""
+    action()
+    _wait(device)
+    start = time.perf_counter()
+    for _ in range(times):
+        action()
+    _wait(device)
+    return (time.perf_counter() - start) / times
+
+
+def _wait(device: Device) -> None:
+    if device.is_gpu:
+        torch.cuda.synchronize()
+
+
+def peak_memory_mb(device: Device) -> float:
+    """Return the peak memory of this process so far, on the GPU where it runs on one, in MB."""
+    if device.is_gpu:
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

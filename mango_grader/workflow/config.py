@@ -1,0 +1,161 @@
+"""RunConfig: everything that decides a run's result, as plain data that is saved beside it."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+
+from mango_grader.automl.architecture import SpaceConfig
+from mango_grader.automl.limits import Limits
+from mango_grader.automl.methods import METHODS, MethodSettings
+from mango_grader.automl.objective import Objective
+from mango_grader.datasets.augment import Augment
+from mango_grader.errors import UsageError
+from mango_grader.models.spec import NetworkSpec
+from mango_grader.training.recipe import TrainRecipe
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """A search method by name, and its settings."""
+
+    name: str
+    settings: MethodSettings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        return {"name": self.name, **plain(self.settings)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "MethodConfig":
+        """Rebuild from `to_dict`'s data."""
+        settings = {key: value for key, value in data.items() if key != "name"}
+        if data["name"] not in METHODS:
+            raise ValueError(f"unknown method {data['name']!r}; choose from {', '.join(METHODS)}")
+        return cls(data["name"], checked(METHODS[data["name"]].settings_type, settings))
+
+
+def _space_from(data: Mapping[str, Any]) -> SpaceConfig:
+    SpaceConfig.from_dict(data)  # raises where the kind or a setting is unknown
+    settings = {key: value for key, value in data.items() if key != "kind"}
+    return checked(SpaceConfig.kinds[data["kind"]], settings)
+
+
+def _coded(kind: type, read: Callable[[Mapping[str, Any]], object]) -> tuple[PlainValidator, PlainSerializer]:
+    """Return how pydantic reads and writes a type that has its own `to_dict`."""
+    return (
+        PlainValidator(lambda value: value if isinstance(value, kind) else read(value)),
+        PlainSerializer(lambda value: value.to_dict()),
+    )
+
+
+_METHOD = _coded(MethodConfig, MethodConfig.from_dict)
+_SPACE = _coded(SpaceConfig, _space_from)
+_NETWORK = _coded(NetworkSpec, NetworkSpec.from_dict)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the pictures are, how they are split, and at what size (pixels) networks see them."""
+
+    path: str
+    group_by: str | None = None
+    ordinal: bool | None = None
+    fold: tuple[int, int] | None = None
+    split_seed: int = 0
+    height: int = 128
+    width: int = 128
+    rotate_portrait: bool = False
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """What is searched, how, for which objective and within which limits. batch_size: of the shared weights."""
+
+    method: Annotated[MethodConfig, *_METHOD]
+    space: Annotated[SpaceConfig, *_SPACE]
+    batch_size: int = 32
+    objective: Objective = Objective()
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run: a search and the training of its result, or (`search` None) the training of a known `network`.
+
+    budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder whose
+    weights the training starts from.
+    """
+
+    data: DataConfig
+    train: TrainRecipe
+    augment: Augment
+    preset: str = "quick"
+    seed: int = 0
+    device: str = "auto"
+    budget: float | None = None
+    search: SearchConfig | None = None
+    network: Annotated[NetworkSpec, *_NETWORK] | None = None
+    init_from: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        data: dict[str, Any] = plain(self)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "RunConfig":
+        """Rebuild from `to_dict`'s data; raises UsageError where a value does not fit."""
+        return checked(cls, data)
+
+    def with_settings(self, assignments: Sequence[str]) -> "RunConfig":
+        """Return the configuration with `name=value` applied, for example "train.epochs=20" or "space.depth=8".
+
+        "method." and "space." stand for "search.method." and "search.space.". Values are JSON, or else plain text.
+        Raises UsageError that names the settings there are.
+        """
+        data = self.to_dict()
+        for assignment in assignments:
+            name, equals, text = assignment.partition("=")
+            if not equals:
+                raise UsageError(f"--set {assignment}: write name=value, for example --set train.epochs=20")
+            path = name.split(".")
+            _assign(data, ["search", *path] if path[0] in ("method", "space") else path, _value(text), assignment)
+        return self.from_dict(data)
+
+
+def _assign(data: dict[str, Any], path: Sequence[str], value: Any, assignment: str) -> None:
+    *parents, last = path
+    place: Any = data
+    for part in parents:
+        place = place.get(part) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
+        known = [key for key, item in place.items() if not isinstance(item, dict)] if isinstance(place, dict) else data
+        raise UsageError(f"--set {assignment}: no such setting; there are {', '.join(known)}")
+    place[last] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return [_value(part) for part in text.split(",")] if "," in text else text
+
+
+def plain(value: Any) -> Any:
+    """Return a dataclass as JSON-safe plain data."""
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def checked(kind: type[T], data: Any) -> T:
+    """Return `data` as a `kind`, its types checked; raises UsageError with one line about the first misfit."""
+    try:
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or kind.__name__
+        raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error

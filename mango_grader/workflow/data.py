@@ -1,0 +1,92 @@
+"""From a folder of graded photos to the rows that training, validation and test may see."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mango_grader.datasets import (
+    Augmenter,
+    Dataset,
+    PackedImages,
+    Split,
+    make_split,
+    pack,
+    read_dataset,
+)
+from mango_grader.errors import MangoError
+from mango_grader.progress import Progress
+from mango_grader.runtime import Preprocess
+from mango_grader.training.batches import Examples
+from mango_grader.workflow.config import DataConfig, RunConfig
+from mango_grader.workflow.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A data set, decoded and split. train, val and test hold disjoint groups."""
+
+    dataset: Dataset
+    packed: PackedImages
+    preprocess: Preprocess
+    train: Examples
+    val: Examples
+    test: Examples
+
+    def groups(self, examples: Examples) -> list[str]:
+        """Return the group of each example; near-duplicates share one."""
+        return [self.packed.groups[row] for row in examples.rows]
+
+    def paths(self, examples: Examples) -> list[str]:
+        """Return the path of each example, relative to the data folder."""
+        return [self.packed.paths[row] for row in examples.rows]
+
+    def held_out(self, share: float, seed: int) -> tuple[Examples, Examples]:
+        """Part the training examples by group: what weights learn from, and what only the architecture sees."""
+        labels = self.train.targets
+        folds = max(2, round(1 / share))
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        for_weights, for_architecture = next(splitter.split(labels, labels, self.groups(self.train)))
+        rows = self.train.rows
+        return replace(self.train, rows=rows[for_weights]), replace(self.train, rows=rows[for_architecture])
+
+
+def augmenter(config: RunConfig) -> Augmenter:
+    """Return what executes the run's augmentation."""
+    from mango_grader.datasets.albumentations import (
+        AlbumentationsAugmenter,  # slow, and only on the machines that train
+    )
+
+    return AlbumentationsAugmenter(config.augment, config.data.height, config.data.width)
+
+
+def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> PreparedData:
+    """Read, check, split (as the folder's split says, if it has one) and pack the data.
+
+    Raises UsageError for options or data that cannot be used, MangoError if no readable picture is left in a part.
+    """
+    dataset = read_dataset(config.path, config.group_by, config.ordinal)
+    for finding in dataset.findings:
+        progress.note(f"data: {finding}")
+    preprocess = Preprocess(config.height, config.width, config.rotate_portrait)
+    packed = pack(dataset, preprocess, folder.path / "cache", progress)
+    for path, reason in packed.errors.items():
+        progress.note(f"data: left out {path}: {reason}")
+    if folder.split.exists():
+        split = Split.load(folder.split, dataset)
+    else:
+        split = make_split(dataset, config.split_seed, config.fold, progress=progress)
+        split.save(folder.split, dataset)
+    return _part(dataset, packed, preprocess, split)
+
+
+def _part(dataset: Dataset, packed: PackedImages, preprocess: Preprocess, split: Split) -> PreparedData:
+    def rows(part: tuple[int, ...], name: str) -> Examples:
+        found: NDArray[np.int64] = np.flatnonzero(np.isin(packed.index, part))
+        if not len(found):
+            raise MangoError(f"no readable picture is left in the {name} part of {dataset.root}; run `data inspect`")
+        return Examples(packed.images, packed.labels, found)
+
+    parts = (rows(split.train, "training"), rows(split.val, "validation"), rows(split.test, "test"))
+    return PreparedData(dataset, packed, preprocess, *parts)

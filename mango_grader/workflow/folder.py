@@ -1,0 +1,140 @@
+"""RunFolder: what a run leaves behind, and where it stands after an interruption."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json, write_json, write_text
+from mango_grader.workflow.config import RunConfig
+
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run; each is written whole or not at all."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Every setting."""
+        return self.path / "config.json"
+
+    @property
+    def split(self) -> Path:
+        """Which pictures are for training, validation and test."""
+        return self.path / "split.json"
+
+    @property
+    def plan(self) -> Path:
+        """How many steps of what, fixed before the first."""
+        return self.path / "plan.json"
+
+    @property
+    def history(self) -> Path:
+        """One line per search round, candidate and training epoch."""
+        return self.path / "history.jsonl"
+
+    @property
+    def search_checkpoint(self) -> Path:
+        """State of an unfinished search."""
+        return self.path / "checkpoints" / "search.safetensors"
+
+    @property
+    def train_checkpoint(self) -> Path:
+        """State of an unfinished training."""
+        return self.path / "checkpoints" / "train.safetensors"
+
+    @property
+    def architecture(self) -> Path:
+        """What the search found."""
+        return self.path / "architecture.json"
+
+    @property
+    def network(self) -> Path:
+        """The whole network, layer by layer."""
+        return self.path / "network.json"
+
+    @property
+    def weights(self) -> Path:
+        """The trained weights."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """Measurements on validation and test data, exit by exit."""
+        return self.path / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """One line per test picture: what every exit answered."""
+        return self.path / "predictions.jsonl"
+
+    @property
+    def model(self) -> Path:
+        """The bundle that grades."""
+        return self.path / "model.mango"
+
+    @property
+    def report(self) -> Path:
+        """The report to look at."""
+        return self.path / "report.html"
+
+    def read_config(self) -> RunConfig:
+        """Return the run's settings; raises UsageError if the folder holds no run."""
+        if not self.config.exists():
+            raise UsageError(f"{self.path} holds no run (no {self.config.name}); check the path")
+        return RunConfig.from_dict(read_json(self.config))
+
+    def write_history(self, *parts: Sequence[Mapping[str, Any]]) -> None:
+        """Write all rows."""
+        write_text(self.history, "".join(json.dumps(row) + "\n" for part in parts for row in part))
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """Return all rows, none if nothing was written yet."""
+        return [json.loads(line) for line in self.history.read_text().splitlines()] if self.history.exists() else []
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; raises UsageError if another one does. A killed process lets go."""
+        with (self.path / _LOCK).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UsageError(
+                    f"{self.path} is in use by another process; wait for it, or choose another --out"
+                ) from error
+            yield
+
+
+def open_run(path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool) -> tuple[RunFolder, RunConfig]:
+    """Return the folder and the configuration that holds in it.
+
+    A new run needs an empty or new folder. With `resume`, the saved configuration holds; where `config` is given, it
+    must be the same. A folder in which nothing was saved yet starts afresh. Raises UsageError otherwise.
+    """
+    folder = RunFolder(Path(path))
+    if resume and folder.config.exists():
+        saved = folder.read_config()
+        if config is not None and config != saved:
+            raise UsageError(f"--resume: {folder.path} was started with other options; give the same, or only --out")
+        return folder, saved
+    if config is None:
+        raise UsageError(f"--resume: {folder.path} holds no run to continue; give --data to start one")
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UsageError(f"--out {folder.path} is a file; name a folder")
+    if folder.path.exists() and any(
+        item.name != _LOCK and not item.name.endswith(".part") for item in folder.path.iterdir()
+    ):
+        hint = "add --resume to continue it" if folder.config.exists() else "choose a new or empty folder"
+        raise UsageError(f"--out {folder.path} is not empty; {hint}")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_json(folder.config, config.to_dict())
+    return folder, config

@@ -1,0 +1,134 @@
+"""What a trained network is worth: calibrated and tuned on validation data, measured on test data."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.export.parity import calibrated
+from mango_grader.files import write_json, write_text
+from mango_grader.models import AnytimeClassifier
+from mango_grader.runtime.policy import Full, Policy, Threshold
+from mango_grader.training.batches import Examples
+from mango_grader.training.calibration import fit_temperature, tune_threshold
+from mango_grader.training.device import Device
+from mango_grader.training.loop import predict
+from mango_grader.training.metrics import ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics
+from mango_grader.workflow.data import PreparedData
+from mango_grader.workflow.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures on one set of pictures: every exit, every policy."""
+
+    exits: tuple[ExitMetrics, ...]
+    policies: tuple[PolicyMetrics, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Measured":
+        """Rebuild from `to_dict`'s data."""
+        exits = tuple(ExitMetrics.from_dict(each) for each in data["exits"])
+        return cls(exits, tuple(PolicyMetrics.from_dict(each) for each in data["policies"]))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """temperatures: one per exit. thresholds: confidences at which the threshold policy stops, all exits but the last.
+
+    Both come from validation data alone.
+    """
+
+    temperatures: tuple[float, ...]
+    thresholds: tuple[float, ...]
+
+
+def measure(
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    groups: Sequence[str],
+    *,
+    classes: Sequence[str],
+    ordinal: bool,
+    macs: Sequence[int],
+    params: Sequence[int],
+    policies: Mapping[str, tuple[float, ...]],
+    seed: int,
+) -> Measured:
+    """Measure calibrated probabilities (exits, N, classes) against labels (N,) in groups; `policies` by thresholds."""
+    exits = exit_metrics(probabilities, labels, classes, ordinal, groups, macs, params, seed)
+    tried: dict[str, Policy] = {"full": Full(), **{name: Threshold(values) for name, values in policies.items()}}
+    measured = (
+        policy_metrics(name, policy, probabilities, labels, groups, macs, seed) for name, policy in tried.items()
+    )
+    return Measured(exits, tuple(measured))
+
+
+@dataclass(frozen=True)
+class RunMeasurements:
+    """All that a run measures. probabilities: (exits, N, classes) of the test pictures, in the order of their rows."""
+
+    calibration: Calibration
+    val: Measured
+    test: Measured
+    probabilities: NDArray[np.float32]
+
+    def save(self, folder: RunFolder, data: PreparedData) -> None:
+        """Write metrics.json and predictions.jsonl."""
+        classes = data.dataset.classes
+        write_json(
+            folder.metrics,
+            {
+                "classes": list(classes),
+                "ordinal": data.dataset.ordinal,
+                "calibration": asdict(self.calibration),
+                "val": self.val.to_dict(),
+                "test": self.test.to_dict(),
+            },
+        )
+        rows = zip(
+            data.paths(data.test),
+            data.groups(data.test),
+            data.test.targets,
+            np.moveaxis(self.probabilities, 0, 1),
+            strict=True,
+        )
+        lines = [
+            json.dumps({"path": path, "group": group, "label": classes[label], "probabilities": exits.tolist()})
+            for path, group, label, exits in rows
+        ]
+        write_text(folder.predictions, "".join(line + "\n" for line in lines))
+
+
+def measure_run(net: AnytimeClassifier, data: PreparedData, device: Device, seed: int) -> RunMeasurements:
+    """Fit temperatures and thresholds on the validation part, then measure both parts; test data touch no choice."""
+    device.place(net)
+    macs, params = net.spec.macs(), net.spec.params()
+    logits = predict(net, data.val, device)
+    temperatures = tuple(fit_temperature(exit_logits, data.val.targets) for exit_logits in logits)
+    val = calibrated(logits, temperatures)
+    thresholds = tune_threshold(val, data.val.targets, macs)
+    test = calibrated(predict(net, data.test, device), temperatures)
+
+    def measured(probabilities: NDArray[np.float32], examples: Examples) -> Measured:
+        return measure(
+            probabilities,
+            examples.targets,
+            data.groups(examples),
+            classes=data.dataset.classes,
+            ordinal=data.dataset.ordinal,
+            macs=macs,
+            params=params,
+            policies={"threshold": thresholds},
+            seed=seed,
+        )
+
+    calibration = Calibration(temperatures, thresholds)
+    return RunMeasurements(calibration, measured(val, data.val), measured(test, data.test), test)

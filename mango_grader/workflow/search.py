@@ -1,0 +1,135 @@
+"""`mango-grader search` as a function: data in, run folder out, resumable at any moment."""
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.cost import macs
+from mango_grader.automl.evaluate import SharedWeights
+from mango_grader.automl.gates import gates_of
+from mango_grader.automl.limits import fitted
+from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
+from mango_grader.automl.samplers import UniformSampler
+from mango_grader.automl.search import Search, SharedTraining
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json, write_json
+from mango_grader.models import NetworkSpec
+from mango_grader.progress import Progress
+from mango_grader.training.batches import Batches
+from mango_grader.training.device import Device, pick_device, seed_everything
+from mango_grader.training.losses import AnytimeLoss
+from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, timed
+from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
+from mango_grader.workflow.config import RunConfig, SearchConfig
+from mango_grader.workflow.data import PreparedData, augmenter, prepare
+from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.train import epoch_seconds, train_network
+
+_PROBE_STEPS = 3
+
+
+def search(folder: RunFolder, config: RunConfig, progress: Progress) -> None:
+    """Search, train, calibrate, export and report; what is done already is not done again.
+
+    Raises UsageError for settings, data or a budget that cannot work, NoneAdmittedError if no architecture obeys the
+    limits.
+    """
+    started = time.monotonic()
+    if config.search is None:
+        raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
+    with folder.locked():
+        device = pick_device(config.device)
+        data = prepare(config.data, folder, progress)
+        space = replace(config.search.space, classes=len(data.dataset.classes))
+        run = _Run(config, config.search, SearchSpace(fitted(space, config.search.limits)), data, device)
+        plan = _planned(folder, run, started, progress)
+        progress.note(str(plan))
+        if not folder.network.exists():
+            settings = run.search.method.settings.scaled(plan.effort)
+            found = run.make(settings)
+            found.checkpoint = folder.search_checkpoint
+            architecture = found.run(progress)
+            folder.write_history(found.history)
+            _write_result(folder, run.space, architecture)
+        spec = NetworkSpec.from_dict(read_json(folder.network))
+        train_network(folder, config, spec, data, plan.epochs, device, progress)
+        conclude(folder, config, data, device, progress)
+
+
+def _write_result(folder: RunFolder, space: SearchSpace, architecture: Architecture) -> None:
+    write_json(folder.architecture, architecture.to_dict())
+    write_json(folder.network, space.resolve(architecture).to_dict())  # last: its presence ends the search
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a search is made of, and how it is made of it."""
+
+    config: RunConfig
+    search: SearchConfig
+    space: SearchSpace
+    data: PreparedData
+    device: Device
+
+    def method(self, settings: MethodSettings) -> SearchMethod:
+        limits, space = self.search.limits, self.space
+        return METHODS[self.search.method.name](space, lambda found: limits.admit(space, found), settings)
+
+    def make(self, settings: MethodSettings) -> Search:
+        """Return the freshly seeded search."""
+        seed, objective = self.config.seed, self.search.objective
+        seed_everything(seed)
+        method = self.method(settings)
+        for_weights, for_architecture = self.data.held_out(method.held_out, seed)
+        batches = Batches(for_weights, self.search.batch_size, seed, augmenter(self.config))
+        loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
+        training = SharedTraining(method, self.space.supernet(), batches, for_architecture, loss, self.device)
+        cost = macs(self.space)
+        evaluator = SharedWeights(self.space, training.net, training.held_out, objective, cost, self.device)
+        return Search(method, objective, cost, evaluator, seed, training)
+
+    def workload(self, settings: MethodSettings) -> Workload:
+        """Return what a search with these settings amounts to."""
+        method = self.method(settings)
+        for_weights, _ = self.data.held_out(method.held_out, self.config.seed)
+        per_epoch = Batches(for_weights, self.search.batch_size, self.config.seed).per_epoch
+        return Workload(method.plan(per_epoch), settings.samples)
+
+    def rates(self) -> Rates:
+        """Time a few steps of each kind on this machine, on a search that is thrown away."""
+        probe = self.make(self.search.method.settings.scaled(0.0))
+        shared = probe.training
+        assert shared is not None
+        (path,) = UniformSampler(self.space, probe.method.admits).ask(np.random.default_rng(self.config.seed), 1)
+        gates = gates_of(path, self.space.decisions)
+        score = timed(lambda: probe.evaluator.score(path), 1, self.device)
+        return Rates(
+            weight_step=timed(lambda: shared.step(0, 1, gates), _PROBE_STEPS, self.device),
+            architecture_step=score / len(shared.held_out),
+            score=score,
+            train_epoch=epoch_seconds(self.config, self.space.resolve(path), self.data, self.device),
+            fixed=FIXED_SECONDS,
+        )
+
+
+def _planned(folder: RunFolder, run: _Run, started: float, progress: Progress) -> StepPlan:
+    """Return the saved plan, or probe this machine and save one, so that a resumed run repeats it."""
+    if folder.plan.exists():
+        return StepPlan.from_dict(read_json(folder.plan))
+    progress.note("plan: timing a few steps on this machine")
+    rates = run.rates()
+    spent = time.monotonic() - started
+    plan = make_plan(
+        run.config.budget,
+        rates,
+        run.search.method.settings,
+        run.workload,
+        run.config.train.epochs,
+        spent,
+        run.device,
+    )
+    write_json(folder.plan, plan.to_dict())
+    return plan

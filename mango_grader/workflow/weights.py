@@ -1,0 +1,39 @@
+"""A run's weights on disk: safetensors, written whole, read strictly or as far as they fit."""
+
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json, replacing
+from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
+from mango_grader.workflow.folder import RunFolder
+
+
+def save_weights(net: nn.Module, path: Path) -> None:
+    """Write the network's state."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(state, temporary)
+
+
+def load_network(folder: RunFolder) -> AnytimeClassifier:
+    """Return the run's trained network, on the CPU; raises UsageError if its training is not finished."""
+    if not folder.weights.exists():
+        raise UsageError(f"{folder.path} has no trained weights yet; finish it with --resume")
+    net = build_network(NetworkSpec.from_dict(read_json(folder.network)))
+    net.load_state_dict(load_file(folder.weights))
+    return net
+
+
+def load_matching(net: nn.Module, path: Path) -> int:
+    """Copy the tensors whose name and shape fit into `net`; return how many did. Raises UsageError if none does."""
+    if not path.exists():
+        raise UsageError(f"--init-from: no trained weights at {path}; name a finished run folder")
+    own = net.state_dict()
+    fitting = {name: value for name, value in load_file(path).items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise UsageError(f"--init-from: nothing in {path} fits this network")
+    net.load_state_dict(fitting, strict=False)
+    return len(fitting)

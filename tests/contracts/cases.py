@@ -1,0 +1,25 @@
+"""What joins the contract suites: one line per space, one line per method."""
+
+from collections.abc import Mapping
+
+from mango_grader.automl.architecture import SpaceConfig
+from mango_grader.automl.methods import EnasSettings, MethodSettings, RandomSettings
+from mango_grader.automl.samplers import ControllerSettings
+from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.training.recipe import WeightRecipe
+
+CLASSES = 3
+_WEIGHTS = WeightRecipe(optimiser="sgd", lr=0.05, momentum=0.9, weight_decay=1e-4, clip=5.0)
+
+# Inputs of at most 16 pixels and two or three layers: small enough to run all pairs.
+SPACES: Mapping[str, SpaceConfig] = {
+    "layerwise": LayerwiseConfig(
+        16, 12, CLASSES, depth=3, channels=8, widen=1.5, reduce_at=(2,), kernels=(3, 5), dilations=(1, 2), exits=(1, 3)
+    ),
+}
+
+METHODS: Mapping[str, MethodSettings] = {
+    "enas": EnasSettings(epochs=2, steps=20, samples=3, weights=_WEIGHTS, controller=ControllerSettings(lr=0.02)),
+    "random": RandomSettings(epochs=2, samples=3, weights=_WEIGHTS),
+}
+LEARNING_METHODS = [name for name in METHODS if name != "random"]

@@ -1,0 +1,83 @@
+"""A space whose best architecture is known, and how well a method does on it within so many evaluations."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mango_grader.automl import methods
+from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
+from mango_grader.automl.cost import macs
+from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.automl.methods import EnasSettings, MethodSettings, RandomSettings
+from mango_grader.automl.objective import Objective
+from mango_grader.automl.samplers import ControllerSettings
+from mango_grader.automl.search import Search
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.models.operations import Classifier, Convolution
+from mango_grader.models.spec import IMAGE, Node
+from mango_grader.progress import SilentProgress
+from mango_grader.training.device import seed_everything
+
+DEPTH, CANDIDATES = 8, 5
+
+
+@dataclass(frozen=True)
+class PlantedSpace(SpaceConfig):
+    """A chain of 8 decisions with 5 candidates each."""
+
+    kind: ClassVar[str] = "planted"
+
+    def decisions(self) -> tuple[Decision, ...]:
+        return tuple(Decision(f"d{i}", tuple(f"c{j}" for j in range(CANDIDATES))) for i in range(DEPTH))
+
+    def graph(self) -> SearchGraph:
+        nodes: list[Node | Choice] = []
+        previous, channels = IMAGE, 3
+        for i in range(DEPTH):
+            branches = (Branch(f"c{j}", Convolution(channels, 4, 1 + 2 * j), (previous,)) for j in range(CANDIDATES))
+            nodes.append(Choice(f"n{i}", f"d{i}", tuple(branches)))
+            previous, channels = f"n{i}", 4
+        nodes.append(Node("exit", Classifier(4, self.classes), (previous,)))
+        return SearchGraph((3, self.height, self.width), tuple(nodes), ("exit",))
+
+
+@dataclass
+class Planted:
+    """Scores the share of decisions that match the planted ones, and counts how often it is asked."""
+
+    optimum: Architecture
+    asked: int = 0
+    best: float = 0.0
+
+    def score(self, architecture: Architecture) -> float:
+        self.asked += 1
+        value = float(np.mean([architecture.choices[d] == c for d, c in self.optimum.choices.items()]))
+        self.best = max(self.best, value)
+        return value
+
+
+def _settings(method: str, evaluations: int) -> MethodSettings:
+    """One line per method: spend `evaluations` in all."""
+    return {
+        "enas": EnasSettings(
+            steps=(evaluations - 20) // 4,
+            paths=4,
+            samples=20,
+            controller=ControllerSettings(lr=0.01, baseline_decay=0.9),
+        ),
+        "random": RandomSettings(samples=evaluations),
+    }[method]
+
+
+def best_found(method: str, space: SearchSpace, seed: int, evaluations: int) -> float:
+    """Return the best score among all that the method asked for."""
+    seed_everything(seed)
+    planted = Planted(space.sample(np.random.default_rng([seed, 99])))
+    searcher = methods.METHODS[method](space, lambda _: True, _settings(method, evaluations))
+    Search(searcher, Objective(), macs(space), planted, seed).run(SilentProgress())
+    assert planted.asked <= evaluations
+    return planted.best
+
+
+__all__ = ["PlantedSpace", "best_found"]

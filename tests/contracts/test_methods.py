@@ -1,0 +1,165 @@
+"""What every search method must keep to, on every space."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cases import CLASSES, LEARNING_METHODS, METHODS, SPACES
+from planted import PlantedSpace, best_found
+
+from mango_grader.automl import methods
+from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.cost import macs
+from mango_grader.automl.evaluate import SharedWeights
+from mango_grader.automl.limits import Limits
+from mango_grader.automl.objective import Objective
+from mango_grader.automl.search import Search, SharedTraining
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.models import FromBytes, build_network
+from mango_grader.progress import SilentProgress, Task
+from mango_grader.training.batches import Batches, Examples
+from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.losses import AnytimeLoss
+
+pytestmark = pytest.mark.parametrize("method", METHODS)
+CPU = Device("cpu")
+
+
+def examples(config: SpaceConfig, count: int = 48) -> tuple[Examples, Examples]:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, count)
+    pictures = rng.integers(0, 120, (count, config.height, config.width, 3), dtype=np.uint8)
+    pictures[np.arange(count), :, :, labels] += 100
+    rows = np.arange(count)
+    return Examples(pictures, labels, rows[: count * 2 // 3]), Examples(pictures, labels, rows[count * 2 // 3 :])
+
+
+def make(method: str, config: SpaceConfig, checkpoint: Path | None = None, limits: Limits | None = None) -> Search:
+    limits = limits or Limits()
+    space = SearchSpace(config)
+    seed_everything(3)
+    searcher = methods.METHODS[method](space, lambda found: limits.admit(space, found), METHODS[method])
+    for_weights, held_out = examples(config)
+    batches = Batches(for_weights, 8, seed=3)
+    training = SharedTraining(searcher, space.supernet(), batches, held_out, AnytimeLoss(), CPU)
+    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU)
+    return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint)
+
+
+@pytest.fixture(params=SPACES.values(), ids=SPACES.keys())
+def config(request: pytest.FixtureRequest) -> SpaceConfig:
+    return request.param
+
+
+def test_the_result_is_legal_and_within_limits(method: str, config: SpaceConfig) -> None:
+    space = SearchSpace(config)
+    sizes = [space.resolve(space.sample(np.random.default_rng(i))).params()[-1] for i in range(30)]
+    limits = Limits(max_params=int(np.median(sizes)))
+    found = make(method, config, limits=limits).run(SilentProgress())
+    assert Architecture.from_dict(found.to_dict()) == found
+    assert limits.admit(space, found)
+
+
+def test_the_same_seed_finds_the_same(method: str, config: SpaceConfig) -> None:
+    first, second = make(method, config), make(method, config)
+    assert first.run(SilentProgress()) == second.run(SilentProgress())
+    assert first.history == second.history
+
+
+class StopRunError(Exception):
+    pass
+
+
+class StopsAfter(SilentProgress):
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+
+    @contextmanager
+    def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
+        class Counting:
+            def advance(_, count: int = 1, **figures: float) -> None:  # noqa: N805 (self is the outer one)
+                self.rounds -= count
+                if self.rounds < 0:
+                    raise StopRunError
+
+        yield Counting()
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_an_interrupted_search_ends_the_same(
+    method: str, config: SpaceConfig, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mango_grader.automl.search._CHECKPOINT_EVERY_S", 0.0)
+    whole = make(method, config)
+    expected = whole.run(SilentProgress())
+    checkpoint = tmp_path / "search.safetensors"
+    try:
+        make(method, config, checkpoint).run(StopsAfter(rounds))
+    except StopRunError:
+        pass
+    else:
+        pytest.skip("the plan of this method is over by then")
+    resumed = make(method, config, checkpoint)
+    assert resumed.run(SilentProgress()) == expected
+    assert resumed.history == whole.history
+    assert whole.training is not None
+    assert resumed.training is not None
+    for own, other in zip(
+        whole.training.net.state_dict().values(), resumed.training.net.state_dict().values(), strict=True
+    ):
+        assert torch.equal(own, other)
+
+
+def test_scoring_leaves_no_trace(method: str, config: SpaceConfig) -> None:
+    search = make(method, config)
+    assert search.training is not None
+    net = search.training.net.train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    search.evaluator.score(search.method.space.sample(np.random.default_rng(0)))
+    assert all(module.training for module in net.modules())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_the_result_trains(method: str, config: SpaceConfig) -> None:
+    found = make(method, config).run(SilentProgress())
+    torch.manual_seed(0)
+    net = build_network(SearchSpace(config).resolve(found))
+    optimiser = torch.optim.Adam(net.parameters(), lr=0.01)
+    batch = examples(config)[0].take(np.arange(24))
+    losses = []
+    for _ in range(15):
+        loss = AnytimeLoss()(net(FromBytes()(batch.images)), batch.labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_it_learns_from_its_steps(method: str, config: SpaceConfig) -> None:
+    if method not in LEARNING_METHODS:
+        pytest.skip("uniform sampling has nothing to learn")
+    search = make(method, config)
+    before = flat(search.method.state_dict())
+    search.run(SilentProgress())
+    after = flat(search.method.state_dict())
+    assert any(before[key].shape != after[key].shape or not torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_planted_optimum_is_found_sooner_than_by_chance(method: str) -> None:
+    if method not in LEARNING_METHODS:
+        pytest.skip("this one is the chance to beat")
+    space = SearchSpace(PlantedSpace(8, 8, 2))
+    learned = [best_found(method, space, seed, evaluations=240) for seed in range(5)]
+    by_chance = [best_found("random", space, seed, evaluations=240) for seed in range(5)]
+    assert np.mean(learned) > np.mean(by_chance) + 0.1
+
+
+def flat(state: object, prefix: str = "") -> dict[str, torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        return {prefix: state.clone()}
+    items = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list | tuple) else ()
+    return {key: value for name, item in items for key, value in flat(item, f"{prefix}/{name}").items()}
