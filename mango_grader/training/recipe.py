@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -82,3 +82,7 @@ class TrainRecipe:
     label_smoothing: float = 0.1
     balance: float = 0.0
     exit_weights: tuple[float, ...] = ()
+
+    def lasting(self, epochs: int) -> "TrainRecipe":
+        """Return the same recipe over another number of epochs."""
+        return replace(self, epochs=epochs)
