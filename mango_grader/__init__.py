@@ -1,3 +1,42 @@
-"""mango-grader: search, train and run compact anytime classifiers for your own fruit."""
+"""mango-grader: search, train and run compact anytime classifiers for your own fruit.
+
+The names below are fetched when asked for: importing this package costs neither torch nor onnxruntime.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mango_grader.datasets import Dataset, read_dataset
+    from mango_grader.runtime import Grader, Record
+    from mango_grader.workflow.configure import SearchOptions, TrainOptions
+    from mango_grader.workflow.evaluate import evaluate
+    from mango_grader.workflow.search import search
+    from mango_grader.workflow.train import train
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Dataset", "Grader", "Record", "SearchOptions", "TrainOptions", "__version__", "evaluate", "read_dataset", "search",
+    "train",
+]  # fmt: skip
+
+_HOMES = {
+    "datasets": ("Dataset", "read_dataset"),
+    "runtime": ("Grader", "Record"),
+    "workflow.configure": ("SearchOptions", "TrainOptions"),
+    "workflow.evaluate": ("evaluate",),
+    "workflow.search": ("search",),
+    "workflow.train": ("train",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

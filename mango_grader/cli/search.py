@@ -1,20 +1,15 @@
 """`mango-grader search`: from graded photos to a searched, trained, calibrated, exported classifier."""
 
-from dataclasses import replace
 from typing import Any
 
 import click
 
-from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS
-from mango_grader.automl.objective import Objective
 from mango_grader.cli.options import progress_option
-from mango_grader.cli.run import base_config, run_options
+from mango_grader.cli.run import run_options
 from mango_grader.cli.summary import print_run
 from mango_grader.progress import Progress
-from mango_grader.workflow.config import MethodConfig, RunConfig, SearchConfig
-from mango_grader.workflow.folder import open_run
-from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.search import search as run_search
 
 
@@ -28,36 +23,13 @@ from mango_grader.workflow.search import search as run_search
 @click.option("--max-params", type=click.IntRange(min=1), help="Most parameters that the result may have.")
 @click.option("--max-macs", type=click.IntRange(min=1), help="Most multiply-accumulates per image.")
 @progress_option
-def search(out: str, resume: bool, data: str | None, progress: Progress, **options: Any) -> None:
+def search(out: str, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
     """Search an architecture for your photos; train, calibrate and export it.
 
     The run folder holds report.html to look at and model.mango to grade with. An interrupted run goes on with
     --resume and --out alone, to the same result.
     """
-    config = None if data is None else _config(data=data, **options)
-    folder, config = open_run(out, config, resume=resume)
-    run_search(folder, config, progress)
-    print_run(folder)
-
-
-def _config(
-    *,
-    method: str,
-    metric: Any,
-    over: Any,
-    max_params: int | None,
-    max_macs: int | None,
-    assignments: tuple[str, ...],
-    **options: Any,
-) -> RunConfig:
-    config = base_config(**options)
-    preset = PRESETS[config.preset]
-    space = replace(preset.space, height=config.data.height, width=config.data.width)
-    searched = SearchConfig(
-        MethodConfig(method, preset.methods[method]),
-        space,
-        preset.search_batch,
-        Objective(metric, over),
-        Limits(max_params, max_macs),
-    )
-    return replace(config, search=searched).with_settings(assignments)
+    config = None if data is None else SearchOptions(data=data, **options).config()
+    folder = run_search(out, config, resume=resume, plan_only=plan_only, progress=progress)
+    if not plan_only:
+        print_run(folder)

@@ -38,3 +38,18 @@ class Fold(click.ParamType[tuple[int, int]]):
         if not 1 <= fold[0] <= fold[1] or fold[1] < 2:
             self.fail(f"{value!r} is no fold; write K/N, for example 1/5", param, ctx)
         return fold
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """128 or 120x160 → (height, width) in pixels."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return two numbers of at least 8; fails with a usage message."""
+        if isinstance(value, tuple):
+            return value
+        numbers = value.lower().split("x")
+        if len(numbers) > 2 or not all(number.isdigit() and int(number) >= 8 for number in numbers):
+            self.fail(f"{value!r} is no size; write pixels (8 or more) or HxW, for example 128 or 120x160", param, ctx)
+        return int(numbers[0]), int(numbers[-1])

@@ -62,7 +62,8 @@ class StepPlan:
         parts = (
             f"search {format_seconds(self.search_s)}, training {format_seconds(self.train_s)} ({self.epochs} epochs)"
         )
-        return f"plan: {parts}, about {format_seconds(self.total_s)} and {self.memory_mb:.0f} MB in all"
+        total = f"about {format_seconds(self.total_s)} and {self.memory_mb:.0f} MB in all"
+        return f"plan: {parts}, {total} (extrapolated from a few timed steps)"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """`mango-grader search` as a function: data in, run folder out, resumable at any moment."""
 
+import os
 import time
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from mango_grader.automl.spaces import SearchSpace
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec
-from mango_grader.progress import Progress
+from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
@@ -25,19 +26,29 @@ from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, t
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, prepare
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.folder import RunFolder, open_run
 from mango_grader.workflow.train import epoch_seconds, train_network
 
 _PROBE_STEPS = 3
 
 
-def search(folder: RunFolder, config: RunConfig, progress: Progress) -> None:
-    """Search, train, calibrate, export and report; what is done already is not done again.
+def search(
+    out: str | os.PathLike[str],
+    config: RunConfig | None,
+    *,
+    resume: bool = False,
+    plan_only: bool = False,
+    progress: Progress | None = None,
+) -> RunFolder:
+    """Search, train, calibrate, export and report into the folder `out`; return it.
 
+    With `resume`, `config` may be None, and what is done already is not done again. `plan_only` stops after the plan.
     Raises UsageError for settings, data or a budget that cannot work, NoneAdmittedError if no architecture obeys the
     limits.
     """
     started = time.monotonic()
+    progress = progress or SilentProgress()
+    folder, config = open_run(out, config, resume=resume)
     if config.search is None:
         raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
     with folder.locked():
@@ -47,6 +58,8 @@ def search(folder: RunFolder, config: RunConfig, progress: Progress) -> None:
         run = _Run(config, config.search, SearchSpace(fitted(space, config.search.limits)), data, device)
         plan = _planned(folder, run, started, progress)
         progress.note(str(plan))
+        if plan_only:
+            return folder
         if not folder.network.exists():
             settings = run.search.method.settings.scaled(plan.effort)
             found = run.make(settings)
@@ -57,6 +70,7 @@ def search(folder: RunFolder, config: RunConfig, progress: Progress) -> None:
         spec = NetworkSpec.from_dict(read_json(folder.network))
         train_network(folder, config, spec, data, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
+    return folder
 
 
 def _write_result(folder: RunFolder, space: SearchSpace, architecture: Architecture) -> None:

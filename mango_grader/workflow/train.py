@@ -1,12 +1,13 @@
 """Training one known network: the end of every search, and `mango-grader train` by itself."""
 
+import os
 import time
 from pathlib import Path
 
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import FromBytes, NetworkSpec, build_network
-from mango_grader.progress import Progress
+from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.loop import Trainer
@@ -16,20 +17,30 @@ from mango_grader.workflow.budget import Rates, StepPlan, make_plan, timed
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, augmenter, prepare
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.folder import RunFolder, open_run
 from mango_grader.workflow.weights import load_matching, save_weights
 
 _PROBE_STEPS = 3
 _TRAIN_SEED = 1  # keeps the stream of training batches apart from the search's
 
 
-def train(folder: RunFolder, config: RunConfig, progress: Progress) -> None:
-    """Train the configuration's network, calibrate, export and report; what is done already is not done again.
+def train(
+    out: str | os.PathLike[str],
+    config: RunConfig | None,
+    *,
+    resume: bool = False,
+    plan_only: bool = False,
+    progress: Progress | None = None,
+) -> RunFolder:
+    """Train the configuration's network, calibrate, export and report into the folder `out`; return it.
 
+    With `resume`, `config` may be None, and what is done already is not done again. `plan_only` stops after the plan.
     Raises UsageError for settings, data or a budget that cannot work, or if the network's exits tell another number
     of classes apart than the data has.
     """
     started = time.monotonic()
+    progress = progress or SilentProgress()
+    folder, config = open_run(out, config, resume=resume)
     if config.network is None:
         raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
     spec = config.network
@@ -47,10 +58,13 @@ def train(folder: RunFolder, config: RunConfig, progress: Progress) -> None:
             write_json(folder.plan, plan.to_dict())
         plan = StepPlan.from_dict(read_json(folder.plan))
         progress.note(str(plan))
+        if plan_only:
+            return folder
         if not folder.network.exists():
             write_json(folder.network, spec.to_dict())
         train_network(folder, config, spec, data, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
+    return folder
 
 
 def train_network(

@@ -1,0 +1,118 @@
+"""From a preset and a few words to a whole RunConfig: what the command line's options and the Python API mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.limits import Limits
+from mango_grader.automl.methods import METHODS
+from mango_grader.automl.objective import Metric, Objective, Over
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.datasets import read_dataset
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json
+from mango_grader.models.baselines import BASELINES
+from mango_grader.workflow.config import DataConfig, MethodConfig, RunConfig, SearchConfig
+from mango_grader.workflow.presets import PRESETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What every run can be told; the preset says the rest.
+
+    data: folder of graded photos. group_by, ordinal, fold: see `read_dataset` and `make_split`. budget: seconds.
+    size: (height, width) of the network's input in pixels. settings: "name=value" for any setting.
+    """
+
+    data: str
+    group_by: str | None = None
+    ordinal: bool | None = None
+    fold: tuple[int, int] | None = None
+    preset: str = "quick"
+    budget: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    size: tuple[int, int] | None = None
+    settings: Sequence[str] = ()
+
+    def _base(self) -> RunConfig:
+        if self.preset not in PRESETS:
+            raise UsageError(f"--preset {self.preset}: choose from {', '.join(PRESETS)}")
+        preset = PRESETS[self.preset]
+        height, width = self.size or (preset.height, preset.width)
+        data = DataConfig(
+            str(Path(self.data).resolve()),
+            self.group_by,
+            self.ordinal,
+            self.fold,
+            self.seed,
+            height,
+            width,
+            preset.rotate_portrait,
+        )
+        return RunConfig(data, preset.train, preset.augment, self.preset, self.seed, self.device, self.budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(RunOptions):
+    """What a search can be told besides. metric and over: see `Objective`. max_params, max_macs: see `Limits`."""
+
+    method: str = "enas"
+    metric: Metric = "accuracy"
+    over: Over = "mean"
+    max_params: int | None = None
+    max_macs: int | None = None
+
+    def config(self) -> RunConfig:
+        """Return the whole configuration; raises UsageError for names or values that do not exist."""
+        base, preset = self._base(), PRESETS[self.preset]
+        if self.method not in METHODS:
+            raise UsageError(f"--method {self.method}: choose from {', '.join(METHODS)}")
+        search = SearchConfig(
+            MethodConfig(self.method, preset.methods[self.method]),
+            replace(preset.space, height=base.data.height, width=base.data.width),
+            preset.search_batch,
+            Objective(self.metric, self.over),
+            Limits(self.max_params, self.max_macs),
+        )
+        return replace(base, search=search).with_settings(self.settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(RunOptions):
+    """What a training can be told besides: one of an architecture file and a baseline's name.
+
+    init_from: a finished run folder whose weights to start from, as far as they fit.
+    """
+
+    architecture: str | None = None
+    baseline: str | None = None
+    init_from: str | None = None
+
+    def config(self) -> RunConfig:
+        """Return the whole configuration; raises UsageError for files, names or values that do not fit."""
+        base = self._base().with_settings(self.settings)
+        classes = len(read_dataset(base.data.path, base.data.group_by, base.data.ordinal).classes)
+        base = replace(base, init_from=self.init_from)
+        if (self.architecture is None) == (self.baseline is None):
+            raise UsageError("name what to train: --architecture FILE or --baseline NAME")
+        if self.baseline is not None:
+            if self.baseline not in BASELINES:
+                raise UsageError(f"--baseline {self.baseline}: choose from {', '.join(BASELINES)}")
+            network = BASELINES[self.baseline]((3, base.data.height, base.data.width), classes)
+            return replace(base, network=network)
+        found = _read_architecture(str(self.architecture))
+        height, width = self.size or (found.space.height, found.space.width)
+        space = replace(found.space, height=height, width=width, classes=classes)
+        network = SearchSpace(space).resolve(Architecture(space, found.choices))
+        return replace(base, data=replace(base.data, height=height, width=width), network=network)
+
+
+def _read_architecture(path: str) -> Architecture:
+    try:
+        return Architecture.from_dict(read_json(path))
+    except OSError as error:
+        raise UsageError(f"--architecture {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"--architecture {path} holds no architecture: {error}") from error
