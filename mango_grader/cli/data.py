@@ -85,7 +85,7 @@ def _print(seen: "Inspection") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     order = "grades in order" if seen.ordinal else "classes"
     console.print(f"{seen.root}: {seen.images:,} images, {seen.groups:,} groups, {len(seen.classes)} {order}")
     table = Table("class", "images", "groups", "", box=None, pad_edge=False)

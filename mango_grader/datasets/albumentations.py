@@ -53,6 +53,7 @@ def _steps(augment: Augment) -> list[albumentations.BasicTransform]:
                 scale=_about_one(augment.scale),
                 translate_percent=(-augment.shift, augment.shift),
                 rotate=(-augment.rotate, augment.rotate),
+                keep_ratio=True,
                 border_mode=cv2.BORDER_REFLECT_101,
                 p=1.0,
             )

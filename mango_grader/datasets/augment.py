@@ -16,7 +16,7 @@ __all__ = ["Augment", "Augmenter"]
 class Augment:
     """Random changes of an image that leave its grade; the defaults suit fruit seen from above.
 
-    In this order: flips, then one affine map about the centre with reflected borders, then colour, then cutout.
+    In this order: flips, one affine map about the centre (proportions kept, borders reflected), colour, cutout.
     `horizontal_flip`, `vertical_flip`, `cutout_probability`: probabilities. `rotate`: at most so many degrees
     either way, 0..180. `shift`: at most so much of the side, 0..0.5. `scale`, `brightness`, `contrast`,
     `saturation`: factors from 1 − x to 1 + x, 0 ≤ x < 1. `hue`: at most so much of the colour circle, 0..0.5.

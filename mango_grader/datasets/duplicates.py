@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.scan import Scan
+from mango_grader.datasets.scan import THUMB, Scan
 
 __all__ = ["clusters", "exact_duplicates", "merge_groups", "near_pairs"]
 
@@ -43,7 +43,7 @@ def near_pairs(scan: Scan) -> NDArray[np.int64]:
     """
     rows = np.flatnonzero(scan.readable)
     hashes = scan.hashes[rows]
-    pixels = scan.thumbs[rows].reshape(len(rows), -1, 3)
+    pixels = scan.thumbs[rows].reshape(len(rows), THUMB * THUMB, 3)
     found = [np.empty((0, 2), np.int64)]
     for first, second in _close_hashes(hashes):
         for start in range(0, len(first), 4096):

@@ -1,67 +1,76 @@
 """Which file an image id of a CSV means: with or without folder and ending, in the folder most ids point to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 __all__ = ["Resolver"]
 
 
 class Resolver:
-    """Maps ids to image paths; `found` counts the ids that a single folder explains, or any file by name.
+    """Maps ids to image paths; `found` counts the distinct ids that it can map.
 
     An id is a path below some folder, with or without the ending. Folders may hold files of equal names (images/,
-    masks/), so the one that explains most ids is taken, `images` first among equals; an id it lacks is looked up
-    by name in all folders and counts if just one file has it.
+    masks/), so the one that explains most ids is taken, `images` first among equals; an id that it lacks is looked
+    up by file name in all folders. Letter case counts only where files differ in nothing else. An id that several
+    files fit is nobody's.
     """
 
     def __init__(self, images: Sequence[str], ids: Iterable[str]) -> None:
         wanted = {_clean(name) for name in ids}
-        below: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        anywhere: defaultdict[str, set[str]] = defaultdict(set)
+        folded = {name.casefold() for name in wanted}
+        below: defaultdict[str, _Names] = defaultdict(_Names)
+        self._anywhere = _Names()
         for path in images:
-            for name in _spellings(path.rpartition("/")[2]):
-                anywhere[name].add(path)
+            self._anywhere.add(path.rpartition("/")[2], path)
             pieces = path.split("/")
             for depth in range(len(pieces)):
                 rest = "/".join(pieces[depth:])
-                for name in _spellings(rest):
-                    if name in wanted:
-                        below["/".join(pieces[:depth])].setdefault(name, path)
+                if any(spelling.casefold() in folded for spelling in _spellings(rest)):
+                    below["/".join(pieces[:depth])].add(rest, path)
         folder = min(below, key=lambda name: (-len(below[name]), not _is_images(name), name), default="")
-        self._exact = below[folder]
-        self._lower = _unambiguous((name.casefold(), path) for name, path in self._names_of(images, folder))
-        self._anywhere = {name: next(iter(paths)) for name, paths in anywhere.items() if len(paths) == 1}
+        self._below = below[folder]
         self.found = sum(self(name) is not None for name in wanted)
 
     def __call__(self, name: str) -> str | None:
         """Return the path of the image that `name` means, or None."""
         name = _clean(name)
-        return self._exact.get(name) or self._lower.get(name.casefold()) or self._anywhere.get(name.rpartition("/")[2])
+        return self._below.find(name) or self._anywhere.find(name.rpartition("/")[2])
 
-    @staticmethod
-    def _names_of(images: Sequence[str], folder: str) -> Iterable[tuple[str, str]]:
-        prefix = f"{folder}/" if folder else ""
-        for path in images:
-            if path.startswith(prefix):
-                for name in _spellings(path[len(prefix) :]):
-                    yield name, path
+
+class _Names:
+    """Paths by the spellings of a name; as long as the number of paths."""
+
+    def __init__(self) -> None:
+        self._exact: defaultdict[str, list[str]] = defaultdict(list)
+        self._folded: defaultdict[str, list[str]] = defaultdict(list)
+        self._count = 0
+
+    def add(self, name: str, path: str) -> None:
+        self._count += 1
+        for spelling in _spellings(name):
+            self._exact[spelling].append(path)
+            self._folded[spelling.casefold()].append(path)
+
+    def find(self, name: str) -> str | None:
+        for names, key in ((self._exact, name), (self._folded, name.casefold())):
+            if len(names.get(key, ())) == 1:
+                return names[key][0]
+        return None
+
+    def __len__(self) -> int:
+        return self._count
 
 
 def _clean(name: str) -> str:
     return name.strip().replace("\\", "/").removeprefix("./")
 
 
-def _spellings(path: str) -> tuple[str, str]:
-    return path, path[: -len(PurePosixPath(path).suffix)] if PurePosixPath(path).suffix else path
+def _spellings(path: str) -> Iterator[str]:
+    yield path
+    if suffix := PurePosixPath(path).suffix:
+        yield path[: -len(suffix)]
 
 
 def _is_images(folder: str) -> bool:
     return folder.rpartition("/")[2].casefold() in {"images", "image", "imgs", "img", "photos", "pictures"}
-
-
-def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for name, path in pairs:
-        found[name].add(path)
-    return {name: next(iter(paths)) for name, paths in found.items() if len(paths) == 1}

@@ -25,6 +25,7 @@ THUMB = 32
 
 _HASHED = 2 * THUMB
 _ORIENTATION_TAG = 0x0112
+_EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")  # JPEG, PNG, WebP
 _BIG = 80_000_000  # Pillow warns when it opens files beyond about 89 million pixels.
 
 
@@ -110,7 +111,7 @@ def _look(path: Path) -> _Facts:
 
 
 def _orientation(data: bytes, size: tuple[int, int]) -> int:
-    may_turn = b"xif" in data or data[:4] in (b"II*\0", b"MM\0*")  # "Exif" in JPEG and WebP, "eXIf" in PNG.
+    may_turn = any(mark in data for mark in _EXIF_MARKS) or data[:4] in (b"II*\0", b"MM\0*")  # TIFF itself.
     if not may_turn or size[0] * size[1] > _BIG:
         return 1
     try:
