@@ -1,0 +1,131 @@
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from photos import photo, write_folders, write_photo
+from PIL import Image
+
+from mango_grader.datasets import read_dataset
+from mango_grader.datasets.inspection import inspect_dataset, inspect_folder
+from mango_grader.datasets.inspection_html import render_inspection
+from mango_grader.datasets.scan import scan
+
+
+@pytest.fixture
+def messy(tmp_path: Path) -> Path:
+    """Photos with one of everything that an inspection should tell."""
+    write_folders(tmp_path, {"train/A": 40, "train/B": 9, "val/A": 6, "val/B": 3})
+    shutil.copy(tmp_path / "train/A/0001.png", tmp_path / "train/A/copy.png")
+    shutil.copy(tmp_path / "train/A/0002.png", tmp_path / "train/B/copy.png")
+    write_photo(tmp_path / "val/A/near.jpg", 3, quality=85)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    write_photo(tmp_path / "train/B/turned.jpg", 900, exif=exif)
+    (tmp_path / "train/B/<i>bad.jpg").write_bytes(b"no picture")
+    return tmp_path
+
+
+def test_everything_is_told(messy: Path) -> None:
+    seen = inspect_folder(messy)
+    assert (seen.images, seen.groups, seen.ordinal) == (63, 60, True)
+    assert [(count.name, count.images, count.groups, count.parts) for count in seen.classes] == [
+        ("A", 48, 46, {"train": 41, "val": 7}),
+        ("B", 15, 15, {"train": 12, "val": 3}),
+    ]
+    assert seen.imbalance == pytest.approx(48 / 15)
+    assert seen.sizes is not None
+    assert (seen.sizes.smallest, seen.sizes.largest, seen.sizes.distinct) == ((40, 48), (48, 40), 2)
+    assert (seen.sizes.commonest, seen.sizes.commonest_count) == ((48, 40), 61)
+    assert seen.unreadable == (("train/B/<i>bad.jpg", "not an image in a known format"),)
+    assert seen.turned == ("train/B/turned.jpg",)
+    crossing = ("train/A/0002.png", "train/B/copy.png")
+    assert seen.exact == (("train/A/0001.png", "train/A/copy.png"), crossing)
+    assert seen.near == (("train/A/0003.png", "val/A/near.jpg"),)
+    assert seen.across_classes == (crossing,)
+    assert seen.across_parts == seen.near
+    assert seen.across_groups == ()
+    assert seen.probe is not None
+    expected = ["unreadable", "2 files are exact copies", "different classes", "different parts"]
+    assert len(seen.findings) == len(expected)
+    for line, words in zip(seen.findings, expected, strict=True):
+        assert words in line
+    assert json.loads(json.dumps(seen.to_dict()))["classes"][1]["name"] == "B"
+
+
+def test_clean_photos_have_no_findings(tmp_path: Path) -> None:
+    seen = inspect_folder(write_folders(tmp_path, {"A": 12, "B": 10}))
+    assert seen.findings == ()
+    assert seen.notes == ()
+
+
+def test_groups_that_duplicates_or_parts_tear(tmp_path: Path) -> None:
+    write_folders(tmp_path, {"train/A": 6, "train/B": 6, "test/A": 2, "test/B": 2})
+    write_photo(tmp_path / "train/A/x_near.jpg", 1, quality=85)
+    seen = inspect_folder(tmp_path, r"re:^\d{3}|x")
+    assert any(line.startswith("1 group in several of the given parts") for line in seen.findings)
+    assert seen.across_groups == (("train/A/0001.png", "train/A/x_near.jpg"),)
+    assert any("different groups" in line for line in seen.notes)
+
+
+def test_imbalance_few_groups_and_shortcut_are_findings(tmp_path: Path) -> None:
+    for number in range(44):
+        write_photo(tmp_path / "A" / f"{number}.png", number)
+    for number in range(4):
+        write_photo(tmp_path / "B" / f"{number}.png", 100 + number)
+    for number in range(30):
+        path = tmp_path / "C" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        photo(200 + number, border=250).save(path)
+    findings = inspect_folder(tmp_path).findings
+    assert any("11 times" in line for line in findings)
+    assert any("class B has 4 groups" in line for line in findings)
+    assert any(line.startswith("shortcut") for line in findings)
+
+
+def test_hardly_anything_readable(tmp_path: Path) -> None:
+    write_folders(tmp_path, {"only": 1})
+    seen = inspect_folder(tmp_path)
+    assert seen.probe is None
+    assert any("only one class" in line for line in seen.findings)
+    (tmp_path / "only" / "0001.png").write_bytes(b"")
+    empty = inspect_folder(tmp_path)
+    assert empty.sizes is None
+    assert empty.unreadable == (("only/0001.png", "empty file"),)
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.sources += [value or "" for name, value in attrs if name in {"src", "href", "srcset"}]
+
+
+def test_the_report_is_one_file_with_its_pictures(messy: Path) -> None:
+    dataset = read_dataset(messy)
+    facts = scan(dataset)
+    page = render_inspection(inspect_dataset(dataset, facts), dataset, facts)
+    links = _Links()
+    links.feed(page)
+    assert len(links.sources) > 16
+    assert all(source.startswith("data:image/") for source in links.sources)
+    assert not links.tags & {"script", "link", "iframe", "i"}
+    assert not re.search(r"url\(|@import|https?:", page)
+    for words in ("&lt;i&gt;bad.jpg", "Duplicates in different classes", "Exact copies", "Near-duplicates", "Turned"):
+        assert words in page
+
+
+def test_the_report_of_nothing_readable(tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    (tmp_path / "A" / "x.jpg").write_bytes(b"")
+    dataset = read_dataset(tmp_path)
+    facts = scan(dataset)
+    page = render_inspection(inspect_dataset(dataset, facts), dataset, facts)
+    assert "empty file" in page
+    assert "Shortcut probe" not in page

@@ -1,0 +1,48 @@
+"""The three real sets, where they are present: what is known of them must be found in them."""
+
+import numpy as np
+import pytest
+from photos import real_data
+
+from mango_grader.datasets import make_split, read_dataset
+from mango_grader.datasets.inspection import inspect_folder
+
+
+def test_mango_lesions() -> None:
+    seen = inspect_folder(real_data("mango_lesions"), "groups.csv:group")
+    assert (seen.images, seen.groups, len(seen.classes), seen.ordinal) == (676, 646, 5, False)
+    assert seen.unreadable == ()
+    assert len(seen.exact) == 9
+    assert seen.across_groups == ()
+    assert seen.probe is not None
+    assert 0.40 < seen.probe.accuracy < 0.58
+    assert seen.probe.majority == pytest.approx(159 / 676)
+    assert any(line.startswith("shortcut") for line in seen.findings)
+
+
+def test_known_near_duplicates_are_found_without_their_groups() -> None:
+    seen = inspect_folder(real_data("mango_lesions"))
+    given = read_dataset(real_data("mango_lesions"), "groups.csv:group")
+    group_of = {item.path: item.group for item in given.items}
+    for found in (*seen.exact, *seen.near):
+        assert len({group_of[path] for path in found}) == 1
+    assert 646 <= seen.groups <= 665
+
+
+def test_aicup_sample() -> None:
+    seen = inspect_folder(real_data("aicup_mango_sample"))
+    assert [(count.name, count.images) for count in seen.classes] == [("A", 11), ("B", 27), ("C", 27)]
+    assert seen.ordinal
+    assert seen.exact == seen.near == seen.unreadable == ()
+
+
+def test_tomatoes_are_split_by_fruit() -> None:
+    data = read_dataset(real_data("tomato_grades"), "fruit_id")
+    assert (len(data.items), len(set(data.groups)), data.classes) == (4755, 72, ("A", "B", "C"))
+    split = make_split(data, 0)
+    parts = [set(part) for part in (split.train, split.val, split.test)]
+    fruits = [{data.groups[index] for index in part} for part in parts]
+    assert sum(map(len, fruits)) == 72
+    for part, share in zip(parts, (0.65, 0.15, 0.20), strict=True):
+        counts = np.bincount(data.labels[list(part)], minlength=3)
+        assert np.abs(counts / np.bincount(data.labels) - share).max() < 0.06
