@@ -16,7 +16,7 @@ from mango_grader.datasets.parallel import ordered_map, read_file
 from mango_grader.errors import ImageError
 from mango_grader.files import digest
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.runtime.decode import decode
+from mango_grader.runtime.decode import decode, quiet
 
 __all__ = ["THUMB", "Scan", "scan"]
 
@@ -26,7 +26,6 @@ THUMB = 32
 _HASHED = 2 * THUMB
 _ORIENTATION_TAG = 0x0112
 _EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")  # JPEG, PNG, WebP
-_BIG = 80_000_000  # Pillow warns when it opens files beyond about 89 million pixels.
 
 
 @dataclass(frozen=True)
@@ -104,18 +103,18 @@ def _look(path: Path) -> _Facts:
     return _Facts(
         digest=name,
         size=size,
-        orientation=_orientation(data, size),
+        orientation=_orientation(data),
         hash=int.from_bytes(np.packbits(bits).tobytes(), "big"),
         thumb=np.asarray(small.resize((THUMB, THUMB), Image.Resampling.BOX)),
     )
 
 
-def _orientation(data: bytes, size: tuple[int, int]) -> int:
+def _orientation(data: bytes) -> int:
     may_turn = any(mark in data for mark in _EXIF_MARKS) or data[:4] in (b"II*\0", b"MM\0*")  # TIFF itself.
-    if not may_turn or size[0] * size[1] > _BIG:
+    if not may_turn:
         return 1
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with quiet, Image.open(io.BytesIO(data)) as image:
             return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # Damaged metadata around sound pixels.
         return 1

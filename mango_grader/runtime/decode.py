@@ -47,7 +47,7 @@ def decode(
     Raises `ImageError`, and nothing else, for whatever cannot be decoded.
     """
     try:
-        with _quiet:
+        with quiet:
             if isinstance(source, np.ndarray):
                 return _to_rgb(_from_array(source), fill)
             if isinstance(source, Image.Image):
@@ -190,7 +190,8 @@ class _Quiet:
                 self._catch.__exit__(None, None, None)
 
 
-_quiet = _Quiet()
+quiet = _Quiet()
+"""Use as `with quiet:` around any other use of Pillow on files that may be damaged."""
 
 
 def scaled(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:

@@ -1,9 +1,10 @@
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from badfiles import make_bad_files
+from badfiles import make_bad_files, make_odd_files
 from photos import photo, write_folders, write_photo
 from PIL import Image, ImageEnhance
 
@@ -30,6 +31,17 @@ def test_facts_of_readable_and_unreadable_files(tmp_path: Path) -> None:
     expected = photo(2).transpose(Image.Transpose.ROTATE_180).resize((THUMB, THUMB), Image.Resampling.BOX)
     assert np.abs(facts.thumbs[1].astype(int) - np.asarray(expected)).mean() < 8
     assert len(set(facts.hashes[:3].tolist())) == 3
+
+
+def test_odd_pictures_are_read_without_a_warning(tmp_path: Path) -> None:
+    paths = [Path(path) for path in make_odd_files(tmp_path / "A", np.asarray(photo(1, (60, 50))))]
+    items = tuple(Item(path.relative_to(tmp_path).as_posix(), 0, path.name) for path in paths)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        facts = scan(Dataset(tmp_path, ("A",), items))
+    assert caught == []
+    assert facts.errors == {}
+    assert [paths[index].name for index in np.flatnonzero(facts.orientations != 1)] == ["turned.jpg"]
 
 
 def turned(orientation: int) -> Image.Exif:
