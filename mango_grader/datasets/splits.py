@@ -41,18 +41,24 @@ class Shares:
 
 @dataclass(frozen=True)
 class Split:
-    """Ascending indices into a data set's items; items that cannot be read are in no part."""
+    """Ascending indices into a data set's items; items that cannot be read are in no part.
+
+    `groups` names the group of every item with near-duplicates joined: what to bootstrap over or to divide by again.
+    """
 
     train: tuple[int, ...]
     val: tuple[int, ...]
     test: tuple[int, ...]
+    groups: tuple[str, ...]
     findings: tuple[str, ...] = ()
 
     def save(self, path: str | os.PathLike[str], dataset: Dataset) -> None:
-        """Write the parts as relative paths, JSON, atomically."""
+        """Write the parts as relative paths, and the groups that were joined, as JSON, atomically."""
         paths = dataset.paths
         parts = {part: [paths[index] for index in getattr(self, part)] for part in _PARTS}
-        write_json(path, {"schema": _SCHEMA, **parts, "findings": list(self.findings)})
+        pairs = zip(dataset.items, self.groups, strict=True)
+        joined = {item.path: group for item, group in pairs if group != item.group}
+        write_json(path, {"schema": _SCHEMA, **parts, "joined": joined, "findings": list(self.findings)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], dataset: Dataset) -> "Split":
@@ -64,9 +70,10 @@ class Split:
         try:
             values = read_json(path)
             parts = {part: [str(name) for name in values[part]] for part in _PARTS}
+            joined = {str(name): str(group) for name, group in values["joined"].items()}
             findings = tuple(str(line) for line in values["findings"])
             schema = values["schema"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not a saved split: {error!r}") from error
         if schema != _SCHEMA:
             raise UsageError(f"{path} is a split of schema {schema}; this version reads {_SCHEMA}")
@@ -76,7 +83,8 @@ class Split:
         if twice := [name for name, count in times.items() if count > 1]:
             raise UsageError(f"{path} names {len(twice)} images twice, as {twice[0]}")
         found = {part: tuple(sorted(index[name] for name in names)) for part, names in parts.items()}
-        return cls(found["train"], found["val"], found["test"], findings)
+        groups = tuple(joined.get(item.path, item.group) for item in dataset.items)
+        return cls(found["train"], found["val"], found["test"], groups, findings)
 
 
 def parse_fold(text: str) -> tuple[int, int]:
@@ -122,8 +130,7 @@ def make_split(
     if len(dataset.classes) < 2:
         raise UsageError(f"only one class, {dataset.classes[0]}: grading needs at least two")
 
-    inside = near_duplicates[given[near_duplicates[:, 0]] == given[near_duplicates[:, 1]]]
-    groups = np.array(merge_groups(dataset.groups, inside), object)
+    groups = np.array(merge_groups(dataset.groups, near_duplicates), object)
     pool = np.flatnonzero(usable & (given == "train"))
     missing = [part for part in _PARTS if part == "train" or part not in given]
     parts = given.copy()
@@ -132,7 +139,7 @@ def make_split(
         parts[pool] = _divide(dataset.labels[pool], groups[pool].tolist(), missing, shares, seed, fold)
     parts[~usable] = ""
     train, val, test = (tuple(np.flatnonzero(parts == part).tolist()) for part in _PARTS)
-    return Split(train, val, test, _crossing(dataset, given, near_duplicates))
+    return Split(train, val, test, tuple(groups.tolist()), _crossing(dataset, given, near_duplicates))
 
 
 def _divide(

@@ -117,10 +117,13 @@ def test_near_duplicates_stay_together_across_groups(tmp_path: Path) -> None:
     data = read_dataset(tmp_path)
     bad = data.paths.index("B/bad.png")
     for seed in range(4):
-        parts = parts_of(make_split(data, seed))
+        split = make_split(data, seed)
+        parts = parts_of(split)
         where = {data.paths[index]: name for name, part in parts.items() for index in part}
         assert bad not in set.union(*parts.values())
         assert len(where) == len(data.items) - 1
+        assert split.groups[data.paths.index("A/copy0001.jpg")] == "A/0001.png"
+        assert len(set(split.groups)) == 25
         for number in range(1, 13):
             assert where[f"A/{number:04d}.png"] == where[f"A/copy{number:04d}.jpg"]
 
@@ -153,7 +156,8 @@ def test_given_parts_stand_and_missing_ones_come_from_train() -> None:
 
 def test_saved_and_loaded_against_the_same_images(tmp_path: Path) -> None:
     data = made({"A": 9, "B": 8})
-    split = make_split(data, 0, near_duplicates=NO_PAIRS)
+    split = make_split(data, 0, near_duplicates=np.array([[2, 1]]))
+    assert split.groups[1:4] == ("A1", "A1", "A3")
     split.save(tmp_path / "split.json", data)
     assert Split.load(tmp_path / "split.json", data) == split
     more = Dataset(data.root, data.classes, (Item("0/new.png", 0, "new"), *data.items))
@@ -170,8 +174,12 @@ def test_saved_and_loaded_against_the_same_images(tmp_path: Path) -> None:
         ("{", "not a saved split"),
         ("[]", "not a saved split"),
         ('{"schema": 1}', "not a saved split"),
-        ('{"schema": 9, "train": [], "val": [], "test": [], "findings": []}', "schema 9"),
-        ('{"schema": 1, "train": ["A/000-0.png"], "val": ["A/000-0.png"], "test": [], "findings": []}', "twice"),
+        ('{"schema": 1, "train": [], "val": [], "test": [], "joined": [], "findings": []}', "not a saved split"),
+        ('{"schema": 9, "train": [], "val": [], "test": [], "joined": {}, "findings": []}', "schema 9"),
+        (
+            '{"schema": 1, "train": ["A/000-0.png"], "val": ["A/000-0.png"], "test": [], "joined": {}, "findings": []}',
+            "twice",
+        ),
     ],
 )
 def test_a_damaged_split_is_refused(tmp_path: Path, text: str, message: str) -> None:
