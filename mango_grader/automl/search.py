@@ -24,7 +24,6 @@ from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.training.recipe import step_with
 
-_CHECKPOINT_EVERY_S = 10.0
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any plan
 
 
@@ -89,7 +88,8 @@ class Search:
     """One run of one method.
 
     evaluator: the full held-out score. training: None where a table stands for the super net; weight steps are then
-    skipped. checkpoint: a file to continue from if it exists. `history` holds one row per round and per candidate.
+    skipped. checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds. `history` holds
+    one row per round and per candidate.
     """
 
     method: SearchMethod
@@ -99,6 +99,7 @@ class Search:
     seed: int
     training: SharedTraining | None = None
     checkpoint: Path | None = None
+    checkpoint_every: float = 10.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, progress: Progress) -> Architecture:
@@ -122,7 +123,7 @@ class Search:
                 kinds = "-".join(dict.fromkeys(phase.kind for phase in plan[number].phases))
                 self.history.append({"phase": f"search-{kinds}", "round": number + 1, **row})
                 task.advance(1, **row)
-                if self.checkpoint and (number + 1 == len(plan) or time.monotonic() - saved > _CHECKPOINT_EVERY_S):
+                if self.checkpoint and (number + 1 == len(plan) or time.monotonic() - saved > self.checkpoint_every):
                     self._save(number + 1, counters)
                     saved = time.monotonic()
         return self._finish(progress)

@@ -18,14 +18,13 @@ from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.losses import AnytimeLoss, balanced_weights
 from mango_grader.training.recipe import TrainRecipe, step_with
 
-_CHECKPOINT_EVERY_S = 10.0
-
 
 @dataclass
 class Trainer:
     """Trains `net` in place on `batches`; `validation` is only watched, it chooses nothing.
 
-    checkpoint: a file to continue from if it exists; None keeps no state. `history` grows by a row an epoch.
+    checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds; None keeps no state.
+    `history` grows by a row an epoch.
     """
 
     net: nn.Module
@@ -36,6 +35,7 @@ class Trainer:
     device: Device
     seed: int
     checkpoint: Path | None = None
+    checkpoint_every: float = 10.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, progress: Progress) -> None:
@@ -53,7 +53,7 @@ class Trainer:
                 self.history.append(row)
                 task.advance(loss=row["loss"], accuracy=row["val_accuracy"][-1])
                 last = epoch + 1 == self.recipe.epochs
-                if self.checkpoint and (last or time.monotonic() - saved > _CHECKPOINT_EVERY_S):
+                if self.checkpoint and (last or time.monotonic() - saved > self.checkpoint_every):
                     self._save(optimiser, epoch + 1)
                     saved = time.monotonic()
 

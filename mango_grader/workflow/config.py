@@ -88,7 +88,7 @@ class RunConfig:
     """A whole run: a search and the training of its result, or (`search` None) the training of a known `network`.
 
     budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder whose
-    weights the training starts from.
+    weights the training starts from. checkpoint_every: seconds of work that a kill may cost.
     """
 
     data: DataConfig
@@ -101,6 +101,7 @@ class RunConfig:
     search: SearchConfig | None = None
     network: Annotated[NetworkSpec, *_NETWORK] | None = None
     init_from: str | None = None
+    checkpoint_every: float = 10.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

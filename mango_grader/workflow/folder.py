@@ -111,6 +111,8 @@ class RunFolder:
                 raise UsageError(
                     f"{self.path} is in use by another process; wait for it, or choose another --out"
                 ) from error
+            for torn in self.path.rglob("*.part"):
+                torn.unlink()  # what a killed process had not finished writing
             yield
 
 

@@ -1,11 +1,92 @@
-"""draft"""
+"""What a run's report and model card are made of."""
 
-from typing import Any
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader import __version__
+from mango_grader.datasets.probe import ProbeResult, border_probe
+from mango_grader.datasets.scan import scan
+from mango_grader.files import digest
+from mango_grader.models import NetworkSpec
+from mango_grader.progress import Progress
+from mango_grader.report import DataSummary, Part, ReportData, pick_examples
+from mango_grader.runtime.policy import Threshold
+from mango_grader.training.batches import Examples
+from mango_grader.training.metrics import settled_exits
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.data import PreparedData
+from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.measure import RunMeasurements
+
+_PROBE_GROUPS = 10  # fewer tell nothing
 
 
-def model_card(*a: Any) -> str:
-    return "card"
+def report_data(
+    folder: RunFolder,
+    config: RunConfig,
+    data: PreparedData,
+    spec: NetworkSpec,
+    measured: RunMeasurements,
+    progress: Progress,
+) -> ReportData:
+    """Return everything that the report and the model card of a run tell."""
+    settled = settled_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
+    rows = data.test.rows
+    return ReportData(
+        title=folder.path.resolve().name,
+        classes=data.dataset.classes,
+        ordinal=data.dataset.ordinal,
+        exits=measured.test.exits,
+        policies=measured.test.policies,
+        default_policy="threshold" if len(spec.exits) > 1 else "full",
+        spec=spec,
+        history=folder.read_history(),
+        examples=pick_examples(
+            lambda row: np.asarray(data.packed.images[rows[row]]),
+            data.paths(data.test),
+            data.test.targets,
+            measured.probabilities,
+            settled,
+        ),
+        data=_summary(data, config.seed, progress),
+        settings=config.to_dict(),
+        provenance=provenance(config, data, measured),
+    )
 
 
-def report_run(*a: Any) -> None:
-    pass
+def provenance(config: RunConfig, data: PreparedData, measured: RunMeasurements) -> dict[str, object]:
+    """Return what identifies a run and its data, JSON-safe."""
+    last = measured.test.exits[-1]
+    labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
+    return {
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "version": __version__,
+        "method": config.search.method.name if config.search else "none",
+        "seed": config.seed,
+        "images": len(data.packed.labels),
+        "labels_sha256": digest(labels.encode("utf-8", "surrogateescape")),
+        "test_images": last.count,
+        "test_accuracy": [each.accuracy.value for each in measured.test.exits],
+    }
+
+
+def _summary(data: PreparedData, seed: int, progress: Progress) -> DataSummary:
+    def part(name: str, examples: Examples) -> Part:
+        counts = np.bincount(examples.targets, minlength=len(data.dataset.classes))
+        return Part(name, tuple(int(count) for count in counts), len(set(data.groups(examples))))
+
+    findings = (*data.dataset.findings, *(f"left out {path}: {why}" for path, why in data.packed.errors.items()))
+    parts = (part("train", data.train), part("val", data.val), part("test", data.test))
+    return DataSummary(str(data.dataset.root), parts, findings, _probe(data, seed, progress))
+
+
+def _probe(data: PreparedData, seed: int, progress: Progress) -> ProbeResult | None:
+    """Return how well the label is told from the border of the pictures, before any letterbox."""
+    facts = scan(data.dataset, progress)
+    rows: NDArray[np.intp] = np.flatnonzero(facts.readable)
+    groups = [data.dataset.items[row].group for row in rows]
+    if len(set(groups)) < _PROBE_GROUPS:
+        return None
+    return border_probe(facts.thumbs[rows], data.dataset.labels[rows], groups, seed)

@@ -63,7 +63,7 @@ def search(
         if not folder.network.exists():
             settings = run.search.method.settings.scaled(plan.effort)
             found = run.make(settings)
-            found.checkpoint = folder.search_checkpoint
+            found.checkpoint, found.checkpoint_every = folder.search_checkpoint, config.checkpoint_every
             architecture = found.run(progress)
             folder.write_history(found.history)
             _write_result(folder, run.space, architecture)

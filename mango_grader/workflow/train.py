@@ -93,6 +93,7 @@ def train_network(
         device,
         config.seed,
         folder.train_checkpoint,
+        config.checkpoint_every,
     )
     trainer.run(progress)
     searched = [row for row in folder.read_history() if row["phase"] != "train"]

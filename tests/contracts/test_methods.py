@@ -46,7 +46,7 @@ def make(method: str, config: SpaceConfig, checkpoint: Path | None = None, limit
     batches = Batches(for_weights, 8, seed=3)
     training = SharedTraining(searcher, space.supernet(), batches, held_out, AnytimeLoss(), CPU)
     evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU)
-    return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint)
+    return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint, 0.0)
 
 
 @pytest.fixture(params=SPACES.values(), ids=SPACES.keys())
@@ -89,10 +89,7 @@ class StopsAfter(SilentProgress):
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_an_interrupted_search_ends_the_same(
-    method: str, config: SpaceConfig, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mango_grader.automl.search._CHECKPOINT_EVERY_S", 0.0)
+def test_an_interrupted_search_ends_the_same(method: str, config: SpaceConfig, rounds: int, tmp_path: Path) -> None:
     whole = make(method, config)
     expected = whole.run(SilentProgress())
     checkpoint = tmp_path / "search.safetensors"

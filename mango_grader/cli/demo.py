@@ -1,0 +1,43 @@
+"""`mango-grader demo`: everything once, on synthetic mangoes."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from mango_grader.cli.grade import grade
+from mango_grader.cli.options import progress_option
+from mango_grader.cli.summary import print_run
+from mango_grader.cli.types import Duration
+from mango_grader.progress import Progress
+from mango_grader.workflow.demo import demo as run_demo
+
+
+@click.command(short_help="Go through everything once on synthetic mangoes.")
+@click.option("--out", default="demo-run", show_default=True, metavar="DIR", help="Folder for everything.")
+@click.option("--budget", type=Duration(), default="200s", show_default=True, help="Of the search up to the bundle.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@progress_option
+def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
+    """Make synthetic mangoes, search a classifier for them, and grade mangoes of other seeds and backgrounds.
+
+    Run it again to continue after an interruption.
+    """
+    folder = Path(out)
+    run, result = run_demo(folder, budget, seed, progress)
+    unseen, rows, sheet = folder / "unseen" / "images", folder / "grades.csv", folder / "grades.html"
+    options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet)]
+    grade.main([str(unseen), *options, *(["--resume"] if rows.exists() else [])], standalone_mode=False)
+    print_run(run)
+    console = Console(soft_wrap=True, highlight=False)
+    shares = ", ".join(_percent(value) for value in result.accuracy)
+    console.print(f"on {result.unseen} unseen mangoes of other backgrounds, exit by exit: {shares}")
+    console.print(
+        f"beside it: always the commonest grade {_percent(result.majority)}, from the border alone "
+        f"{_percent(result.border)}, the same model without the lesions {_percent(result.lesion_free)}"
+    )
+    console.print(f"grades  {rows}\nsheet   {sheet}", markup=False)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
