@@ -23,6 +23,7 @@ one group, while with the thumbnails 11 in 12 of the pairs are of one fruit.
 MAX_EXPOSURE = 32.0
 """Mean colours further apart than this (grey levels, any channel) are no longer a change of exposure."""
 
+_BLOCKS = 8
 _CHUNK = 1 << 24  # Hash pairs compared at once: 128 MB of 64-bit words.
 
 
@@ -42,13 +43,12 @@ def near_pairs(scan: Scan) -> NDArray[np.int64]:
     not found.
     """
     rows = np.flatnonzero(scan.readable)
-    hashes = scan.hashes[rows]
-    pixels = scan.thumbs[rows].reshape(len(rows), THUMB * THUMB, 3)
+    pictures = _Pictures(scan.thumbs[rows])
     found = [np.empty((0, 2), np.int64)]
-    for first, second in _close_hashes(hashes):
+    for first, second in _close_hashes(scan.hashes[rows]):
         for start in range(0, len(first), 4096):
             one, two = first[start : start + 4096], second[start : start + 4096]
-            same = _alike(pixels[one], pixels[two])
+            same = pictures.alike(one, two)
             found.append(np.stack([rows[one[same]], rows[two[same]]], axis=1))
     return np.concatenate(found)
 
@@ -62,17 +62,38 @@ def _close_hashes(hashes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64
         yield first[later] + start, second[later] + start
 
 
-def _alike(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Compare (P, pixels, 3) thumbnails pair by pair, bool (P,)."""
-    first, second = one.astype(np.float32), two.astype(np.float32)
-    means = first.mean(1, keepdims=True), second.mean(1, keepdims=True)
-    exposure = np.abs(means[0] - means[1]).max((1, 2))
-    first, second = first - first.mean((1, 2), keepdims=True), second - second.mean((1, 2), keepdims=True)
-    spread = first.std((1, 2), keepdims=True), second.std((1, 2), keepdims=True)
-    common = np.sqrt(spread[0] * spread[1])
-    first, second = first / (spread[0] + 1e-6) * common, second / (spread[1] + 1e-6) * common
-    matched: NDArray[np.bool_] = (np.abs(first - second).mean((1, 2)) <= MAX_LEVELS) & (exposure <= MAX_EXPOSURE)
-    return matched
+class _Pictures:
+    """Compares thumbnails, uint8 (N, THUMB, THUMB, 3), pair by pair."""
+
+    def __init__(self, thumbs: NDArray[np.uint8]) -> None:
+        count = len(thumbs)
+        self._fine = thumbs.reshape(count, THUMB * THUMB * 3)
+        blocks = thumbs.reshape(count, _BLOCKS, THUMB // _BLOCKS, _BLOCKS, THUMB // _BLOCKS, 3)
+        self._coarse = blocks.mean((2, 4), dtype=np.float32).reshape(count, _BLOCKS * _BLOCKS * 3)
+        self._colour = thumbs.mean((1, 2), dtype=np.float32)
+        self._mean = self._colour.mean(1)
+        self._spread = np.array([one.std(dtype=np.float32) for one in self._fine], np.float32)
+
+    def alike(self, one: NDArray[np.int64], two: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of the pairs (one[i], two[i]) show nearly the same, bool (P,)."""
+        exposure = np.abs(self._colour[one] - self._colour[two]).max(1, initial=0)
+        same: NDArray[np.bool_] = exposure <= MAX_EXPOSURE
+        # Block means differ by no more than the pixels do, so most pairs are settled on a sixteenth of them.
+        for pixels in (self._coarse, self._fine):
+            left = np.flatnonzero(same)
+            same[left] = self._levels(pixels, one[left], two[left]) <= MAX_LEVELS
+        return same
+
+    def _levels(
+        self, pixels: NDArray[np.uint8] | NDArray[np.float32], one: NDArray[np.int64], two: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        common = np.sqrt(self._spread[one] * self._spread[two])[:, None]
+        first, second = (
+            (pixels[side] - self._mean[side, None]) * (common / (self._spread[side, None] + 1e-6))
+            for side in (one, two)
+        )
+        levels: NDArray[np.float32] = np.abs(first - second).mean(1)
+        return levels
 
 
 def clusters(pairs: NDArray[np.int64]) -> list[tuple[int, ...]]:
