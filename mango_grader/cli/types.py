@@ -5,6 +5,9 @@ from typing import Any
 
 import click
 
+from mango_grader.datasets import parse_fold
+from mango_grader.errors import UsageError
+
 _PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -33,11 +36,10 @@ class Fold(click.ParamType[tuple[int, int]]):
         """Return (K, N) with 1 ≤ K ≤ N, N ≥ 2; fails with a usage message."""
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)/(\d+)", value)
-        fold = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= fold[0] <= fold[1] or fold[1] < 2:
-            self.fail(f"{value!r} is no fold; write K/N, for example 1/5", param, ctx)
-        return fold
+        try:
+            return parse_fold(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):

@@ -90,5 +90,6 @@ def _first_of_each_class(examples: Examples, classes: int) -> NDArray[np.int64]:
 
 def _spread(examples: Examples, count: int) -> NDArray[np.int64]:
     """Return at most `count` rows, evenly spread: rows stand in class order, so the first would be of one class."""
-    places = np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(int)
-    return examples.rows[places]
+    places = np.linspace(0, len(examples) - 1, min(count, len(examples)), dtype=np.int64)
+    rows: NDArray[np.int64] = examples.rows[places]
+    return rows

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from mango_grader.datasets import (
     Augmenter,
@@ -15,6 +14,7 @@ from mango_grader.datasets import (
     pack,
     read_dataset,
 )
+from mango_grader.datasets.allocate import allocate
 from mango_grader.errors import MangoError
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
@@ -30,13 +30,14 @@ class PreparedData:
     dataset: Dataset
     packed: PackedImages
     preprocess: Preprocess
+    split: Split
     train: Examples
     val: Examples
     test: Examples
 
     def groups(self, examples: Examples) -> list[str]:
         """Return the group of each example; near-duplicates share one."""
-        return [self.packed.groups[row] for row in examples.rows]
+        return [self.split.groups[self.packed.index[row]] for row in examples.rows]
 
     def paths(self, examples: Examples) -> list[str]:
         """Return the path of each example, relative to the data folder."""
@@ -44,12 +45,9 @@ class PreparedData:
 
     def held_out(self, share: float, seed: int) -> tuple[Examples, Examples]:
         """Part the training examples by group: what weights learn from, and what only the architecture sees."""
-        labels = self.train.targets
-        folds = max(2, round(1 / share))
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        for_weights, for_architecture = next(splitter.split(labels, labels, self.groups(self.train)))
+        side = allocate(self.train.targets, self.groups(self.train), (1 - share, share), (seed,))
         rows = self.train.rows
-        return replace(self.train, rows=rows[for_weights]), replace(self.train, rows=rows[for_architecture])
+        return replace(self.train, rows=rows[side == 0]), replace(self.train, rows=rows[side == 1])
 
 
 def augmenter(config: RunConfig) -> Augmenter:
@@ -89,4 +87,4 @@ def _part(dataset: Dataset, packed: PackedImages, preprocess: Preprocess, split:
         return Examples(packed.images, packed.labels, found)
 
     parts = (rows(split.train, "training"), rows(split.val, "validation"), rows(split.test, "test"))
-    return PreparedData(dataset, packed, preprocess, *parts)
+    return PreparedData(dataset, packed, preprocess, split, *parts)

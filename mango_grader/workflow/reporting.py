@@ -86,7 +86,7 @@ def _probe(data: PreparedData, seed: int, progress: Progress) -> ProbeResult | N
     """Return how well the label is told from the border of the pictures, before any letterbox."""
     facts = scan(data.dataset, progress)
     rows: NDArray[np.intp] = np.flatnonzero(facts.readable)
-    groups = [data.dataset.items[row].group for row in rows]
+    groups = [data.split.groups[row] for row in rows]
     if len(set(groups)) < _PROBE_GROUPS:
         return None
     return border_probe(facts.thumbs[rows], data.dataset.labels[rows], groups, seed)

@@ -1,0 +1,69 @@
+"""Presets, the paper's own among them: three steps of it, and what all of it would take."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mango_grader.automl import methods
+from mango_grader.automl.gates import gates_of
+from mango_grader.automl.search import SharedTraining
+from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.training.batches import Batches, Examples
+from mango_grader.training.device import Device
+from mango_grader.training.losses import AnytimeLoss
+from mango_grader.workflow.budget import Rates, Workload, make_plan
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.presets import PRESETS
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_configurations_survive_json(preset: str, method: str) -> None:
+    config = SearchOptions(data=".", preset=preset, method=method).config()
+    assert RunConfig.from_dict(config.to_dict()) == config
+
+
+def test_the_paper_preset_is_the_paper() -> None:
+    config = SearchOptions(data=".", preset="paper").config()
+    assert config.search is not None
+    space, settings = config.search.space, config.search.method.settings
+    assert isinstance(space, LayerwiseConfig)
+    assert isinstance(settings, methods.EnasSettings)
+    assert (space.height, space.width, space.depth, space.channels, space.reduce_at) == (24, 32, 12, 256, ())
+    assert len(space.kernels) * len(space.dilations) == 20
+    assert (settings.epochs, settings.steps, settings.held_out) == (100, 5000, 0.2)
+    assert (settings.controller.hidden, settings.controller.lr) == (100, 0.1)
+    assert (config.train.epochs, config.train.batch_size, config.train.weights.lr) == (100, 128, 0.001)
+    assert config.data.rotate_portrait
+    options = 1
+    for decision in SearchSpace(space).decisions:
+        options *= len(decision.candidates)
+    assert options == 20**12 * np.prod([layer + 1 for layer in range(1, 13)], dtype=object), "20^12 · 13! of §3.2"
+
+
+def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
+    preset = PRESETS["paper"]
+    space = SearchSpace(replace(preset.space, classes=3))
+    method = methods.Enas(space, lambda _: True, preset.methods["enas"])
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (4, 24, 32, 3), dtype=np.uint8), np.arange(4) % 3
+    pictures = Examples(images, labels, np.arange(4))
+    shared = SharedTraining(method, space.supernet(), Batches(pictures, 2, 0), pictures, AnytimeLoss(), Device("cpu"))
+    losses = [float(shared.step(n, 3, gates_of(space.sample(rng), space.decisions))) for n in range(3)]
+    assert np.isfinite(losses).all()
+    params = [space.resolve(space.sample(rng)).params()[-1] for _ in range(20)]
+    assert 2.0e6 < np.mean(params) < 3.2e6, "the paper's two networks have 2.5 and 3.1 M"
+    rates = Rates(weight_step=1.0, architecture_step=0.5, score=2.0, train_epoch=10.0, fixed=5.0)
+    plan = make_plan(
+        None,
+        rates,
+        method.settings,
+        lambda settings: Workload(methods.Enas(space, lambda _: True, settings).plan(35), settings.samples),
+        preset.train.epochs,
+        0.0,
+        Device("cpu"),
+    )
+    assert plan.search_s == 100 * 35 * 1.0 + 5000 * 0.5 + 50 * 2.0
+    assert plan.train_s == 100 * 10.0

@@ -1,0 +1,161 @@
+"""Whole runs on tiny pictures through the command line: search, evaluate, export, and next season's training."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tiny import TINY, write_fruit
+
+from mango_grader.cli import main
+from mango_grader.files import read_json
+from mango_grader.runtime import Bundle, Grader
+
+SETTINGS = [part for setting in (*TINY, "train.epochs=12") for part in ("--set", setting)]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "first"
+    result = run("search", "--data", fruit, "--size", 24, "--max-params", 4000, "--out", out, *SETTINGS)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_a_search_leaves_everything_behind(finished: Path) -> None:
+    names = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
+    assert {
+        "config.json", "split.json", "plan.json", "history.jsonl", "architecture.json", "network.json",
+        "weights.safetensors", "metrics.json", "predictions.jsonl", "model.mango", "report.html",
+    } <= names  # fmt: skip
+    phases = {json.loads(line)["phase"] for line in (finished / "history.jsonl").read_text().splitlines()}
+    assert phases == {"search-weights", "search-architecture", "search-candidate", "train"}
+    metrics = read_json(finished / "metrics.json")
+    assert metrics["test"]["exits"][-1]["params"] <= 4000
+    assert metrics["test"]["exits"][-1]["accuracy"]["value"] >= 0.8, "colour tells these classes apart"
+
+
+def test_the_bundle_answers_as_the_run_measured(finished: Path, fruit: Path) -> None:
+    grader = Grader.load(finished / "model.mango", policy="full")
+    rows = [json.loads(line) for line in (finished / "predictions.jsonl").read_text().splitlines()]
+    for record, row in zip(grader.grade_many(fruit / row["path"] for row in rows), rows, strict=True):
+        np.testing.assert_allclose(record.probabilities, row["probabilities"][-1], atol=1e-4)
+    assert grader.manifest.classes == ("green", "red", "yellow")
+
+
+def test_the_split_keeps_parts_apart(finished: Path) -> None:
+    split = read_json(finished / "split.json")
+    parts = [set(split[name]) for name in ("train", "val", "test")]
+    assert all(parts)
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 45
+
+
+def test_a_finished_run_is_not_run_again(finished: Path) -> None:
+    before = (finished / "model.mango").stat().st_mtime_ns
+    assert run("search", "--resume", "--out", finished).exit_code == 0
+    assert (finished / "model.mango").stat().st_mtime_ns == before
+
+
+def test_evaluate_agrees_with_the_run(finished: Path, fruit: Path) -> None:
+    result = run(
+        "evaluate", "--model", finished / "model.mango", "--data", fruit, "--split", finished / "split.json", "--json",
+        "--progress", "none",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    measured = read_json(finished / "metrics.json")["test"]["exits"]
+    for own, run_exit in zip(json.loads(result.stdout)["exits"], measured, strict=True):
+        assert own["confusion"] == run_exit["confusion"]
+
+
+def test_evaluate_lists_what_it_cannot_read(finished: Path, tmp_path: Path) -> None:
+    photos = write_fruit(tmp_path / "photos", per_class=6, seed=3)
+    (photos / "red" / "torn.png").write_bytes(b"\x89PNG torn")
+    result = run("evaluate", "--model", finished / "model.mango", "--data", photos, "--progress", "none")
+    assert result.exit_code == 3
+    assert "torn.png" in result.stderr
+
+
+def test_export_again(finished: Path, tmp_path: Path) -> None:
+    result = run("export", finished, "--out", tmp_path / "again.mango")
+    assert result.exit_code == 0, result.output
+    first, second = Bundle.open(finished / "model.mango"), Bundle.open(tmp_path / "again.mango")
+    assert replace(first.manifest, provenance={}, hashes={}) == replace(second.manifest, provenance={}, hashes={})
+    np.testing.assert_array_equal(first.golden().probabilities, second.golden().probabilities)
+
+
+def test_next_season_needs_no_search(finished: Path, tmp_path: Path) -> None:
+    season = write_fruit(tmp_path / "season", seed=9)
+    out = tmp_path / "run"
+    result = run(
+        "train", "--architecture", finished / "architecture.json", "--data", season, "--init-from", finished, "--out",
+        out, "--set", "train.epochs=2", "--set", "train.batch_size=8",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "tensors taken over" in result.stderr
+    assert Grader.load(out / "model.mango").manifest.classes == ("green", "red", "yellow")
+    assert read_json(out / "metrics.json")["test"]["exits"][-1]["accuracy"]["value"] >= 0.6
+
+
+def test_a_baseline_goes_the_same_way(fruit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run(
+        "train", "--baseline", "shufflenet_v2_x0_5", "--data", fruit, "--size", 32, "--out", out, "--set",
+        "train.epochs=1", "--set", "train.batch_size=8", "--fold", "2/5",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert len(Grader.load(out / "model.mango").manifest.exits) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--set", "train.epoch=3"], "no such setting; there are epochs"),
+        (["--set", "train.epochs=many"], "train.epochs"),
+        (["--set", "epochs"], "write name=value"),
+        (["--budget", "20 minutes"], "write for example 20m"),
+        (["--budget", "1s"], "the smallest feasible is"),
+        (["--fold", "6/5"], "fold"),
+        (["--size", "4"], "write pixels"),
+        (["--method", "magic"], "enas"),
+        (["--max-params", "10"], "obeys the limits"),
+        (["--group-by", "fruit"], "fruit"),
+        (["--device", "tpu"], "choose auto, cpu"),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(arguments: list[str], says: str, fruit: Path, tmp_path: Path) -> None:
+    result = run("search", "--data", fruit, "--size", 24, "--out", tmp_path / "run", *SETTINGS, *arguments)
+    assert result.exit_code == (1 if "obeys" in says else 2), result.output
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_folders_that_are_taken_are_refused(finished: Path, fruit: Path, tmp_path: Path) -> None:
+    result = run("search", "--data", fruit, "--out", finished)
+    assert result.exit_code == 2
+    assert "add --resume" in result.stderr
+    result = run("search", "--data", fruit, "--out", finished, "--resume")
+    assert result.exit_code == 2
+    assert "other options" in result.stderr
+    (tmp_path / "notes.txt").write_text("mine")
+    result = run("search", "--data", fruit, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "choose a new or empty folder" in result.stderr
+    result = run("search", "--resume", "--out", tmp_path / "nothing")
+    assert result.exit_code == 2
+    assert "holds no run" in result.stderr
+
+
+def test_the_plan_alone(fruit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run("search", "--data", fruit, "--size", 24, "--out", out, "--plan-only", "--budget", "10m", *SETTINGS)
+    assert result.exit_code == 0, result.output
+    assert "extrapolated" in result.stderr
+    assert read_json(out / "plan.json")["epochs"] > 12, "ten minutes are plenty for tiny pictures"
+    assert not (out / "network.json").exists()
