@@ -5,6 +5,7 @@ temperature is held towards 1 by a weak prior, and the thresholds have one free 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # Two thirds of plausible temperatures lie within a factor of e^0.5 of 1; weighs as much as a handful of images.
 _PRIOR_SD = 0.5
 # Ratios of the share of one exit to that of the exit before it, from "nearly all leave first" to "nearly none".
-_RATIOS = np.geomspace(1e-4, 1e4, 801)
+_RATIOS = np.geomspace(1e-4, 1e4, 401)
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -45,6 +46,7 @@ def tune_threshold(
     labels: NDArray[np.integer],
     macs: Sequence[int],
     max_cost: float = 0.55,
+    max_loss: float = 0.01,
 ) -> tuple[float, ...]:
     """Return one confidence threshold for every exit but the last (MSDNet's budgeted batch classification, §5.2).
 
@@ -55,21 +57,50 @@ def tune_threshold(
 
     Why the whole budget is spent rather than the most accurate ratio picked: with eighty images one point of accuracy
     is less than one image, so picking by accuracy follows noise, while accuracy rises with cost on the whole. The
-    default of 0.55 leaves a margin for unseen data under a goal of 0.60. Where even the first exit costs more than
-    `max_cost`, every image leaves there (thresholds of 0).
+    default of 0.55 leaves a margin for unseen data under a goal of 0.60. Where early exits are too weak or too dear
+    for that, the budget yields: if the answers lose more than `max_loss` of accuracy against the last exit, by more
+    than one standard error of that paired difference, the cheapest dearer ratio that does not is taken.
     """
     relative = np.asarray(macs, dtype=np.float64) / macs[-1]
     confidences = np.asarray(probabilities, dtype=np.float64).max(axis=2)
     right = np.asarray(probabilities).argmax(axis=2) == labels
-    best, chosen = (-1.0, -1.0), (0.0,) * (len(relative) - 1)
-    for ratio in _RATIOS:
-        thresholds = _thresholds(confidences, ratio)
-        settled = _settled(confidences, thresholds)
-        cost = float(relative[settled].mean())
-        accuracy = float(right[settled, np.arange(right.shape[1])].mean())
-        if cost <= max_cost and (cost, accuracy) > best:
-            best, chosen = (cost, accuracy), thresholds
-    return chosen
+    trials = [_try(relative, confidences, right, _thresholds(confidences, ratio), max_loss) for ratio in _RATIOS]
+    best = max((trial for trial in trials if trial.cost <= max_cost), default=None, key=_Trial.spending)
+    if best is None or best.loses:
+        best = min(
+            (trial for trial in trials if trial.cost > max_cost and not trial.loses), default=best, key=_Trial.saving
+        )
+    return (1.0,) * (len(relative) - 1) if best is None else best.thresholds
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What thresholds do on the validation data; `loses` says whether they clearly lose too much accuracy."""
+
+    thresholds: tuple[float, ...]
+    cost: float
+    accuracy: float
+    loses: bool
+
+    def spending(self) -> tuple[float, float]:
+        return self.cost, self.accuracy
+
+    def saving(self) -> tuple[float, float]:
+        return self.cost, -self.accuracy
+
+
+def _try(
+    relative: NDArray[np.float64],
+    confidences: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    thresholds: tuple[float, ...],
+    max_loss: float,
+) -> _Trial:
+    settled = _settled(confidences, thresholds)
+    answers = right[settled, np.arange(right.shape[1])]
+    lost = right[-1].astype(np.float64) - answers
+    error = float(np.sqrt(np.square(lost).sum())) / len(lost)
+    return _Trial(thresholds, float(relative[settled].mean()), float(answers.mean()), lost.mean() - error > max_loss)
 
 
 def _thresholds(confidences: NDArray[np.float64], ratio: float) -> tuple[float, ...]:

@@ -67,7 +67,7 @@ def test_temperature_stays_in_its_range(scale: float) -> None:
 @given(st.integers(20, 120), st.integers(0, 1000), st.floats(0.25, 1.0))
 def test_thresholds_keep_the_budget_and_spend_it(count: int, seed: int, budget: float) -> None:
     probabilities, labels = exits(count, seed)
-    thresholds = tune_threshold(probabilities, labels, MACS, budget)
+    thresholds = tune_threshold(probabilities, labels, MACS, budget, max_loss=1.0)
     assert len(thresholds) == 2
     assert all(0 <= value <= 1 for value in thresholds)
     spent = cost(thresholds, probabilities)
@@ -78,7 +78,7 @@ def test_thresholds_keep_the_budget_and_spend_it(count: int, seed: int, budget: 
 
 def test_a_larger_budget_never_costs_less() -> None:
     probabilities, labels = exits(80, 7)
-    costs = [cost(tune_threshold(probabilities, labels, MACS, b), probabilities) for b in np.linspace(0.2, 1, 17)]
+    costs = [cost(tune_threshold(probabilities, labels, MACS, b, 1.0), probabilities) for b in np.linspace(0.2, 1, 17)]
     assert costs == sorted(costs)
     assert costs[-1] > 3 * costs[0]
 
@@ -88,7 +88,7 @@ def test_the_margin_holds_on_data_that_were_not_seen() -> None:
     for seed in range(20):
         probabilities, labels = exits(80, seed)
         unseen, _ = exits(2000, 1000 + seed)
-        over += cost(tune_threshold(probabilities, labels, MACS), unseen) > 0.60
+        over += cost(tune_threshold(probabilities, labels, MACS, max_loss=1.0), unseen) > 0.60
     assert over <= 4
 
 
@@ -100,9 +100,39 @@ def test_confident_images_leave_first() -> None:
     assert confidence[settled == 0].min() >= confidence[settled > 0].max()
 
 
-def test_a_budget_below_the_first_exit_settles_everything_there() -> None:
-    probabilities, labels = exits(50, 0)
-    assert tune_threshold(probabilities, labels, MACS, 0.1) == (0.0, 0.0)
+def accuracy(thresholds: tuple[float, ...], probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    settled = settled_exits(Threshold(thresholds), probabilities)
+    return float((probabilities[settled, np.arange(len(labels))].argmax(axis=1) == labels).mean())
+
+
+def with_weak_first_exits(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Two exits that guess, with every confidence, and a last one that knows."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count)
+    guesses = softmax(rng.normal(scale=3, size=(2, count, 3)))
+    return np.concatenate([guesses, np.eye(3)[labels][None] * 0.94 + 0.02]), labels
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.55])
+def test_the_budget_yields_where_it_would_clearly_cost_accuracy(budget: float) -> None:
+    probabilities, labels = with_weak_first_exits(80, 0)
+    chosen = tune_threshold(probabilities, labels, MACS, budget)
+    assert accuracy(chosen, probabilities, labels) > 0.95
+    assert cost(chosen, probabilities) > 0.9
+    if budget == 0.55:
+        assert accuracy(tune_threshold(probabilities, labels, MACS, budget, 1.0), probabilities, labels) < 0.8
+
+
+def test_the_budget_holds_where_early_exits_are_good_enough() -> None:
+    held = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 3, 80)
+        shared = rng.normal(size=(80, 3)) * 1.2  # what is hard for one exit is hard for all
+        shared[np.arange(80), labels] += 3
+        probabilities = softmax(shared + rng.normal(size=(3, 80, 3)) * np.array([0.5, 0.3, 0.1])[:, None, None])
+        held += cost(tune_threshold(probabilities, labels, MACS), probabilities) <= 0.55
+    assert held >= 18
 
 
 def test_a_single_exit_has_no_thresholds() -> None:
