@@ -1,0 +1,198 @@
+"""The report's charts: accuracy against cost, reliability, recall, and how search and training went."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+
+from mango_grader.report.content import Reference
+from mango_grader.report.figures import CARD, INK, LINE, SERIES, SOFT, svg
+from mango_grader.report.text import shortened
+from mango_grader.training.bootstrap import Estimate
+from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
+
+_BLUE, _ORANGE, _GREEN, _PURPLE, _SKY = SERIES
+_CHARTS, _TELLING = 4, ("loss", "reward", "score", "entropy", "baseline")
+_WIDE, _HALF = 12.0, 5.7  # inches; one inch is 90 pixels on a full page
+# A thin space before the sign, as the page's own figures have one.
+_PERCENT = PercentFormatter(1.0, decimals=0, symbol="\N{THIN SPACE}%")
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def anytime(exits: Sequence[ExitMetrics], policy: PolicyMetrics | None, references: Sequence[Reference]) -> str:
+    """Draw accuracy against multiply-adds: exits as a curve with 95 % intervals, the policy, other models."""
+
+    def draw(axes: list[Axes]) -> None:
+        (axis,) = axes
+        macs = [each.macs for each in exits]
+        accuracy = [each.accuracy.value for each in exits]
+        low, high = zip(*(_bounds(each.accuracy) for each in exits), strict=True)
+        axis.fill_between(macs, low, high, color=_BLUE, alpha=0.13, linewidth=0)
+        axis.plot(macs, accuracy, "-", color=_BLUE, label="exits, with 95 % interval")
+        _errors(axis, macs, [each.accuracy for each in exits], _BLUE, "o")
+        for each in exits:
+            axis.annotate(
+                f"exit {each.exit}", (each.macs, each.accuracy.value), (7, -14), textcoords="offset points", color=SOFT
+            )
+        if policy is not None:
+            _errors(axis, [policy.macs.value], [policy.accuracy], _ORANGE, "*", f"policy “{policy.name}”", 15)
+        for reference in references:
+            _errors(axis, [reference.macs], [reference.accuracy], SOFT, "D")
+            axis.annotate(
+                reference.name,
+                (reference.macs, reference.accuracy.value),
+                (-8, 4),
+                textcoords="offset points",
+                color=SOFT,
+                ha="right",
+            )
+        spent = [*macs, *(reference.macs for reference in references)]
+        if max(spent) > 8 * min(spent):
+            axis.set_xscale("log")
+        else:
+            axis.set_xlim(0, 1.12 * max(*spent, 1))
+        axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
+        axis.yaxis.set_major_formatter(_PERCENT)
+        axis.set(xlabel="multiply-adds per image", ylabel="accuracy")
+        axis.legend(loc="lower right")
+
+    return svg(draw, _WIDE, 4.6)
+
+
+def reliability(metrics: ExitMetrics) -> str:
+    """Draw how often answers of each confidence were right; bars below show how many there were."""
+
+    def draw(axes: list[Axes]) -> None:
+        (axis,) = axes
+        bins = [each for each in metrics.reliability if each.count]
+        largest = max(each.count for each in bins)
+        axis.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (3, 3)))
+        axis.bar(
+            [each.confidence for each in bins], [0.25 * each.count / largest for each in bins], 0.045,
+            color=LINE, zorder=1,
+        )  # fmt: skip
+        axis.plot([each.confidence for each in bins], [each.accuracy for each in bins], color=_BLUE, linewidth=1.2)
+        axis.scatter(
+            [each.confidence for each in bins], [each.accuracy for each in bins],
+            [20 + 90 * each.count / largest for each in bins], color=_BLUE, edgecolor=CARD, zorder=3,
+        )  # fmt: skip
+        low = min([0.5, *(each.confidence for each in bins)])
+        axis.set(xlim=(max(0, low - 0.06), 1.02), ylim=(-0.02, 1.04), xlabel="confidence", ylabel="share right")
+        for direction in (axis.xaxis, axis.yaxis):
+            direction.set_major_formatter(_PERCENT)
+
+    return svg(draw, _HALF, 3.6)
+
+
+def recalls(metrics: ExitMetrics, classes: Sequence[str]) -> str:
+    """Draw each class's recall with its 95 % interval."""
+
+    def draw(axes: list[Axes]) -> None:
+        (axis,) = axes
+        places = np.arange(len(classes))[::-1]
+        known = [(place, recall) for place, recall in zip(places, metrics.recalls, strict=True) if recall is not None]
+        axis.hlines(places, 0, 1, color=LINE, linewidth=0.8)
+        for place, recall in known:
+            low, high = _bounds(recall)
+            axis.plot([low, high], [place, place], color=_BLUE, linewidth=5, alpha=0.25)
+            axis.plot([recall.value], [place], "o", color=_BLUE, markersize=8)
+        axis.set_yticks(places, [shortened(name, 26) for name in classes])
+        axis.tick_params(axis="y", length=0, labelcolor=INK)
+        axis.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(classes) - 0.4), xlabel="recall: of this class, share recognised")
+        axis.grid(visible=False)
+        axis.spines["left"].set_visible(False)
+        axis.xaxis.set_major_formatter(_PERCENT)
+
+    return svg(draw, _HALF, max(1.6, 0.75 + 0.36 * len(classes)))
+
+
+def search_progress(history: Rows) -> tuple[str, ...]:
+    """Draw what the search reported, by round and phase, and the candidates that it scored: one chart each."""
+    series: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in history:
+        phase = str(row["phase"])
+        if phase.startswith("search-") and "round" in row:
+            for name, value in row.items():
+                if name not in ("phase", "round") and isinstance(value, int | float):
+                    series.setdefault((phase.removeprefix("search-"), name), []).append((row["round"], value))
+    # The most telling first; the rest would be a wall of small charts.
+    chosen = sorted(series, key=lambda key: _TELLING.index(key[1]) if key[1] in _TELLING else len(_TELLING))
+    candidates = [row for row in history if row["phase"] == "search-candidate"]
+    charts = [_search_figure(key, series[key]) for key in chosen[: _CHARTS - bool(candidates)]]
+    return (*charts, svg(lambda axes: _candidates(axes[0], candidates), _HALF, 2.9)) if candidates else tuple(charts)
+
+
+def _search_figure(key: tuple[str, str], points: Sequence[tuple[float, float]]) -> str:
+    phase, name = key
+    return svg(lambda axes: _trend(axes[0], f"{name} ({phase.replace('-', ' and ')})", points), _HALF, 2.9)
+
+
+def training_progress(history: Rows) -> str | None:
+    """Draw the loss and each exit's validation accuracy by epoch; None where nothing was trained."""
+    rows = [row for row in history if row["phase"] == "train"]
+    if not rows:
+        return None
+
+    def draw(axes: list[Axes]) -> None:
+        epochs = [row["epoch"] for row in rows]
+        _trend(axes[0], "training loss, all exits", [(row["epoch"], row["loss"]) for row in rows])
+        axes[0].set_xlabel("epoch")
+        for index, accuracy in enumerate(zip(*(row["val_accuracy"] for row in rows), strict=True)):
+            axes[1].plot(epochs, accuracy, color=SERIES[index % len(SERIES)], label=f"exit {index + 1}")
+        axes[1].set_title("validation accuracy")
+        axes[1].set_xlabel("epoch")
+        axes[1].yaxis.set_major_formatter(_PERCENT)
+        axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[1].legend(loc="lower right")
+
+    return svg(draw, _WIDE, 3.4, 2)
+
+
+def _candidates(axis: Axes, rows: Rows) -> None:
+    scores = np.array([float(row["score"]) for row in rows])
+    costs = np.array([float(np.ravel(row["cost"])[-1]) for row in rows])
+    best = int(scores.argmax())
+    axis.scatter(costs, scores, 22, color=_SKY, alpha=0.75, linewidth=0)
+    axis.scatter(costs[best], scores[best], 110, color=_ORANGE, marker="*", zorder=3)
+    axis.set_title(f"score of {len(rows)} candidates, ★ the best")
+    axis.set_xlabel("cost")
+    axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
+    axis.xaxis.set_major_locator(MaxNLocator(4))
+
+
+def _trend(axis: Axes, title: str, points: Sequence[tuple[float, float]]) -> None:
+    at, values = np.array(points, dtype=float).T
+    window = max(1, len(values) // 15)
+    if window > 1:
+        axis.plot(at, values, color=_BLUE, alpha=0.3, linewidth=1)
+        smooth = np.convolve(values, np.ones(window) / window, mode="valid")
+        at, values = at[window - 1 :], smooth
+    axis.plot(at, values, color=_BLUE, marker="o" if len(values) == 1 else None)
+    axis.set_title(title)
+    axis.set_xlabel("round")
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _errors(
+    axis: Axes,
+    at: Sequence[float],
+    values: Sequence[Estimate],
+    colour: str,
+    marker: str,
+    label: str | None = None,
+    size: int = 7,
+) -> None:
+    heights = [value.value for value in values]
+    low, high = zip(*(_bounds(value) for value in values), strict=True)
+    reach = [np.subtract(heights, low), np.subtract(high, heights)]
+    axis.errorbar(
+        at, heights, np.maximum(reach, 0), fmt=marker, color=colour, markersize=size, elinewidth=1.4, capsize=3,
+        label=label, markeredgecolor=CARD, zorder=4,
+    )  # fmt: skip
+
+
+def _bounds(value: Estimate) -> tuple[float, float]:
+    return (value.value if value.low is None else value.low, value.value if value.high is None else value.high)

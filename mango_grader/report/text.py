@@ -1,0 +1,78 @@
+"""How figures are written: one way, in the report, the card and the drawings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mango_grader.training.bootstrap import Difference, Estimate
+
+
+def percent(share: float) -> str:
+    """0.8667 → 86.7 %."""
+    return f"{100 * share:.1f} %"
+
+
+def estimate(value: Estimate | None) -> str:
+    """Return a share with its interval: 86.7 % (80.1 to 92.4); a dash for None."""
+    if value is None:
+        return "–"
+    return percent(value.value) + interval(value, 100, ".1f")
+
+
+def plain(value: Estimate | None) -> str:
+    """Return a figure with its interval: 0.812 (0.740 to 0.871); a dash for None."""
+    return "–" if value is None else f"{value.value:.3f}" + interval(value, 1, ".3f")
+
+
+def interval(value: Estimate | Difference, scale: float, form: str) -> str:
+    """Return " (low to high)", empty where there is none."""
+    if value.low is None or value.high is None:
+        return ""
+    return f" ({value.low * scale:{form}} to {value.high * scale:{form}})"
+
+
+def points(value: Difference) -> str:
+    """Return a difference of shares in points: +1.2 points (−0.3 to +2.6)."""
+    text = f"{100 * value.value:+.1f} points" + interval(value, 100, "+.1f")
+    return text.replace("-", "−")
+
+
+def amount(count: float) -> str:
+    """20406528 → 20.4 M: three figures."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(count) >= limit:
+            scaled = count / limit
+            return f"{scaled:.{0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2}f}{unit}"
+    return f"{count:.0f}"
+
+
+def printable(text: str) -> str:
+    """Return `text` with "?" for what UTF-8 cannot write."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def shortened(text: str, letters: int) -> str:
+    """Return `text` on one line, its beginning cut off where it has more than `letters`."""
+    line = " ".join(text.split())
+    return line if len(line) <= letters else f"…{line[1 - letters :]}"
+
+
+def cell(text: str) -> str:
+    """Return `text` as one cell of a Markdown table or one item of a list."""
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield nested settings as dotted names and short texts."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            yield f"{prefix}{name}", ", ".join(_shown(item) for item in value)
+        else:
+            yield f"{prefix}{name}", _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mango_grader.datasets.probe import ProbeResult
+from mango_grader.report import DataSummary, ReportData
+from mango_grader.report.remarks import limits, warnings
+from mango_grader.report.text import amount, cell, estimate, flat, points
+from mango_grader.training.bootstrap import Difference, Estimate
+from mango_grader.training.metrics import exit_metrics
+
+
+def measured(
+    right: list[int], groups: list[str], confidence: float = 0.7, labels: list[int] | None = None
+) -> ReportData:
+    truth = np.array(labels or [0, 1] * (len(right) // 2))
+    answers = np.where(np.array(right) == 1, truth, 1 - truth)
+    probabilities = np.where(np.arange(2) == answers[:, None], confidence, 1 - confidence)[None]
+    exits = exit_metrics(probabilities, truth, "AB", False, groups, [1], [1], seed=0)
+    return ReportData(title="t", classes=("A", "B"), ordinal=False, exits=exits)
+
+
+def sound() -> ReportData:
+    right = [1, 1, 1, 1, 1, 1, 1, 0, 0, 1] * 30
+    return measured(right, [str(index) for index in range(300)], confidence=0.8)
+
+
+def test_sound_figures_give_no_warning() -> None:
+    assert warnings(sound()) == ()
+
+
+def test_few_groups_are_warned_of() -> None:
+    (line,) = warnings(measured([1, 1, 1, 0, 1, 1, 1, 1, 1, 1], list("abcdefghij"), 0.9))
+    assert line.startswith("Only 10 groups")
+
+
+def test_perfection_is_not_taken_for_certainty() -> None:
+    assert any("not a certainty" in line for line in warnings(measured([1] * 10, list("abcdefghij"))))
+
+
+def test_one_group_has_no_interval() -> None:
+    assert any("no interval" in line for line in warnings(measured([1, 0, 1, 1], ["a"] * 4)))
+
+
+def test_missing_and_weak_classes_are_named() -> None:
+    groups = [str(index) for index in range(200)]
+    missing = measured([1, 1, 1, 1, 0] * 40, groups, 0.8, labels=[0] * 200)
+    assert any("class B: nothing is known" in line for line in warnings(missing))
+    weak = measured([1, 0] * 100, groups, 0.5 + 1e-9)
+    assert any(line.startswith("Of class B only 0.0 %") for line in warnings(weak))
+
+
+def test_confidences_that_mislead_are_warned_of() -> None:
+    assert any("do not read them" in line for line in warnings(replace(sound(), exits=measured(
+        [1, 1, 1, 1, 0] * 40, [str(index) for index in range(200)], 0.99
+    ).exits)))  # fmt: skip
+
+
+@pytest.mark.parametrize(("accuracy", "warned"), [(0.75, True), (0.33, False)])
+def test_a_background_shortcut_is_warned_of(accuracy: float, warned: bool) -> None:
+    summary = DataSummary("here", (), probe=ProbeResult(accuracy, 0.3, 300))
+    assert any("Background shortcut" in line for line in warnings(replace(sound(), data=summary))) == warned
+
+
+def test_a_policy_that_costs_accuracy_is_warned_of(data: ReportData) -> None:
+    policy = data.policy
+    assert policy is not None
+    for loss, warned in ((0.03, True), (0.005, False), (-0.03, False)):
+        changed = replace(policy, loss=Difference(loss, loss - 0.01, loss + 0.01, 0.1))
+        found = warnings(replace(data, policies=(changed,)))
+        assert any("Stopping early" in line for line in found) == warned
+
+
+def test_notes_and_findings_come_along_and_limits_name_the_classes() -> None:
+    noted = replace(sound(), notes=("Trained for 3 steps only.",), data=DataSummary("here", (), ("12 unreadable.",)))
+    assert warnings(noted) == ("Trained for 3 steps only.", "12 unreadable.")
+    assert "A, B" in limits(noted)[0]
+    assert "300 images of 300 groups" in limits(noted)[1]
+
+
+def test_how_figures_are_written() -> None:
+    assert [amount(n) for n in (7, 999, 1000, 20_406_528, 99_960_000, 2.74e9)] == [
+        "7", "999", "1.00 k", "20.4 M", "100 M", "2.74 G",
+    ]  # fmt: skip
+    assert estimate(Estimate(0.8667, 0.801, 0.924)) == "86.7 % (80.1 to 92.4)"
+    assert estimate(Estimate(0.5, None, None)) == "50.0 %"
+    assert estimate(None) == "–"
+    assert points(Difference(-0.012, -0.03, 0.004, 0.2)) == "−1.2 points (−3.0 to +0.4)"
+    assert cell("a|b\nc") == r"a\|b c"
+    assert dict(flat({"a": 1, "b": {"c": [1, 2.5], "d": None}})) == {"a": "1", "b.c": "1, 2.5", "b.d": "–"}

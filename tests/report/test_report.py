@@ -1,0 +1,163 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mango_grader.report import ReportData, model_card, pick_examples, write_report
+from mango_grader.report.html import render_report
+from mango_grader.training.metrics import exit_metrics
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and collects ids, links and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href", "xlink:href"):
+                self.addresses.append(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] not in (["style"], ["script"]):
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def html(data: ReportData, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(path, data)
+    return path.read_text(encoding="utf-8")
+
+
+def test_every_section_is_there_and_every_link_leads_to_one(html: str) -> None:
+    page = Page(html)
+    sections = {
+        *("warnings", "accuracy", "confusion", "examples", "architecture", "search", "training"),
+        *("data", "limits", "settings"),
+    }
+    assert sections <= set(page.ids)
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
+    for words in (
+        "Accuracy and cost", "Policies", "Recall of each class", "Reliability", "Wrong, the most confident first",
+        "Shortcut probe", "loss (weights)", "reward (architecture)", "score of 5 candidates", "validation accuracy",
+        "ShuffleNetV2", "search.rates", "mangoes, 300 images",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_nothing_is_loaded_from_anywhere(html: str) -> None:
+    assert "http" not in html
+    assert "@import" not in html
+    assert "url(" not in re.sub(r"url\(#\w+\)", "", html)
+    outside = [address for address in Page(html).addresses if not address.startswith(("#", "data:image/jpeg;base64,"))]
+    assert outside == []
+
+
+def test_names_are_escaped(html: str) -> None:
+    assert "Mangoes &lt;2026&gt;" in html
+    assert "<last>" not in html
+    assert "B & co" in Page(html).text
+
+
+def test_figures_are_those_given(html: str, data: ReportData) -> None:
+    text = Page(html).text
+    policy = data.policy
+    assert policy is not None
+    for each in data.exits:
+        assert f"{100 * each.accuracy.value:.1f} %" in text
+    assert f"{100 * policy.accuracy.value:.1f} % ({100 * (policy.accuracy.low or 0):.1f} to" in text
+    assert f"{100 * policy.cost.value:.1f} % of the multiply-adds" in text
+    assert f"On 90 images of 30 groups" in text  # noqa: F541
+    for row in data.exits[0].confusion:
+        for count in row:
+            assert f">{count}<small>" in html
+
+
+def test_pictures_are_inline_and_say_what_was_answered(html: str, data: ReportData) -> None:
+    assert html.count('src="data:image/jpeg;base64,') == len(data.examples) == 10
+    for each in data.examples:
+        assert f"{100 * each.confidence:.0f} % at exit {each.exit}" in html
+
+
+def test_what_is_missing_is_left_out(bare: ReportData) -> None:
+    page = Page(render_report(bare))
+    assert not {"examples", "architecture", "search", "training", "data", "settings"} & set(page.ids)
+    assert {"accuracy", "confusion", "limits"} <= set(page.ids)
+    assert "the last exit grades" in page.text
+    assert "κ" not in page.text
+
+
+def test_one_report_is_one_sequence_of_bytes(data: ReportData, html: str) -> None:
+    assert render_report(data) == html
+
+
+@pytest.mark.parametrize("name", ["優良", "$5_{x}$", "odd \udcff bytes", "a|b\nc", "x" * 80])
+def test_any_class_name_can_be_shown(bare: ReportData, name: str, tmp_path: Path) -> None:
+    odd = replace(bare, classes=(name, "B", "C"))
+    write_report(tmp_path / "report.html", odd)
+    Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    card = model_card(odd)
+    card.encode()
+    (row,) = [line for line in card.splitlines() if line.startswith(("| " + name[:1], "| \\")) and "recall" not in line]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3
+
+
+def test_a_single_exit_of_two_classes_makes_a_report() -> None:
+    probabilities = np.array([[[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]])
+    exits = exit_metrics(probabilities, np.array([0, 1, 0]), "AB", True, list("xyz"), [0], [10], seed=0)
+    page = Page(render_report(ReportData(title="small", classes=("A", "B"), ordinal=True, exits=exits)))
+    assert "66.7 %" in page.text
+
+
+def test_examples_are_the_surest_mistakes_and_every_class() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    top = [0.9, 0.8, 0.7, 0.95, 0.6, 0.5]
+    answers = [1, 1, 0, 0, 1, 2]
+    probabilities = np.full((2, 6, 3), 0.01)
+    probabilities[1, np.arange(6), answers] = top
+    settled = np.ones(6, int)
+    images = np.zeros((6, 4, 4, 3), np.uint8)
+    found = pick_examples(lambda row: images[row], list("uvwxyz"), labels, probabilities, settled, each=3)
+    assert [each.path for each in found if not each.right] == ["u", "v"]
+    assert [each.path for each in found if each.right] == ["w", "y", "z"]
+    assert {each.exit for each in found} == {2}
+    assert found[0].confidence == pytest.approx(0.9)
+
+
+def test_the_card_says_data_figures_and_limits(data: ReportData, bare: ReportData) -> None:
+    card = model_card(data)
+    for heading in ("## Intended use", "## Data", "## Figures", "## Warnings", "## Limits"):
+        assert heading in card
+    assert "90 images of 30 groups" in card
+    for each in data.exits:
+        assert f"| {each.exit} | {100 * each.accuracy.value:.1f} % ({100 * (each.accuracy.low or 0):.1f} to" in card
+    assert "Background shortcut" in card
+    assert "| train | 50 | 60 | 70 | 180 | 60 |" in card
+    assert "## Data" not in model_card(bare)
+    for table in re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
