@@ -25,6 +25,8 @@ def quantise_stages(stages: Sequence[bytes], images: NDArray[np.uint8]) -> tuple
     Static quantisation with QDQ nodes: 8-bit activations, 7-bit weights per channel (8 would overflow the 16-bit sums
     of processors without VNNI, so that answers would depend on the machine). Ranges are the least and greatest values
     seen on `images` (N, H, W, 3), each stage fed by the fp32 stages before it. The classifiers stay in float.
+    Smaller, but not always faster: a narrow 12-layer net at 128 px took 2.2 ms an image in int8 and 1.4 ms in fp32 on
+    one thread of an AMD EPYC (onnxruntime 1.31), so measure where it is to run.
     Raises `ExportError` where onnxruntime cannot quantise a stage.
     """
     chain = StageChain(stages)
