@@ -70,7 +70,7 @@ class SearchOptions(RunOptions):
         if self.method not in METHODS:
             raise UsageError(f"--method {self.method}: choose from {', '.join(METHODS)}")
         search = SearchConfig(
-            MethodConfig(self.method, preset.methods[self.method]),
+            MethodConfig(self.method, preset.methods.get(self.method) or METHODS[self.method].settings_type()),
             replace(preset.space, height=base.data.height, width=base.data.width),
             preset.search_batch,
             Objective(self.metric, self.over),
