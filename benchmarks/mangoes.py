@@ -8,11 +8,14 @@ interrupted benchmark continues.
 """
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: nothing spins
 
 import click
 import numpy as np

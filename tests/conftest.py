@@ -1,9 +1,13 @@
 """What every test may use; its place puts tests/ on the path, so that helpers such as bundles.py can be imported."""
 
+import os
 from pathlib import Path
 
 import pytest
 from bundles import make_bundle
+
+# Test processes run side by side: one thread each, for them and for the commands that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -32,11 +32,14 @@ COMMANDS = {
     "doctor": _Entry("doctor", "doctor", "Print versions and devices, and what is wrong with them."),
 }
 
+# torch's idle threads spin by default, which beside any other busy process makes training four times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Import name -> the extra of the installation that brings it.
 _EXTRAS = {"pyarrow": "parquet"} | dict.fromkeys(
     [
-        "albumentations", "cv2", "imagehash", "jinja2", "matplotlib", "onnx", "onnxscript", "safetensors", "scipy",
-        "sklearn", "torch", "torchvision",
+        "albumentations", "cv2", "imagehash", "jinja2", "matplotlib", "onnx", "onnxscript", "pydantic", "safetensors",
+        "scipy", "sklearn", "torch", "torchvision",
     ],
     "train",
 )  # fmt: skip

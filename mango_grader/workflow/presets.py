@@ -29,7 +29,9 @@ class Preset:
     search_batch: int = 32
 
 
-def _compact(height: int, width: int, channels: int, stem: int, exits: tuple[int, ...]) -> LayerwiseConfig:
+def _compact(
+    height: int, width: int, channels: int, stem: int, exits: tuple[int, ...], dilations: tuple[int, ...]
+) -> LayerwiseConfig:
     return LayerwiseConfig(
         height,
         width,
@@ -40,7 +42,7 @@ def _compact(height: int, width: int, channels: int, stem: int, exits: tuple[int
         stem_channels=stem,
         reduce_at=(1, 2, 7),
         kernels=(3, 5, 7),
-        dilations=(1, 2),
+        dilations=dilations,
         exits=exits,
     )
 
@@ -53,7 +55,8 @@ QUICK = Preset(
     help="two CPU cores, minutes: 128×128 pixels, a compact space",
     height=128,
     width=128,
-    space=_compact(128, 128, channels=48, stem=24, exits=(3, 6, 12)),
+    # Dilated depthwise convolutions train at half the speed on CPUs, and five halvings see far enough without.
+    space=_compact(128, 128, channels=48, stem=24, exits=(3, 6, 12), dilations=(1,)),
     methods={
         "enas": EnasSettings(epochs=30, steps=75, paths=4, samples=30, weights=_SHARED_ADAMW, controller=_CONTROLLER),
         "random": RandomSettings(epochs=30, samples=100, weights=_SHARED_ADAMW),
@@ -66,7 +69,7 @@ STANDARD = Preset(
     help="one GPU, about an hour: 224×224 pixels, wider and longer",
     height=224,
     width=224,
-    space=_compact(224, 224, channels=64, stem=32, exits=(3, 6, 9, 12)),
+    space=_compact(224, 224, channels=64, stem=32, exits=(3, 6, 9, 12), dilations=(1, 2)),
     methods={
         "enas": EnasSettings(
             epochs=100, steps=2000, paths=4, samples=100, weights=_SHARED_ADAMW, controller=_CONTROLLER
