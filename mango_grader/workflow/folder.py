@@ -129,7 +129,9 @@ def open_run(path: str | os.PathLike[str], config: RunConfig | None, *, resume: 
             raise UsageError(f"--resume: {folder.path} was started with other options; give the same, or only --out")
         return folder, saved
     if config is None:
-        raise UsageError(f"--resume: {folder.path} holds no run to continue; give --data to start one")
+        raise UsageError(
+            f"{folder.path} holds no run to continue; give --data to start one, or --resume the right --out"
+        )
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"--out {folder.path} is a file; name a folder")
     if folder.path.exists() and any(

@@ -126,7 +126,7 @@ def measure_run(net: AnytimeClassifier, data: PreparedData, device: Device, seed
             ordinal=data.dataset.ordinal,
             macs=macs,
             params=params,
-            policies={"threshold": thresholds},
+            policies={"threshold": thresholds} if thresholds else {},
             seed=seed,
         )
 

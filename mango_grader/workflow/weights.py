@@ -31,7 +31,7 @@ def load_matching(net: nn.Module, path: Path) -> int:
     """Copy the tensors whose name and shape fit into `net`; return how many did. Raises UsageError if none does."""
     if not path.exists():
         raise UsageError(f"--init-from: no trained weights at {path}; name a finished run folder")
-    own = net.state_dict()
+    own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
     fitting = {name: value for name, value in load_file(path).items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise UsageError(f"--init-from: nothing in {path} fits this network")
