@@ -20,6 +20,6 @@ SPACES: Mapping[str, SpaceConfig] = {
 
 METHODS: Mapping[str, MethodSettings] = {
     "enas": EnasSettings(epochs=2, steps=20, samples=3, weights=_WEIGHTS, controller=ControllerSettings(lr=0.02)),
-    "random": RandomSettings(epochs=2, samples=3, weights=_WEIGHTS),
+    "random": RandomSettings(epochs=3, samples=3, weights=_WEIGHTS),
 }
 LEARNING_METHODS = [name for name in METHODS if name != "random"]
