@@ -14,7 +14,7 @@ from mango_grader.automl.samplers import Controller, ControllerSettings, NoneAdm
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.training.recipe import WeightRecipe
 
-_STEPS_PER_ROUND = 50
+_STEPS_PER_ROUND = 10
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Enas(SearchMethod):
         self._minibatch_best: tuple[float, Architecture] | None = None
 
     def plan(self, steps_per_epoch: int) -> Sequence[Round]:
-        """All weight epochs, then all controller steps (in rounds of 50)."""
+        """All weight epochs, then all controller steps (in rounds of 10)."""
         whole, rest = divmod(self.settings.steps, _STEPS_PER_ROUND)
         counts = [_STEPS_PER_ROUND] * whole + ([rest] if rest else [])
         weights = (Round((Phase("weights", steps_per_epoch),)),) * self.settings.epochs
