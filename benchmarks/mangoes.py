@@ -130,6 +130,7 @@ def main(
 ) -> None:
     """Run every fold of both networks, write the JSON and print a short table."""
     progress = make_progress("plain")
+    measured_under = conditions()
     searched, trained = [], []
     spent = {"searched": 0.0, "trained": 0.0}
     shared: dict[str, Any] = {"data": data, "group_by": group_by, "seed": seed, "preset": preset}
@@ -140,7 +141,9 @@ def main(
         rival = TrainOptions(**shared, fold=(fold, folds), baseline=baseline, settings=own)
         searched.append(_timed(search, Path(work, f"searched-{fold}"), options, spent, "searched", progress))
         trained.append(_timed(train, Path(work, f"{baseline}-{fold}"), rival, spent, "trained", progress))
-        write_json(out, _result(searched, trained, baseline, spent, {**shared, "folds": folds, "method": method}))
+        setup = {**shared, "folds": folds, "method": method, "max_params": max_params, "settings": settings}
+        result = _result(searched, trained, baseline, spent)
+        write_json(out, {"benchmark": "mangoes", "conditions": measured_under, "setup": setup, **result})
     _print(read_json(out))
 
 
@@ -154,14 +157,11 @@ def _timed(
 
 
 def _result(
-    searched: Sequence[RunFolder], trained: Sequence[RunFolder], baseline: str, spent: dict[str, float], setup: Any
+    searched: Sequence[RunFolder], trained: Sequence[RunFolder], baseline: str, spent: dict[str, float]
 ) -> dict[str, Any]:
     ours, theirs = pooled(searched), pooled(trained)
     assert list(ours.paths) == list(theirs.paths), "both must be tested on the same pictures"
     return {
-        "benchmark": "mangoes",
-        "conditions": conditions(),
-        "setup": setup,
         "folds_done": len(searched),
         "images": len(ours.paths),
         "groups": len(set(ours.groups)),
