@@ -3,8 +3,9 @@
 The names below are fetched when asked for: importing this package costs neither torch nor onnxruntime.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mango_grader.datasets import Dataset, read_dataset
@@ -21,21 +22,17 @@ __all__ = [
     "train",
 ]  # fmt: skip
 
-_HOMES = {
-    "datasets": ("Dataset", "read_dataset"),
-    "runtime": ("Grader", "Record"),
-    "workflow.configure": ("SearchOptions", "TrainOptions"),
-    "workflow.evaluate": ("evaluate",),
-    "workflow.search": ("search",),
-    "workflow.train": ("train",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "datasets": ("Dataset", "read_dataset"),
+        "runtime": ("Grader", "Record"),
+        "workflow.configure": ("SearchOptions", "TrainOptions"),
+        "workflow.evaluate": ("evaluate",),
+        "workflow.search": ("search",),
+        "workflow.train": ("train",),
+    },
+)
 
 
 def __dir__() -> list[str]:

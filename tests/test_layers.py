@@ -22,13 +22,13 @@ ROOT = PACKAGE.parent
 
 # A module imports only its own layer and those above it.
 LAYERS = (
-    *("errors", "files", "progress", "runtime", "datasets", "models", "training"),
+    *("errors", "files", "lazy", "progress", "runtime", "datasets", "models", "training"),
     *("automl", "export", "report", "workflow", "cli"),
 )
 # What a sorting line installs, and the modules that must run on nothing else.
 BASE = {"numpy", "PIL", "onnxruntime", "click", "rich"}
 LINE = (
-    *("errors", "files", "progress", "runtime", "cli.__init__", "cli.options", "cli.table"),
+    *("errors", "files", "lazy", "progress", "runtime", "cli.__init__", "cli.options", "cli.table"),
     *("cli.grade", "cli.info", "cli.verify", "cli.doctor"),
 )
 OPTIONAL_ON_THE_LINE = {"pyarrow"}  # inside a function, for who asked for Parquet

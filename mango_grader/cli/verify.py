@@ -18,8 +18,9 @@ def verify(ctx: click.Context, /, model: str, provider: str, as_json: bool) -> N
     Exit code 1 says that something does not hold.
     """
     from mango_grader.runtime.bundle import Bundle
+    from mango_grader.runtime.verify import verify_bundle
 
-    findings = Bundle.open(model).verify(provider)
+    findings = verify_bundle(Bundle.open(model), provider)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

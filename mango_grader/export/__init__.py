@@ -1,7 +1,8 @@
 """From a trained network to a bundle: staged ONNX graphs, int8 stages, and the proof that both answer alike."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mango_grader.export.bundle import export_bundle
@@ -15,16 +16,12 @@ __all__ = [
 ]  # fmt: skip
 
 # The ONNX exporter takes seconds to import, so names are fetched when asked for.
-_HOMES = {
-    "bundle": ("export_bundle",),
-    "onnx_graphs": ("Graphs", "export_graphs"),
-    "parity": ("Agreement", "Parity", "check_parity", "quantised_agreement"),
-    "quantise": ("quantise_stages",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "bundle": ("export_bundle",),
+        "onnx_graphs": ("Graphs", "export_graphs"),
+        "parity": ("Agreement", "Parity", "check_parity", "quantised_agreement"),
+        "quantise": ("quantise_stages",),
+    },
+)

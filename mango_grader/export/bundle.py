@@ -21,6 +21,7 @@ from mango_grader.runtime.bundle import CARD, Bundle, Golden, golden_parts, writ
 from mango_grader.runtime.grader import Grader
 from mango_grader.runtime.manifest import ExitInfo, Manifest
 from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.verify import verify_bundle
 
 THRESHOLD = "threshold"
 
@@ -111,5 +112,5 @@ def _check(
 def _prove(path: Path) -> None:
     """Load the file as a sorting line would, and check all of it; raise `ExportError` where anything is amiss."""
     Grader.load(path, provider="cpu")
-    if failed := [finding for finding in Bundle.open(path).verify("cpu") if not finding.ok]:
+    if failed := [finding for finding in verify_bundle(Bundle.open(path), "cpu") if not finding.ok]:
         raise ExportError("; ".join(f"{finding.check}: {finding.detail}" for finding in failed))

@@ -1,7 +1,8 @@
 """What a run tells people: the HTML report, the model card, the drawn architecture."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mango_grader.report.architecture import draw_architecture
@@ -15,16 +16,12 @@ __all__ = [
 ]  # fmt: skip
 
 # matplotlib takes a second to import, so names are fetched when asked for.
-_HOMES = {
-    "architecture": ("draw_architecture",),
-    "card": ("model_card",),
-    "content": ("DataSummary", "Example", "Part", "Reference", "ReportData", "pick_examples"),
-    "html": ("write_report",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "architecture": ("draw_architecture",),
+        "card": ("model_card",),
+        "content": ("DataSummary", "Example", "Part", "Reference", "ReportData", "pick_examples"),
+        "html": ("write_report",),
+    },
+)

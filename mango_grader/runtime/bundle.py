@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from mango_grader import files
 from mango_grader.errors import BundleError, UsageError
 from mango_grader.runtime.manifest import Manifest
-
-if TYPE_CHECKING:
-    from mango_grader.runtime.verify import Finding
 
 MANIFEST = "manifest.json"
 CARD = "card.md"
@@ -103,12 +100,6 @@ class Bundle:
         ):
             raise BundleError(f"{self.path}: its golden images do not fit its manifest")
         return Golden(images, probabilities, labels)
-
-    def verify(self, provider: str = "auto") -> "list[Finding]":
-        """Check every part and recompute every golden answer; findings say what holds and what does not."""
-        from mango_grader.runtime.verify import verify  # It starts onnxruntime, which reading a manifest need not.
-
-        return verify(self, provider)
 
     def _array(self, name: str, dtype: type[_Scalar]) -> NDArray[_Scalar]:
         try:

@@ -23,7 +23,7 @@ class Finding:
     detail: str
 
 
-def verify(bundle: Bundle, provider: str = "auto") -> list[Finding]:
+def verify_bundle(bundle: Bundle, provider: str = "auto") -> list[Finding]:
     """Check all hashes, then the golden answers of the stages (each precision) and of the full graph.
 
     Quantised stages answer differently by design: for them the largest deviation is reported, not judged.

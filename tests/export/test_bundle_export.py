@@ -12,6 +12,7 @@ from mango_grader.export import export_bundle
 from mango_grader.export.parity import calibrated, torch_logits
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime import Bundle, Grader, Manifest, Preprocess
+from mango_grader.runtime.verify import verify_bundle
 
 CLASSES = ("A", "B", "C")
 
@@ -68,7 +69,7 @@ def test_the_grader_answers_as_torch_does(
 
 
 def test_all_of_it_verifies_int8_included(exported: tuple[Path, Manifest]) -> None:
-    findings = Bundle.open(exported[0]).verify("cpu")
+    findings = verify_bundle(Bundle.open(exported[0]), "cpu")
     assert all(finding.ok for finding in findings)
     assert any("int8" in finding.check for finding in findings)
     assert Grader.load(exported[0], "cpu", "int8").grade(pictures(1)[0]).error is None

@@ -15,6 +15,7 @@ from mango_grader.runtime.bundle import MANIFEST, Bundle, write_bundle
 from mango_grader.runtime.grader import Grader
 from mango_grader.runtime.manifest import SCHEMA, ExitInfo, Manifest
 from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.verify import verify_bundle
 
 
 def rewrite(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
@@ -82,7 +83,7 @@ def test_a_flipped_byte_anywhere_in_the_file_never_passes_unnoticed(own: Path) -
         place = int(start + rng.integers(size))
         own.write_bytes(sound[:place] + bytes([sound[place] ^ 0x10]) + sound[place + 1 :])
         try:
-            findings = Bundle.open(own).verify("cpu")
+            findings = verify_bundle(Bundle.open(own), "cpu")
         except BundleError:
             continue
         assert not all(finding.ok for finding in findings), place
@@ -177,20 +178,20 @@ def test_a_model_that_answers_otherwise_is_refused_at_load(tmp_path: Path, own: 
     with pytest.raises(BundleError, match="does not reproduce its golden answers"):
         Grader.load(path, "cpu")
     assert Grader.load(path, "cpu", check=False).manifest.classes[0] == "green"
-    failed = [finding.check for finding in Bundle.open(path).verify("cpu") if not finding.ok]
+    failed = [finding.check for finding in verify_bundle(Bundle.open(path), "cpu") if not finding.ok]
     assert failed == ["golden answers, fp32 stages", "golden answers, full graph"]
 
 
 def test_not_a_number_never_agrees_with_the_golden_answers(tmp_path: Path) -> None:
     path = make_bundle(tmp_path / "nan.mango", noise=float("nan"))
-    findings = {finding.check: finding.ok for finding in Bundle.open(path).verify("cpu")}
+    findings = {finding.check: finding.ok for finding in verify_bundle(Bundle.open(path), "cpu")}
     assert findings["golden answers, fp32 stages"]
     assert not findings["golden answers, int8 stages"]
 
 
 def test_quantised_answers_may_differ_and_are_reported(tmp_path: Path) -> None:
     path = make_bundle(tmp_path / "int8.mango", noise=0.5)
-    findings = {finding.check: finding for finding in Bundle.open(path).verify("cpu")}
+    findings = {finding.check: finding for finding in verify_bundle(Bundle.open(path), "cpu")}
     assert all(finding.ok for finding in findings.values())
     assert "max |Δp| 0.0" in findings["golden answers, int8 stages"].detail
     assert Grader.load(path, "cpu", "int8").grade(np.full((12, 16, 3), (220, 20, 20), np.uint8)).grade == "red"
