@@ -24,11 +24,16 @@ from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.training.recipe import step_with
 
+_SCORE_BATCH = 128
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any plan
 
 
 class SharedTraining:
-    """The super net, its optimiser, and the data that each of the two sides may see."""
+    """The super net, its optimiser, and the data that each of the two sides may see.
+
+    rewards: held-out mini-batches as large as the training's, one per architecture step. held_out: all of them together,
+    in batches large enough for their statistics.
+    """
 
     def __init__(
         self,
@@ -43,7 +48,9 @@ class SharedTraining:
         device.place(net)
         self.recipe = method.recipe
         self.batches = batches
-        self.held_out = list(held_out.in_order(batches.batch_size))
+        mixed = held_out.shuffled(batches.seed)
+        self.rewards = list(mixed.in_order(batches.batch_size))
+        self.held_out = list(mixed.in_order(_SCORE_BATCH))
         self.optimiser = self.recipe.make_optimiser(net)
         self._loss = device.place(loss)
         self._from_bytes = device.place(FromBytes())
@@ -133,14 +140,15 @@ class Search:
             if self.training is None:
                 return {}
             return {"loss": self.training.step(number, weight_steps, self.method.gates(rng))}
-        return dict(self.method.update(self._arch_step(number, rng)))
+        return dict(self.method.update(self.arch_step(number, rng)))
 
-    def _arch_step(self, number: int, rng: np.random.Generator) -> ArchStep:
+    def arch_step(self, number: int, rng: np.random.Generator) -> ArchStep:
+        """Return what the method may use in architecture step `number`."""
         shared = self.training
         if shared is None:
             return ArchStep(self.objective, self.cost, self.evaluator.score, rng)
         training = shared.batches[number]
-        held_out = shared.held_out[number % len(shared.held_out)]
+        held_out = shared.rewards[number % len(shared.rewards)]
         rates = tuple(float(group["lr"]) for group in shared.optimiser.param_groups)
         evaluator = SharedWeights(self.method.space, shared.net, [held_out], self.objective, self.cost, shared.device)
 

@@ -1,7 +1,7 @@
 """Mini-batches, each one a function of the seed and its number: nothing to save when a run stops between two."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -40,6 +40,10 @@ class Examples:
         rows = self.rows[positions]
         return Batch(torch.from_numpy(self.images[rows]), torch.from_numpy(self.labels[rows]))
 
+    def shuffled(self, seed: int) -> "Examples":
+        """Return the same examples in a random order: rows stand in class order, and so would batches of them."""
+        return replace(self, rows=np.random.default_rng(seed).permutation(self.rows))
+
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """Yield every example once, in row order."""
         for start in range(0, len(self), batch_size):
@@ -58,13 +62,13 @@ class Batches:
         self.examples = examples
         self.batch_size = min(batch_size, len(examples))
         self.per_epoch = len(examples) // self.batch_size
-        self._seed, self._augmenter = seed, augmenter
+        self.seed, self._augmenter = seed, augmenter
 
     def __getitem__(self, step: int) -> Batch:
         epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self.examples))
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
         batch = self.examples.take(order[place * self.batch_size : (place + 1) * self.batch_size])
         if self._augmenter is None:
             return batch
-        augmented = self._augmenter(batch.images.numpy(), (self._seed, step))
+        augmented = self._augmenter(batch.images.numpy(), (self.seed, step))
         return Batch(torch.from_numpy(augmented), batch.labels)

@@ -119,11 +119,11 @@ class _Run:
         assert shared is not None
         (path,) = UniformSampler(self.space, probe.method.admits).ask(np.random.default_rng(self.config.seed), 1)
         gates = gates_of(path, self.space.decisions)
-        score = timed(lambda: probe.evaluator.score(path), 1, self.device)
+        rng = np.random.default_rng(self.config.seed)
         return Rates(
             weight_step=timed(lambda: shared.step(0, 1, gates), _PROBE_STEPS, self.device),
-            architecture_step=score / len(shared.held_out),
-            score=score,
+            architecture_step=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
+            score=timed(lambda: probe.evaluator.score(path), 1, self.device),
             train_epoch=epoch_seconds(self.config, self.space.resolve(path), self.data, self.device),
             fixed=FIXED_SECONDS,
         )
