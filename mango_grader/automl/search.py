@@ -31,8 +31,8 @@ _FINISH = 2**31  # the round number that seeds `finish`, beyond any plan
 class SharedTraining:
     """The super net, its optimiser, and the data that each of the two sides may see.
 
-    rewards: held-out mini-batches as large as the training's, one per architecture step. held_out: all of them together,
-    in batches large enough for their statistics.
+    rewards: held-out mini-batches as large as the training's, one per architecture step. held_out: all held-out
+    examples, in batches large enough for their statistics.
     """
 
     def __init__(
