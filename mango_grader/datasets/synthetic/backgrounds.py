@@ -140,7 +140,7 @@ def _draw_leaf(rng: np.random.Generator, picture: Array, colour: Array) -> None:
 def _hand(rng: np.random.Generator, size: int) -> Array:
     skins = ((206, 162, 134), (172, 128, 102), (150, 112, 90), (96, 138, 190), (226, 226, 222), (112, 116, 128))
     behind = ((132, 134, 134), (104, 108, 114), (158, 154, 146), (104, 126, 112))
-    picture = shaded(pick(rng, behind), 0.9 + 0.3 * grain(rng, size, 4, 2))
+    picture = shaded(pick(rng, behind), np.clip(0.95 + 0.22 * grain(rng, size, 4, 2), 0.4, 1.6))
     colour, side = pick(rng, skins), rng.uniform(0, 2 * np.pi)
     out = np.array([np.cos(side), np.sin(side)])
     turn = np.array([-out[1], out[0]])

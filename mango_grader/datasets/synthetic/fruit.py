@@ -88,10 +88,11 @@ class Fruit:
 
     @cached_property
     def _defects(self) -> Defects:
-        # Every three fruit in turn are meant for one of each grade, in an order of their own.
-        order = np.random.default_rng([self.seed, self.number // 3, *b"grades"]).permutation(3)
-        rng = self._rng("defects")
-        severity = draw_severity(rng, GRADES[int(order[self.number % 3])])
+        # Of every nine fruit in turn, three are meant for each grade, and one for the neighbourhood of a limit.
+        plan = np.random.default_rng([self.seed, self.number // 9, *b"grades"])
+        order, near = plan.permutation(9), int(plan.integers(9))
+        rng, place = self._rng("defects"), int(order[self.number % 9])
+        severity = draw_severity(rng, GRADES[place % 3], place == near)
         front = self._surface if self.view == 0 else self._turned(0)
         return grow(rng, self._surface, front, severity)
 

@@ -11,20 +11,19 @@ from mango_grader.datasets.synthetic.rule import A_LIMIT, C_LIMIT, THUMB_LENGTHS
 from mango_grader.datasets.synthetic.shape import Surface
 
 _THUMB = THUMB_LENGTHS  # the radius of a thumb in half-lengths of the fruit
-_NEAR_SHARE = 0.12
 _NEARBY = (0.03, 0.18)  # how far from a limit those lie, as a fraction of it
 
 
-def draw_severity(rng: np.random.Generator, grade: str) -> float:
-    """Draw how severe the defects of a fruit meant for `grade` are; `_NEAR_SHARE` of all fruit lie at a limit."""
-    near, chance, away = rng.random() < _NEAR_SHARE, rng.random(), rng.uniform(*_NEARBY)
+def draw_severity(rng: np.random.Generator, grade: str, near: bool) -> float:
+    """Draw how severe the defects of a fruit meant for `grade` are, `near` a limit of the rule or well away."""
+    chance, away = rng.random(), rng.uniform(*_NEARBY)
     if grade == "A":
-        return A_LIMIT * (1 - away) if near else (0.0 if chance < 0.6 else 0.02 + 0.2 * (chance - 0.6))
+        return A_LIMIT * (1 - away) if near else (0.0 if chance < 0.65 else 0.02 + 0.2 * (chance - 0.65))
     if grade == "B":
         if near:
             return A_LIMIT * (1 + away) if chance < 0.5 else C_LIMIT * (1 - away)
-        return 0.44 + 0.22 * chance
-    return C_LIMIT * (1 + away) if near else 1.9 + 3.4 * chance**1.5
+        return 0.5 + 0.18 * chance
+    return C_LIMIT * (1 + away) if near else 2.2 + 3.4 * chance**1.5
 
 
 @dataclass(frozen=True)
@@ -146,10 +145,10 @@ def _rough(rng: np.random.Generator, field: Field, frequency: float, height: flo
 
 def _anthracnose(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
     """Sunken dark spots, singly or in clusters."""
-    count = int(np.clip(rng.poisson(0.8 + 3.2 * thumbs * rng.uniform(0.2, 1.6)), 1, 22))
+    count = int(np.clip(rng.poisson(0.5 + 2.4 * thumbs * rng.uniform(0.2, 1.6)), 1, 22))
     sizes = np.exp(rng.normal(0, 0.45, count))
     sizes *= _THUMB * np.sqrt(thumbs / (sizes**2).sum())
-    hearts = [_facing(rng, front, 0.5) for _ in range(1 + int(rng.random() < 0.4))]
+    hearts = [_facing(rng, front, 0.65) for _ in range(1 + int(rng.random() < 0.4))]
     spots = []
     for size in sizes:
         heart = hearts[int(rng.integers(len(hearts)))]
