@@ -8,23 +8,24 @@ interrupted benchmark continues.
 """
 
 import json
+import multiprocessing
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: nothing spins
-
 import click
 import numpy as np
+import torch
 from conditions import conditions
 from numpy.typing import NDArray
 
 from mango_grader import SearchOptions, TrainOptions, search, train
 from mango_grader.files import read_json, write_json
-from mango_grader.progress import Progress, make_progress
+from mango_grader.progress import make_progress
 from mango_grader.runtime import Threshold
 from mango_grader.training.bootstrap import paired_difference
 from mango_grader.training.metrics import settled_exits
@@ -103,6 +104,21 @@ def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, A
     }
 
 
+@dataclass(frozen=True)
+class Job:
+    """One network on one fold, and where its run is kept."""
+
+    folder: Path
+    options: SearchOptions | TrainOptions
+
+    def run(self) -> float:
+        """Do the run, or what is missing of it; return the seconds it took."""
+        start = time.monotonic()
+        make = search if isinstance(self.options, SearchOptions) else train
+        make(self.folder, self.options.config(), resume=self.folder.exists(), progress=make_progress("plain"))
+        return time.monotonic() - start
+
+
 @click.command()
 @click.option("--data", default="../shared/data/mango_lesions", show_default=True)
 @click.option("--group-by", default="groups.csv:group", show_default=True)
@@ -113,6 +129,7 @@ def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, A
 @click.option("--max-params", default=350_000, show_default=True)
 @click.option("--baseline", default="shufflenet_v2_x0_5", show_default=True)
 @click.option("--set", "settings", multiple=True, help="Settings for both sides.")
+@click.option("--jobs", default=1, show_default=True, help="Runs side by side, the cores shared among them.")
 @click.option("--work", default="runs/mangoes", show_default=True, help="Where the runs are kept.")
 @click.option("--out", default="benchmarks/results/mangoes.json", show_default=True)
 def main(
@@ -125,35 +142,34 @@ def main(
     max_params: int,
     baseline: str,
     settings: tuple[str, ...],
+    jobs: int,
     work: str,
     out: str,
 ) -> None:
     """Run every fold of both networks, write the JSON and print a short table."""
-    progress = make_progress("plain")
-    measured_under = conditions()
-    searched, trained = [], []
-    spent = {"searched": 0.0, "trained": 0.0}
-    shared: dict[str, Any] = {"data": data, "group_by": group_by, "seed": seed, "preset": preset}
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    setup: dict[str, Any] = {"data": data, "group_by": group_by, "seed": seed, "preset": preset}
+    measured_under = {**conditions(), "jobs": jobs, "threads_per_job": threads}
+    own = [name for name in settings if not name.startswith(("method.", "space."))]
+    pairs = []
     for fold in range(1, folds + 1):
-        progress.note(f"fold {fold} of {folds}")
-        own = [name for name in settings if not name.startswith(("method.", "space."))]
-        options = SearchOptions(**shared, fold=(fold, folds), method=method, max_params=max_params, settings=settings)
-        rival = TrainOptions(**shared, fold=(fold, folds), baseline=baseline, settings=own)
-        searched.append(_timed(search, Path(work, f"searched-{fold}"), options, spent, "searched", progress))
-        trained.append(_timed(train, Path(work, f"{baseline}-{fold}"), rival, spent, "trained", progress))
-        setup = {**shared, "folds": folds, "method": method, "max_params": max_params, "settings": settings}
-        result = _result(searched, trained, baseline, spent)
-        write_json(out, {"benchmark": "mangoes", "conditions": measured_under, "setup": setup, **result})
+        place = {**setup, "fold": (fold, folds)}
+        ours = SearchOptions(**place, method=method, max_params=max_params, settings=settings)
+        theirs = TrainOptions(**place, baseline=baseline, settings=own)
+        pairs.append((Job(Path(work, f"searched-{fold}"), ours), Job(Path(work, f"{baseline}-{fold}"), theirs)))
+    spent = ([0.0], [0.0])
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, torch.set_num_threads, (threads,)) as pool:
+        running = [tuple(pool.submit(job.run) for job in pair) for pair in pairs]
+        for done, futures in enumerate(running, start=1):
+            for side, future in zip(spent, futures, strict=True):
+                side.append(future.result())
+            runs = tuple([RunFolder(pair[side].folder) for pair in pairs[:done]] for side in (0, 1))
+            result = _result(runs[0], runs[1], baseline, {"searched": sum(spent[0]), "trained": sum(spent[1])})
+            head = {"benchmark": "mangoes", "conditions": measured_under}
+            plan = {**setup, "folds": folds, "method": method, "max_params": max_params, "settings": settings}
+            write_json(out, {**head, "setup": plan, **result})
     _print(read_json(out))
-
-
-def _timed(
-    run: Any, folder: Path, options: SearchOptions | TrainOptions, spent: dict[str, float], key: str, progress: Progress
-) -> RunFolder:
-    start = time.monotonic()
-    finished: RunFolder = run(folder, options.config(), resume=folder.exists(), progress=progress)
-    spent[key] += time.monotonic() - start
-    return finished
 
 
 def _result(
