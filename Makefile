@@ -28,7 +28,7 @@ unit: install
 	$(BIN)/pytest -n 2 --dist worksteal
 
 bench-mangoes: install
-	$(BIN)/python benchmarks/mangoes.py
+	$(BIN)/python benchmarks/mangoes.py --jobs 2
 
 clean:
 	rm -rf .venv $(DEMO) dist build
