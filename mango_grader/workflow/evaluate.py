@@ -1,4 +1,4 @@
-"""`mango-grader evaluate` as a function: a bundle against graded photos, without torch."""
+"""`mango-grader evaluate` as a function: a bundle against graded photos, answered by the runtime that ships."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
