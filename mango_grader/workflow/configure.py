@@ -94,7 +94,7 @@ class TrainOptions(RunOptions):
         """Return the whole configuration; raises UsageError for files, names or values that do not fit."""
         base = self._base().with_settings(self.settings)
         classes = len(read_dataset(base.data.path, base.data.group_by, base.data.ordinal).classes)
-        base = replace(base, init_from=self.init_from)
+        base = replace(base, init_from=self.init_from and str(Path(self.init_from).resolve()))
         if (self.architecture is None) == (self.baseline is None):
             raise UsageError("name what to train: --architecture FILE or --baseline NAME")
         if self.baseline is not None:

@@ -120,7 +120,7 @@ def open_run(path: str | os.PathLike[str], config: RunConfig | None, *, resume: 
     """Return the folder and the configuration that holds in it.
 
     A new run needs an empty or new folder. With `resume`, the saved configuration holds; where `config` is given, it
-    must be the same. A folder in which nothing was saved yet starts afresh. Raises UsageError otherwise.
+    must be the same. A run that never got as far as a plan starts afresh. Raises UsageError otherwise.
     """
     folder = RunFolder(Path(path))
     if resume and folder.config.exists():
@@ -134,7 +134,10 @@ def open_run(path: str | os.PathLike[str], config: RunConfig | None, *, resume: 
         )
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"--out {folder.path} is a file; name a folder")
-    if folder.path.exists() and any(
+    ours = folder.config.exists() and (folder.path / _LOCK).exists()
+    if ours and not folder.plan.exists():  # it was refused before its first step, for its data or its budget
+        folder.split.unlink(missing_ok=True)
+    elif folder.path.exists() and any(
         item.name != _LOCK and not item.name.endswith(".part") for item in folder.path.iterdir()
     ):
         hint = "add --resume to continue it" if folder.config.exists() else "choose a new or empty folder"

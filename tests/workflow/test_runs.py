@@ -147,9 +147,21 @@ def test_folders_that_are_taken_are_refused(finished: Path, fruit: Path, tmp_pat
     result = run("search", "--data", fruit, "--out", tmp_path)
     assert result.exit_code == 2
     assert "choose a new or empty folder" in result.stderr
+    (tmp_path / "config.json").write_text("also mine")
+    assert run("search", "--data", fruit, "--out", tmp_path).exit_code == 2
+    assert (tmp_path / "config.json").read_text() == "also mine"
     result = run("search", "--resume", "--out", tmp_path / "nothing")
     assert result.exit_code == 2
     assert "holds no run" in result.stderr
+
+
+def test_a_run_that_was_refused_can_be_corrected(fruit: Path, tmp_path: Path) -> None:
+    start = ["search", "--data", fruit, "--size", 24, "--out", tmp_path / "run", "--plan-only", *SETTINGS]
+    assert run(*start, "--budget", "1s").exit_code == 2
+    result = run(*start, "--budget", "10m", "--seed", 5)
+    assert result.exit_code == 0, result.output
+    assert read_json(tmp_path / "run" / "config.json")["seed"] == 5
+    assert run(*start).exit_code == 2, "now it holds a plan"
 
 
 def test_the_plan_alone(fruit: Path, tmp_path: Path) -> None:
