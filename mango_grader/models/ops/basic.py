@@ -1,33 +1,23 @@
-"""Operations as torch modules. Super nets and plain networks are made of these same classes."""
-
-from collections.abc import Sequence
-from functools import singledispatch
+"""The modules of `operations.basic`."""
 
 import torch
 from torch import Tensor, nn
 
 from mango_grader.models import operations as spec
+from mango_grader.models.ops.base import build_operation
 
 
 class Convolution(nn.Sequential):
-    """Convolution, BatchNorm, optional ReLU: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+    """Convolution with its BatchNorm and ReLUs: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
 
     def __init__(self, op: spec.Convolution) -> None:
         padding = op.dilation * (op.kernel - 1) // 2
-        layers: list[nn.Module] = [
-            nn.Conv2d(
-                op.in_channels,
-                op.out_channels,
-                op.kernel,
-                op.stride,
-                padding,
-                op.dilation,
-                op.groups,
-                bias=False,
-            ),
-            nn.BatchNorm2d(op.out_channels),
-        ]
-        super().__init__(*layers, *([nn.ReLU()] if op.activate else []))
+        convolution = nn.Conv2d(
+            op.in_channels, op.out_channels, op.kernel, op.stride, padding, op.dilation, op.groups, bias=False
+        )
+        before = [nn.ReLU()] if op.preactivate else []
+        norm = [nn.BatchNorm2d(op.out_channels)] if op.norm else []
+        super().__init__(*before, convolution, *norm, *([nn.ReLU()] if op.activate else []))
 
 
 class SeparableConvolution(nn.Sequential):
@@ -62,6 +52,34 @@ class Add(nn.Module):
         return torch.relu(total) if self.activate else total
 
 
+class Zero(nn.Module):
+    """(N, C, H, W) → zeros alike, whatever the input holds."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Make zeros of the input's shape."""
+        return torch.zeros_like(features)
+
+
+class DropPath(nn.Module):
+    """(N, C, H, W) → the same, but in training some images' features are zero and the others scaled up for it.
+
+    The trainer raises `progress` from 0 to 1; the probability is `rate · progress` (Larsson et al. 2017; DARTS §A.1).
+    """
+
+    def __init__(self, op: spec.DropPath) -> None:
+        super().__init__()
+        self.rate = op.rate
+        self.progress = 0.0
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Drop or scale each image."""
+        kept = 1.0 - self.rate * self.progress
+        if not self.training or kept == 1.0:
+            return features
+        mask = torch.empty(len(features), 1, 1, 1, dtype=features.dtype, device=features.device)
+        return features * mask.bernoulli_(kept) / kept
+
+
 class Concat(nn.Module):
     """Channels side by side: (N, Cᵢ, H, W)… → (N, ΣCᵢ, H, W)."""
 
@@ -87,16 +105,11 @@ class Classifier(nn.Module):
         return logits
 
 
-@singledispatch
-def build_operation(op: spec.Operation) -> nn.Module:
-    """Return the module of `op`, freshly initialised by torch's defaults."""
-    raise TypeError(f"no module for operation {op!r}")
-
-
 build_operation.register(spec.Convolution, Convolution)
 build_operation.register(spec.SeparableConvolution, SeparableConvolution)
 build_operation.register(spec.Match, Match)
 build_operation.register(spec.Add, Add)
+build_operation.register(spec.DropPath, DropPath)
 build_operation.register(spec.Classifier, Classifier)
 
 
@@ -111,22 +124,22 @@ def _(op: spec.Concat) -> nn.Module:
 
 
 @build_operation.register
-def _(op: spec.Pool) -> nn.Module:
-    padding = (op.kernel - 1) // 2
-    if op.maximum:
-        return nn.MaxPool2d(op.kernel, op.stride, padding)
-    return nn.AvgPool2d(op.kernel, op.stride, padding, count_include_pad=False)
+def _(op: spec.Zero) -> nn.Module:
+    return Zero()
 
 
 @build_operation.register
-def _(op: spec.Torchvision) -> nn.Module:
-    # Imported here: torchvision takes a second to load, and only baselines need it.
-    from mango_grader.models.baselines.torchvision import build_torchvision
-
-    return build_torchvision(op.name, op.classes)
+def _(op: spec.Normalise) -> nn.Module:
+    norm = nn.BatchNorm2d(op.channels)
+    return nn.Sequential(norm, nn.ReLU()) if op.activate else norm
 
 
-def call(module: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
-    """Run one operation's module on its inputs."""
-    output: Tensor = module(*inputs)
-    return output
+@build_operation.register
+def _(op: spec.Pool) -> nn.Module:
+    padding = (op.kernel - 1) // 2
+    pool: nn.Module
+    if op.maximum:
+        pool = nn.MaxPool2d(op.kernel, op.stride, padding)
+    else:
+        pool = nn.AvgPool2d(op.kernel, op.stride, padding, count_include_pad=False)
+    return nn.Sequential(pool, nn.BatchNorm2d(op.norm_channels, affine=False)) if op.norm_channels else pool

@@ -1,65 +1,18 @@
-"""The operations a network is made of, as plain data: shapes, multiply-accumulates and parameters, no torch.
+"""The operations that most networks share: convolutions, sums, pooling, exits."""
 
-A shape is (channels, height, width). `macs` counts multiply-accumulates of convolutions and matrix products for one
-image, which is what `torch.utils.flop_counter` counts twice; BatchNorm, activations and pooling are free.
-"""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
-
-Shape = tuple[int, int, int]
-
-
-class Operation(ABC):
-    """One operation; a subclass is a frozen dataclass whose `kind` names it in JSON."""
-
-    kind: ClassVar[str]
-    kinds: ClassVar[dict[str, type["Operation"]]] = {}
-
-    def __init_subclass__(cls) -> None:
-        Operation.kinds[cls.kind] = cls
-
-    @abstractmethod
-    def output(self, inputs: Sequence[Shape]) -> Shape:
-        """Return the output's shape; raises ValueError where the inputs do not fit."""
-
-    def macs(self, inputs: Sequence[Shape]) -> int:
-        """Return the multiply-accumulates for one image."""
-        return 0
-
-    def params(self) -> int:
-        """Return the number of learnable parameters."""
-        return 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe plain data."""
-        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Operation":
-        """Rebuild any operation; raises ValueError for an unknown kind."""
-        fields = dict(data)
-        kind = fields.pop("kind", None)
-        if kind not in Operation.kinds:
-            raise ValueError(f"unknown operation {kind!r}; known: {', '.join(sorted(Operation.kinds))}")
-        return Operation.kinds[kind](**fields)
-
-
-def _one(inputs: Sequence[Shape], channels: int) -> Shape:
-    if len(inputs) != 1 or inputs[0][0] != channels:
-        raise ValueError(f"expected one input of {channels} channels, got {list(inputs)}")
-    return inputs[0]
-
-
-def _strided(length: int, stride: int) -> int:
-    return -(-length // stride)
+from mango_grader.models.operations.base import Operation, Shape, one_input, strided
 
 
 @dataclass(frozen=True)
 class Convolution(Operation):
-    """Convolution, BatchNorm and, if `activate`, ReLU; padded so that stride 1 keeps the size (odd kernels)."""
+    """Convolution, BatchNorm (if `norm`) and ReLU after (`activate`) or before it all (`preactivate`).
+
+    Padded so that stride 1 keeps the size (odd kernels).
+    """
 
     kind: ClassVar[str] = "convolution"
     in_channels: int
@@ -69,11 +22,13 @@ class Convolution(Operation):
     dilation: int = 1
     groups: int = 1
     activate: bool = True
+    norm: bool = True
+    preactivate: bool = False
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        _, height, width = _one(inputs, self.in_channels)
-        return self.out_channels, _strided(height, self.stride), _strided(width, self.stride)
+        _, height, width = one_input(inputs, self.in_channels)
+        return self.out_channels, strided(height, self.stride), strided(width, self.stride)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
         """kernel² · in/groups · out per output position."""
@@ -81,8 +36,8 @@ class Convolution(Operation):
         return channels * height * width * self.kernel**2 * self.in_channels // self.groups
 
     def params(self) -> int:
-        """Kernel weights, and BatchNorm's scale and shift."""
-        return self.out_channels * (self.kernel**2 * self.in_channels // self.groups + 2)
+        """Kernel weights, and BatchNorm's scale and shift where there is one."""
+        return self.out_channels * (self.kernel**2 * self.in_channels // self.groups + 2 * self.norm)
 
 
 @dataclass(frozen=True)
@@ -136,8 +91,8 @@ class Match(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        _, height, width = _one(inputs, self.in_channels)
-        return self.out_channels, _strided(height, self.stride), _strided(width, self.stride)
+        _, height, width = one_input(inputs, self.in_channels)
+        return self.out_channels, strided(height, self.stride), strided(width, self.stride)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
         """in · out per output position."""
@@ -157,7 +112,7 @@ class Identity(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """One shape, unchanged."""
-        return _one(inputs, inputs[0][0])
+        return one_input(inputs, inputs[0][0])
 
 
 @dataclass(frozen=True)
@@ -188,18 +143,62 @@ class Concat(Operation):
 
 
 @dataclass(frozen=True)
+class Normalise(Operation):
+    """BatchNorm of `channels` and, if `activate`, ReLU."""
+
+    kind: ClassVar[str] = "normalise"
+    channels: int
+    activate: bool = False
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """One shape, unchanged."""
+        return one_input(inputs, self.channels)
+
+    def params(self) -> int:
+        """Scale and shift."""
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Zero(Operation):
+    """Zeros of the input's shape: what a sum of nothing is (`SearchGraph.derive` drops it beside other summands)."""
+
+    kind: ClassVar[str] = "zero"
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """One shape, unchanged."""
+        return one_input(inputs, inputs[0][0])
+
+
+@dataclass(frozen=True)
+class DropPath(Operation):
+    """In training, zero the whole input of an image with a probability that rises to `rate`; else the identity."""
+
+    kind: ClassVar[str] = "drop_path"
+    rate: float
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """One shape, unchanged."""
+        return one_input(inputs, inputs[0][0])
+
+
+@dataclass(frozen=True)
 class Pool(Operation):
-    """Maximum or average over a window, padded so that stride 1 keeps the size."""
+    """Maximum or average over a window, padded so that stride 1 keeps the size.
+
+    norm_channels: of a BatchNorm without learned scale and shift behind it, as in DARTS's cells; 0 for none.
+    """
 
     kind: ClassVar[str] = "pool"
     maximum: bool
     kernel: int = 3
     stride: int = 1
+    norm_channels: int = 0
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(C, H, W) to (C, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        channels, height, width = _one(inputs, inputs[0][0])
-        return channels, _strided(height, self.stride), _strided(width, self.stride)
+        channels, height, width = one_input(inputs, inputs[0][0])
+        return channels, strided(height, self.stride), strided(width, self.stride)
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ class Classifier(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (classes, 1, 1)."""
-        _one(inputs, self.in_channels)
+        one_input(inputs, self.in_channels)
         return self.classes, 1, 1
 
     def macs(self, inputs: Sequence[Shape]) -> int:
@@ -228,36 +227,3 @@ class Classifier(Operation):
         if not self.hidden:
             return (self.in_channels + 1) * self.classes
         return Convolution(self.in_channels, self.hidden).params() + (self.hidden + 1) * self.classes
-
-
-@dataclass(frozen=True)
-class Torchvision(Operation):
-    """A whole torchvision classifier as one opaque operation; its costs were counted once, for this image size."""
-
-    kind: ClassVar[str] = "torchvision"
-    name: str
-    classes: int
-    height: int
-    width: int
-    counted_macs: int
-    counted_params: int
-
-    def output(self, inputs: Sequence[Shape]) -> Shape:
-        """(3, height, width) to (classes, 1, 1)."""
-        if list(inputs) != [(3, self.height, self.width)]:
-            raise ValueError(f"{self.name} was counted for {(3, self.height, self.width)}, got {list(inputs)}")
-        return self.classes, 1, 1
-
-    def macs(self, inputs: Sequence[Shape]) -> int:
-        """Return what `torch.utils.flop_counter` counted, halved."""
-        return self.counted_macs
-
-    def params(self) -> int:
-        """Return the learnable parameters, all of them."""
-        return self.counted_params
-
-
-__all__ = [
-    "Add", "Classifier", "Concat", "Convolution", "Identity", "Match", "Operation", "Pool", "SeparableConvolution",
-    "Shape", "Torchvision",
-]  # fmt: skip

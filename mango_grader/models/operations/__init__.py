@@ -1,0 +1,22 @@
+"""The operations a network is made of, as plain data: no torch. A new one is a dataclass here and a module in `ops`."""
+
+from mango_grader.models.operations.base import Operation, Shape
+from mango_grader.models.operations.basic import (
+    Add,
+    Classifier,
+    Concat,
+    Convolution,
+    DropPath,
+    Identity,
+    Match,
+    Normalise,
+    Pool,
+    SeparableConvolution,
+    Zero,
+)
+from mango_grader.models.operations.torchvision import Torchvision
+
+__all__ = [
+    "Add", "Classifier", "Concat", "Convolution", "DropPath", "Identity", "Match", "Normalise", "Operation", "Pool",
+    "SeparableConvolution", "Shape", "Torchvision", "Zero",
+]  # fmt: skip
