@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from mango_grader.automl.graph import SearchGraph
@@ -14,7 +14,8 @@ class Decision:
     """Choose `min_chosen` to `max_chosen` of `candidates`.
 
     `groups` are exclusive sets of candidate indices: relaxations take one softmax per group, and at most one candidate
-    of each is chosen. Without groups, a relaxation takes one softmax over all.
+    of each is chosen. Without groups, a relaxation takes one softmax over all. zero: in relaxations each group has one
+    more alternative, nothing (the operation "none" of DARTS), which can win weight but is never chosen.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Decision:
     min_chosen: int = 1
     max_chosen: int = 1
     groups: tuple[tuple[int, ...], ...] = ()
+    zero: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_chosen <= self.max_chosen <= len(self.candidates) or not self.max_chosen:
@@ -33,6 +35,11 @@ class Decision:
             raise ValueError(f"{self.name}: groups must be disjoint sets of candidate indices")
         if self.groups and len(self.groups) + len(self.candidates) - len(members) < self.min_chosen:
             raise ValueError(f"{self.name}: too few groups to choose {self.min_chosen}")
+
+    @property
+    def free(self) -> bool:
+        """Whether any number of candidates may be chosen, so that each is a question of its own: keep or drop."""
+        return self.min_chosen < self.max_chosen
 
     def group_of(self, index: int) -> tuple[int, ...]:
         """Return the candidates of which at most one, `index` among them, can be chosen."""
@@ -52,7 +59,8 @@ class Decision:
 class SpaceConfig(ABC):
     """The settings of a search space; with `decisions` and `graph`, the whole space.
 
-    height, width: input size in pixels. classes: number of classes to tell apart.
+    height, width: input size in pixels. classes: number of classes to tell apart. multiplier: factor on every number of
+    channels (BetaNAS §4, DSO-NAS §4.1).
     """
 
     kind: ClassVar[str]
@@ -60,6 +68,7 @@ class SpaceConfig(ABC):
     height: int
     width: int
     classes: int
+    multiplier: float = 1.0
 
     def __init_subclass__(cls) -> None:
         SpaceConfig.kinds[cls.kind] = cls
@@ -72,9 +81,17 @@ class SpaceConfig(ABC):
     def graph(self) -> "SearchGraph":
         """Return the super network: every candidate of every decision in its place."""
 
-    def narrower(self) -> "SpaceConfig | None":
-        """Return the same space with a little fewer channels, or None where that makes no sense."""
-        return None
+    def channels_of(self, channels: float) -> int:
+        """Return `channels` times the multiplier, rounded to a multiple of 4, at least 4."""
+        return max(4, 4 * round(channels * self.multiplier / 4))
+
+    def narrower(self) -> Self | None:
+        """Return the same space with about a twelfth fewer channels; None below a tenth of the original's."""
+        return replace(self, multiplier=round(self.multiplier * 0.92, 4)) if self.multiplier > 0.1 else None
+
+    def finished(self) -> Self:
+        """Return the space as results are trained in it: with what joins only after the search."""
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

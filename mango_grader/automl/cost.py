@@ -1,5 +1,6 @@
 """What an architecture costs, known at once and without training: multiply-accumulates and parameters."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -150,3 +151,12 @@ def macs(space: SearchSpace) -> GraphCost:
 def params(space: SearchSpace) -> GraphCost:
     """Price a space in learnable parameters."""
     return GraphCost(space, "parameters", lambda op, inputs: op.params())
+
+
+def memory(space: SearchSpace) -> GraphCost:
+    """Price a space in memory accesses for one image: numbers read and written, weights included (ShuffleNetV2 §2)."""
+    return GraphCost(space, "memory accesses", _accesses)
+
+
+def _accesses(op: Operation, inputs: Sequence[Shape]) -> float:
+    return sum(math.prod(shape) for shape in [*inputs, op.output(inputs)]) + op.params()

@@ -1,6 +1,7 @@
 """How good an architecture is: read off shared weights, off a table, or found by training it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,16 +11,17 @@ from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
-from mango_grader.automl.gates import gates_of
+from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.supernet import Supernet
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batch, Batches, Examples
-from mango_grader.training.device import Device, batch_statistics, seed_everything
+from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.recipe import TrainRecipe
+from mango_grader.training.statistics import batch_statistics, recalibrated_statistics
 
 Score = Callable[[Architecture], float]
 
@@ -35,7 +37,8 @@ class Evaluator(Protocol):
 class SharedWeights:
     """Score by the super net's weights on given batches; every parameter and buffer stays bit-identical.
 
-    BatchNorm normalises by each batch's own statistics (see `batch_statistics`).
+    BatchNorm normalises by each batch's own statistics or, where there are `recalibration` batches (of training
+    images), by what those give for the very architecture.
     """
 
     space: SearchSpace
@@ -44,20 +47,32 @@ class SharedWeights:
     objective: Objective
     cost: CostModel
     device: Device
+    recalibration: Sequence[Batch] = ()
 
     def score(self, architecture: Architecture) -> float:
         """Return the objective over all batches together."""
-        from_bytes = self.device.place(FromBytes())
         gates = gates_of(architecture, self.space.decisions)
-        answers: list[list[Tensor]] = []
-        with torch.inference_mode(), batch_statistics(self.net), self.device.autocast():
-            for batch in self.batches:
-                logits = self.net(from_bytes(self.device.send(batch.images)), gates)
-                answers.append([exit_logits.argmax(1) for exit_logits in logits])
+        with torch.inference_mode(), self.device.autocast(), self._statistics(gates):
+            answers = [[logits.argmax(1) for logits in self._run(batch, gates)] for batch in self.batches]
         predicted = [torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True)]
         labels = np.concatenate([batch.labels.numpy() for batch in self.batches])
         costs = [float(value) for value in self.cost.exact(architecture)]
         return self.objective.score(predicted, labels, costs, self.space.config.classes)
+
+    def _run(self, batch: Batch, gates: Gates) -> list[Tensor]:
+        images = self.device.place(FromBytes())(self.device.send(batch.images))
+        logits: list[Tensor] = self.net(images, gates)
+        return logits
+
+    def _statistics(self, gates: Gates) -> AbstractContextManager[None]:
+        if not self.recalibration:
+            return batch_statistics(self.net)
+
+        def run() -> None:
+            for batch in self.recalibration:
+                self._run(batch, gates)
+
+        return recalibrated_statistics(self.net, run)
 
 
 @dataclass(frozen=True)

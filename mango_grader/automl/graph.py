@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from mango_grader.models.operations import Add, Identity, Operation, Shape
+from mango_grader.models.operations import Add, Identity, Operation, Shape, Zero
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
 
 
@@ -63,11 +63,14 @@ class SearchGraph:
         """Return the plain network in which `choices` (decision name → chosen candidates) hold."""
         nodes: list[Node] = []
         stands_for: dict[str, str | None] = {IMAGE: IMAGE}  # None: the architecture leaves it out
+        zeros = {node.name for node in self.nodes if isinstance(node, Node) and isinstance(node.op, Zero)}
         for node in self.nodes:
             if isinstance(node, Choice):
                 stands_for[node.name] = self._derive_choice(node, choices[node.decision], stands_for, nodes)
             else:
                 inputs = resolved(node.inputs, stands_for, keep_rest=isinstance(node.op, Add))
+                if isinstance(node.op, Add):  # zero beside other summands is nothing
+                    inputs = tuple(name for name in inputs if name not in zeros) or inputs
                 stands_for[node.name] = node.name if inputs else None
                 if inputs:
                     nodes.append(Node(node.name, node.op, inputs))

@@ -19,8 +19,8 @@ class Limits:
     max_macs: int | None = None
 
     def admit(self, space: SearchSpace, architecture: Architecture) -> bool:
-        """Say whether the architecture obeys both limits."""
-        spec = space.resolve(architecture)
+        """Say whether the architecture, as it will be trained, obeys all limits."""
+        spec = space.final.resolve(architecture)
         within_params = self.max_params is None or spec.params()[-1] <= self.max_params
         return within_params and (self.max_macs is None or spec.macs()[-1] <= self.max_macs)
 

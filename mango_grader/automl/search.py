@@ -6,88 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Evaluator, Score, SharedWeights
-from mango_grader.automl.gates import Gates
 from mango_grader.automl.methods import ArchStep, SearchMethod
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.supernet import Supernet
-from mango_grader.models import FromBytes
+from mango_grader.automl.shared import SharedStep, SharedTraining
 from mango_grader.progress import Progress
-from mango_grader.training.batches import Batch, Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
-from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.losses import AnytimeLoss
-from mango_grader.training.recipe import step_with
+from mango_grader.training.device import seed_everything
 
-_SCORE_BATCH = 128
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any plan
-
-
-class SharedTraining:
-    """The super net, its optimiser, and the data that each of the two sides may see.
-
-    rewards: held-out mini-batches as large as the training's, one per architecture step. held_out: all held-out
-    examples, in batches large enough for their statistics.
-    """
-
-    def __init__(
-        self,
-        method: SearchMethod,
-        net: Supernet,
-        batches: Batches,
-        held_out: Examples,
-        loss: AnytimeLoss,
-        device: Device,
-    ) -> None:
-        self.net, self.device = net, device
-        device.place(net)
-        self.recipe = method.recipe
-        self.batches = batches
-        mixed = held_out.shuffled(batches.seed)
-        self.rewards = list(mixed.in_order(batches.batch_size))
-        self.held_out = list(mixed.in_order(_SCORE_BATCH))
-        self.optimiser = self.recipe.make_optimiser(net)
-        self._loss = device.place(loss)
-        self._from_bytes = device.place(FromBytes())
-
-    def loss(self, batch: Batch, gates: Gates, parameters: dict[str, Tensor] | None = None) -> Tensor:
-        """Return the loss over all exits; with `parameters`, as if the net had those."""
-        images = self._from_bytes(self.device.send(batch.images))
-        with self.device.autocast():
-            if parameters is None:
-                logits = self.net(images, gates)
-            else:
-                logits = torch.func.functional_call(self.net, parameters, (images, gates))
-            value: Tensor = self._loss(logits, self.device.send(batch.labels))
-        return value
-
-    def step(self, number: int, steps: int, gates: Gates) -> Tensor:
-        """Take weight step `number` of `steps` and return the detached loss (no host synchronisation)."""
-        self.net.train()
-        value = self.loss(self.batches[number], gates)
-        value.backward()  # type: ignore[no-untyped-call]
-        step_with(self.optimiser, self.recipe.lr_at(number, steps), self.net.parameters(), self.recipe.clip)
-        return value.detach()
-
-    def virtual_step(self, batch: Batch, gates: Gates, rate: float) -> dict[str, Tensor]:
-        """Return w′ = w − rate · (∇L + weight decay · w): one step ahead of the net, which stays as it is.
-
-        Buffers are handed over as copies, so that the pass through w′ leaves the net's own untouched.
-        """
-        parameters = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
-        buffers = {name: buffer.clone() for name, buffer in self.net.named_buffers()}
-        value = self.loss(batch, gates, {**parameters, **buffers})
-        slopes = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
-        ahead = {
-            name: parameter if slope is None else parameter - rate * (slope + self.recipe.weight_decay * parameter)
-            for (name, parameter), slope in zip(parameters.items(), slopes, strict=True)
-        }
-        return {**{name: value.detach().requires_grad_() for name, value in ahead.items()}, **buffers}
 
 
 @dataclass
@@ -113,7 +43,7 @@ class Search:
         """Follow the plan to its end and return the result; a killed run continues to the very same one."""
         plan = self.method.plan(self.training.batches.per_epoch if self.training else 1)
         weight_steps = sum(kind == "weights" for round_ in plan for kind in round_.steps())
-        counters = {"weights": 0, "architecture": 0, "refit": 0}
+        counters: dict[str, int] = {"weights": 0, "architecture": 0, "refit": 0}
         start = self._restore(counters)
         saved = time.monotonic()
         with progress.task("search", len(plan), start) as task:
@@ -125,7 +55,7 @@ class Search:
                     for name, value in self._step(kind, counters[kind], weight_steps, rng).items():
                         figures.setdefault(name, []).append(value)
                     counters[kind] += 1
-                self.method.end_epoch(self.evaluator.score)
+                self.method.end_epoch(self.evaluator.score, rng)
                 row = {name: float(np.mean([float(v) for v in values])) for name, values in figures.items()}
                 kinds = "-".join(dict.fromkeys(phase.kind for phase in plan[number].phases))
                 self.history.append({"phase": f"search-{kinds}", "round": number + 1, **row})
@@ -140,6 +70,8 @@ class Search:
             if self.training is None:
                 return {}
             return {"loss": self.training.step(number, weight_steps, self.method.gates(rng))}
+        if kind == "refit":
+            return dict(self.method.refit(rng))
         return dict(self.method.update(self.arch_step(number, rng)))
 
     def arch_step(self, number: int, rng: np.random.Generator) -> ArchStep:
@@ -147,17 +79,9 @@ class Search:
         shared = self.training
         if shared is None:
             return ArchStep(self.objective, self.cost, self.evaluator.score, rng)
-        training = shared.batches[number]
-        held_out = shared.rewards[number % len(shared.rewards)]
-        rates = tuple(float(group["lr"]) for group in shared.optimiser.param_groups)
-        evaluator = SharedWeights(self.method.space, shared.net, [held_out], self.objective, self.cost, shared.device)
-
-        def virtual_step(gates: Gates) -> dict[str, Tensor]:
-            return shared.virtual_step(training, gates, rates[0])
-
-        return ArchStep(
-            self.objective, self.cost, evaluator.score, rng, shared.net, training, held_out, rates, virtual_step
-        )
+        batch = shared.rewards[number % len(shared.rewards)]
+        evaluator = SharedWeights(self.method.space, shared.net, [batch], self.objective, self.cost, shared.device)
+        return ArchStep(self.objective, self.cost, evaluator.score, rng, SharedStep(shared, number))
 
     def _finish(self, progress: Progress) -> Architecture:
         self.history[:] = [row for row in self.history if row["phase"] != "search-candidate"]

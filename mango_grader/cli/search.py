@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from mango_grader.automl.methods import METHODS
+from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.options import progress_option
 from mango_grader.cli.run import run_options
 from mango_grader.cli.summary import print_run
@@ -16,6 +17,9 @@ from mango_grader.workflow.search import search as run_search
 @click.command(short_help="Search an architecture for your photos; train, calibrate and export it.")
 @run_options
 @click.option("--method", type=click.Choice(list(METHODS)), default="enas", show_default=True)
+@click.option(
+    "--space", type=click.Choice(list(SPACES)), help="What is searched; the space of the method's paper unless named."
+)
 @click.option("--metric", type=click.Choice(["accuracy", "balanced_accuracy", "kappa"]), default="accuracy")
 @click.option(
     "--over", type=click.Choice(["last", "mean", "area"]), default="mean", help="Which exits the score is of."

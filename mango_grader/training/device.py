@@ -1,8 +1,7 @@
 """Where and how precisely numbers are crunched."""
 
 import random
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,24 +58,3 @@ def seed_everything(*seed: int) -> None:
     torch.manual_seed(state)
     np.random.seed(state)
     random.seed(state)
-
-
-@contextmanager
-def batch_statistics(net: nn.Module) -> Iterator[None]:
-    """Let BatchNorm use each batch's own statistics, everything else in evaluation mode; leaves no trace.
-
-    Running averages of a super net mix many paths and fit none. Every parameter, buffer and mode is as before after.
-    """
-    modes = {module: module.training for module in net.modules()}
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    net.eval()
-    buffers = [(norm, norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
-    try:
-        for norm in norms:
-            norm.running_mean = norm.running_var = norm.num_batches_tracked = None
-        yield
-    finally:
-        for norm, mean, variance, tracked in buffers:
-            norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, tracked
-        for module, mode in modes.items():
-            module.training = mode

@@ -25,6 +25,7 @@ class Rates:
 
     weight_step: float
     architecture_step: float
+    refit_step: float
     score: float
     train_epoch: float
     fixed: float
@@ -68,16 +69,15 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class Workload:
-    """What the search of given settings amounts to: its rounds, and how many full scores it takes at the end."""
+    """What the search of given settings amounts to: its rounds, and how many full scores it takes."""
 
     rounds: Sequence[Round]
     scores: int
 
     def seconds(self, rates: Rates) -> float:
         """Return the estimated time of the whole search."""
-        kinds = [kind for round_ in self.rounds for kind in round_.steps()]
-        weights = sum(kind == "weights" for kind in kinds)
-        steps = weights * rates.weight_step + (len(kinds) - weights) * rates.architecture_step
+        each = {"weights": rates.weight_step, "architecture": rates.architecture_step, "refit": rates.refit_step}
+        steps = sum(each[kind] for round_ in self.rounds for kind in round_.steps())
         return steps + self.scores * rates.score
 
 

@@ -8,13 +8,13 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.objective import Metric, Objective, Over
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.spaces import SPACES, SearchSpace
 from mango_grader.datasets import read_dataset
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json
 from mango_grader.models.baselines import BASELINES
 from mango_grader.workflow.config import DataConfig, MethodConfig, RunConfig, SearchConfig
-from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.presets import PRESETS, Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +36,14 @@ class RunOptions:
     size: tuple[int, int] | None = None
     settings: Sequence[str] = ()
 
-    def _base(self) -> RunConfig:
+    def _preset(self) -> Preset:
         if self.preset not in PRESETS:
             raise UsageError(f"--preset {self.preset}: choose from {', '.join(PRESETS)}")
-        preset = PRESETS[self.preset]
-        height, width = self.size or (preset.height, preset.width)
+        return PRESETS[self.preset]
+
+    def _base(self, method: str | None = None) -> RunConfig:
+        regime = self._preset().regime_of(method)
+        height, width = self.size or (regime.height, regime.width)
         data = DataConfig(
             str(Path(self.data).resolve()),
             self.group_by,
@@ -49,34 +52,45 @@ class RunOptions:
             self.seed,
             height,
             width,
-            preset.rotate_portrait,
+            regime.rotate_portrait,
         )
-        return RunConfig(data, preset.train, preset.augment, self.preset, self.seed, self.device, self.budget)
+        return RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(RunOptions):
-    """What a search can be told besides. metric and over: see `Objective`. max_params, max_macs: see `Limits`."""
+    """What a search can be told besides.
+
+    space: the one of the method's paper unless named. metric and over: see `Objective`. max_params, max_macs: see
+    `Limits`.
+    """
 
     method: str = "enas"
+    space: str | None = None
     metric: Metric = "accuracy"
     over: Over = "mean"
     max_params: int | None = None
     max_macs: int | None = None
 
     def config(self) -> RunConfig:
-        """Return the whole configuration; raises UsageError for names or values that do not exist."""
-        base, preset = self._base(), PRESETS[self.preset]
+        """Return the whole configuration; raises UsageError for names or values that do not exist or do not fit."""
         if self.method not in METHODS:
             raise UsageError(f"--method {self.method}: choose from {', '.join(METHODS)}")
+        method, preset, base = METHODS[self.method], self._preset(), self._base(self.method)
+        kind = self.space or method.home
+        if kind not in SPACES:
+            raise UsageError(f"--space {kind}: choose from {', '.join(SPACES)}")
         search = SearchConfig(
-            MethodConfig(self.method, preset.methods.get(self.method) or METHODS[self.method].settings_type()),
-            replace(preset.space, height=base.data.height, width=base.data.width),
-            preset.search_batch,
+            MethodConfig(self.method, preset.settings(self.method)),
+            preset.space(kind, base.data.height, base.data.width),
+            preset.regime_of(self.method).search_batch,
             Objective(self.metric, self.over),
             Limits(self.max_params, self.max_macs),
         )
-        return replace(base, search=search).with_settings(self.settings)
+        config = replace(base, search=search).with_settings(self.settings)
+        if config.search is not None and (reason := method.check_space(config.search.space)):
+            raise UsageError(f"--method {self.method} --space {kind}: {reason}")
+        return config
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,12 @@ class PreparedData:
         return [self.packed.paths[row] for row in examples.rows]
 
     def held_out(self, share: float, seed: int) -> tuple[Examples, Examples]:
-        """Part the training examples by group: what weights learn from, and what only the architecture sees."""
+        """Part the training examples by group: what weights learn from, and what only the architecture sees.
+
+        A share of 0 shows all of them to both.
+        """
+        if not share:
+            return self.train, self.train
         side = allocate(self.train.targets, self.groups(self.train), (1 - share, share), (seed,))
         rows = self.train.rows
         return replace(self.train, rows=rows[side == 0]), replace(self.train, rows=rows[side == 1])

@@ -9,11 +9,11 @@ import numpy as np
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import SharedWeights
-from mango_grader.automl.gates import gates_of
 from mango_grader.automl.limits import fitted
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
 from mango_grader.automl.samplers import UniformSampler
-from mango_grader.automl.search import Search, SharedTraining
+from mango_grader.automl.search import Search
+from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
@@ -74,8 +74,9 @@ def search(
 
 
 def _write_result(folder: RunFolder, space: SearchSpace, architecture: Architecture) -> None:
-    write_json(folder.architecture, architecture.to_dict())
-    write_json(folder.network, space.resolve(architecture).to_dict())  # last: its presence ends the search
+    trained = Architecture(space.final.config, architecture.choices)
+    write_json(folder.architecture, trained.to_dict())
+    write_json(folder.network, space.final.resolve(trained).to_dict())  # last: its presence ends the search
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,11 @@ class _Run:
         for_weights, for_architecture = self.data.held_out(method.held_out, seed)
         batches = Batches(for_weights, self.search.batch_size, seed, augmenter(self.config))
         loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
-        training = SharedTraining(method, self.space.supernet(), batches, for_architecture, loss, self.device)
+        net = self.space.supernet()
+        training = SharedTraining(net, method.recipe, batches, for_architecture, loss, self.device)
         cost = macs(self.space)
-        evaluator = SharedWeights(self.space, training.net, training.held_out, objective, cost, self.device)
+        seen = [batches[step] for step in range(method.recalibration)]
+        evaluator = SharedWeights(self.space, net, training.held_out, objective, cost, self.device, seen)
         return Search(method, objective, cost, evaluator, seed, training)
 
     def workload(self, settings: MethodSettings) -> Workload:
@@ -110,7 +113,7 @@ class _Run:
         method = self.method(settings)
         for_weights, _ = self.data.held_out(method.held_out, self.config.seed)
         per_epoch = Batches(for_weights, self.search.batch_size, self.config.seed).per_epoch
-        return Workload(method.plan(per_epoch), settings.samples)
+        return Workload(method.plan(per_epoch), settings.scores)
 
     def rates(self) -> Rates:
         """Time a few steps of each kind on this machine, on a search that is thrown away."""
@@ -118,11 +121,11 @@ class _Run:
         shared = probe.training
         assert shared is not None
         (path,) = UniformSampler(self.space, probe.method.admits).ask(np.random.default_rng(self.config.seed), 1)
-        gates = gates_of(path, self.space.decisions)
         rng = np.random.default_rng(self.config.seed)
         return Rates(
-            weight_step=timed(lambda: shared.step(0, 1, gates), _PROBE_STEPS, self.device),
+            weight_step=timed(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
             architecture_step=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
+            refit_step=timed(lambda: probe.method.refit(rng), 1, self.device),
             score=timed(lambda: probe.evaluator.score(path), 1, self.device),
             train_epoch=epoch_seconds(self.config, self.space.resolve(path), self.data, self.device),
             fixed=FIXED_SECONDS,

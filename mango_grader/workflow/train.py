@@ -52,7 +52,7 @@ def train(
             raise UsageError(f"the network tells {spec.classes} classes apart, the data has {len(classes)}: {classes}")
         if not folder.plan.exists():
             seconds = epoch_seconds(config, spec, data, device)
-            rates = Rates(0.0, 0.0, 0.0, seconds, FIXED_SECONDS)
+            rates = Rates(0.0, 0.0, 0.0, 0.0, seconds, FIXED_SECONDS)
             spent = time.monotonic() - started
             plan = make_plan(config.budget, rates, None, None, config.train.epochs, spent, device)
             write_json(folder.plan, plan.to_dict())

@@ -9,7 +9,7 @@ from mango_grader.automl.evaluate import FromScratch, SharedWeights, Tabular
 from mango_grader.automl.gates import gates_of
 from mango_grader.automl.methods import EnasSettings, RandomSearch, RandomSettings
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.search import SharedTraining
+from mango_grader.automl.shared import SharedStep, SharedTraining
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device, seed_everything
@@ -38,7 +38,7 @@ def shared(space: SearchSpace) -> SharedTraining:
     seed_everything(1)
     method = RandomSearch(space, lambda _: True, RandomSettings(weights=WeightRecipe(lr=0.1, weight_decay=0.01)))
     for_weights, held_out = examples()
-    return SharedTraining(method, space.supernet(), Batches(for_weights, 8, 1), held_out, AnytimeLoss(), CPU)
+    return SharedTraining(space.supernet(), method.recipe, Batches(for_weights, 8, 1), held_out, AnytimeLoss(), CPU)
 
 
 def test_shared_weights_learn_to_score_well(space: SearchSpace) -> None:
@@ -72,7 +72,7 @@ def test_the_step_ahead_is_one_of_gradient_descent_and_leaves_no_trace(space: Se
     gates = gates_of(space.sample(np.random.default_rng(0)), space.decisions)
     batch = training.batches[0]
     before = {name: value.clone() for name, value in training.net.state_dict().items()}
-    ahead = training.virtual_step(batch, gates, rate=0.1)
+    ahead = SharedStep(training, 0).virtual_step(gates, rate=0.1)
     assert all(torch.equal(value, before[name]) for name, value in training.net.state_dict().items())
     training.loss(batch, gates).backward()
     for name, parameter in training.net.named_parameters():

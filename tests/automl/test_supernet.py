@@ -48,5 +48,5 @@ def test_spaces_are_narrowed_to_the_limit_and_no_further() -> None:
     assert fitted(wide, Limits()) == wide
     narrow = fitted(wide, Limits(max_params=5000))
     assert isinstance(narrow, LayerwiseConfig)
-    assert 8 <= narrow.channels < 64
+    assert 0.1 <= narrow.multiplier < 1
     assert fitted(wide, Limits(max_params=1)).narrower() is None

@@ -16,7 +16,8 @@ from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.search import Search, SharedTraining
+from mango_grader.automl.search import Search
+from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress, Task
@@ -43,7 +44,7 @@ def make(method: str, config: SpaceConfig, checkpoint: Path | None = None, limit
     searcher = methods.METHODS[method](space, lambda found: limits.admit(space, found), METHODS[method])
     for_weights, held_out = examples(config)
     batches = Batches(for_weights, 8, seed=3)
-    training = SharedTraining(searcher, space.supernet(), batches, held_out, AnytimeLoss(), CPU)
+    training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), CPU)
     evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU)
     return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint, 0.0)
 

@@ -12,10 +12,11 @@ from mango_grader.models.spec import IMAGE
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
-from mango_grader.training.device import Device, batch_statistics, seed_everything
+from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.losses import AnytimeLoss, balanced_weights
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
+from mango_grader.training.statistics import batch_statistics
 
 CPU = Device("cpu")
 SPEC = NetworkSpec(

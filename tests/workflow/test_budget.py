@@ -7,13 +7,13 @@ from mango_grader.errors import UsageError
 from mango_grader.training.device import Device
 from mango_grader.workflow.budget import MIN_TRAIN_EPOCHS, Rates, StepPlan, Workload, make_plan
 
-RATES = Rates(weight_step=0.1, architecture_step=0.2, score=0.5, train_epoch=2.0, fixed=20.0)
+RATES = Rates(weight_step=0.1, architecture_step=0.2, refit_step=0.0, score=0.5, train_epoch=2.0, fixed=20.0)
 
 
 def workload(settings: MethodSettings) -> Workload:
     assert isinstance(settings, EnasSettings)
     rounds = (Round((Phase("weights", 10),)),) * settings.epochs + (Round((Phase("architecture", settings.steps),)),)
-    return Workload(rounds, settings.samples)
+    return Workload(rounds, settings.scores)
 
 
 def plan(budget: float | None, spent: float = 10.0) -> StepPlan:

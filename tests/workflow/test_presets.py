@@ -7,7 +7,7 @@ import pytest
 
 from mango_grader.automl import methods
 from mango_grader.automl.gates import gates_of
-from mango_grader.automl.search import SharedTraining
+from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device
@@ -45,23 +45,25 @@ def test_the_paper_preset_is_the_paper() -> None:
 
 def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     preset = PRESETS["paper"]
-    space = SearchSpace(replace(preset.space, classes=3))
-    method = methods.Enas(space, lambda _: True, preset.methods["enas"])
+    space = SearchSpace(replace(preset.space("layerwise", 24, 32), classes=3))
+    method = methods.Enas(space, lambda _: True, preset.settings("enas"))
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (4, 24, 32, 3), dtype=np.uint8), np.arange(4) % 3
     pictures = Examples(images, labels, np.arange(4))
-    shared = SharedTraining(method, space.supernet(), Batches(pictures, 2, 0), pictures, AnytimeLoss(), Device("cpu"))
+    shared = SharedTraining(
+        space.supernet(), method.recipe, Batches(pictures, 2, 0), pictures, AnytimeLoss(), Device("cpu")
+    )
     losses = [float(shared.step(n, 3, gates_of(space.sample(rng), space.decisions))) for n in range(3)]
     assert np.isfinite(losses).all()
     params = [space.resolve(space.sample(rng)).params()[-1] for _ in range(20)]
     assert 2.0e6 < np.mean(params) < 3.2e6, "the paper's two networks have 2.5 and 3.1 M"
-    rates = Rates(weight_step=1.0, architecture_step=0.5, score=2.0, train_epoch=10.0, fixed=5.0)
+    rates = Rates(weight_step=1.0, architecture_step=0.5, refit_step=0.0, score=2.0, train_epoch=10.0, fixed=5.0)
     plan = make_plan(
         None,
         rates,
         method.settings,
-        lambda settings: Workload(methods.Enas(space, lambda _: True, settings).plan(35), settings.samples),
-        preset.train.epochs,
+        lambda settings: Workload(methods.Enas(space, lambda _: True, settings).plan(35), settings.scores),
+        preset.regime.train.epochs,
         0.0,
         Device("cpu"),
     )

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import NDArray
 
-from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.architecture import Architecture, SpaceConfig
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.shared import SharedStep
 from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.supernet import Supernet
-from mango_grader.training.batches import Batch
 from mango_grader.training.recipe import WeightRecipe
+
+PREFERENCE_DRAWS = 256
+"""How many draws stand for a sampler where its preference is asked for."""
 
 Admits = Callable[[Architecture], bool]
 
@@ -48,51 +50,54 @@ class Round:
 class ArchStep:
     """What one architecture step may use.
 
-    net and the batches are None where a table stands for the super net. training and held_out are disjoint in groups.
-    rates: learning rates of the shared weights, by parameter group. virtual_step returns the parameters after one
-    optimiser step on `training` under given gates, for `torch.func.functional_call`; buffers are not touched.
-    score: the objective on this step's held-out mini-batch.
+    score: the objective on this step's held-out mini-batch. shared: the super net; None where a table stands for it.
     """
 
     objective: Objective
     cost: CostModel
     score: Score
     rng: np.random.Generator
-    net: Supernet | None = None
-    training: Batch | None = None
-    held_out: Batch | None = None
-    rates: tuple[float, ...] = ()
-    virtual_step: Callable[[Gates], dict[str, Tensor]] | None = None
+    shared: SharedStep | None = None
 
 
 class MethodSettings(Protocol):
     """The frozen settings of a method."""
 
     @property
-    def samples(self) -> int:
-        """How many full held-out scores `finish` takes."""
+    def scores(self) -> int:
+        """How many full held-out scores the whole search takes, at most."""
 
     def scaled(self, effort: float) -> Self:
-        """Return settings that take about `effort` times as long to search with."""
+        """Return settings that take about `effort` times as long to search with, as short as can be for 0."""
 
 
 class SearchMethod(ABC):
     """One way to search a space. A subclass is one module; it does no input or output.
 
-    name: on the command line. paper: where it was published. settings_type: a frozen dataclass of its settings, whose
-    defaults are the published values. recipe: how the shared weights learn. held_out: share of the training part, by
-    group, that only the architecture sees.
+    name: on the command line. paper: where it was published. home: the space of that paper. settings_type: a frozen
+    dataclass of its settings, whose defaults are the published values. fits_width: the paper searches without regard to
+    a limit and then widens or narrows the result to it. recipe: how the shared weights learn. held_out: share of the
+    training part, by group, that only the architecture sees; 0 shows all of it to both. recalibration: training batches
+    from which BatchNorm statistics are taken anew for each full score; 0 normalises by the held-out batch itself.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    home: ClassVar[str]
     settings_type: ClassVar[type[MethodSettings]]
+    fits_width: ClassVar[bool] = False
     recipe: WeightRecipe
     held_out: float
+    recalibration: int = 0
 
     def __init__(self, space: SearchSpace, admits: Admits, settings: Any = None) -> None:
         self.space = space
         self.admits = admits  # whether an architecture obeys the user's limits
+
+    @classmethod
+    def check_space(cls, config: SpaceConfig) -> str | None:
+        """Return in one sentence why the method cannot search this space; None where it can."""
+        return None
 
     @abstractmethod
     def plan(self, steps_per_epoch: int) -> Sequence[Round]:
@@ -106,12 +111,20 @@ class SearchMethod(ABC):
         """Learn from one architecture step; returns figures worth recording."""
         return {}
 
-    def end_epoch(self, score: Score) -> None:
+    def refit(self, rng: np.random.Generator) -> Mapping[str, float]:
+        """Take one refit step on what was scored so far; returns figures worth recording."""
+        return {}
+
+    def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
         """Hear that a round is over; `score` is the objective on all held-out data."""
 
     @abstractmethod
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the result, one that `admits` accepts; raises NoneAdmittedError where there is none."""
+
+    @abstractmethod
+    def preference(self) -> dict[str, NDArray[np.float64]]:
+        """Return how likely each candidate is to be chosen as things stand, in [0, 1], (candidates,) per decision."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs: plain data and tensors."""

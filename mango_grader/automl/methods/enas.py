@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
-from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Admits, ArchStep, Phase, Round, SearchMethod
 from mango_grader.automl.samplers import Controller, ControllerSettings, NoneAdmittedError, UniformSampler
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.training.recipe import WeightRecipe
@@ -21,12 +23,15 @@ _STEPS_PER_ROUND = 10
 class EnasSettings:
     """The published values of MNet (Table 1 and §3.2).
 
-    epochs: of the super net, one uniform path per batch. steps: of the controller. paths: M, architectures per
+    schedule: MNet's two phases, or ENAS's own alternation (Pham et al. 2018, §2.2): after each epoch of weights, whose
+    paths the controller draws, its share of controller steps. epochs: of the super net, one path per batch. steps: of
+    the controller, in all. paths: M, architectures per
     controller step. held_out: share of the training part that gives rewards (§4: W learns on 80 %). samples: drawn at
     the end. result: which of them wins; the text names three, the default is the best full held-out score (§4),
     "minibatch" the best reward on one mini-batch (§3.1), "most_probable" the controller's own favourite (§3.2).
     """
 
+    schedule: Literal["two_phases", "alternating"] = "two_phases"
     epochs: int = 100
     steps: int = 5000
     paths: int = 1
@@ -35,6 +40,11 @@ class EnasSettings:
     result: Literal["held_out", "minibatch", "most_probable"] = "held_out"
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, final_lr=0.01, momentum=0.9, weight_decay=5e-4)
     controller: ControllerSettings = ControllerSettings()
+
+    @property
+    def scores(self) -> int:
+        """One for each sample of the end."""
+        return self.samples
 
     def scaled(self, effort: float) -> Self:
         """Return settings that take about `effort` times as long to search with."""
@@ -53,6 +63,7 @@ class Enas(SearchMethod):
     """
 
     name: ClassVar[str] = "enas"
+    home: ClassVar[str] = "layerwise"
     settings_type = EnasSettings
     paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
 
@@ -65,14 +76,20 @@ class Enas(SearchMethod):
         self._minibatch_best: tuple[float, Architecture] | None = None
 
     def plan(self, steps_per_epoch: int) -> Sequence[Round]:
-        """All weight epochs, then all controller steps (in rounds of 10)."""
+        """All weight epochs, then all controller steps (in rounds of 10); or both alternating, epoch by epoch."""
+        if self.settings.schedule == "alternating":
+            ends = [self.settings.steps * n // self.settings.epochs for n in range(self.settings.epochs + 1)]
+            weigh = Phase("weights", steps_per_epoch)
+            return [Round((weigh, Phase("architecture", b - a))) for a, b in pairwise(ends)]
         whole, rest = divmod(self.settings.steps, _STEPS_PER_ROUND)
         counts = [_STEPS_PER_ROUND] * whole + ([rest] if rest else [])
         weights = (Round((Phase("weights", steps_per_epoch),)),) * self.settings.epochs
         return (*weights, *(Round((Phase("architecture", count),)) for count in counts))
 
     def gates(self, rng: np.random.Generator) -> Gates:
-        """Open one uniform path (§3.2, stage 1)."""
+        """Open one path: uniform (§3.2, stage 1), or drawn from the controller where the two alternate."""
+        if self.settings.schedule == "alternating":
+            return gates_of(self.controller.ask(rng, 1)[0], self.space.decisions)
         return gates_of(self.space.sample(rng), self.space.decisions)
 
     def update(self, step: ArchStep) -> Mapping[str, float]:
@@ -100,6 +117,10 @@ class Enas(SearchMethod):
         drawn = [favourite, *self.controller.ask(rng, self.settings.samples - 1)]
         admitted = [path for path in dict.fromkeys(drawn) if self.admits(path)]
         return max(admitted or self._uniform.ask(rng, self.settings.samples), key=score)
+
+    def preference(self) -> dict[str, NDArray[np.float64]]:
+        """Return how often the controller chooses each candidate."""
+        return self.space.frequencies(self.controller.ask(np.random.default_rng(0), PREFERENCE_DRAWS))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the controller and the best mini-batch reward so far."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
-from mango_grader.automl.methods.base import Admits, Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Admits, Phase, Round, SearchMethod
 from mango_grader.automl.samplers import UniformSampler
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.training.recipe import WeightRecipe
@@ -24,6 +25,11 @@ class RandomSettings:
     held_out: float = 0.2
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, clip=5.0)
 
+    @property
+    def scores(self) -> int:
+        """One for each sample."""
+        return self.samples
+
     def scaled(self, effort: float) -> Self:
         """Return settings that take about `effort` times as long to search with."""
         return replace(self, epochs=max(1, round(self.epochs * effort)), samples=max(1, round(self.samples * effort)))
@@ -33,6 +39,7 @@ class RandomSearch(SearchMethod):
     """Best of n uniform samples (Li & Talwalkar, Random search and reproducibility for NAS, 2019, §3)."""
 
     name: ClassVar[str] = "random"
+    home: ClassVar[str] = "layerwise"
     settings_type = RandomSettings
     paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"
 
@@ -53,3 +60,7 @@ class RandomSearch(SearchMethod):
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the best scored of `samples` uniform draws within the limits; the first of equals."""
         return max(self._sampler.ask(rng, self.settings.samples), key=score)
+
+    def preference(self) -> dict[str, NDArray[np.float64]]:
+        """Return how often uniform draws choose each candidate."""
+        return self.space.frequencies(self._sampler.ask(np.random.default_rng(0), PREFERENCE_DRAWS))

@@ -1,6 +1,11 @@
-"""Search spaces: one file each, a settings dataclass that writes its decisions and its graph."""
+"""Search spaces: one file each, a settings dataclass that writes its decisions and its graph. All are exported here."""
 
+from collections.abc import Mapping
+
+from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.spaces.base import SearchSpace, Tokens
 from mango_grader.automl.spaces.layerwise import LayerwiseConfig
 
-__all__ = ["LayerwiseConfig", "SearchSpace", "Tokens"]
+SPACES: Mapping[str, type[SpaceConfig]] = {space.kind: space for space in (LayerwiseConfig,)}
+
+__all__ = ["SPACES", "LayerwiseConfig", "SearchSpace", "Tokens"]

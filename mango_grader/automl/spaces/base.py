@@ -1,6 +1,7 @@
 """SearchSpace: sampling, rounding, resolving and encoding, the same for every space."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ class SearchSpace:
         """Return freshly initialised shared weights."""
         return Supernet(self.graph, self.decisions)
 
+    @cached_property
+    def final(self) -> "SearchSpace":
+        """The space in which results are trained: this one, with what joins only after the search."""
+        finished = self.config.finished()
+        return self if finished == self.config else SearchSpace(finished)
+
     def resolve(self, architecture: Architecture) -> NetworkSpec:
         """Return the plain network, every width, stride, input and exit explicit."""
         return self.graph.derive(architecture.choices)
@@ -58,6 +65,15 @@ class SearchSpace:
                     taken.append(int(index))
             choices[decision.name] = tuple(decision.candidates[index] for index in sorted(taken))
         return Architecture(self.config, choices)
+
+    def frequencies(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
+        """Return which share of `architectures` chooses each candidate, (candidates,) per decision."""
+        counts = {decision.name: np.zeros(len(decision.candidates)) for decision in self.decisions}
+        for architecture in architectures:
+            for decision in self.decisions:
+                for name in architecture.choices[decision.name]:
+                    counts[decision.name][decision.candidates.index(name)] += 1 / len(architectures)
+        return counts
 
     def encode(self, architecture: Architecture) -> Tokens:
         """Return one token per slot; `decode` is its inverse."""
@@ -98,7 +114,7 @@ class SearchSpace:
     @staticmethod
     def vocabulary(decision: Decision) -> int:
         """Return how many values the decision's tokens can take, a stop included where it has one."""
-        return len(decision.candidates) + (decision.min_chosen < decision.max_chosen)
+        return len(decision.candidates) + decision.free
 
     def _slot(self, position: int) -> tuple[Decision, int]:
         start = 0

@@ -1,7 +1,7 @@
 """MNet's layer-wise space (Chen & Fuh, MNet, §3.2): a chain of depthwise-separable convolutions with searched skips."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
@@ -17,7 +17,7 @@ class LayerwiseConfig(SpaceConfig):
     """Each layer: one of kernels × dilations, plus the output of none or one earlier layer, then ReLU.
 
     The defaults are the paper's: 12 layers, 256 features, 10 kernels × 2 dilations, no stride ("reduce_at" is empty).
-    channels: features of stem and layers, rising by `widen` (rounded to 8) at each layer in `reduce_at`, which also
+    channels: features of stem and layers, rising by `widen` at each layer in `reduce_at`, which also
     halves the size. stem_stride: stride of the 3×3 stem; stem_channels: its features, 0 for `channels`. exits: layers
     (from 1) behind which a classifier sits; the last must be `depth`. head: width of each exit's 1×1 convolution, 0 for
     none. dropout: before each linear layer.
@@ -47,17 +47,13 @@ class LayerwiseConfig(SpaceConfig):
     def width_of(self, layer: int) -> int:
         """Return the channels of a layer's output; layer 0 is the stem."""
         if layer == 0 and self.stem_channels:
-            return self.stem_channels
+            return self.channels_of(self.stem_channels)
         reductions = sum(at <= layer for at in self.reduce_at)
-        return max(8, 8 * round(self.channels * math.pow(self.widen, reductions) / 8))
+        return self.channels_of(self.channels * math.pow(self.widen, reductions))
 
     def stride_of(self, layer: int, since: int) -> int:
         """Return how much smaller the output of `layer` is than that of the earlier layer `since`."""
         return 1 << sum(since < at <= layer for at in self.reduce_at)
-
-    def narrower(self) -> "LayerwiseConfig | None":
-        """Return the space with 4 channels fewer, down to 8."""
-        return replace(self, channels=self.channels - 4) if self.channels >= 12 else None
 
     def decisions(self) -> tuple[Decision, ...]:
         """Two per layer: its convolution, and where its skip comes from (the 20 candidates and the 13! of §3.2)."""

@@ -1,0 +1,129 @@
+"""The weights that all architectures of a super net share: how they learn, and what an architecture step may see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from mango_grader.automl.gates import Gates
+from mango_grader.automl.supernet import Supernet
+from mango_grader.models import FromBytes
+from mango_grader.training.batches import Batch, Batches, Examples
+from mango_grader.training.device import Device
+from mango_grader.training.recipe import WeightRecipe, step_with
+
+_SCORE_BATCH = 128
+
+Parameters = dict[str, Tensor]
+
+
+class SharedTraining:
+    """The super net, its optimiser, and the data that each of the two sides may see.
+
+    rewards: held-out mini-batches as large as the training's, one per architecture step. held_out: all held-out
+    examples, in batches large enough for their statistics.
+    """
+
+    def __init__(
+        self,
+        net: Supernet,
+        recipe: WeightRecipe,
+        batches: Batches,
+        held_out: Examples,
+        loss: nn.Module,
+        device: Device,
+    ) -> None:
+        self.net, self.recipe, self.device = net, recipe, device
+        device.place(net)
+        self.batches = batches
+        mixed = held_out.shuffled(batches.seed)
+        self.rewards: Sequence[Batch] = list(mixed.in_order(batches.batch_size))
+        self.held_out: Sequence[Batch] = list(mixed.in_order(_SCORE_BATCH))
+        self.optimiser = recipe.make_optimiser(net)
+        self._loss = device.place(loss)
+        self._from_bytes = device.place(FromBytes())
+
+    def loss(self, batch: Batch, gates: Gates, parameters: Parameters | None = None) -> Tensor:
+        """Return the loss over all exits; with `parameters`, as if the net had those."""
+        self.net.train()
+        images = self._from_bytes(self.device.send(batch.images))
+        with self.device.autocast():
+            if parameters is None:
+                logits = self.net(images, gates)
+            else:
+                logits = torch.func.functional_call(self.net, parameters, (images, gates))
+            value: Tensor = self._loss(logits, self.device.send(batch.labels))
+        return value
+
+    def step(self, number: int, steps: int, gates: Gates) -> Tensor:
+        """Take weight step `number` of `steps` and return the detached loss (no host synchronisation)."""
+        value = self.loss(self.batches[number], gates)
+        value.backward()  # type: ignore[no-untyped-call]
+        step_with(self.optimiser, self.recipe.lr_at(number, steps), self.net.parameters(), self.recipe.clip)
+        return value.detach()
+
+    def learned(self) -> Parameters:
+        """Return the shared weights that are learned, by name."""
+        return {name: parameter for name, parameter in self.net.named_parameters() if parameter.requires_grad}
+
+
+@dataclass(frozen=True)
+class SharedStep:
+    """What one architecture step may ask of the super net: losses on a training and on a held-out mini-batch.
+
+    The losses carry gradients to the gates' weights and to the net's. The net itself learns nothing from them.
+    """
+
+    training: SharedTraining
+    number: int
+
+    @property
+    def rate(self) -> float:
+        """Current learning rate of the shared weights."""
+        return float(self.training.optimiser.param_groups[0]["lr"])
+
+    @cached_property
+    def _training_batch(self) -> Batch:
+        return self.training.batches[self.number]
+
+    def held_out_loss(self, gates: Gates, parameters: Parameters | None = None) -> Tensor:
+        """Return the loss on this step's held-out mini-batch; with `parameters`, as if the net had those."""
+        rewards = self.training.rewards
+        return self.training.loss(rewards[self.number % len(rewards)], gates, parameters)
+
+    def training_loss(self, gates: Gates, parameters: Parameters | None = None) -> Tensor:
+        """Return the loss on this step's training mini-batch; with `parameters`, as if the net had those."""
+        return self.training.loss(self._training_batch, gates, parameters)
+
+    def learned(self) -> Parameters:
+        """Return the shared weights w, by name; those that `training_loss` under some gates does not use included."""
+        return self.training.learned()
+
+    def buffers(self) -> Parameters:
+        """Return copies of the net's buffers, so that a pass with other parameters leaves the net's own untouched."""
+        return {name: buffer.clone() for name, buffer in self.training.net.named_buffers()}
+
+    def virtual_step(self, gates: Gates, rate: float) -> Parameters:
+        """Return w′, the weights after one step of SGD with momentum at `rate` on the training mini-batch.
+
+        w′ = w − rate · (m·v + ∇L + decay·w) (DARTS §2.3). The net stays as it is; w′ are leaves that require gradients,
+        together with copies of the buffers.
+        """
+        weights = self.learned()
+        value = self.training_loss(gates, {**weights, **self.buffers()})
+        slopes = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
+        ahead = {}
+        for (name, weight), slope in zip(weights.items(), slopes, strict=True):
+            if slope is None:
+                moved = weight
+            else:
+                recipe = self.training.recipe
+                direction = slope + recipe.weight_decay * weight
+                state: dict[str, Tensor] = self.training.optimiser.state.get(weight, {})
+                if "momentum_buffer" in state:
+                    direction = direction + recipe.momentum * state["momentum_buffer"]
+                moved = weight - rate * direction
+            ahead[name] = moved.detach().requires_grad_()
+        return {**ahead, **self.buffers()}

@@ -1,0 +1,60 @@
+"""By what BatchNorm normalises while the many networks of a super net are scored: its running averages fit none."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def batch_statistics(net: nn.Module) -> Iterator[None]:
+    """Let BatchNorm use each batch's own statistics, everything else in evaluation mode; leaves no trace.
+
+    Every parameter, buffer and mode is as before after.
+    """
+    with _untouched(net) as norms:
+        for norm in norms:
+            norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+        yield
+
+
+@contextmanager
+def recalibrated_statistics(net: nn.Module, run: Callable[[], None]) -> Iterator[None]:
+    """Let BatchNorm use the plain mean of the statistics of what `run` passes through `net` (SPOS §3.4).
+
+    Everything else is in evaluation mode; every parameter, buffer and mode is as before after.
+    """
+    with _untouched(net) as norms:
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+                continue
+            norm.running_mean = norm.running_mean.new_zeros(norm.num_features)
+            norm.running_var = norm.running_var.new_ones(norm.num_features)
+            norm.num_batches_tracked = norm.num_batches_tracked.new_zeros(())
+            norm.momentum = None  # a cumulative average
+            norm.training = True
+        try:
+            run()
+            for norm in norms:
+                norm.training = False
+            yield
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+
+
+@contextmanager
+def _untouched(net: nn.Module) -> Iterator[list[nn.BatchNorm2d]]:
+    """Put `net` in evaluation mode, and its modes and BatchNorm buffers back afterwards."""
+    modes = {module: module.training for module in net.modules()}
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    net.eval()
+    buffers = [(norm, norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
+    try:
+        yield norms
+    finally:
+        for norm, mean, variance, tracked in buffers:
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, tracked
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,0 +1,47 @@
+"""The preset for two CPU cores and some minutes."""
+
+from mango_grader.automl.methods import EnasSettings, RandomSettings
+from mango_grader.automl.samplers import ControllerSettings
+from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.datasets.augment import Augment
+from mango_grader.training.recipe import TrainRecipe, WeightRecipe
+from mango_grader.workflow.presets.base import Preset, Regime
+
+_SIZE = 128
+
+
+def compact_layerwise(
+    height: int, width: int, channels: int, stem: int, exits: tuple[int, ...], dilations: tuple[int, ...]
+) -> LayerwiseConfig:
+    """Return MNet's space made small: five halvings, kernels up to 7."""
+    return LayerwiseConfig(
+        height,
+        width,
+        classes=2,
+        channels=channels,
+        widen=1.6,
+        stem_stride=2,
+        stem_channels=stem,
+        reduce_at=(1, 2, 7),
+        kernels=(3, 5, 7),
+        dilations=dilations,
+        exits=exits,
+    )
+
+
+SHARED_ADAMW = WeightRecipe(optimiser="adamw", lr=3e-3, warmup=0.05, weight_decay=0.05, decay_norms=False, clip=5.0)
+# MNet's rate for the controller, 0.1, collapses it within some 50 steps (tests/contracts/planted.py shows it).
+CONTROLLER = ControllerSettings(lr=0.01, baseline_decay=0.9)
+
+QUICK = Preset(
+    help="two CPU cores, minutes: 128×128 pixels, compact spaces",
+    regime=Regime(_SIZE, _SIZE, TrainRecipe(epochs=60), Augment()),
+    spaces={
+        # Dilated depthwise convolutions train at half the speed on CPUs, and five halvings see far enough without.
+        "layerwise": compact_layerwise(_SIZE, _SIZE, channels=48, stem=24, exits=(3, 6, 12), dilations=(1,)),
+    },
+    methods={
+        "enas": EnasSettings(epochs=30, steps=75, paths=4, samples=30, weights=SHARED_ADAMW, controller=CONTROLLER),
+        "random": RandomSettings(epochs=30, samples=100, weights=SHARED_ADAMW),
+    },
+)
