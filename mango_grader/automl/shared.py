@@ -114,16 +114,16 @@ class SharedStep:
         weights = self.learned()
         value = self.training_loss(gates, {**weights, **self.buffers()})
         slopes = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
-        ahead = {}
-        for (name, weight), slope in zip(weights.items(), slopes, strict=True):
-            if slope is None:
-                moved = weight
-            else:
-                recipe = self.training.recipe
-                direction = slope + recipe.weight_decay * weight
-                state: dict[str, Tensor] = self.training.optimiser.state.get(weight, {})
-                if "momentum_buffer" in state:
-                    direction = direction + recipe.momentum * state["momentum_buffer"]
-                moved = weight - rate * direction
-            ahead[name] = moved.detach().requires_grad_()
+        ahead = {
+            name: (weight if slope is None else weight - rate * self._direction(weight, slope))
+            .detach()
+            .requires_grad_()
+            for (name, weight), slope in zip(weights.items(), slopes, strict=True)
+        }
         return {**ahead, **self.buffers()}
+
+    def _direction(self, weight: Tensor, slope: Tensor) -> Tensor:
+        recipe = self.training.recipe
+        state: dict[str, Tensor] = self.training.optimiser.state.get(weight, {})
+        direction = slope + recipe.weight_decay * weight
+        return direction + recipe.momentum * state["momentum_buffer"] if "momentum_buffer" in state else direction
