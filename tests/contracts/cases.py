@@ -22,4 +22,5 @@ METHODS: Mapping[str, MethodSettings] = {
     "enas": EnasSettings(epochs=2, steps=20, samples=3, weights=_WEIGHTS, controller=ControllerSettings(lr=0.02)),
     "random": RandomSettings(epochs=3, samples=3, weights=_WEIGHTS),
 }
-LEARNING_METHODS = [name for name in METHODS if name != "random"]
+# Uniform search and evolution have no parameters of their own that steps could move.
+LEARNING_METHODS = [name for name in METHODS if name not in ("random", "spos")]

@@ -1,5 +1,6 @@
 """A space whose best architecture is known, and how well a method does on it within so many evaluations."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from mango_grader.progress import SilentProgress
 from mango_grader.training.device import seed_everything
 
 DEPTH, CANDIDATES = 8, 5
+_CONTROLLER = ControllerSettings(lr=0.01, baseline_decay=0.9)
 
 
 @dataclass(frozen=True)
@@ -57,27 +59,23 @@ class Planted:
         return value
 
 
-def _settings(method: str, evaluations: int) -> MethodSettings:
-    """One line per method: spend `evaluations` in all."""
-    return {
-        "enas": EnasSettings(
-            steps=(evaluations - 20) // 4,
-            paths=4,
-            samples=20,
-            controller=ControllerSettings(lr=0.01, baseline_decay=0.9),
-        ),
-        "random": RandomSettings(samples=evaluations),
-    }[method]
+# One line per method that learns from scores: settings that spend so many evaluations in all.
+SCORED: Mapping[str, Callable[[int], MethodSettings]] = {
+    "enas": lambda evaluations: EnasSettings(
+        steps=(evaluations - 20) // 4, paths=4, samples=20, controller=_CONTROLLER
+    ),
+    "random": lambda evaluations: RandomSettings(samples=evaluations),
+}
 
 
 def best_found(method: str, space: SearchSpace, seed: int, evaluations: int) -> float:
     """Return the best score among all that the method asked for."""
     seed_everything(seed)
     planted = Planted(space.sample(np.random.default_rng([seed, 99])))
-    searcher = methods.METHODS[method](space, lambda _: True, _settings(method, evaluations))
+    searcher = methods.METHODS[method](space, lambda _: True, SCORED[method](evaluations))
     Search(searcher, Objective(), macs(space), planted, seed).run(SilentProgress())
     assert planted.asked <= evaluations
     return planted.best
 
 
-__all__ = ["PlantedSpace", "best_found"]
+__all__ = ["SCORED", "PlantedSpace", "best_found"]
