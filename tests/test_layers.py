@@ -23,7 +23,7 @@ ROOT = PACKAGE.parent
 # A module imports only its own layer and those above it.
 LAYERS = (
     *("errors", "files", "lazy", "progress", "runtime", "datasets", "models", "training"),
-    *("automl", "export", "report", "workflow", "cli"),
+    *("export", "automl", "report", "workflow", "cli"),
 )
 # What a sorting line installs, and the modules that must run on nothing else.
 BASE = {"numpy", "PIL", "onnxruntime", "click", "rich"}

@@ -46,7 +46,8 @@ def make(method: str, config: SpaceConfig, checkpoint: Path | None = None, limit
     for_weights, held_out = examples(config)
     batches = Batches(for_weights, 8, seed=3)
     training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), CPU)
-    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU)
+    seen = [batches[step] for step in range(searcher.recalibration)]
+    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU, seen)
     return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint, 0.0)
 
 
