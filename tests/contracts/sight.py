@@ -1,0 +1,111 @@
+"""A task that only one candidate can solve, and how far a method's preference moves towards it on a real super net.
+
+Pictures show pairs of dots, side by side (class 0) or one above the other (class 1): every colour is as frequent in
+both classes, so that 1×1 convolutions cannot tell them apart. One candidate sees a neighbourhood, two do not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mango_grader.automl.architecture import Decision, SpaceConfig
+from mango_grader.automl.cost import macs
+from mango_grader.automl.evaluate import SharedWeights
+from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.automl.methods import METHODS, EnasSettings, MethodSettings, RandomSettings
+from mango_grader.automl.objective import Objective
+from mango_grader.automl.samplers import ControllerSettings
+from mango_grader.automl.search import Search
+from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.models.operations import Classifier, Convolution, Operation
+from mango_grader.models.spec import IMAGE, Node
+from mango_grader.progress import SilentProgress
+from mango_grader.training.batches import Batches, Examples
+from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.losses import AnytimeLoss
+from mango_grader.training.recipe import WeightRecipe
+
+_SIZE, _PAIRS, _IMAGES, _CHANNELS = 10, 4, 192, 8
+_CPU = Device("cpu")
+_WEIGHTS = WeightRecipe(optimiser="adamw", lr=0.02, weight_decay=1e-3, clip=5.0)
+_CANDIDATES: Mapping[str, Operation] = {
+    "blind": Convolution(_CHANNELS, _CHANNELS),
+    "blind_too": Convolution(_CHANNELS, _CHANNELS, groups=2),
+    "sees": Convolution(_CHANNELS, _CHANNELS, kernel=3),
+}
+
+# One line per method: settings with which it learns this in about a second.
+SETTINGS: Mapping[str, MethodSettings] = {
+    "enas": EnasSettings(
+        epochs=8, steps=60, paths=4, samples=4, held_out=0.3, weights=_WEIGHTS, controller=ControllerSettings(lr=0.03)
+    ),
+    "random": RandomSettings(epochs=8, samples=6, held_out=0.3, weights=_WEIGHTS),
+}
+
+
+@dataclass(frozen=True)
+class SightSpace(SpaceConfig):
+    """1×1 stem, the decision, a classifier."""
+
+    kind: ClassVar[str] = "sight"
+
+    def decisions(self) -> tuple[Decision, ...]:
+        return (Decision("sight", tuple(_CANDIDATES)),)
+
+    def graph(self) -> SearchGraph:
+        branches = tuple(Branch(name, op, ("stem",)) for name, op in _CANDIDATES.items())
+        nodes = (
+            Node("stem", Convolution(3, _CHANNELS), (IMAGE,)),
+            Choice("layer", "sight", branches),
+            Node("exit", Classifier(_CHANNELS, self.classes), ("layer",)),
+        )
+        return SearchGraph((3, self.height, self.width), nodes, ("exit",))
+
+
+def pictures(seed: int) -> Examples:
+    """Return dots in pairs; labels say how the pairs lie."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, _IMAGES)
+    images = np.full((_IMAGES, _SIZE, _SIZE, 3), 60, dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        corners = rng.choice((_SIZE // 3) ** 2, _PAIRS, replace=False)
+        for row, column in zip(*np.divmod(corners, _SIZE // 3), strict=True):
+            image[3 * row, 3 * column] = image[3 * row + label, 3 * column + 1 - label] = 220
+    return Examples(images, labels, np.arange(_IMAGES))
+
+
+def searched(method: str, seed: int) -> Search:
+    """Return a search of `method` for the candidate that sees, ready to run."""
+    settings, space = SETTINGS[method], SearchSpace(SightSpace(_SIZE, _SIZE, 2))
+    seed_everything(seed)
+    searcher = METHODS[method](space, lambda _: True, settings)
+    all_pictures = pictures(seed)
+    cut = round(_IMAGES * (1 - searcher.held_out))
+    seen = Examples(all_pictures.images, all_pictures.labels, np.arange(cut))
+    held_out = Examples(all_pictures.images, all_pictures.labels, np.arange(cut if searcher.held_out else 0, _IMAGES))
+    batches = Batches(seen, 16, seed)
+    training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), _CPU)
+    recalibration = [batches[step] for step in range(searcher.recalibration)]
+    objective, cost = Objective(), macs(space)
+    evaluator = SharedWeights(space, training.net, training.held_out, objective, cost, _CPU, recalibration)
+    return Search(searcher, objective, cost, evaluator, seed, training)
+
+
+def lead(search: Search) -> float:
+    """Return by how much the method prefers the candidate that sees to the better of the others, in [-1, 1]."""
+    *blind, sees = search.method.preference()["sight"]
+    return float(sees - max(blind))
+
+
+def progress_made(method: str, seed: int) -> tuple[float, bool]:
+    """Run the whole search; return how much the lead grew, and whether the result sees."""
+    search = searched(method, seed)
+    before = lead(search)
+    found = search.run(SilentProgress())
+    return lead(search) - before, found.choices["sight"] == ("sees",)
+
+
+__all__ = ["SETTINGS", "progress_made"]
