@@ -41,6 +41,17 @@ class Decision:
         """Whether any number of candidates may be chosen, so that each is a question of its own: keep or drop."""
         return self.min_chosen < self.max_chosen
 
+    @property
+    def options(self) -> int:
+        """How many legal choices there are."""
+        sizes = [len(group) for group in self.groups]
+        sizes += [1] * (len(self.candidates) - sum(sizes))
+        ways = [1] + [0] * self.max_chosen  # ways[k]: to choose k candidates of different groups
+        for size in sizes:
+            for chosen in range(self.max_chosen, 0, -1):
+                ways[chosen] += size * ways[chosen - 1]
+        return sum(ways[self.min_chosen :])
+
     def group_of(self, index: int) -> tuple[int, ...]:
         """Return the candidates of which at most one, `index` among them, can be chosen."""
         return next((group for group in self.groups if index in group), (index,))
@@ -59,12 +70,13 @@ class Decision:
 class SpaceConfig(ABC):
     """The settings of a search space; with `decisions` and `graph`, the whole space.
 
-    height, width: input size in pixels. classes: number of classes to tell apart. multiplier: factor on every number of
+    paper: where the space was published. height, width: input size in pixels. classes: number of classes. multiplier: factor on every number of
     channels (BetaNAS §4, DSO-NAS §4.1).
     """
 
     kind: ClassVar[str]
     kinds: ClassVar[dict[str, type["SpaceConfig"]]] = {}
+    paper: ClassVar[str] = ""
     height: int
     width: int
     classes: int

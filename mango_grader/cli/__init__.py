@@ -25,6 +25,8 @@ COMMANDS = {
     "search": _Entry("search", "search", "Search an architecture for your photos; train, calibrate and export it."),
     "train": _Entry("train", "train", "Train a given architecture: a next season, no new search."),
     "evaluate": _Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
+    "methods": _Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
+    "spaces": _Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),
     "export": _Entry("export", "export", "Write a run's model as one .mango file."),
     "demo": _Entry("demo", "demo", "Go through everything once on synthetic mangoes."),
     "grade": _Entry("grade", "grade", "Grade images and folders with a .mango model."),

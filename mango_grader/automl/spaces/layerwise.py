@@ -24,6 +24,7 @@ class LayerwiseConfig(SpaceConfig):
     """
 
     kind: ClassVar[str] = "layerwise"
+    paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
     depth: int = 12
     channels: int = 256
     widen: float = 1.0
