@@ -1,0 +1,129 @@
+"""`mango-grader methods` and `mango-grader spaces`: what can be searched, how, and with which settings."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from mango_grader.automl.architecture import SpaceConfig
+from mango_grader.automl.methods import METHODS
+from mango_grader.automl.spaces import SPACES
+from mango_grader.cli.options import json_option, print_json
+from mango_grader.workflow.config import plain
+from mango_grader.workflow.presets import PRESETS, Preset
+
+_preset_option = click.option(
+    "--preset", type=click.Choice(list(PRESETS)), default="paper", show_default=True, help="Whose settings to print."
+)
+
+
+@click.command(short_help="Print the search methods, their papers and settings, and the spaces they search.")
+@_preset_option
+@json_option
+def methods(preset: str, as_json: bool) -> None:
+    """Print every search method: its paper, its settings, and which spaces it can search.
+
+    Any setting can be given to `search` as --set method.NAME=VALUE.
+    """
+    chosen = PRESETS[preset]
+    spaces = {kind: _space(chosen, kind) for kind in SPACES}
+    rows = [
+        {
+            "name": name,
+            "paper": method.paper,
+            "home": method.home,
+            "spaces": {kind: method.check_space(space) for kind, space in spaces.items()},
+            "settings": dict(_flat(plain(chosen.settings(name)), "method")),
+        }
+        for name, method in METHODS.items()
+    ]
+    if as_json:
+        print_json({"preset": preset, "methods": rows})
+    else:
+        _print_methods(rows, preset)
+
+
+@click.command(short_help="Print the search spaces, their papers and settings, and the methods that search them.")
+@_preset_option
+@json_option
+def spaces(preset: str, as_json: bool) -> None:
+    """Print every search space: its paper, its size, its settings, and which methods can search it.
+
+    Any setting can be given to `search` as --set space.NAME=VALUE.
+    """
+    chosen = PRESETS[preset]
+    rows = []
+    for kind in SPACES:
+        space = _space(chosen, kind)
+        decisions = space.decisions()
+        rows.append(
+            {
+                "name": kind,
+                "paper": space.paper,
+                "decisions": len(decisions),
+                "architectures_log10": round(sum(math.log10(decision.options) for decision in decisions), 2),
+                "methods": {name: method.check_space(space) for name, method in METHODS.items()},
+                "settings": dict(_flat(plain(space), "space")),
+            }
+        )
+    if as_json:
+        print_json({"preset": preset, "spaces": rows})
+    else:
+        _print_spaces(rows, preset)
+
+
+def _space(preset: Preset, kind: str) -> SpaceConfig:
+    return preset.space(kind, preset.regime.height, preset.regime.width)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield "method.weights.lr" and its value, for every setting that --set can change."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}.{name}")
+        else:
+            yield f"{prefix}.{name}", value
+
+
+def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
+    console = Console(highlight=False, markup=False)
+    table = Table("method", *SPACES, box=None, pad_edge=False)
+    for row in rows:
+        marks = ["home" if kind == row["home"] else "no" if why else "yes" for kind, why in row["spaces"].items()]
+        table.add_row(row["name"], *marks)
+    console.print(table)
+    for row in rows:
+        for kind, why in row["spaces"].items():
+            if why:
+                console.print(f"{row['name']} on {kind}: {why}")
+    for row in rows:
+        _print_settings(console, row["name"], row["paper"], row["settings"], preset)
+
+
+def _print_spaces(rows: list[dict[str, Any]], preset: str) -> None:
+    console = Console(highlight=False, markup=False)
+    table = Table("space", "decisions", "architectures", "searched by", box=None, pad_edge=False)
+    for row in rows:
+        searched_by = ", ".join(name for name, why in row["methods"].items() if why is None)
+        size = f"10^{row['architectures_log10']:.1f}"
+        table.add_row(row["name"], str(row["decisions"]), size, searched_by)
+    console.print(table)
+    for row in rows:
+        _print_settings(console, row["name"], row["paper"], row["settings"], preset)
+
+
+def _print_settings(console: Console, name: str, paper: str, settings: Mapping[str, Any], preset: str) -> None:
+    console.print(f"\n{name}: {paper}")
+    console.print(f"  settings (preset {preset}):")
+    for setting, value in settings.items():
+        console.print(f"    {setting}={_written(value)}", soft_wrap=True)
+
+
+def _written(value: Any) -> str:
+    """Return a value as --set reads it."""
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

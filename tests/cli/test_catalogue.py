@@ -1,0 +1,58 @@
+"""`mango-grader methods` and `spaces`: what they print is what `search` accepts."""
+
+import json
+
+import pytest
+from commands import call
+
+from mango_grader import SearchOptions
+from mango_grader.automl.methods import METHODS
+from mango_grader.automl.spaces import SPACES
+
+
+def test_methods_print_the_matrix_papers_and_settings() -> None:
+    printed = call("methods")
+    assert printed.exit_code == 0
+    assert all(method.paper in " ".join(printed.output.split()) for method in METHODS.values())
+    assert all(name in printed.output for name in [*METHODS, *SPACES])
+    assert "method.controller.lr=0.1" in printed.output
+
+
+def test_spaces_print_their_size_and_settings() -> None:
+    printed = call("spaces")
+    assert printed.exit_code == 0
+    assert all(name in printed.output for name in [*METHODS, *SPACES])
+    assert "space.kernels=[3,7,11,15,19,23,27,31,35,39]" in printed.output
+
+
+def test_at_most_eight_pairs_refuse_and_each_says_why() -> None:
+    rows = json.loads(call("methods", "--json").output)["methods"]
+    refusals = [why for row in rows for why in row["spaces"].values() if why]
+    assert len(refusals) <= 8
+    assert all(why.strip() == why and len(why) > 10 for why in refusals)
+    assert {row["name"]: row["spaces"][row["home"]] for row in rows} == dict.fromkeys(METHODS)
+
+
+@pytest.mark.parametrize("preset", ["paper", "quick", "standard"])
+def test_every_printed_setting_can_be_set(preset: str) -> None:
+    methods = json.loads(call("methods", "--json", "--preset", preset).output)["methods"]
+    for row in methods:
+        given = [f"{name}={json.dumps(value)}" for name, value in row["settings"].items()]
+        plain = SearchOptions(data=".", preset=preset, method=row["name"])
+        config = SearchOptions(data=".", preset=preset, method=row["name"], settings=given).config()
+        assert config == plain.config()
+    spaces = json.loads(call("spaces", "--json", "--preset", preset).output)["spaces"]
+    for row in spaces:
+        given = [
+            f"{name}={json.dumps(value)}"
+            for name, value in row["settings"].items()
+            if name not in ("space.height", "space.width")  # the data's business
+        ]
+        options = {"data": ".", "preset": preset, "method": "random", "space": row["name"]}
+        assert SearchOptions(**options, settings=given).config() == SearchOptions(**options).config()
+
+
+def test_a_setting_that_is_not_there_is_one_line() -> None:
+    failed = call("search", "--data", ".", "--out", "x", "--set", "method.nonsense=1")
+    assert failed.exit_code == 2
+    assert "no such setting; there are" in failed.output
