@@ -1,0 +1,56 @@
+"""From relaxed scores to an architecture within the user's limits, for methods that learn a score per candidate."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.automl.architecture import Architecture, Decision
+from mango_grader.automl.methods.base import Admits
+from mango_grader.automl.samplers import UniformSampler
+from mango_grader.automl.spaces import SearchSpace
+
+Scores = Mapping[str, NDArray[np.float64]]
+
+_STRENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)  # of the noise, as shares of the scores' mean range
+_DRAWS = 64
+
+
+def admitted_nearest(space: SearchSpace, scores: Scores, admits: Admits, rng: np.random.Generator) -> Architecture:
+    """Return `space.nearest(scores)` or, where that is not admitted, an admitted architecture of nearly that score.
+
+    scores: (candidates,) per decision, higher is better; an architecture's score is the sum over all that it chooses.
+    The papers search without limits, so this is our reading: rounding is repeated under normal noise, from weak noise
+    that only turns close calls to noise that hides the scores, and the best admitted draw is kept (a uniform one is the
+    last resort). Then each decision returns to its favourite choice where that is still admitted, the largest gain
+    first. Raises NoneAdmittedError if nothing drawn is admitted.
+    """
+    favourite = space.nearest(scores)
+    if admits(favourite):
+        return favourite
+
+    def lost(found: Architecture, decision: Decision) -> float:
+        values = dict(zip(decision.candidates, scores[decision.name], strict=True))
+        wanted, taken = favourite.choices[decision.name], found.choices[decision.name]
+        return float(sum(values[name] for name in wanted) - sum(values[name] for name in taken))
+
+    drawn = _admitted_draws(space, scores, admits, rng)
+    found = min(drawn, key=lambda architecture: sum(lost(architecture, decision) for decision in space.decisions))
+    for decision in sorted(space.decisions, key=lambda decision: -lost(found, decision)):
+        back = Architecture(found.space, {**found.choices, decision.name: favourite.choices[decision.name]})
+        if lost(found, decision) > 0 and admits(back):
+            found = back
+    return found
+
+
+def _admitted_draws(
+    space: SearchSpace, scores: Scores, admits: Admits, rng: np.random.Generator
+) -> Sequence[Architecture]:
+    scale = float(np.mean([np.ptp(values) for values in scores.values()])) or 1.0
+    deviations = [strength * scale for strength in _STRENGTHS for _ in range(_DRAWS)]
+    drawn = [
+        space.nearest({name: values + rng.normal(0.0, deviation, len(values)) for name, values in scores.items()})
+        for deviation in deviations
+    ]
+    admitted = [architecture for architecture in dict.fromkeys(drawn) if admits(architecture)]
+    return admitted or UniformSampler(space, admits).ask(rng, 1)

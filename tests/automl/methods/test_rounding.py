@@ -1,0 +1,82 @@
+"""Rounding relaxed scores under limits."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from mixed import MixedConfig
+
+from mango_grader.automl.architecture import Architecture, Decision
+from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.samplers import NoneAdmittedError
+from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+
+SPACES = [
+    SearchSpace(MixedConfig(8, 8, 2)),
+    SearchSpace(LayerwiseConfig(16, 16, 2, depth=3, channels=8, kernels=(3, 5), dilations=(1,), exits=(1, 3))),
+]
+
+
+def everything(space: SearchSpace) -> list[Architecture]:
+    def choices(decision: Decision) -> list[tuple[str, ...]]:
+        sizes = range(decision.min_chosen, decision.max_chosen + 1)
+        found = [chosen for size in sizes for chosen in combinations(decision.candidates, size)]
+        return [chosen for chosen in found if decision.allows(chosen)]
+
+    names = [decision.name for decision in space.decisions]
+    return [
+        Architecture(space.config, dict(zip(names, taken, strict=True)))
+        for taken in product(*map(choices, space.decisions))
+    ]
+
+
+def value(space: SearchSpace, scores: dict[str, np.ndarray], found: Architecture) -> float:
+    return sum(scores[d.name][d.candidates.index(c)] for d in space.decisions for c in found.choices[d.name])
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.config.kind)
+def test_the_result_is_admitted_and_among_the_best_that_are(space: SearchSpace) -> None:
+    params = {architecture: space.resolve(architecture).params()[-1] for architecture in everything(space)}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        scores = {d.name: rng.normal(size=len(d.candidates)) for d in space.decisions}
+        limit = np.quantile(list(params.values()), rng.choice([0.1, 0.3, 0.6]))
+        found = admitted_nearest(space, scores, lambda a, limit=limit: params[a] <= limit, rng)
+        assert params[found] <= limit
+        admitted = sorted((value(space, scores, a) for a, size in params.items() if size <= limit), reverse=True)
+        assert value(space, scores, found) >= admitted[len(admitted) // 10]
+
+
+def test_without_limits_it_is_the_nearest() -> None:
+    space = SPACES[0]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        scores = {d.name: rng.normal(size=len(d.candidates)) for d in space.decisions}
+        assert admitted_nearest(space, scores, lambda _: True, rng) == space.nearest(scores)
+
+
+def test_a_single_admitted_architecture_is_found() -> None:
+    space = SPACES[0]
+    scores = {d.name: np.arange(len(d.candidates), dtype=float) for d in space.decisions}
+    only = Architecture(space.config, {"node": ("image-k1", "stem-k1"), "one": ("k1",), "any": ()})
+    assert admitted_nearest(space, scores, lambda a: a == only, np.random.default_rng(0)) == only
+
+
+def test_no_decision_could_have_its_favourite_back() -> None:
+    space = SPACES[1]
+    rng = np.random.default_rng(0)
+    scores = {d.name: rng.random(len(d.candidates)) for d in space.decisions}
+    favourite = space.nearest(scores)
+
+    def admits(architecture: Architecture) -> bool:  # not more than two decisions as they would like best
+        return sum(architecture.choices[name] == chosen for name, chosen in favourite.choices.items()) <= 2
+
+    found = admitted_nearest(space, scores, admits, rng)
+    assert sum(found.choices[name] == chosen for name, chosen in favourite.choices.items()) == 2
+
+
+def test_a_limit_that_nothing_obeys_is_an_error() -> None:
+    space = SPACES[0]
+    scores = {d.name: np.ones(len(d.candidates)) for d in space.decisions}
+    with pytest.raises(NoneAdmittedError):
+        admitted_nearest(space, scores, lambda _: False, np.random.default_rng(0))
