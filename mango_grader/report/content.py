@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.models.spec import NetworkSpec
+from mango_grader.report.preferences import Preferences
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
 
@@ -67,6 +68,7 @@ class ReportData:
         exits, policies: measured on `measured_on`, images that no choice has seen.
         default_policy: the name of the entry of `policies` that the model uses unless told otherwise.
         spec: the network, to be drawn.
+        preferences: how likely the search was to choose each candidate at its end, by decision; choices: what it chose.
         history: rows of history.jsonl, {"phase": "search-…" | "train", "round" | "epoch": n, figures …}.
         settings: the run's configuration, nested as it is.
         provenance: what identifies the run: version, date, seed, data digest, ….
@@ -81,6 +83,8 @@ class ReportData:
     default_policy: str = "full"
     measured_on: str = "test part"
     spec: NetworkSpec | None = None
+    preferences: Preferences = field(default_factory=dict)
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     examples: tuple[Example, ...] = ()
     data: DataSummary | None = None

@@ -14,6 +14,7 @@ from mango_grader.files import write_text
 from mango_grader.report import plots, text
 from mango_grader.report.architecture import draw_architecture
 from mango_grader.report.content import Example, ReportData
+from mango_grader.report.preferences import preference_tables
 from mango_grader.report.remarks import limits, warnings
 from mango_grader.report.templating import render
 from mango_grader.training.metrics import ExitMetrics
@@ -43,6 +44,7 @@ def render_report(data: ReportData) -> str:
         limits=limits(data),
         charts=charts,
         searches=plots.search_progress(data.history),
+        preferences=preference_tables(data.preferences, data.choices),
         exits=[_exit_view(exit_metrics, data.classes) for exit_metrics in data.exits],
         wrong=[_example_view(each) for each in data.examples if not each.right],
         right=[_example_view(each) for each in data.examples if each.right],

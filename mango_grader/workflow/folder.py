@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "architecture.json"
 
     @property
+    def preference(self) -> Path:
+        """How likely the search was to choose each candidate at its end."""
+        return self.path / "preference.json"
+
+    @property
     def network(self) -> Path:
         """The whole network, layer by layer."""
         return self.path / "network.json"

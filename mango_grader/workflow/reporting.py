@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mango_grader import __version__
 from mango_grader.datasets.probe import ProbeResult, border_probe
 from mango_grader.datasets.scan import scan
-from mango_grader.files import digest
+from mango_grader.files import digest, read_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.report import DataSummary, Part, ReportData, pick_examples
@@ -42,6 +42,8 @@ def report_data(
         policies=measured.test.policies,
         default_policy="threshold" if len(spec.exits) > 1 else "full",
         spec=spec,
+        preferences=read_json(folder.preference) if folder.preference.exists() else {},
+        choices=read_json(folder.architecture)["choices"] if folder.architecture.exists() else {},
         history=folder.read_history(),
         examples=pick_examples(
             lambda row: np.asarray(data.packed.images[rows[row]]),

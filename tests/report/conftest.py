@@ -37,6 +37,8 @@ def data() -> ReportData:
         policies=(policy_metrics("full", Full(), **costs), policy_metrics("threshold", policy, **costs)),
         default_policy="threshold",
         spec=spec,
+        preferences={f"layer{n}.<kernel>": {"k3": 0.9 - 0.01 * n, "k5": 0.1 + 0.01 * n} for n in range(1, 51)},
+        choices={f"layer{n}.<kernel>": ["k3"] for n in range(1, 51)},
         history=[*weights, *controller, *candidates, *training],
         examples=pick_examples(
             lambda row: images[row],
@@ -61,5 +63,14 @@ def data() -> ReportData:
 @pytest.fixture(scope="session")
 def bare(data: ReportData) -> ReportData:
     """What an evaluation of somebody else's bundle knows: figures of the exits, and nothing else."""
-    nothing = {"policies": (), "spec": None, "history": (), "examples": (), "data": None, "references": ()}
+    nothing = {
+        "policies": (),
+        "spec": None,
+        "history": (),
+        "preferences": {},
+        "choices": {},
+        "examples": (),
+        "data": None,
+        "references": (),
+    }
     return replace(data, **nothing, ordinal=False, settings={}, provenance={})

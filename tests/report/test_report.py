@@ -161,3 +161,10 @@ def test_the_card_says_data_figures_and_limits(data: ReportData, bare: ReportDat
     assert "## Data" not in model_card(bare)
     for table in re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_preferences_show_what_was_chosen_and_say_what_is_left_out(html: str) -> None:
+    assert html.count('class="number chosen"') == 40, "k3 of each of the first 40 decisions"
+    text = Page(html).text
+    assert "layer1.<kernel>" in text
+    assert "10 more decisions" in text
