@@ -66,11 +66,18 @@ def search(
             found.checkpoint, found.checkpoint_every = folder.search_checkpoint, config.checkpoint_every
             architecture = found.run(progress)
             folder.write_history(found.history)
+            _write_preference(folder, found.method)
             _write_result(folder, run.space, architecture)
         spec = NetworkSpec.from_dict(read_json(folder.network))
         train_network(folder, config, spec, data, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
     return folder
+
+
+def _write_preference(folder: RunFolder, method: SearchMethod) -> None:
+    shares = method.preference()
+    named = {d.name: dict(zip(d.candidates, map(float, shares[d.name]), strict=True)) for d in method.space.decisions}
+    write_json(folder.preference, named)
 
 
 def _write_result(folder: RunFolder, space: SearchSpace, architecture: Architecture) -> None:
