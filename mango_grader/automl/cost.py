@@ -1,7 +1,7 @@
-"""What an architecture costs, known at once and without training: multiply-accumulates and parameters."""
+"""What an architecture costs without training: multiply-accumulates, parameters, or any other price per operation."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.graph import Choice
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.operations import Add, Operation, Shape
-from mango_grader.models.spec import IMAGE
+from mango_grader.models.spec import IMAGE, NetworkSpec
 
 Probabilities = Mapping[str, Tensor]
 
@@ -36,13 +36,19 @@ class CostModel(Protocol):
         """Return the differentiable expected cumulative cost (exits,) under (candidates,) tensors per decision."""
 
 
-class GraphCost:
-    """A price per operation, summed over a space's graph."""
+Price = Callable[[Operation, Sequence[Shape]], float]
 
-    def __init__(self, space: SearchSpace, unit: str, price: Callable[[Operation, Sequence[Shape]], float]) -> None:
+
+class GraphCost:
+    """A price per operation, summed over a space's graph. base: (exits,), what a run costs beside its operations."""
+
+    def __init__(self, space: SearchSpace, unit: str, price: Price, base: NDArray[np.float64] | None = None) -> None:
         self.unit = unit
         self._space, self._price = space, price
+        self._base = np.zeros(len(space.graph.exits)) if base is None else base
         self._index = {d.name: {c: i for i, c in enumerate(d.candidates)} for d in space.decisions}
+        self._exclusive = {d.name: d.max_chosen == 1 for d in space.decisions}
+        self._groups = {d.name: [d.group_of(i) for i in range(len(d.candidates))] for d in space.decisions}
 
     def operation(self, decision: str, candidate: str) -> float:
         """Return what choosing `candidate` adds, summed over all choices that share the decision."""
@@ -67,23 +73,19 @@ class GraphCost:
 
     def exact(self, architecture: Architecture) -> NDArray[np.float64]:
         """Return the cumulative cost (exits,) of the derived network."""
-        spec = self._space.resolve(architecture)
-        prices = [
-            sum(self._price(node.op, [spec.shapes[name] for name in node.inputs]) for node in stage)
-            for stage in spec.stages
-        ]
-        return np.cumsum(prices)
+        return by_exit(self._space.resolve(architecture), self._price) + self._base
 
     def expected(self, probabilities: Probabilities) -> Tensor:
-        """Return E[cost] per exit, exact where every probability is 0 or 1.
+        """Return E[cost] per exit, exact where every probability is 0 or 1; the tensors' gradients are kept.
 
-        A node counts with the probability that the image reaches it and that an exit needs it, both by noisy or, which
-        takes the alternatives as independent. The tensors' gradients are kept.
+        A node counts with the probability that the image reaches it, times that of an exit needing it if so. What
+        candidates add that exclude each other is summed; all else is taken as independent, and combined by noisy or.
         """
         like = next(iter(probabilities.values()))
         reach = self._reach(probabilities, like)
         exits = self._space.graph.exits
-        return torch.stack([self._expected(probabilities, reach, exits[: k + 1], like) for k in range(len(exits))])
+        costs = torch.stack([self._expected(probabilities, reach, exits[: k + 1], like) for k in range(len(exits))])
+        return costs + torch.as_tensor(self._base).to(costs)
 
     def _reach(self, probabilities: Probabilities, like: Tensor) -> dict[str, Tensor]:
         one = like.new_ones(())
@@ -91,14 +93,13 @@ class GraphCost:
         for node in self._space.graph.nodes:
             if isinstance(node, Choice):
                 paths = [
-                    self._chance(node, b.candidate, probabilities) * _all([reach[name] for name in b.inputs], one)
+                    (b.candidate, self._chance(node, b.candidate, probabilities) * _runs(b.op, b.inputs, reach, one))
                     for b in node.branches
                     if b.op is not None
                 ]
-                reach[node.name] = _any(paths, one)
+                reach[node.name] = _any(self._alternatives(node, paths), one)
             else:
-                combine = _any if isinstance(node.op, Add) else _all
-                reach[node.name] = combine([reach[name] for name in node.inputs], one)
+                reach[node.name] = _runs(node.op, node.inputs, reach, one)
         return reach
 
     def _expected(
@@ -109,24 +110,57 @@ class GraphCost:
         needs: dict[str, list[Tensor]] = {name: [one] for name in exits}
         total = like.new_zeros(())
         for node in reversed(self._space.graph.nodes):
-            wanted = _any(needs.get(node.name, []), one) * reach[node.name]
+            needed = _any(needs.get(node.name, []), one)  # given that it is reached
             if isinstance(node, Choice):
+                asked: dict[str, list[tuple[str, Tensor]]] = {}
                 for branch in node.branches:
                     if branch.op is None:
                         continue
-                    chance = self._chance(node, branch.candidate, probabilities)
-                    runs = wanted * chance * _all([reach[name] for name in branch.inputs], one)
-                    total = total + runs * self._price(branch.op, [shapes[name] for name in branch.inputs])
-                    for name in branch.inputs:
-                        needs.setdefault(name, []).append(runs)
+                    chance = needed * self._chance(node, branch.candidate, probabilities)
+                    price = self._price(branch.op, [shapes[name] for name in branch.inputs])
+                    total = total + chance * _runs(branch.op, branch.inputs, reach, one) * price
+                    for name, others in _others(branch.op, branch.inputs, reach, one):
+                        asked.setdefault(name, []).append((branch.candidate, chance * others))
+                for name, paths in asked.items():
+                    needs.setdefault(name, []).extend(self._alternatives(node, paths))
             else:
-                total = total + wanted * self._price(node.op, [shapes[name] for name in node.inputs])
-                for name in node.inputs:
-                    needs.setdefault(name, []).append(wanted)
+                price = self._price(node.op, [shapes[name] for name in node.inputs])
+                total = total + needed * reach[node.name] * price
+                for name, others in _others(node.op, node.inputs, reach, one):
+                    needs.setdefault(name, []).append(needed * others)
         return total
+
+    def _alternatives(self, choice: Choice, paths: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+        """Return the chances of a choice's branches, those that exclude each other added up."""
+        sums: dict[tuple[int, ...], Tensor] = {}
+        for candidate, chance in paths:
+            index = self._index[choice.decision][candidate]
+            group = () if self._exclusive[choice.decision] else self._groups[choice.decision][index]
+            sums[group] = sums[group] + chance if group in sums else chance
+        return list(sums.values())
 
     def _chance(self, choice: Choice, candidate: str, probabilities: Probabilities) -> Tensor:
         return probabilities[choice.decision][self._index[choice.decision][candidate]]
+
+
+def _runs(op: Operation, inputs: Sequence[str], reach: Mapping[str, Tensor], one: Tensor) -> Tensor:
+    """Return the chance that `op` has what it needs: all inputs, or any summand."""
+    combine = _any if isinstance(op, Add) else _all
+    return combine([reach[name] for name in inputs], one)
+
+
+def _others(
+    op: Operation, inputs: Sequence[str], reach: Mapping[str, Tensor], one: Tensor
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield each input with the chance that `op` runs, given that this one is there."""
+    for name in inputs:
+        yield name, one if isinstance(op, Add) else _all([reach[other] for other in inputs if other != name], one)
+
+
+def by_exit(spec: NetworkSpec, price: Price) -> NDArray[np.float64]:
+    """Return the cumulative prices (exits,) of a network's operations."""
+    shapes = spec.shapes
+    return np.cumsum([sum(price(n.op, [shapes[name] for name in n.inputs]) for n in stage) for stage in spec.stages])
 
 
 def _any(chances: Sequence[Tensor], one: Tensor) -> Tensor:
