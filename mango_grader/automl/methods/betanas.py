@@ -1,0 +1,139 @@
+"""BetaNAS (Fang et al. 2019): all live candidates train equally often, and the least promising are dropped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.evaluate import Score
+from mango_grader.automl.gates import Gates, gates_of
+from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
+from mango_grader.automl.methods.binary_gates import BinaryGates, BinaryGateSettings
+from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.training.recipe import WeightRecipe
+
+
+@dataclass(frozen=True)
+class BetaNasSettings:
+    """The published values (§4.1); where the paper names none, those of ProxylessNAS's released code.
+
+    epochs: in all, of which the first `warmup` train weights only (Algorithm 1 has none). interval: weight steps before
+    each architecture step, the "some steps" of Algorithm 1. balance: which live candidates a weight step runs; drawn
+    "uniform"ly (Eq. 2), in turn ("round_robin", those that trained least go first), or not balanced at all, that is
+    drawn by what the search prefers so far ("none"). drop_below: candidates are dropped at less than this share of the
+    probability that they have under equal logits, 0 for never (§3.3 only speaks of a threshold); drop_every: epochs
+    from one drop to the next. held_out: share of the training part that the architecture learns on (50,000 of
+    ImageNet's images). The batch of 1,024 images is for the run's settings to say.
+    """
+
+    epochs: int = 120
+    warmup: int = 0
+    interval: int = 5
+    balance: Literal["uniform", "round_robin", "none"] = "uniform"
+    drop_below: float = 0.5
+    drop_every: int = 1
+    held_out: float = 0.04
+    binary: BinaryGateSettings = BinaryGateSettings()
+    weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.1, momentum=0.9, nesterov=True, weight_decay=4e-5)
+
+    @classmethod
+    def proxylessnas(cls) -> Self:
+        """Return the settings that make it ProxylessNAS, to which the paper compares itself (Fig. 5)."""
+        return cls(warmup=40, balance="none", drop_below=0.0)
+
+    @property
+    def scores(self) -> int:
+        """None: the result is read off the logits."""
+        return 0
+
+    def scaled(self, effort: float) -> Self:
+        """Return settings that take about `effort` times as long to search with."""
+        return replace(self, epochs=max(1, round(self.epochs * effort)), warmup=round(self.warmup * effort))
+
+
+class BetaNas(SearchMethod):
+    """Phase 1 trains the weights of balanced paths, phase 2 the binary gates with the weights frozen (Algorithm 1).
+
+    The two alternate all through an epoch, and after it come the drops. The result is the architecture of the largest
+    logits; where limits forbid it, the nearest one that they admit.
+    """
+
+    name: ClassVar[str] = "betanas"
+    home: ClassVar[str] = "mbconv"
+    settings_type = BetaNasSettings
+    paper: ClassVar[str] = "Fang et al. 2019, BetaNAS: balanced training and selective drop for NAS"
+
+    def __init__(self, space: SearchSpace, admits: Admits, settings: BetaNasSettings | None = None) -> None:
+        super().__init__(space, admits)
+        self.settings = settings or BetaNasSettings()
+        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        self.binary = BinaryGates(space, self.settings.binary)
+        self.trained: dict[str, NDArray[np.int64]] = {  # weight steps per candidate: what Fig. 5 plots
+            decision.name: np.zeros(len(decision.candidates), dtype=np.int64) for decision in space.decisions
+        }
+        self._weight_steps = 0
+        self._epochs = 0
+
+    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+        """Epochs of weights only, then epochs in which one architecture step follows each `interval` weight steps."""
+        turns = max(1, steps_per_epoch // self.settings.interval)
+        both = Round((Phase("weights", steps_per_epoch // turns), Phase("architecture", 1)), repeat=turns)
+        alone = Round((Phase("weights", steps_per_epoch),))
+        return (alone,) * self.settings.warmup + (both,) * (self.settings.epochs - self.settings.warmup)
+
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open one path of live candidates, drawn as `settings.balance` says."""
+        gates = gates_of(self._path(rng), self.space.decisions)
+        for name, gate in gates.items():
+            self.trained[name][list(gate.active)] += 1
+        self._weight_steps += 1
+        return gates
+
+    def update(self, step: ArchStep) -> Mapping[str, Any]:
+        """Take a binary-gate step on the joint loss (Eq. 4 and 6); the weights stay as they are."""
+        figures = self.binary.learn(step)
+        return {**figures, "live": int(self.binary.live.sum())} if figures else {}
+
+    def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
+        """Drop what has fallen behind (Algorithm 1, lines 4 and 5)."""
+        self._epochs += 1
+        since = self._epochs - self.settings.warmup
+        if since > 0 and since % self.settings.drop_every == 0:
+            self.binary.drop(self.settings.drop_below)
+
+    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
+        """Return the architecture of the largest logits within the limits."""
+        return admitted_nearest(self.space, self.binary.scores(), self.admits, rng)
+
+    def preference(self) -> dict[str, NDArray[np.float64]]:
+        """Return p, 0 for the dropped."""
+        return self.binary.preference()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the binary gates and what was counted."""
+        trained = {name: torch.from_numpy(counts) for name, counts in self.trained.items()}
+        return {"binary": self.binary.state_dict(), "trained": trained, "counts": (self._weight_steps, self._epochs)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.binary.load_state_dict(state["binary"])
+        self.trained = {name: counts.cpu().numpy().copy() for name, counts in state["trained"].items()}
+        self._weight_steps, self._epochs = state["counts"]
+
+    def _path(self, rng: np.random.Generator) -> Architecture:
+        if self.settings.balance == "none":
+            return self.binary.sample(rng)
+        if self.settings.balance == "uniform":
+            return self.binary.sample_evenly(rng)
+        alive = self.binary.alive()
+        # How many turns each is behind half of all; a free subset runs what is, other decisions those furthest behind.
+        behind = {
+            name: self._weight_steps / 2 - counts + rng.uniform(-0.5, 0.5, len(counts))
+            for name, counts in self.trained.items()
+        }
+        return self.space.nearest({name: np.where(alive[name], due, -np.inf) for name, due in behind.items()})
