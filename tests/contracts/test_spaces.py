@@ -72,7 +72,12 @@ def test_expected_cost_of_a_decided_architecture_is_exact(
 def test_expected_cost_passes_its_gradient_on(space: SearchSpace) -> None:
     logits = {d.name: torch.zeros(len(d.candidates), requires_grad=True) for d in space.decisions}
     macs(space).expected({name: torch.softmax(value, 0) for name, value in logits.items()}).sum().backward()
-    priced = [d.name for d in space.decisions if len({macs(space).operation(d.name, c) for c in d.candidates}) > 1]
+    nothing = {0.0}  # what it costs to leave out a candidate of a free subset
+    priced = [
+        d.name
+        for d in space.decisions
+        if len({macs(space).operation(d.name, c) for c in d.candidates} | (nothing if d.free else set())) > 1
+    ]
     assert priced
     assert all(bool(logits[name].grad.abs().sum() > 0) for name in priced)
 

@@ -184,7 +184,7 @@ class DropPath(Operation):
 
 @dataclass(frozen=True)
 class Pool(Operation):
-    """Maximum or average over a window, padded so that stride 1 keeps the size.
+    """Maximum or average over a window: odd, padded so that stride 1 keeps the size, or even and equal to the stride.
 
     norm_channels: of a BatchNorm without learned scale and shift behind it, as in DARTS's cells; 0 for none.
     """

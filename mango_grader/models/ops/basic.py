@@ -137,9 +137,10 @@ def _(op: spec.Normalise) -> nn.Module:
 @build_operation.register
 def _(op: spec.Pool) -> nn.Module:
     padding = (op.kernel - 1) // 2
+    even = op.kernel % 2 == 0  # such a window is cut at the border, so that sizes are rounded up like all others
     pool: nn.Module
     if op.maximum:
-        pool = nn.MaxPool2d(op.kernel, op.stride, padding)
+        pool = nn.MaxPool2d(op.kernel, op.stride, padding, ceil_mode=even)
     else:
-        pool = nn.AvgPool2d(op.kernel, op.stride, padding, count_include_pad=False)
+        pool = nn.AvgPool2d(op.kernel, op.stride, padding, ceil_mode=even, count_include_pad=False)
     return nn.Sequential(pool, nn.BatchNorm2d(op.norm_channels, affine=False)) if op.norm_channels else pool

@@ -1,0 +1,146 @@
+"""DSO-NAS's space: blocks that are completely connected graphs of operations, to be pruned (Zhang et al., §3.2)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from mango_grader.automl.architecture import Decision, SpaceConfig
+from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.automl.spaces.parts import STEM, check_exits, stem
+from mango_grader.models.operations import (
+    Add,
+    Classifier,
+    Convolution,
+    DropPath,
+    Identity,
+    Normalise,
+    Operation,
+    Pool,
+    SeparableConvolution,
+)
+from mango_grader.models.spec import Node
+
+# Pools are normalised (our reading; the authors' code does so): else features would grow from level to level.
+OPERATIONS: Mapping[str, Callable[[int], Operation]] = {
+    "sep3": lambda channels: SeparableConvolution(channels, channels, 3, activate=True),
+    "sep5": lambda channels: SeparableConvolution(channels, channels, 5, activate=True),
+    "avg3": lambda channels: Pool(maximum=False, norm_channels=channels),
+    "max3": lambda channels: Pool(maximum=True, norm_channels=channels),
+}
+
+_SOURCE = "input"
+
+
+@dataclass(frozen=True)
+class DagConfig(SpaceConfig):
+    """Each operation sums what it keeps of the block input and all operations of earlier levels (Eq. 3).
+
+    The block adds to its input the 1×1 convolution of the concatenation of the kept operations (Eq. 4). Here that is a
+    sum of one 1×1 convolution for each, with one BatchNorm and ReLU behind, which is the same and can be gated. A block
+    of which nothing is left is the identity.
+
+    The defaults are the published CIFAR-10 network. channels: of the first stage, doubled by each reduction; the
+    paper names none, 36 are those of ENAS, whose training it takes over (§4.2), and the unpruned network then has 5.7 M
+    parameters, the published pruned ones 3.0 M. stages: blocks of each stage; a reduction block ends all but the last.
+    levels, operations: of each block. stem_stride: 1, 2, 4, …, taken by 3×3 convolutions. share: one structure for
+    all blocks, or one for each ("full"). exits: blocks (from 1, reductions not counted) behind which a classifier sits;
+    the last must be the end. By default each stage has one, the place of the paper's auxiliary head among them.
+
+    head: width of each exit's 1×1 convolution, 0 for none. dropout, drop_path: probabilities that join after the search
+    (`finished`); our reading: drop path leaves out what a block adds, the more likely the later the block, as in ENAS.
+    """
+
+    kind: ClassVar[str] = "dag"
+    paper: ClassVar[str] = "Zhang et al., You Only Search Once: direct sparse optimisation (DSO-NAS)"
+    channels: int = 36
+    stages: tuple[int, ...] = (8, 8, 8)
+    levels: int = 4
+    operations: tuple[str, ...] = tuple(OPERATIONS)
+    stem_stride: int = 1
+    share: bool = True
+    exits: tuple[int, ...] = (8, 16, 24)
+    head: int = 0
+    dropout: float = 0.6
+    drop_path: float = 0.5
+    retraining: bool = False
+
+    def __post_init__(self) -> None:
+        check_exits(self.exits, sum(self.stages))
+        if not self.operations or not set(self.operations) <= set(OPERATIONS):
+            raise ValueError(f"operations must be among {', '.join(OPERATIONS)}; got {self.operations}")
+        if self.levels < 1 or not self.stages or min(self.stages) < 1:
+            raise ValueError(f"levels and the blocks of a stage must be at least 1; got {self.levels}, {self.stages}")
+
+    def finished(self) -> Self:
+        """Return the space with dropout and drop path (§4.2)."""
+        return replace(self, retraining=True)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """What each operation takes in, and what the output takes in: any subset; once, or for each block."""
+        prefixes = [""] if self.share else [f"block{number}." for number in range(1, sum(self.stages) + 1)]
+        decisions = []
+        for prefix in prefixes:
+            for level in range(1, self.levels + 1):
+                sources = (_SOURCE, *self._below(level))
+                decisions += [Decision(f"{prefix}{name}.in", sources, 0, len(sources)) for name in self._of(level)]
+            made = self._below(self.levels + 1)
+            decisions.append(Decision(f"{prefix}out", made, 0, len(made)))
+        return tuple(decisions)
+
+    def graph(self) -> SearchGraph:
+        """Stem, blocks, reductions and exits."""
+        channels = self.channels_of(self.channels)
+        nodes: list[Node | Choice] = [*stem(channels, self.stem_stride)]
+        previous, number = STEM, 0
+        for stage, blocks in enumerate(self.stages, 1):
+            for _ in range(blocks):
+                number += 1
+                nodes += self._block(number, previous, channels)
+                previous = f"block{number}"
+                if number in self.exits:
+                    nodes += self._exit(number, channels)
+            if stage < len(self.stages):
+                doubled = self.channels_of(self.channels * 2**stage)
+                nodes += _reduction(f"reduction{stage}", previous, channels, doubled)
+                previous, channels = f"reduction{stage}", doubled
+        return SearchGraph((3, self.height, self.width), tuple(nodes), tuple(f"exit{at}" for at in self.exits))
+
+    def _of(self, level: int) -> tuple[str, ...]:
+        return tuple(f"level{level}-{operation}" for operation in self.operations)
+
+    def _below(self, level: int) -> tuple[str, ...]:
+        return tuple(name for lower in range(1, level) for name in self._of(lower))
+
+    def _block(self, number: int, source: str, channels: int) -> list[Node | Choice]:
+        block = f"block{number}"
+        prefix = "" if self.share else f"{block}."
+        nodes: list[Node | Choice] = []
+        for level in range(1, self.levels + 1):
+            below = tuple(Branch(name, Identity(), (f"{block}/{name}",)) for name in self._below(level))
+            for name, operation in zip(self._of(level), self.operations, strict=True):
+                branches = (Branch(_SOURCE, Identity(), (source,)), *below)
+                nodes.append(Choice(f"{block}/{name}/in", f"{prefix}{name}.in", branches))
+                nodes.append(Node(f"{block}/{name}", OPERATIONS[operation](channels), (f"{block}/{name}/in",)))
+        project = Convolution(channels, channels, activate=False, norm=False)
+        outputs = tuple(Branch(name, project, (f"{block}/{name}",)) for name in self._below(self.levels + 1))
+        nodes.append(Choice(f"{block}/out", f"{prefix}out", outputs))
+        nodes.append(Node(f"{block}/norm", Normalise(channels, activate=True), (f"{block}/out",)))
+        added = f"{block}/norm"
+        if self.retraining and self.drop_path:
+            rate = self.drop_path * number / sum(self.stages)
+            nodes.append(Node(f"{block}/drop", DropPath(rate), (added,)))
+            added = f"{block}/drop"
+        return [*nodes, Node(block, Add(activate=False), (source, added))]
+
+    def _exit(self, number: int, channels: int) -> list[Node]:
+        # Sums of ReLUs only grow from block to block, so an exit normalises what it reads.
+        norm = Node(f"exit{number}/norm", Normalise(channels, activate=True), (f"block{number}",))
+        head = Classifier(channels, self.classes, self.head, self.dropout if self.retraining else 0.0)
+        return [norm, Node(f"exit{number}", head, (norm.name,))]
+
+
+def _reduction(name: str, source: str, channels: int, doubled: int) -> list[Node]:
+    parts = [
+        Node(f"{name}/convolution{kernel}", Convolution(channels, doubled, kernel, 2), (source,)) for kernel in (1, 3)
+    ]
+    return [*parts, Node(name, Add(activate=False), tuple(part.name for part in parts))]
