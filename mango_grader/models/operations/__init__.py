@@ -14,9 +14,10 @@ from mango_grader.models.operations.basic import (
     SeparableConvolution,
     Zero,
 )
+from mango_grader.models.operations.darts import CellConvolution, FactorisedReduction
 from mango_grader.models.operations.torchvision import Torchvision
 
 __all__ = [
-    "Add", "Classifier", "Concat", "Convolution", "DropPath", "Identity", "Match", "Normalise", "Operation", "Pool",
-    "SeparableConvolution", "Shape", "Torchvision", "Zero",
+    "Add", "CellConvolution", "Classifier", "Concat", "Convolution", "DropPath", "FactorisedReduction", "Identity",
+    "Match", "Normalise", "Operation", "Pool", "SeparableConvolution", "Shape", "Torchvision", "Zero",
 ]  # fmt: skip
