@@ -48,8 +48,9 @@ def seasoned(spec: NetworkSpec) -> AnytimeClassifier:
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean)
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
-            torch.nn.init.uniform_(module.weight, 0.5, 2.0)
-            torch.nn.init.normal_(module.bias)
+            if module.affine:
+                torch.nn.init.uniform_(module.weight, 0.5, 2.0)
+                torch.nn.init.normal_(module.bias)
     return network
 
 
