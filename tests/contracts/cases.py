@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.methods import EnasSettings, MethodSettings, RandomSettings
 from mango_grader.automl.samplers import ControllerSettings
-from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.automl.spaces import LayerwiseConfig, NasnetConfig
 from mango_grader.training.recipe import WeightRecipe
 
 CLASSES = 3
@@ -15,6 +15,9 @@ _WEIGHTS = WeightRecipe(optimiser="sgd", lr=0.05, momentum=0.9, weight_decay=1e-
 SPACES: Mapping[str, SpaceConfig] = {
     "layerwise": LayerwiseConfig(
         16, 12, CLASSES, depth=3, channels=8, widen=1.5, reduce_at=(2,), kernels=(3, 5), dilations=(1, 2), exits=(1, 3)
+    ),
+    "nasnet": NasnetConfig(
+        16, 12, CLASSES, depth=3, channels=4, nodes=2, stem_stride=2, stem_channels=8, reduce_at=(2,), exits=(2, 3)
     ),
 }
 

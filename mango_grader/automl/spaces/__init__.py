@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.spaces.base import SearchSpace, Tokens
 from mango_grader.automl.spaces.layerwise import LayerwiseConfig
+from mango_grader.automl.spaces.nasnet import NasnetConfig
 
-SPACES: Mapping[str, type[SpaceConfig]] = {space.kind: space for space in (LayerwiseConfig,)}
+SPACES: Mapping[str, type[SpaceConfig]] = {space.kind: space for space in (LayerwiseConfig, NasnetConfig)}
 
-__all__ = ["SPACES", "LayerwiseConfig", "SearchSpace", "Tokens"]
+__all__ = [
+    "SPACES", "LayerwiseConfig", "NasnetConfig", "SearchSpace", "Tokens",
+]  # fmt: skip

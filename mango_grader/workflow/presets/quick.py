@@ -2,7 +2,7 @@
 
 from mango_grader.automl.methods import EnasSettings, RandomSettings
 from mango_grader.automl.samplers import ControllerSettings
-from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.automl.spaces import LayerwiseConfig, NasnetConfig
 from mango_grader.datasets.augment import Augment
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
@@ -39,6 +39,17 @@ QUICK = Preset(
     spaces={
         # Dilated depthwise convolutions train at half the speed on CPUs, and five halvings see far enough without.
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=48, stem=24, exits=(3, 6, 12), dilations=(1,)),
+        "nasnet": NasnetConfig(
+            _SIZE,
+            _SIZE,
+            classes=2,
+            depth=6,
+            nodes=2,
+            stem_stride=4,
+            stem_channels=16,
+            reduce_at=(1, 3),
+            exits=(2, 4, 6),
+        ),
     },
     methods={
         "enas": EnasSettings(epochs=30, steps=75, paths=4, samples=30, weights=SHARED_ADAMW, controller=CONTROLLER),

@@ -1,0 +1,58 @@
+"""The NASNet-like space of TNAS (§5.1): a stack of two searched cells, as in DARTS (Liu et al. 2019, §3.1)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mango_grader.automl.architecture import Decision, SpaceConfig
+from mango_grader.automl.graph import SearchGraph
+from mango_grader.automl.spaces.builder import GraphBuilder
+from mango_grader.automl.spaces.cells import Cell, add_exit, add_stem, check_stack, decisions_of
+
+
+@dataclass(frozen=True)
+class NasnetConfig(SpaceConfig):
+    """Stem, then `depth` cells; each reads the outputs of the two before it (s1 the last, s0 the last but one).
+
+    TNAS names no sizes; the defaults are those with which DARTS searches: 8 cells of 4 nodes, 16 channels, three times
+    as many in the stem, reduction cells at a third and two thirds of the depth. (It trains the result with depth 20,
+    channels 36, stem_channels 108, reduce_at (7, 14).) channels: of a node, doubled by each cell in `reduce_at`, which
+    also halves the size. stem_stride: 1, 2, 4, … exits: cells (from 1) behind which a classifier sits; the last must be
+    `depth`. Our reading: DARTS's auxiliary classifier sits behind the second reduction cell, and anytime prediction
+    wants one behind the first, too. Raises ValueError for settings that make no network.
+    """
+
+    kind: ClassVar[str] = "nasnet"
+    paper: ClassVar[str] = "TNAS, §5.1: the NASNet-like space"
+    depth: int = 8
+    channels: int = 16
+    nodes: int = 4
+    stem_stride: int = 1
+    stem_channels: int = 48
+    reduce_at: tuple[int, ...] = (3, 6)
+    exits: tuple[int, ...] = (3, 6, 8)
+
+    def __post_init__(self) -> None:
+        check_stack(1, self.depth, self.reduce_at, self.exits, self.nodes, self.stem_stride)
+
+    def width_of(self, cell: int) -> int:
+        """Return the channels of a node in that cell; the cell's output has `nodes` times as many."""
+        return self.channels_of(self.channels * 2 ** sum(at <= cell for at in self.reduce_at))
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """The nodes of the normal cell and of the reduction cell."""
+        return decisions_of(map(self._cell_at, range(1, self.depth + 1)))
+
+    def graph(self) -> SearchGraph:
+        """Stem, cells, exits."""
+        graph = GraphBuilder((3, self.height, self.width))
+        s0 = s1 = add_stem(graph, self.channels_of(self.stem_channels), self.stem_stride)
+        exits = []
+        for number in range(1, self.depth + 1):
+            cell = self._cell_at(number)
+            s0, s1 = s1, cell.add_to(graph, f"cell{number}", self.width_of(number), s0, s1)
+            if number in self.exits:
+                exits.append(add_exit(graph, number, s1, self.classes))
+        return graph.finish(exits)
+
+    def _cell_at(self, number: int) -> Cell:
+        return Cell(self.nodes, stride=2 if number in self.reduce_at else 1)
