@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.methods import EnasSettings, MethodSettings, RandomSettings
 from mango_grader.automl.samplers import ControllerSettings
-from mango_grader.automl.spaces import LayerwiseConfig, NasnetConfig
+from mango_grader.automl.spaces import LayerwiseConfig, MultiscaleConfig, NasnetConfig
 from mango_grader.training.recipe import WeightRecipe
 
 CLASSES = 3
@@ -19,6 +19,7 @@ SPACES: Mapping[str, SpaceConfig] = {
     "nasnet": NasnetConfig(
         16, 12, CLASSES, depth=3, channels=4, nodes=2, stem_stride=2, stem_channels=8, reduce_at=(2,), exits=(2, 3)
     ),
+    "multiscale": MultiscaleConfig(12, 16, CLASSES, depth=3, scales=2, channels=4, nodes=2, exits=(2, 3)),
 }
 
 METHODS: Mapping[str, MethodSettings] = {

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.spaces.base import SearchSpace, Tokens
 from mango_grader.automl.spaces.layerwise import LayerwiseConfig
+from mango_grader.automl.spaces.multiscale import MultiscaleConfig
 from mango_grader.automl.spaces.nasnet import NasnetConfig
 
-SPACES: Mapping[str, type[SpaceConfig]] = {space.kind: space for space in (LayerwiseConfig, NasnetConfig)}
+SPACES: Mapping[str, type[SpaceConfig]] = {space.kind: space for space in (LayerwiseConfig, NasnetConfig, MultiscaleConfig)}
 
 __all__ = [
-    "SPACES", "LayerwiseConfig", "NasnetConfig", "SearchSpace", "Tokens",
+    "SPACES", "LayerwiseConfig", "MultiscaleConfig", "NasnetConfig", "SearchSpace", "Tokens",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from mango_grader.automl.methods import EnasSettings, RandomSettings
 from mango_grader.automl.samplers import ControllerSettings
-from mango_grader.automl.spaces import LayerwiseConfig, NasnetConfig
+from mango_grader.automl.spaces import LayerwiseConfig, MultiscaleConfig, NasnetConfig
 from mango_grader.datasets.augment import Augment
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
@@ -50,6 +50,8 @@ QUICK = Preset(
             reduce_at=(1, 3),
             exits=(2, 4, 6),
         ),
+        # Two nodes, as in MS-RANAS's compact network: a step with all candidates open takes two seconds on one core.
+        "multiscale": MultiscaleConfig(_SIZE, _SIZE, classes=2, nodes=2, stem_stride=4),
     },
     methods={
         "enas": EnasSettings(epochs=30, steps=75, paths=4, samples=30, weights=SHARED_ADAMW, controller=CONTROLLER),
