@@ -1,0 +1,107 @@
+"""What regularises a network in training only, as transformations of its plain data.
+
+Existing nodes keep their names, so that weights learned under these transformations load into the plain network, which
+is the one that is measured and exported.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mango_grader.errors import UsageError
+from mango_grader.models.operations import Add, Classifier, Concat, DropPath, Identity
+from mango_grader.models.spec import IMAGE, NetworkSpec, Node, live_nodes
+
+AUXILIARY = "auxiliary"  # the name of the extra exit, the last one
+_DEPTH = 2 / 3  # of the multiply-accumulates: the end of the second of three stages in DSO-NAS (§4.2)
+_WIDTH = 128  # channels of the auxiliary head (our reading), as in the heads of ENAS and DARTS
+
+
+def with_dropout(spec: NetworkSpec, rate: float) -> NetworkSpec:
+    """Return `spec` with dropout of `rate`, in [0, 1), before the linear layer of every exit."""
+    nodes = (
+        replace(node, op=replace(node.op, dropout=rate)) if isinstance(node.op, Classifier) else node
+        for node in spec.nodes
+    )
+    return NetworkSpec(spec.input, tuple(nodes), spec.exits)
+
+
+def with_drop_path(spec: NetworkSpec, rate: float) -> NetworkSpec:
+    """Return `spec` with `DropPath(rate)`, `rate` in [0, 1), on the inputs of sums that are no identity paths.
+
+    Larsson et al. (2017). What an identity path is, is our reading: where all other inputs of a sum are computed from
+    one of them, that one (of a residual block) stays and the others are dropped, each by itself. Elsewhere (a node of
+    a DARTS cell) what was computed for this sum alone is dropped. A sum through which everything must pass keeps its
+    first input, so that no image is lost.
+    """
+    paths, nodes = _Paths(spec), []
+    for node in spec.nodes:
+        inputs = list(node.inputs)
+        if isinstance(node.op, Add):
+            for place in paths.droppable(node):
+                drop = Node(f"{node.name}/drop_path{place}", DropPath(rate), (inputs[place],))
+                nodes.append(drop)
+                inputs[place] = drop.name
+        nodes.append(replace(node, inputs=tuple(inputs)))
+    return NetworkSpec(spec.input, tuple(nodes), spec.exits)
+
+
+def with_auxiliary(spec: NetworkSpec) -> NetworkSpec:
+    """Return `spec` with one more exit, `AUXILIARY`, at the end of the block nearest to 2/3 of the last exit's MACs.
+
+    Blocks that feed an exit already are taken only where there is no other in the last two thirds. Raises UsageError
+    for a network without blocks, being one piece.
+    """
+    heads = {_block_of(name) for name in spec.exits}
+    ends = {block: node.name for node in spec.nodes if (block := _block_of(node.name)) not in heads}
+    if not ends:
+        raise UsageError("train.auxiliary: this network is one piece, without a place for an auxiliary head; set it 0")
+    feeding = {name for node in spec.nodes if _block_of(node.name) in heads for name in node.inputs}
+    costs = spec.node_macs()
+
+    def macs(name: str) -> int:
+        return sum(costs[needed] for needed in live_nodes(spec.nodes, [name]))
+
+    total = macs(spec.exits[-1])
+    away = {name: abs(macs(name) / total - _DEPTH) for name in ends.values()}
+    free = [name for name in away if name not in feeding and away[name] <= 1 / 3]
+    feature = min(free or away, key=lambda name: away[name])
+    head = Node(AUXILIARY, Classifier(spec.shapes[feature][0], spec.classes, hidden=_WIDTH), (feature,))
+    return NetworkSpec(spec.input, (*spec.nodes, head), (*spec.exits, AUXILIARY))
+
+
+def _block_of(name: str) -> str:
+    return name.partition("/")[0]
+
+
+class _Paths:
+    """What lies behind and ahead of every node of a network."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        self._spec = spec
+        self._ops = {node.name: node.op for node in spec.nodes}
+        self._readers = Counter(name for node in spec.nodes for name in node.inputs)
+        self._behind: dict[str, set[str]] = {IMAGE: {IMAGE}}
+        for node in spec.nodes:
+            self._behind[node.name] = {node.name}.union(*(self._behind[name] for name in node.inputs))
+
+    def droppable(self, node: Node) -> Sequence[int]:
+        """Return which inputs of a sum are no identity paths."""
+        inputs = node.inputs
+        for name in inputs:
+            if all(name in self._behind[other] for other in inputs):
+                return [place for place, other in enumerate(inputs) if not self._is(other, (Identity, DropPath), name)]
+        kept = (Add, Concat, Identity, DropPath)
+        alone = [place for place, name in enumerate(inputs) if self._readers[name] == 1 and not self._is(name, kept)]
+        return alone[1:] if len(alone) == len(inputs) and self._carries_all(node.name) else alone
+
+    def _is(self, name: str, kinds: tuple[type, ...], itself: str = IMAGE) -> bool:
+        return name in (itself, IMAGE) or isinstance(self._ops[name], kinds)
+
+    def _carries_all(self, name: str) -> bool:
+        """Whether every path from the image to the last exit passes through the node."""
+        reached = {IMAGE}
+        for node in self._spec.nodes:
+            if node.name != name and not reached.isdisjoint(node.inputs):
+                reached.add(node.name)
+        return self._spec.exits[-1] not in reached
