@@ -1,6 +1,9 @@
 """Carries out an `Augment` with albumentations, on CPU, about half a millisecond per 128 × 128 image."""
 
+import math
 import os
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +32,29 @@ class AlbumentationsAugmenter:
         if images.shape[1:] != (self.height, self.width, 3) or images.dtype != np.uint8:
             expected = f"(N, {self.height}, {self.width}, 3)"
             raise ValueError(f"images must be uint8 {expected}, not {images.dtype} {images.shape}")
+        number = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        if self.augment.policy != "none":
+            images = _policy_applied(images, self.augment.policy, number, self.augment.cutout_fill)
         steps = _steps(self.augment)
         if not steps:
             return images.copy()
-        number = int(np.random.SeedSequence(seed).generate_state(1)[0])
         # A fresh pipeline for each batch (0.4 ms) is what makes the seed the only state.
         pipeline = albumentations.Compose(steps, seed=number)
         changed = np.empty_like(images)
         for index, image in enumerate(images):
             changed[index] = pipeline(image=image)["image"]
         return changed
+
+
+def _policy_applied(
+    images: NDArray[np.uint8], policy: Literal["imagenet", "cifar10"], seed: int, fill: Sequence[int]
+) -> NDArray[np.uint8]:
+    import torch
+
+    from mango_grader.datasets.autoaugment import apply_policy  # torchvision takes a second to load
+
+    changed: NDArray[np.uint8] = apply_policy(torch.from_numpy(images.copy()), policy, seed, fill).numpy()
+    return changed
 
 
 def _steps(augment: Augment) -> list[albumentations.BasicTransform]:
@@ -69,7 +85,8 @@ def _steps(augment: Augment) -> list[albumentations.BasicTransform]:
             )
         )
     if augment.cutout and augment.cutout_probability:
-        sides = (augment.cutout / 2, augment.cutout)
+        largest = min(augment.cutout, math.nextafter(1.0, 0.0))  # albumentations would take 1.0 for a pixel
+        sides = (augment.cutout / 2, largest)
         steps.append(
             albumentations.CoarseDropout(
                 num_holes_range=(1, 1),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,15 @@ from mango_grader.errors import UsageError
 
 __all__ = ["Augment", "Augmenter"]
 
+Policy = Literal["none", "imagenet", "cifar10"]
+
 
 @dataclass(frozen=True)
 class Augment:
     """Random changes of an image that leave its grade; the defaults suit fruit seen from above.
 
-    In this order: flips, one affine map about the centre (proportions kept, borders reflected), colour, cutout.
+    In this order: policy, flips, one affine map about the centre (proportions kept, borders reflected), colour, cutout.
+    `policy`: "imagenet" and "cifar10" are AutoAugment's; what comes in from beyond the border is `cutout_fill`.
     `horizontal_flip`, `vertical_flip`, `cutout_probability`: probabilities. `rotate`: at most so many degrees
     either way, 0..180. `shift`: at most so much of the side, 0..0.5. `scale`, `brightness`, `contrast`,
     `saturation`: factors from 1 − x to 1 + x, 0 ≤ x < 1. `hue`: at most so much of the colour circle, 0..0.5.
@@ -36,20 +39,27 @@ class Augment:
     cutout: float = 0.3
     cutout_probability: float = 0.5
     cutout_fill: tuple[int, int, int] = (114, 114, 114)
+    policy: Policy = "none"
 
     def __post_init__(self) -> None:
         limits = {"rotate": 180.0, "shift": 0.5, "hue": 0.5} | dict.fromkeys(_FACTORS, 0.99)
-        for field in fields(self):
-            value, most = getattr(self, field.name), limits.get(field.name, 1.0)
-            if field.name != "cutout_fill" and not 0 <= value <= most:
-                raise UsageError(f"augmentation: {field.name} must be in 0..{most:g}, not {value}")
+        for name in self._numbers():
+            value, most = getattr(self, name), limits.get(name, 1.0)
+            if not 0 <= value <= most:
+                raise UsageError(f"augmentation: {name} must be in 0..{most:g}, not {value}")
         if len(self.cutout_fill) != 3 or not all(0 <= value <= 255 for value in self.cutout_fill):
             raise UsageError(f"augmentation: cutout_fill must be three values in 0..255, not {self.cutout_fill}")
+        if self.policy not in get_args(Policy):
+            raise UsageError(f"augmentation: policy must be one of {', '.join(get_args(Policy))}, not {self.policy}")
+
+    @classmethod
+    def _numbers(cls) -> list[str]:
+        return [field.name for field in fields(cls) if isinstance(field.default, float)]
 
     @classmethod
     def none(cls) -> Self:
         """Return the description that changes nothing."""
-        return cls.from_dict({field.name: 0.0 for field in fields(cls) if field.name != "cutout_fill"})
+        return cls.from_dict(dict.fromkeys(cls._numbers(), 0.0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -69,7 +79,7 @@ _FACTORS = ("scale", "brightness", "contrast", "saturation")
 
 
 class Augmenter(Protocol):
-    """Carries out one `Augment` on batches: with albumentations on CPUs; a batched torch one fits the same way."""
+    """Carries out one `Augment` on batches of arrays; `TorchAugmenter` does on batches of tensors."""
 
     def __call__(self, images: NDArray[np.uint8], seed: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return a changed copy of `images`, uint8 (N, H, W, 3); the same images and seed give the same bytes.
