@@ -1,6 +1,6 @@
 """Mini-batches, each one a function of the seed and its number: nothing to save when a run stops between two."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +10,15 @@ from torch import Tensor
 
 from mango_grader.datasets.augment import Augmenter
 
+TensorAugmenter = Callable[[Tensor, tuple[int, ...]], Tensor]
+"""From images, uint8 (N, H, W, 3), and a seed to changed images, a function of both."""
+
+_CHUNK = 4096  # rows at a time: bounds the memory that a copy to a device takes on the host
+
 
 @dataclass(frozen=True)
 class Batch:
-    """images: uint8 (N, H, W, 3). labels: int64 (N,)."""
+    """images: uint8 (N, H, W, 3), on the device where they are kept. labels: int64 (N,), on the host."""
 
     images: Tensor
     labels: Tensor
@@ -21,9 +26,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of a packed cache that one purpose may see. images: uint8 (M, H, W, 3) of all rows; labels: int64 (M,)."""
+    """Rows of a packed cache that one purpose may see. images: uint8 (M, H, W, 3) of all rows; labels: int64 (M,).
 
-    images: NDArray[np.uint8]
+    images are an array on the host, or a tensor on the device that trains.
+    """
+
+    images: NDArray[np.uint8] | Tensor
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
 
@@ -38,7 +46,10 @@ class Examples:
     def take(self, positions: NDArray[np.int64]) -> Batch:
         """Return the examples at `positions` among the rows."""
         rows = self.rows[positions]
-        return Batch(torch.from_numpy(self.images[rows]), torch.from_numpy(self.labels[rows]))
+        labels = torch.from_numpy(self.labels[rows])
+        if isinstance(self.images, Tensor):
+            return Batch(self.images[torch.from_numpy(rows).to(self.images.device, non_blocking=True)], labels)
+        return Batch(torch.from_numpy(self.images[rows]), labels)
 
     def shuffled(self, seed: int) -> "Examples":
         """Return the same examples in a random order: rows stand in class order, and so would batches of them."""
@@ -56,7 +67,9 @@ class Batches:
     Each epoch visits every example at most once; the incomplete last batch is dropped.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, seed: int, augmenter: Augmenter | None = None) -> None:
+    def __init__(
+        self, examples: Examples, batch_size: int, seed: int, augmenter: TensorAugmenter | None = None
+    ) -> None:
         if not len(examples):
             raise ValueError("no examples to make batches of")
         self.examples = examples
@@ -70,5 +83,21 @@ class Batches:
         batch = self.examples.take(order[place * self.batch_size : (place + 1) * self.batch_size])
         if self._augmenter is None:
             return batch
-        augmented = self._augmenter(batch.images.numpy(), (self.seed, step))
-        return Batch(torch.from_numpy(augmented), batch.labels)
+        return replace(batch, images=self._augmenter(batch.images, (self.seed, step)))
+
+
+def on_tensors(augmenter: Augmenter) -> TensorAugmenter:
+    """Let an augmenter of arrays change tensors on the CPU."""
+
+    def changed(images: Tensor, seed: tuple[int, ...]) -> Tensor:
+        return torch.from_numpy(augmenter(images.numpy(), seed))
+
+    return changed
+
+
+def copied_to(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Return a copy of `images`, which may be memory-mapped, as one tensor on `device`."""
+    copy = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), _CHUNK):
+        copy[start : start + _CHUNK] = torch.from_numpy(np.array(images[start : start + _CHUNK]))
+    return copy

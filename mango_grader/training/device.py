@@ -27,6 +27,13 @@ class Device:
         """Whether it is a GPU."""
         return self.name.startswith("cuda")
 
+    def keeps(self, size: int) -> bool:
+        """Whether `size` bytes of pictures should live there: a GPU of whose memory they take at most a quarter.
+
+        What is left is for the networks, and for the copies that a search makes of held-out pictures.
+        """
+        return self.is_gpu and 4 * size <= torch.cuda.get_device_properties(self.torch).total_memory
+
     def place(self, module: nn.Module) -> nn.Module:
         """Move a module there, its weights in channels-last memory."""
         return module.to(self.torch, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.datasets import (
-    Augmenter,
+    Augment,
     Dataset,
     PackedImages,
     Split,
@@ -18,7 +18,8 @@ from mango_grader.datasets.allocate import allocate
 from mango_grader.errors import MangoError
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
-from mango_grader.training.batches import Examples
+from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, on_tensors
+from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig
 from mango_grader.workflow.folder import RunFolder
 
@@ -55,13 +56,31 @@ class PreparedData:
         return replace(self.train, rows=rows[side == 0]), replace(self.train, rows=rows[side == 1])
 
 
-def augmenter(config: RunConfig) -> Augmenter:
-    """Return what executes the run's augmentation."""
-    from mango_grader.datasets.albumentations import (
-        AlbumentationsAugmenter,  # slow, and only on the machines that train
-    )
+def augmenter(config: RunConfig) -> TensorAugmenter:
+    """Return what executes the run's augmentation on the run's device."""
+    return make_augmenter(config.augment, config.data.height, config.data.width, pick_device(config.device))
 
-    return AlbumentationsAugmenter(config.augment, config.data.height, config.data.width)
+
+def make_augmenter(augment: Augment, height: int, width: int, device: Device) -> TensorAugmenter:
+    """Return what executes `augment` on images of `height` × `width`: torch on a GPU, albumentations on CPUs."""
+    if device.is_gpu:
+        from mango_grader.datasets.torch_augment import TorchAugmenter
+
+        return TorchAugmenter(augment, device.torch)
+    # Slow to import, and only needed on machines that train without a GPU.
+    from mango_grader.datasets.albumentations import AlbumentationsAugmenter
+
+    return on_tensors(AlbumentationsAugmenter(augment, height, width))
+
+
+def on_device(data: PreparedData, device: Device) -> PreparedData:
+    """Return the same data, its pictures kept on `device` where they fit: batches are then made there."""
+    images = data.packed.images
+    if not device.keeps(images.nbytes):
+        return data
+    kept = copied_to(images, device.torch)
+    train, val, test = (replace(part, images=kept) for part in (data.train, data.val, data.test))
+    return replace(data, train=train, val=val, test=test)
 
 
 def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> PreparedData:

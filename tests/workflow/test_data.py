@@ -1,0 +1,41 @@
+"""From photos to examples, on the host and on the device that trains."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mango_grader.progress import SilentProgress
+from mango_grader.training.batches import Batches
+from mango_grader.training.device import Device
+from mango_grader.workflow.config import DataConfig
+from mango_grader.workflow.data import PreparedData, on_device, prepare
+from mango_grader.workflow.folder import RunFolder
+
+
+class Roomy(Device):
+    """A CPU that keeps pictures as a GPU would."""
+
+    def keeps(self, size: int) -> bool:
+        return True
+
+
+@pytest.fixture(scope="module")
+def data(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = RunFolder(tmp_path_factory.mktemp("prepared"))
+    return prepare(DataConfig(str(fruit), height=24, width=24), folder, SilentProgress())
+
+
+def test_pictures_on_a_device_make_the_same_batches(data: PreparedData) -> None:
+    there = on_device(data, Roomy("cpu"))
+    assert isinstance(there.train.images, torch.Tensor)
+    assert there.train.images is there.val.images is there.test.images, "one copy for all parts"
+    for part, same in ((data.train, there.train), (data.val, there.val), (data.test, there.test)):
+        assert torch.equal(Batches(part, 8, 3)[5].images, Batches(same, 8, 3)[5].images)
+    one, other = (each.held_out(0.4, 1) for each in (data, there))
+    for part, same in zip(one, other, strict=True):
+        assert torch.equal(Batches(part, 4, 3)[2].images, Batches(same, 4, 3)[2].images)
+
+
+def test_a_cpu_keeps_the_cache_where_it_is(data: PreparedData) -> None:
+    assert on_device(data, Device("cpu")) is data
