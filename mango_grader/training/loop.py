@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mango_grader.models.normalise import FromBytes
+from mango_grader.models import AnytimeClassifier, FromBytes
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.losses import AnytimeLoss, balanced_weights
-from mango_grader.training.recipe import TrainRecipe, step_with
+from mango_grader.training.learner import Learner
+from mango_grader.training.recipe import TrainRecipe
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Trainer:
     `history` grows by a row an epoch.
     """
 
-    net: nn.Module
+    net: AnytimeClassifier
     recipe: TrainRecipe
     batches: Batches
     validation: Examples
@@ -40,43 +40,26 @@ class Trainer:
 
     def run(self, progress: Progress) -> None:
         """Train up to the recipe's last epoch; running it again is free."""
-        self.device.place(self.net)
-        self._from_bytes = self.device.place(FromBytes())
-        weights = self.recipe.weights
-        optimiser = weights.make_optimiser(self.net)
-        loss = self.device.place(self._loss())
-        start = self._restore(optimiser)
+        learner = Learner(self.net, self.recipe, self.batches, self.classes, self.device)
+        start = self._restore(learner)
         saved = time.monotonic()
         with progress.task("train", self.recipe.epochs, start) as task:
             for epoch in range(start, self.recipe.epochs):
-                row = self._epoch(epoch, optimiser, loss)
+                row = self._epoch(epoch, learner)
                 self.history.append(row)
                 task.advance(loss=row["loss"], accuracy=row["val_accuracy"][-1])
                 last = epoch + 1 == self.recipe.epochs
                 if self.checkpoint and (last or time.monotonic() - saved > self.checkpoint_every):
-                    self._save(optimiser, epoch + 1)
+                    state = {"epoch": epoch + 1, **learner.state_dict(), "history": list(self.history)}
+                    save_checkpoint(self.checkpoint, state)
                     saved = time.monotonic()
 
-    def _loss(self) -> AnytimeLoss:
-        recipe = self.recipe
-        labels = self.batches.examples.targets
-        balance = balanced_weights(labels, self.classes, recipe.balance) if recipe.balance else None
-        return AnytimeLoss(recipe.exit_weights, balance, recipe.label_smoothing)
-
-    def _epoch(self, epoch: int, optimiser: torch.optim.Optimizer, loss: nn.Module) -> dict[str, Any]:
+    def _epoch(self, epoch: int, learner: Learner) -> dict[str, Any]:
         seed_everything(self.seed, epoch)
-        self.net.train()
-        recipe, per_epoch = self.recipe.weights, self.batches.per_epoch
-        losses = []
-        for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
-            batch = self.batches[step]
-            with self.device.autocast():
-                logits = self.net(self._from_bytes(self.device.send(batch.images)))
-                value = loss(logits, self.device.send(batch.labels))
-            value.backward()
-            lr = recipe.lr_at(step, per_epoch * self.recipe.epochs)
-            step_with(optimiser, lr, self.net.parameters(), recipe.clip)
-            losses.append(value.detach())
+        learner.begin_epoch(epoch)
+        first = epoch * self.batches.per_epoch
+        losses = [learner.step(step) for step in range(first, first + self.batches.per_epoch)]
+        learner.end_epoch()
         predicted = predict(self.net, self.validation, self.device).argmax(-1)
         right = (predicted == self.validation.targets).mean(1)
         return {
@@ -86,26 +69,13 @@ class Trainer:
             "val_accuracy": [float(share) for share in right],
         }
 
-    def _restore(self, optimiser: torch.optim.Optimizer) -> int:
+    def _restore(self, learner: Learner) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():
             return 0
         state = load_checkpoint(self.checkpoint, self.device.name)
-        self.net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
+        learner.load_state_dict(state)
         self.history[:] = state["history"]
         return int(state["epoch"])
-
-    def _save(self, optimiser: torch.optim.Optimizer, epoch: int) -> None:
-        assert self.checkpoint is not None
-        save_checkpoint(
-            self.checkpoint,
-            {
-                "epoch": epoch,
-                "net": dict(self.net.state_dict()),
-                "optimiser": optimiser.state_dict(),
-                "history": list(self.history),
-            },
-        )
 
 
 def predict(net: nn.Module, examples: Examples, device: Device, batch_size: int = 128) -> NDArray[np.float32]:

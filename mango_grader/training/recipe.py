@@ -41,7 +41,7 @@ class WeightRecipe:
         """Return the optimiser over `net`'s parameters; freezes BatchNorm scales if the recipe says so."""
         if self.frozen_scale:
             for module in net.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, nn.BatchNorm2d) and module.affine:
                     module.weight.requires_grad_(False)
         parameters = [p for p in net.parameters() if p.requires_grad]
         groups = [
@@ -72,6 +72,11 @@ class TrainRecipe:
     """How a network is trained from scratch.
 
     balance: strength of class weighting against imbalance, 0 to 1. exit_weights: one per exit, empty for equal ones.
+    loss: "ordinal" is the squared earth mover's distance, for classes in order. ema: decay of the moving average of the
+    weights that is measured and kept. distil: weight of the last exit's teaching of the earlier ones, at
+    distil_temperature. drop_path, dropout: probabilities, the first one reached at the last epoch, the second replacing
+    each exit's own. auxiliary: weight of an extra exit's loss. Zeros switch these off; drop path, dropout and auxiliary
+    exit are there in training only. Raises ValueError for values out of range.
     """
 
     epochs: int = 60
@@ -82,6 +87,20 @@ class TrainRecipe:
     label_smoothing: float = 0.1
     balance: float = 0.0
     exit_weights: tuple[float, ...] = ()
+    loss: Literal["cross_entropy", "ordinal"] = "cross_entropy"
+    ema: float = 0.0
+    distil: float = 0.0
+    distil_temperature: float = 2.0
+    drop_path: float = 0.0
+    dropout: float = 0.0
+    auxiliary: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("ema", "drop_path", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in 0..1, below 1, not {getattr(self, name)}")
+        if not (self.distil >= 0 and self.auxiliary >= 0 and self.distil_temperature > 0):
+            raise ValueError("distil and auxiliary must not be negative, distil_temperature must be above 0")
 
     def lasting(self, epochs: int) -> "TrainRecipe":
         """Return the same recipe over another number of epochs."""

@@ -6,17 +6,16 @@ from pathlib import Path
 
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
-from mango_grader.models import FromBytes, NetworkSpec, build_network
+from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
+from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.training.losses import AnytimeLoss
-from mango_grader.training.recipe import step_with
 from mango_grader.workflow.budget import Rates, StepPlan, make_plan, timed
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.data import PreparedData, augmenter, prepare
+from mango_grader.workflow.data import PreparedData, augmenter, on_device, prepare
 from mango_grader.workflow.folder import RunFolder, open_run
 from mango_grader.workflow.weights import load_matching, save_weights
 
@@ -46,7 +45,7 @@ def train(
     spec = config.network
     with folder.locked():
         device = pick_device(config.device)
-        data = prepare(config.data, folder, progress)
+        data = on_device(prepare(config.data, folder, progress), device)
         classes = data.dataset.classes
         if spec.classes != len(classes):
             raise UsageError(f"the network tells {spec.classes} classes apart, the data has {len(classes)}: {classes}")
@@ -102,19 +101,17 @@ def train_network(
 
 
 def epoch_seconds(config: RunConfig, spec: NetworkSpec, data: PreparedData, device: Device) -> float:
-    """Time a few training steps of `spec` on this machine and return the estimated seconds of one epoch."""
-    net = device.place(build_network(spec))
-    from_bytes, loss = device.place(FromBytes()), AnytimeLoss()
+    """Time a few training steps of `spec` on this machine and return the estimated seconds of one epoch.
+
+    Raises UsageError if the recipe asks for what the data or the network cannot have.
+    """
+    if config.train.loss == "ordinal" and not data.dataset.ordinal:
+        raise UsageError(
+            "train.loss=ordinal: the classes have no order; say --ordinal if they are grades, or set cross_entropy"
+        )
     batches = Batches(data.train, config.train.batch_size, config.seed, augmenter(config))
-    optimiser = config.train.weights.make_optimiser(net)
-
-    def step() -> None:
-        batch = batches[0]
-        with device.autocast():
-            value = loss(net(from_bytes(device.send(batch.images))), device.send(batch.labels))
-        value.backward()
-        step_with(optimiser, 0.0, net.parameters(), config.train.weights.clip)
-
+    learner = Learner(build_network(spec), config.train, batches, spec.classes, device)
+    learner.begin_epoch(0)
     watching = len(data.val) / 3  # a forward pass costs about a third of a training step
     steps = batches.per_epoch + watching / batches.batch_size
-    return timed(step, _PROBE_STEPS, device) * steps
+    return timed(lambda: learner.step(0), _PROBE_STEPS, device) * steps

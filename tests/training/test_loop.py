@@ -1,20 +1,25 @@
 """Training: batches, checkpoints and a loop that can stop anywhere."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from mango_grader.models import NetworkSpec, Node, build_network
-from mango_grader.models.operations import Classifier, Convolution
+from mango_grader.datasets import Augment
+from mango_grader.datasets.torch_augment import TorchAugmenter
+from mango_grader.models import FromBytes, NetworkSpec, Node, build_network
+from mango_grader.models.operations import Add, Classifier, Convolution
+from mango_grader.models.ops.basic import DropPath
 from mango_grader.models.spec import IMAGE
 from mango_grader.progress import SilentProgress
-from mango_grader.training.batches import Batches, Examples
+from mango_grader.training.batches import Batches, Examples, copied_to
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer, predict
-from mango_grader.training.losses import AnytimeLoss, balanced_weights
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 from mango_grader.training.statistics import batch_statistics
 
@@ -25,7 +30,9 @@ SPEC = NetworkSpec(
         Node("stem", Convolution(3, 8, 3), (IMAGE,)),
         Node("early", Classifier(8, 2, dropout=0.2), ("stem",)),
         Node("body", Convolution(8, 8, 3, stride=2), ("stem",)),
-        Node("late", Classifier(8, 2), ("body",)),
+        Node("more", Convolution(8, 8, 3), ("body",)),
+        Node("sum", Add(), ("body", "more")),
+        Node("late", Classifier(8, 2), ("sum",)),
     ),
     ("early", "late"),
 )
@@ -39,9 +46,13 @@ def examples(count: int = 40) -> Examples:
     return Examples(images, labels, np.arange(count))
 
 
+PLAIN = TrainRecipe(batch_size=8, weights=WeightRecipe("adamw", 0.01, warmup=0.2))
+EVERYTHING = replace(PLAIN, loss="ordinal", ema=0.9, distil=0.5, drop_path=0.3, dropout=0.4, auxiliary=0.4, balance=0.5)
+
+
 def trainer(epochs: int, checkpoint: Path | None = None, recipe: TrainRecipe | None = None) -> Trainer:
     seed_everything(5)
-    recipe = recipe or TrainRecipe(epochs=epochs, batch_size=8, weights=WeightRecipe("adamw", 0.01, warmup=0.2))
+    recipe = recipe or PLAIN.lasting(epochs)
     return Trainer(build_network(SPEC), recipe, Batches(examples(), 8, 5), examples(), 2, CPU, 5, checkpoint, 0.0)
 
 
@@ -54,11 +65,39 @@ def test_training_learns(optimiser: str) -> None:
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
 
 
+def test_a_recipe_that_asks_for_nothing_more_is_the_loop_written_out() -> None:
+    trained = trainer(3)
+    trained.run(SilentProgress())
+    seed_everything(5)
+    net, batches, weights = build_network(SPEC).to(memory_format=torch.channels_last), trained.batches, PLAIN.weights
+    optimiser = weights.make_optimiser(net)
+    for epoch in range(3):
+        seed_everything(5, epoch)
+        losses = []
+        for step in range(epoch * batches.per_epoch, (epoch + 1) * batches.per_epoch):
+            batch = batches[step]
+            exits = net(FromBytes()(batch.images))
+            each = [cross_entropy(logits, batch.labels, label_smoothing=0.1) for logits in exits]
+            loss = torch.stack(each).sum() / 2
+            loss.backward()
+            optimiser.param_groups[0]["lr"] = optimiser.param_groups[-1]["lr"] = weights.lr_at(step, 15)
+            optimiser.step()
+            optimiser.zero_grad()
+            losses.append(loss.detach())
+        assert trained.history[epoch]["loss"] == float(torch.stack(losses).mean())
+    for own, other in zip(trained.net.state_dict().values(), net.state_dict().values(), strict=True):
+        assert torch.equal(own, other)
+
+
+@pytest.mark.parametrize("recipe", [PLAIN, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("stop", [1, 3])
-def test_resuming_is_bitwise_the_same(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = trainer(5)
+def test_resuming_is_bitwise_the_same(
+    stop: int, recipe: TrainRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe.lasting(5)
+    whole = trainer(5, recipe=recipe)
     whole.run(SilentProgress())
-    broken = trainer(5, tmp_path / "state.safetensors")
+    broken = trainer(5, tmp_path / "state.safetensors", recipe)
     epoch = Trainer._epoch
 
     def stops(self: Trainer, number: int, *rest: object) -> object:
@@ -70,11 +109,64 @@ def test_resuming_is_bitwise_the_same(stop: int, tmp_path: Path, monkeypatch: py
         patch.setattr(Trainer, "_epoch", stops)
         with pytest.raises(KeyboardInterrupt):
             broken.run(SilentProgress())
-    resumed = trainer(5, tmp_path / "state.safetensors")
+    resumed = trainer(5, tmp_path / "state.safetensors", recipe)
     resumed.run(SilentProgress())
     assert resumed.history == whole.history
     for own, other in zip(resumed.net.state_dict().values(), whole.net.state_dict().values(), strict=True):
         assert torch.equal(own, other)
+
+
+def test_with_everything_on_the_plain_network_learns() -> None:
+    trained = trainer(0, recipe=EVERYTHING.lasting(12))
+    trained.run(SilentProgress())
+    assert trained.net.spec == SPEC
+    assert trained.history[-1]["val_accuracy"] == [pytest.approx(1, abs=0.1)] * 2, "two exits, not three"
+    assert not trained.net.nodes["late"].dropout.p
+
+
+@pytest.mark.parametrize("setting", ["ema", "drop_path", "dropout", "distil", "auxiliary"])
+def test_every_setting_changes_what_is_learned(setting: str) -> None:
+    plain, other = (trainer(0, recipe=replace(PLAIN, epochs=2, **change)) for change in ({}, {setting: 0.4}))
+    for each in (plain, other):
+        each.run(SilentProgress())
+    pairs = zip(plain.net.parameters(), other.net.parameters(), strict=True)
+    assert any(not torch.equal(one, two) for one, two in pairs)
+
+
+def test_drop_path_rises_over_the_epochs() -> None:
+    trained = trainer(0, recipe=replace(PLAIN, epochs=5, drop_path=0.3))
+    learner = Learner(trained.net, trained.recipe, trained.batches, 2, CPU)
+    path = next(module for module in learner.net.modules() if isinstance(module, DropPath))
+    seen = []
+    for epoch in range(5):
+        learner.begin_epoch(epoch)
+        seen.append(path.progress)
+    assert seen == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_what_is_kept_is_the_average_or_the_weights_of_the_last_step() -> None:
+    for recipe, same in ((replace(PLAIN, drop_path=0.2), True), (replace(PLAIN, drop_path=0.2, ema=0.9), False)):
+        net = build_network(SPEC)
+        learner = Learner(net, recipe, trainer(1).batches, 2, CPU)
+        learner.begin_epoch(0)
+        learner.step(0)
+        learner.step(1)
+        learner.end_epoch()
+        learned = learner.net.state_dict()
+        assert torch.equal(net.state_dict()["nodes.body.0.weight"], learned["nodes.body.0.weight"]) == same
+
+
+def test_batches_are_the_same_series_from_an_array_and_from_a_tensor() -> None:
+    array = replace(examples(), rows=np.arange(3, 37))
+    tensor = replace(array, images=copied_to(array.images, torch.device("cpu")))
+    augmenter = TorchAugmenter(Augment(), torch.device("cpu"))
+    for change in (None, augmenter):
+        one, other = Batches(array, 8, 5, change), Batches(tensor, 8, 5, change)
+        for step in (0, 3, 11):
+            assert torch.equal(one[step].images, other[step].images)
+            assert torch.equal(one[step].labels, other[step].labels)
+    assert torch.equal(next(array.in_order(9)).images, next(tensor.in_order(9)).images)
+    assert not torch.equal(Batches(tensor, 8, 5)[0].images, Batches(tensor, 8, 5, augmenter)[0].images)
 
 
 def test_batches_visit_every_example_once_an_epoch() -> None:
@@ -119,17 +211,6 @@ def test_checkpoints_refuse_objects(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="cannot hold"):
         save_checkpoint(tmp_path / "state", {"object": object()})
     assert not list(tmp_path.iterdir())
-
-
-def test_the_loss_weighs_exits_and_classes() -> None:
-    logits = [torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])]
-    label = torch.tensor([0])
-    right, wrong = (torch.nn.functional.cross_entropy(exit_logits, label) for exit_logits in logits)
-    torch.testing.assert_close(AnytimeLoss()(logits, label), (right + wrong) / 2)
-    torch.testing.assert_close(AnytimeLoss((3.0, 1.0))(logits, label), (3 * right + wrong) / 4)
-    weights = balanced_weights(np.array([0, 0, 0, 1]), 2)
-    assert weights[1] == pytest.approx(3 * weights[0])
-    assert balanced_weights(np.array([0, 0, 0, 1]), 2, strength=0.0) == pytest.approx([1, 1])
 
 
 def test_the_schedule_rises_and_falls() -> None:

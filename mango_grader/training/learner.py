@@ -1,0 +1,87 @@
+"""What takes the training steps: a network, regularised and averaged as the recipe says, its loss and its optimiser."""
+
+from typing import Any
+
+from torch import Tensor
+
+from mango_grader.models import AnytimeClassifier, FromBytes, NetworkSpec, build_network
+from mango_grader.models.ops.basic import DropPath
+from mango_grader.models.regularise import with_auxiliary, with_drop_path, with_dropout
+from mango_grader.training.average import MovingAverage
+from mango_grader.training.batches import Batches
+from mango_grader.training.device import Device
+from mango_grader.training.losses import training_loss
+from mango_grader.training.recipe import TrainRecipe, step_with
+
+
+class Learner:
+    """Learns the weights of `kept` from `batches`, of which `classes` classes are told apart.
+
+    Where the recipe regularises or averages, a network of its own takes the steps, and `kept` follows: after each step
+    its moving average, or after each epoch the weights themselves. Else `kept` itself learns.
+    """
+
+    def __init__(
+        self, kept: AnytimeClassifier, recipe: TrainRecipe, batches: Batches, classes: int, device: Device
+    ) -> None:
+        self.kept, self.recipe, self.batches, self.device = kept, recipe, batches, device
+        device.place(kept)
+        spec = _regularised(kept.spec, recipe)
+        self.net = kept
+        if recipe.ema or spec != kept.spec:
+            self.net = build_network(spec)
+            self.net.load_state_dict(kept.state_dict(), strict=False)  # an auxiliary exit has new weights
+            device.place(self.net)
+        self._average = MovingAverage(kept, self.net, recipe.ema) if recipe.ema else None
+        self._optimiser = recipe.weights.make_optimiser(self.net)
+        self._loss = device.place(training_loss(recipe, batches.examples.targets, classes))
+        self._from_bytes = device.place(FromBytes())
+        self._paths = [module for module in self.net.modules() if isinstance(module, DropPath)]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Go to training mode; paths are dropped the more often the later the epoch."""
+        self.net.train()
+        for path in self._paths:
+            path.progress = epoch / max(1, self.recipe.epochs - 1)
+
+    def step(self, number: int) -> Tensor:
+        """Take step `number`, from 0, and return the detached loss (no host synchronisation)."""
+        batch, weights = self.batches[number], self.recipe.weights
+        with self.device.autocast():
+            logits = self.net(self._from_bytes(self.device.send(batch.images)))
+            value: Tensor = self._loss(logits, self.device.send(batch.labels))
+        value.backward()  # type: ignore[no-untyped-call]
+        lr = weights.lr_at(number, self.batches.per_epoch * self.recipe.epochs)
+        step_with(self._optimiser, lr, self.net.parameters(), weights.clip)
+        if self._average is not None:
+            self._average.update(number)
+        return value.detach()
+
+    def end_epoch(self) -> None:
+        """Bring `kept` up to date."""
+        if self._average is None and self.net is not self.kept:
+            learned = self.net.state_dict()
+            self.kept.load_state_dict({name: learned[name] for name in self.kept.state_dict()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a resumed training needs, between two epochs."""
+        return {
+            "net": dict(self.net.state_dict()),
+            "kept": {} if self.net is self.kept else dict(self.kept.state_dict()),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to what `state_dict` returned."""
+        self.net.load_state_dict(state["net"])
+        if self.net is not self.kept:
+            self.kept.load_state_dict(state["kept"])
+        self._optimiser.load_state_dict(state["optimiser"])
+
+
+def _regularised(spec: NetworkSpec, recipe: TrainRecipe) -> NetworkSpec:
+    if recipe.drop_path:
+        spec = with_drop_path(spec, recipe.drop_path)
+    if recipe.dropout:
+        spec = with_dropout(spec, recipe.dropout)
+    return with_auxiliary(spec) if recipe.auxiliary else spec
