@@ -12,6 +12,7 @@ import click
 from mango_grader import __version__
 from mango_grader.cli.options import json_option, print_json
 from mango_grader.errors import MangoError
+from mango_grader.runtime.host import cpu_name
 
 RUNTIME = ("numpy", "pillow", "click", "rich")
 ENGINES = ("onnxruntime", "onnxruntime-gpu")
@@ -67,7 +68,7 @@ def diagnose() -> Diagnosis:
         mango_grader=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        cpu=_cpu(),
+        cpu=cpu_name(),
         cores=os.cpu_count() or 1,
         gpus=gpus,
         providers=providers,
@@ -132,15 +133,6 @@ def _gpus() -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(line.strip() for line in answer.stdout.splitlines() if line.strip())
-
-
-def _cpu() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _print(found: Diagnosis) -> None:
