@@ -43,13 +43,13 @@ def export_graphs(network: AnytimeClassifier) -> Graphs:
     carried = tuple(dict.fromkeys(name for names in spec.carried for name in names))
     features = {name: f"feature{number}" for number, name in enumerate(carried)}
     logits = [f"{LOGITS}{index}" for index in range(len(spec.exits))]
-    whole = _to_onnx(_WithState(reference_copy(network), carried), images, [*logits, *features.values()])
+    whole = to_onnx(_WithState(reference_copy(network), carried), images, [IMAGES], [*logits, *features.values()])
     stages, inputs, states = [], {IMAGES: IMAGES}, 0
     for answer, names in zip(logits, (*spec.carried, ()), strict=True):
         state = {features[name]: f"state{number}" for number, name in enumerate(names, start=states)}
-        stages.append(_cut(whole, inputs, {answer: LOGITS, **state}))
+        stages.append(cut(whole, inputs, {answer: LOGITS, **state}))
         inputs, states = state, states + len(state)
-    return Graphs(tuple(stages), _cut(whole, {IMAGES: IMAGES}, {name: name for name in logits}))
+    return Graphs(tuple(stages), cut(whole, {IMAGES: IMAGES}, {name: name for name in logits}))
 
 
 def reference_copy(network: AnytimeClassifier) -> AnytimeClassifier:
@@ -76,16 +76,23 @@ class _WithState(nn.Module):
         return *logits, *(values[name] for name in self.carried)
 
 
-def _to_onnx(module: nn.Module, images: Tensor, outputs: Sequence[str]) -> onnx.ModelProto:
+def to_onnx(
+    module: nn.Module, argument: Tensor | list[Tensor], inputs: Sequence[str], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Export a module that takes one tensor, or one list of them, by so many names; the first axis of each is free.
+
+    Raises `ExportError` where torch cannot express the module in ONNX.
+    """
+    free = {0: torch.export.Dim.DYNAMIC}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they speak of torch's own insides, to no use here
             program = torch.onnx.export(
                 module.eval(),
-                (images,),
-                input_names=[IMAGES],
+                (argument,),
+                input_names=list(inputs),
                 output_names=list(outputs),
-                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                dynamic_shapes=([free] * len(argument) if isinstance(argument, list) else free,),
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,
@@ -100,7 +107,7 @@ def _to_onnx(module: nn.Module, images: Tensor, outputs: Sequence[str]) -> onnx.
     return model
 
 
-def _cut(whole: onnx.ModelProto, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> bytes:
+def cut(whole: onnx.ModelProto, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> bytes:
     """Return the part of `whole` that makes `outputs` of `inputs`, each a name in `whole` → its name in the part.
 
     The part is checked and bare: what the exporter notes beside a graph holds paths of this machine.
