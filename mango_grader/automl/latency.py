@@ -1,0 +1,235 @@
+"""Measured latency as a cost: a table of what each operation takes on this host, and how well its sums predict.
+
+ProxylessNAS (Cai et al. 2019, §3.2) and BetaNAS (§3.3) take such tables for the latency of a target device.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.cost import GraphCost, by_exit
+from mango_grader.automl.graph import Choice
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.timing import Chain, chain_times
+from mango_grader.export.onnx_graphs import IMAGES, export_graphs
+from mango_grader.export.operations import INPUT, copy_graph, export_from_bytes, export_operations
+from mango_grader.files import digest, read_json, write_json
+from mango_grader.models import NetworkSpec, build_network
+from mango_grader.models.operations import Add, DropPath, Identity, Operation, Shape, Zero
+from mango_grader.progress import Progress, SilentProgress
+from mango_grader.runtime.host import cpu_name
+
+_AT_ONCE = 16  # operations that are exported together
+_FITTED_ON = 3  # whole networks that the factor is fitted on
+_CALL = "call"
+
+Place = tuple[Operation, tuple[Shape, ...]]
+
+
+def host() -> dict[str, str | int]:
+    """Return what a latency depends on: the processor, onnxruntime and its threads."""
+    return {
+        "cpu": cpu_name(),
+        "machine": platform.machine(),
+        "onnxruntime": onnxruntime.__version__,
+        "threads": 1,
+    }
+
+
+def default_path() -> Path:
+    """Return this host's table in the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "mango-grader" / f"latency-{digest(json.dumps(host()).encode())[:12]}.json"
+
+
+class LatencyTable:
+    """Milliseconds on this host for one image, measured when first asked for and kept in `path`.
+
+    An operation's time is that of a session with nothing else in it, less that of a session that only copies the
+    input, on one thread without spinning. Sums of such times leave out what operations side by side cost or spare one
+    another (caches, fusion, memory layouts), so one factor, fitted on a few whole networks, scales all of them (our
+    reading). What was measured once is never measured anew, so that a resumed run sees the same prices; a file that
+    cannot be read, or is of another host, counts as none.
+    """
+
+    def __init__(self, path: Path | None = None, progress: Progress | None = None) -> None:
+        self._path, self._progress = path or default_path(), progress or SilentProgress()
+        self._factor: float | None = None
+        self._times: dict[str, float] = {}  # by operation
+        self._networks: dict[str, list[float]] = {}  # by digest: up to and including each exit
+        self._read()
+
+    def price(self, op: Operation, inputs: Sequence[Shape]) -> float:
+        """Return what the operation adds to a network's latency, at least 0."""
+        place = (op, tuple(inputs))
+        self.measure([place])
+        return 0.0 if _free(place) else self._times[_key(place)] * (self._factor or 1.0)
+
+    def measure(self, places: Iterable[Place]) -> None:
+        """Measure those operations that the table lacks, many at a time, which is several times as fast as singly."""
+        missing = [p for p in dict.fromkeys(places) if not _free(p) and _key(p) not in self._times]
+        progress = self._progress if len(missing) > _AT_ONCE else SilentProgress()  # a handful takes a moment
+        with progress.task("latency", len(missing)) as task:
+            for start in range(0, len(missing), _AT_ONCE):
+                chunk = missing[start : start + _AT_ONCE]
+                copies = [Chain([copy_graph(shapes[0])], _feed(shapes[:1])) for _, shapes in chunk]
+                graphs = export_operations(chunk)
+                alone = [Chain([graph], _feed(shapes)) for graph, (_, shapes) in zip(graphs, chunk, strict=True)]
+                times = [float(each[-1]) for each in chain_times([*alone, *copies])]
+                for place, took, copy in zip(chunk, times, times[len(chunk) :], strict=False):
+                    self._times[_key(place)] = max(0.0, took - copy)
+                self._write()
+                task.advance(len(chunk))
+
+    def base(self, height: int, width: int, exits: int) -> NDArray[np.float64]:
+        """Return (exits,) what a run costs beside its operations: the image's conversion, and a call per stage."""
+        conversion = f"image {height}x{width}"
+        if conversion not in self._times:
+            image = {f"{INPUT}0": _image(height, width)}
+            shape = (1, 1, 1)
+            chains = [Chain([export_from_bytes(height, width)], image), Chain([copy_graph(shape)], _feed([shape]))]
+            self._times[conversion], call = (float(each[-1]) for each in chain_times(chains))
+            self._times.setdefault(_CALL, call)
+            self._write()
+        return self._times[conversion] + self._times[_CALL] * np.arange(exits, dtype=np.float64)
+
+    def predict(self, spec: NetworkSpec) -> NDArray[np.float64]:
+        """Return the network's predicted latency up to and including each exit, (exits,)."""
+        self.measure((n.op, tuple(spec.shapes[name] for name in n.inputs)) for n in spec.nodes)
+        _, height, width = spec.input
+        return by_exit(spec, self.price) + self.base(height, width, len(spec.exits))
+
+    def measured(self, spec: NetworkSpec) -> NDArray[np.float64]:
+        """Return the latency of the whole network, exported and run stage by stage, up to each exit, (exits,)."""
+        name = digest(json.dumps(spec.to_dict()).encode())
+        if name not in self._networks:
+            _, height, width = spec.input
+            with torch.random.fork_rng(devices=[]):  # a search in progress draws from the global generator
+                stages = export_graphs(build_network(spec)).stages
+            (times,) = chain_times([Chain(stages, {IMAGES: _image(height, width)})])
+            self._networks[name] = [float(each) for each in times]
+            self._write()
+        return np.array(self._networks[name])
+
+    def fit(self, specs: Sequence[NetworkSpec]) -> None:
+        """Fit the factor on whole networks: the median of what their last exits take over what the sums say."""
+        self._factor = None
+        ratios = []
+        for spec in specs:
+            _, height, width = spec.input
+            base = self.base(height, width, len(spec.exits))[-1]
+            ratios.append((self.measured(spec)[-1] - base) / (self.predict(spec)[-1] - base))
+        self._factor = float(np.clip(np.median(ratios), 0.1, 10.0))
+        self._write()
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the factor stands."""
+        return self._factor is not None
+
+    def _read(self) -> None:
+        try:
+            found = read_json(self._path)
+            if found["host"] != host():
+                return
+            times = {str(name): _checked(each) for name, each in found["times"].items()}
+            networks = {str(name): [_checked(each) for each in row] for name, row in found["networks"].items()}
+            factor = None if found["factor"] is None else _checked(found["factor"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return
+        self._times, self._networks = times | self._times, networks | self._networks
+        self._factor = self._factor or factor
+
+    def _write(self) -> None:
+        self._read()  # what another process has measured meanwhile is kept
+        rows = {"factor": self._factor, "times": self._times, "networks": self._networks}
+        write_json(self._path, {"host": host(), **rows})
+
+
+def latency(space: SearchSpace, table: LatencyTable) -> GraphCost:
+    """Price a space in milliseconds for one image on this host; measures whatever the table lacks, up to a minute."""
+    table.measure(places(space))
+    if not table.fitted:
+        rng = np.random.default_rng(0)
+        table.fit([space.resolve(space.sample(rng)) for _ in range(_FITTED_ON)])
+    config = space.config
+    return GraphCost(space, "ms", table.price, table.base(config.height, config.width, len(space.graph.exits)))
+
+
+def places(space: SearchSpace) -> Iterator[Place]:
+    """Yield every operation that a network of the space can hold, with its inputs' shapes; some more than once."""
+    shapes, most = space.graph.shapes, {decision.name: decision.max_chosen for decision in space.decisions}
+    for node in space.graph.nodes:
+        if isinstance(node, Choice):
+            for branch in node.branches:
+                if branch.op is not None:
+                    yield branch.op, tuple(shapes[name] for name in branch.inputs)
+            for count in range(2, min(most[node.decision], len(node.branches)) + 1):
+                yield Add(activate=False), (shapes[node.name],) * count
+        elif isinstance(node.op, Add):  # inputs that an architecture leaves out are not added
+            for count in range(1, len(node.inputs) + 1):
+                yield node.op, (shapes[node.name],) * count
+        else:
+            yield node.op, tuple(shapes[name] for name in node.inputs)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predicted and measured latency of whole networks in milliseconds, (networks, exits) each."""
+
+    predicted: NDArray[np.float64]
+    measured: NDArray[np.float64]
+
+    def kendall_tau(self) -> list[float]:
+        """Return Kendall's rank correlation by exit, in [-1, 1]; nan for fewer than two networks."""
+        pairs = zip(self.predicted.T, self.measured.T, strict=True)
+        return [float(kendalltau(predicted, measured).statistic) for predicted, measured in pairs]
+
+    def median_error(self) -> list[float]:
+        """Return the median of |predicted − measured| / measured by exit."""
+        return [float(each) for each in np.median(np.abs(self.predicted / self.measured - 1), axis=0)]
+
+
+def compare(architectures: Sequence[Architecture], table: LatencyTable) -> Comparison:
+    """Predict and measure the networks of `architectures`, which have equally many exits, stage by stage."""
+    specs = [SearchSpace(each.space).resolve(each) for each in architectures]
+    predicted = [table.predict(spec) for spec in specs]
+    return Comparison(np.array(predicted), np.array([table.measured(spec) for spec in specs]))
+
+
+def _free(place: Place) -> bool:
+    op, inputs = place
+    nothing_to_add = isinstance(op, Add) and not op.activate and len(inputs) == 1
+    return isinstance(op, Identity | Zero | DropPath) or nothing_to_add
+
+
+@cache
+def _key(place: Place) -> str:
+    op, inputs = place
+    return json.dumps([op.to_dict(), inputs])
+
+
+def _checked(time: float) -> float:
+    if not 0 <= float(time) < float("inf"):
+        raise ValueError(f"{time} is no duration")
+    return float(time)
+
+
+def _feed(shapes: Sequence[Shape]) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(0)
+    return {f"{INPUT}{i}": rng.standard_normal((1, *shape), np.float32) for i, shape in enumerate(shapes)}
+
+
+def _image(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
