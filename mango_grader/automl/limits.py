@@ -1,48 +1,97 @@
-"""What a result must obey, and how a space is narrowed so that most of it does."""
+"""What a result must obey, and how it is brought to: by a narrower space, or by the width of what was found."""
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.samplers import NoneAdmittedError
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.models.spec import NetworkSpec
 
 _SAMPLES = 64
 _ADMITTED = 0.75
+_NARROWEST, _WIDEST = 0.1, 4.0
+_FINENESS = 1.01
+
+Latency = Callable[[NetworkSpec], float]
+"""A network's latency in milliseconds, up to its last exit."""
+
+
+def unmeasured(spec: NetworkSpec) -> float:
+    """Stand for a latency that no limit asks for."""
+    return 0.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a result must obey; None means no limit. Both count the whole network, up to its last exit."""
+    """What a result must obey; None means no limit. All count the whole network, up to its last exit.
+
+    max_latency: milliseconds for one image on this host, on one thread.
+    """
 
     max_params: int | None = None
     max_macs: int | None = None
+    max_latency: float | None = None
 
-    def admit(self, space: SearchSpace, architecture: Architecture) -> bool:
-        """Say whether the architecture, as it will be trained, obeys all limits."""
+    def admit(self, space: SearchSpace, architecture: Architecture, latency: Latency = unmeasured) -> bool:
+        """Say whether the architecture, as it will be trained, obeys all limits; what is known at once comes first."""
         spec = space.final.resolve(architecture)
-        within_params = self.max_params is None or spec.params()[-1] <= self.max_params
-        return within_params and (self.max_macs is None or spec.macs()[-1] <= self.max_macs)
+        return (
+            (self.max_params is None or spec.params()[-1] <= self.max_params)
+            and (self.max_macs is None or spec.macs()[-1] <= self.max_macs)
+            and (self.max_latency is None or latency(spec) <= self.max_latency)
+        )
+
+    def __bool__(self) -> bool:
+        """Say whether there is any limit."""
+        return self != Limits()
 
     def __str__(self) -> str:
-        named = [("--max-params", self.max_params), ("--max-macs", self.max_macs)]
-        return " and ".join(f"{option} {value}" for option, value in named if value is not None) or "no limit"
+        named = {f"--{field.name.replace('_', '-')}": getattr(self, field.name) for field in fields(self)}
+        return " and ".join(f"{option} {value}" for option, value in named.items() if value is not None) or "no limit"
 
 
-def fitted(config: SpaceConfig, limits: Limits) -> SpaceConfig:
+def fitted(config: SpaceConfig, limits: Limits, latency: Latency = unmeasured) -> SpaceConfig:
     """Return the widest of `config` and its narrower versions of which three quarters of the samples obey the limits.
 
     A space of which hardly anything is allowed wastes the search, one far below the limit wastes the allowance. The
     narrowest version is returned if none will do.
     """
-    while _admitted_share(config, limits) < _ADMITTED:
-        narrower = config.narrower()
-        if narrower is None:
-            break
-        config = narrower
-    return config
+    if not limits or _admits_enough(config, limits, latency):
+        return config
+    versions = [config]
+    while (narrower := versions[-1].narrower()) is not None:
+        versions.append(narrower)
+    # What a version allows, the narrower ones allow as well.
+    first = bisect_left(versions, True, lo=1, key=lambda version: _admits_enough(version, limits, latency))
+    return versions[min(first, len(versions) - 1)]
 
 
-def _admitted_share(config: SpaceConfig, limits: Limits) -> float:
+def widest(architecture: Architecture, limits: Limits, latency: Latency = unmeasured) -> Architecture:
+    """Return the same choices at the largest width multiplier, to 1 % and from 0.1 to 4, that obeys the limits.
+
+    Widths are multiples of 4, so that costs rise in steps. Raises NoneAdmittedError if the narrowest does not obey.
+    """
+    steps = int(np.log(_WIDEST / _NARROWEST) / np.log(_FINENESS))
+    multipliers = [*(_NARROWEST * _FINENESS**step for step in range(steps + 1)), _WIDEST]
+
+    def at(step: int) -> Architecture:
+        return Architecture(replace(architecture.space, multiplier=round(multipliers[step], 4)), architecture.choices)
+
+    def obeys(step: int) -> bool:
+        found = at(step)
+        return limits.admit(SearchSpace(found.space), found, latency)
+
+    refused = bisect_left(range(len(multipliers)), True, key=lambda step: not obeys(step))
+    if refused == 0:
+        raise NoneAdmittedError(SearchSpace(at(0).space), tried=1)
+    return at(refused - 1)
+
+
+def _admits_enough(config: SpaceConfig, limits: Limits, latency: Latency) -> bool:
     space, rng = SearchSpace(config), np.random.default_rng(0)
-    return float(np.mean([limits.admit(space, space.sample(rng)) for _ in range(_SAMPLES)]))
+    admitted = [limits.admit(space, space.sample(rng), latency) for _ in range(_SAMPLES)]
+    return float(np.mean(admitted)) >= _ADMITTED

@@ -24,8 +24,20 @@ from mango_grader.workflow.search import search as run_search
 @click.option(
     "--over", type=click.Choice(["last", "mean", "area"]), default="mean", help="Which exits the score is of."
 )
+@click.option(
+    "--cost",
+    type=click.Choice(["macs", "latency"]),
+    default="macs",
+    help="What the search counts as cost: multiply-accumulates, or latency measured on this host.",
+)
 @click.option("--max-params", type=click.IntRange(min=1), help="Most parameters that the result may have.")
 @click.option("--max-macs", type=click.IntRange(min=1), help="Most multiply-accumulates per image.")
+@click.option(
+    "--max-latency",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MS",
+    help="Most milliseconds per image, on this host's processor, on one thread.",
+)
 @progress_option
 def search(out: str, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
     """Search an architecture for your photos; train, calibrate and export it.

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
@@ -74,13 +74,20 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What is searched, how, for which objective and within which limits. batch_size: of the shared weights."""
+    """What is searched, how, for which objective and within which limits.
+
+    batch_size: of the shared weights. cost: what the search counts as an architecture's cost, multiply-accumulates or
+    the latency measured on this host. fit_width: search without regard to the limits, and widen or narrow the result to
+    them, as some methods do by themselves; otherwise the space is narrowed before it is searched.
+    """
 
     method: Annotated[MethodConfig, *_METHOD]
     space: Annotated[SpaceConfig, *_SPACE]
     batch_size: int = 32
     objective: Objective = Objective()
     limits: Limits = Limits()
+    cost: Literal["macs", "latency"] = "macs"
+    fit_width: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Limits
@@ -61,16 +62,18 @@ class RunOptions:
 class SearchOptions(RunOptions):
     """What a search can be told besides.
 
-    space: the one of the method's paper unless named. metric and over: see `Objective`. max_params, max_macs: see
-    `Limits`.
+    space: the one of the method's paper unless named. metric and over: see `Objective`. cost: see `SearchConfig`.
+    max_params, max_macs, max_latency: see `Limits`.
     """
 
     method: str = "enas"
     space: str | None = None
     metric: Metric = "accuracy"
     over: Over = "mean"
+    cost: Literal["macs", "latency"] = "macs"
     max_params: int | None = None
     max_macs: int | None = None
+    max_latency: float | None = None
 
     def config(self) -> RunConfig:
         """Return the whole configuration; raises UsageError for names or values that do not exist or do not fit."""
@@ -85,7 +88,8 @@ class SearchOptions(RunOptions):
             preset.space(kind, base.data.height, base.data.width),
             preset.regime_of(self.method).search_batch,
             Objective(self.metric, self.over),
-            Limits(self.max_params, self.max_macs),
+            Limits(self.max_params, self.max_macs, self.max_latency),
+            self.cost,
         )
         config = replace(base, search=search).with_settings(self.settings)
         if config.search is not None and (reason := method.check_space(config.search.space)):

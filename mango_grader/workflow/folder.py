@@ -38,6 +38,11 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
+    def space(self) -> Path:
+        """What is searched, narrowed to the limits."""
+        return self.path / "space.json"
+
+    @property
     def history(self) -> Path:
         """One line per search round, candidate and training epoch."""
         return self.path / "history.jsonl"
@@ -142,6 +147,7 @@ def open_run(path: str | os.PathLike[str], config: RunConfig | None, *, resume: 
     ours = folder.config.exists() and (folder.path / _LOCK).exists()
     if ours and not folder.plan.exists():  # it was refused before its first step, for its data or its budget
         folder.split.unlink(missing_ok=True)
+        folder.space.unlink(missing_ok=True)
     elif folder.path.exists() and any(
         item.name != _LOCK and not item.name.endswith(".part") for item in folder.path.iterdir()
     ):

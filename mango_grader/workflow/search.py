@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import SharedWeights
-from mango_grader.automl.limits import fitted
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
-from mango_grader.automl.samplers import UniformSampler
+from mango_grader.automl.samplers import NoneAdmittedError, UniformSampler
 from mango_grader.automl.search import Search
 from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
@@ -22,10 +20,11 @@ from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
+from mango_grader.workflow.admission import Admission
 from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, timed
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
-from mango_grader.workflow.data import PreparedData, augmenter, prepare
+from mango_grader.workflow.data import PreparedData, augmenter, on_device, prepare
 from mango_grader.workflow.folder import RunFolder, open_run
 from mango_grader.workflow.train import epoch_seconds, train_network
 
@@ -53,25 +52,32 @@ def search(
         raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
     with folder.locked():
         device = pick_device(config.device)
-        data = prepare(config.data, folder, progress)
+        data = on_device(prepare(config.data, folder, progress), device)
         space = replace(config.search.space, classes=len(data.dataset.classes))
-        run = _Run(config, config.search, SearchSpace(fitted(space, config.search.limits)), data, device)
-        plan = _planned(folder, run, started, progress)
-        progress.note(str(plan))
-        if plan_only:
-            return folder
-        if not folder.network.exists():
-            settings = run.search.method.settings.scaled(plan.effort)
-            found = run.make(settings)
-            found.checkpoint, found.checkpoint_every = folder.search_checkpoint, config.checkpoint_every
-            architecture = found.run(progress)
-            folder.write_history(found.history)
-            _write_preference(folder, found.method)
-            _write_result(folder, run.space, architecture)
+        try:
+            run = _Run(config, config.search, Admission(config.search, space, folder.space, progress), data, device)
+            plan = _planned(folder, run, started, progress)
+            progress.note(str(plan))
+            if plan_only:
+                return folder
+            if not folder.network.exists():
+                _search(folder, run, plan, progress)
+        except NoneAdmittedError as error:
+            raise error.under(config.search.limits) from error
         spec = NetworkSpec.from_dict(read_json(folder.network))
         train_network(folder, config, spec, data, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
     return folder
+
+
+def _search(folder: RunFolder, run: "_Run", plan: StepPlan, progress: Progress) -> None:
+    found = run.make(run.search.method.settings.scaled(plan.effort))
+    found.checkpoint, found.checkpoint_every = folder.search_checkpoint, run.config.checkpoint_every
+    # Asked again, it goes on from its last checkpoint, the end of its plan.
+    architecture = run.admission.within(lambda: found.run(progress))
+    folder.write_history(found.history)
+    _write_preference(folder, found.method)
+    _write_result(folder, architecture)
 
 
 def _write_preference(folder: RunFolder, method: SearchMethod) -> None:
@@ -80,10 +86,11 @@ def _write_preference(folder: RunFolder, method: SearchMethod) -> None:
     write_json(folder.preference, named)
 
 
-def _write_result(folder: RunFolder, space: SearchSpace, architecture: Architecture) -> None:
-    trained = Architecture(space.final.config, architecture.choices)
+def _write_result(folder: RunFolder, architecture: Architecture) -> None:
+    final = SearchSpace(architecture.space).final
+    trained = Architecture(final.config, architecture.choices)
     write_json(folder.architecture, trained.to_dict())
-    write_json(folder.network, space.final.resolve(trained).to_dict())  # last: its presence ends the search
+    write_json(folder.network, final.resolve(trained).to_dict())  # last: its presence ends the search
 
 
 @dataclass(frozen=True)
@@ -92,13 +99,17 @@ class _Run:
 
     config: RunConfig
     search: SearchConfig
-    space: SearchSpace
+    admission: Admission
     data: PreparedData
     device: Device
 
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self.admission.space
+
     def method(self, settings: MethodSettings) -> SearchMethod:
-        limits, space = self.search.limits, self.space
-        return METHODS[self.search.method.name](space, lambda found: limits.admit(space, found), settings)
+        return METHODS[self.search.method.name](self.space, self.admission, settings)
 
     def make(self, settings: MethodSettings) -> Search:
         """Return the freshly seeded search."""
@@ -110,7 +121,7 @@ class _Run:
         loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
         net = self.space.supernet()
         training = SharedTraining(net, method.recipe, batches, for_architecture, loss, self.device)
-        cost = macs(self.space)
+        cost = self.admission.cost()
         seen = [batches[step] for step in range(method.recalibration)]
         evaluator = SharedWeights(self.space, net, training.held_out, objective, cost, self.device, seen)
         return Search(method, objective, cost, evaluator, seed, training)

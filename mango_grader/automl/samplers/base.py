@@ -1,6 +1,6 @@
 """Sampler: where candidate architectures come from, in the ask-and-tell style."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,8 +23,33 @@ class Sampler(Protocol):
 class NoneAdmittedError(MangoError):
     """No architecture within the user's limits was found."""
 
-    def __init__(self, space: SearchSpace, tried: int) -> None:
+    def __init__(self, space: SearchSpace, tried: int, limits: object = "the limits") -> None:
         super().__init__(
-            f"none of {tried} architectures of the space {space.config.kind!r} obeys the limits; "
-            "raise --max-params or --max-macs, or search a smaller space (for example --set space.depth=8)"
+            f"none of {tried} architectures of the space {space.config.kind!r} obeys {limits}; raise what is limited, "
+            "or search a smaller space (for example --set space.depth=8)"
         )
+        self._space, self._tried = space, tried
+
+    def under(self, limits: object) -> "NoneAdmittedError":
+        """Return the same error, with `limits` by name."""
+        return NoneAdmittedError(self._space, self._tried, limits)
+
+
+TRIES = 1000
+"""How many draws in a row may be refused before a sampler gives up."""
+
+
+def distinct(
+    draw: Callable[[], Architecture], count: int, accepts: Callable[[Architecture], bool]
+) -> list[Architecture]:
+    """Return `count` different draws that `accepts` takes; fewer if 1,000 draws in a row bring nothing more."""
+    found: dict[Architecture, None] = {}
+    refused = 0
+    while len(found) < count and refused < TRIES:
+        architecture = draw()
+        if architecture not in found and accepts(architecture):
+            found[architecture] = None
+            refused = 0
+        else:
+            refused += 1
+    return list(found)

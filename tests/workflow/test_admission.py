@@ -1,0 +1,114 @@
+"""Limits in whole runs: latency, and results whose width is fitted."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tiny import TINY
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.latency import default_path
+from mango_grader.automl.limits import Limits
+from mango_grader.automl.methods import RandomSettings
+from mango_grader.automl.samplers import NoneAdmittedError
+from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.cli import main
+from mango_grader.files import read_json, write_json
+from mango_grader.progress import SilentProgress
+from mango_grader.workflow.admission import Admission
+from mango_grader.workflow.config import MethodConfig, RunConfig, SearchConfig
+from mango_grader.workflow.configure import SearchOptions
+
+SETTINGS = [part for setting in (*TINY, "train.epochs=1", "method.epochs=1") for part in ("--set", setting)]
+# All its networks are of the same few operations, so that little has to be measured.
+PLAIN = ["space.depth=2", "space.channels=4", "space.stem_channels=4", "space.kernels=[3]", "space.exits=1,2"]
+PLAIN_SETTINGS = [*SETTINGS, *(part for setting in (*PLAIN, "space.reduce_at=[]") for part in ("--set", setting))]
+SPACE = LayerwiseConfig(32, 32, 2, depth=1, channels=64, kernels=(3, 15), dilations=(1,), exits=(1,))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["search", *(str(argument) for argument in arguments)])
+
+
+def test_latency_is_limited_and_counted_as_cost(fruit: Path, tmp_path: Path) -> None:
+    options = ["--data", fruit, "--size", 24, "--max-latency", 500, "--over", "area", "--cost", "latency"]
+    result = run(*options, "--out", tmp_path / "run", *PLAIN_SETTINGS)
+    assert result.exit_code == 0, result.output
+    assert "ms measured" in result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    costs = [row["cost"] for row in rows if row["phase"] == "search-candidate"]
+    assert costs
+    assert all(0 < first < last < 500 for first, last in costs), "milliseconds, not MACs"
+
+
+def test_an_impossible_latency_is_said_in_one_line(fruit: Path, tmp_path: Path) -> None:
+    options = ["--data", fruit, "--size", 24, "--max-latency", 1e-6, "--out", tmp_path / "run"]
+    result = run(*options, *PLAIN_SETTINGS)
+    assert result.exit_code == 1, result.output
+    assert "obeys --max-latency 1e-06" in result.stderr
+    assert "Traceback" not in result.output
+    assert run(*options, *PLAIN_SETTINGS, "--max-latency", "0").exit_code == 2
+
+
+def test_a_result_is_widened_to_its_limit(fruit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ["--data", fruit, "--size", 24, "--max-params", 9000, "--set", "search.fit_width=true", "--out", out]
+    result = run(*options, *SETTINGS)
+    assert result.exit_code == 0, result.output
+    assert read_json(out / "space.json")["multiplier"] == 1, "nothing is narrowed before the search"
+    assert read_json(out / "architecture.json")["space"]["multiplier"] > 1
+    assert 6000 < read_json(out / "metrics.json")["test"]["exits"][-1]["params"] <= 9000
+
+
+def admission(folder: Path, limits: Limits) -> Admission:
+    search = SearchConfig(MethodConfig("random", RandomSettings()), SPACE, limits=limits)
+    return Admission(search, SPACE, folder / "space.json", SilentProgress())
+
+
+def test_what_is_returned_was_measured_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    small, large = (
+        Architecture(SPACE, {"layer1.convolution": (kernel,), "layer1.skip": ("none",)}) for kernel in ("k3d1", "k15d1")
+    )
+    specs = [SearchSpace(SPACE).resolve(each) for each in (small, large)]
+    loose = admission(tmp_path, Limits(max_latency=1e9))
+    quick, slow = (loose.measured(spec) for spec in specs)
+    assert loose(large)
+    assert quick < slow
+    table = read_json(default_path())  # predictions of a tenth of the truth
+    write_json(default_path(), {**table, "factor": 1, "times": {name: t / 10 for name, t in table["times"].items()}})
+    asked: list[Architecture] = []
+
+    def finish() -> Architecture:
+        asked.append(next(each for each in (large, small) if found(each)))
+        return asked[-1]
+
+    found = admission(tmp_path, Limits(max_latency=(quick + slow) / 2))
+    assert found.within(finish) == small
+    assert asked == [large, small]
+    found = admission(tmp_path, Limits(max_latency=quick / 2))
+    with pytest.raises(NoneAdmittedError):
+        found.within(lambda: small)
+
+
+def test_runs_from_before_these_settings_can_be_read() -> None:
+    config = SearchOptions(data=".", max_params=5).config()
+    data = config.to_dict()
+    del data["search"]["cost"], data["search"]["fit_width"], data["search"]["limits"]["max_latency"]
+    assert RunConfig.from_dict(data) == config
+    latest = SearchOptions(data=".", max_latency=2.5, cost="latency").config()
+    assert latest.search is not None
+    assert RunConfig.from_dict(latest.to_dict()) == latest
+    assert latest.search == replace(latest.search, limits=Limits(max_latency=2.5), cost="latency")
