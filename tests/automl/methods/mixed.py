@@ -1,12 +1,24 @@
-"""A tiny space with one decision of each kind: a DARTS node, one of two, and a free subset."""
+"""A tiny space with one decision of each kind (a DARTS node, one of two, a free subset), and searches of it."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
+from mango_grader.automl.cost import macs
+from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.automl.methods import SearchMethod
+from mango_grader.automl.objective import Objective
+from mango_grader.automl.search import Search
+from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity
 from mango_grader.models.spec import IMAGE, Node
+from mango_grader.training.batches import Batches, Examples
+from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.losses import AnytimeLoss
 
 
 @dataclass(frozen=True)
@@ -14,7 +26,7 @@ class MixedConfig(SpaceConfig):
     """stem → node: two edges → one: a kernel → any: a free subset in front of a convolution → sum."""
 
     kind: ClassVar[str] = "mixed"
-    norm: bool = True
+    smooth: bool = False  # without BatchNorm and ReLU
 
     def decisions(self) -> tuple[Decision, ...]:
         edges = ("image-k1", "image-k3", "stem-k1", "stem-k3")
@@ -26,7 +38,7 @@ class MixedConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         def conv(before: int, kernel: int) -> Convolution:
-            return Convolution(before, 4, kernel, norm=self.norm)
+            return Convolution(before, 4, kernel, norm=not self.smooth, activate=not self.smooth)
 
         def edge(name: str, before: int, kernel: int, source: str) -> Branch:
             return Branch(f"{name}-k{kernel}", conv(before, kernel), (source,))
@@ -46,4 +58,20 @@ class MixedConfig(SpaceConfig):
         return SearchGraph((3, self.height, self.width), nodes, ("exit1", "exit2"))
 
 
-__all__ = ["MixedConfig"]
+def search_of(method: type[SearchMethod], settings: Any, config: SpaceConfig | None = None) -> Search:
+    """Return a freshly seeded search of 32 pictures that are easy to tell apart, in batches of 8."""
+    space, device = SearchSpace(config or MixedConfig(8, 8, 2)), Device("cpu")
+    seed_everything(0)
+    searcher = method(space, lambda _: True, settings)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 32)
+    pictures = rng.integers(0, 120, (32, space.config.height, space.config.width, 3), dtype=np.uint8)
+    pictures[np.arange(32), :, :, labels] += 100
+    parts = [Examples(pictures, labels, rows) for rows in np.split(np.arange(32), 2)]
+    net = space.supernet()
+    training = SharedTraining(net, searcher.recipe, Batches(parts[0], 8, 0), parts[1], AnytimeLoss(), device)
+    evaluator = SharedWeights(space, net, training.held_out, Objective(), macs(space), device)
+    return Search(searcher, Objective(), macs(space), evaluator, 0, training)
+
+
+__all__ = ["MixedConfig", "search_of"]

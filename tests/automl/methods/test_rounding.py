@@ -74,7 +74,7 @@ def test_no_decision_could_have_its_favourite_back() -> None:
     found = admitted_nearest(space, scores, admits, np.random.default_rng(0))
     others = {name: chosen for name, chosen in favourite.choices.items() if found.choices[name] != chosen}
     assert others
-    assert not any(admits(Architecture(found.space, {**found.choices, **{n: c}})) for n, c in others.items())
+    assert not any(admits(Architecture(found.space, {**found.choices, n: c})) for n, c in others.items())
 
 
 def test_a_limit_that_nothing_obeys_is_an_error() -> None:

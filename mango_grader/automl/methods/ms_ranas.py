@@ -1,0 +1,186 @@
+"""MS-RANAS (Chiroşca et al.): DARTS's continuous relaxation (Liu et al. 2018), with every exit in the loss."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mango_grader.automl.architecture import Architecture, Decision
+from mango_grader.automl.evaluate import Score
+from mango_grader.automl.gates import Gate, Gates
+from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
+from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.shared import Parameters, SharedStep
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.training.recipe import WeightRecipe
+
+_INITIAL = 1e-3  # deviation of the first α (DARTS's code)
+_REACH = 0.01  # ε · ‖∇_w′ L_val‖ of the finite differences (DARTS §2.3)
+
+
+@dataclass(frozen=True)
+class MsRanasSettings:
+    """The published values (§4.1, which takes over DARTS's).
+
+    order: of the architecture gradient; 1 (as published) takes the weights as they are, 2 looks one weight step ahead
+    (DARTS Eq. 6 to 8) at about four times the cost. epochs: of alternating α and w steps. warmup: epochs of w alone
+    before them. held_out: share of the training part that α learns on. lr, betas, decay: of Adam on α. weights: of w.
+    """
+
+    order: Literal[1, 2] = 1
+    epochs: int = 50
+    warmup: int = 0
+    held_out: float = 0.5
+    lr: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    decay: float = 1e-3
+    weights: WeightRecipe = WeightRecipe(
+        optimiser="sgd", lr=0.025, final_lr=0.001, momentum=0.9, weight_decay=3e-4, clip=5.0
+    )
+
+    @property
+    def scores(self) -> int:
+        """None: the result is read off α."""
+        return 0
+
+    def scaled(self, effort: float) -> Self:
+        """Return settings that take about `effort` times as long to search with."""
+        return replace(self, epochs=max(1, round(self.epochs * effort)), warmup=round(self.warmup * effort))
+
+
+class MsRanas(SearchMethod):
+    """All candidates run at once, weighted by softmax(α) (Eq. 1); α and w descend in turn (Eq. 2 and 3).
+
+    There is one softmax per exclusive group of a decision, or one over all of it where it has no groups. One more α per
+    group stands for nothing where the decision has a `zero`. Our reading of free subsets, which the paper has not: each
+    candidate is a group of its own beside nothing, so that its weight is a sigmoid.
+    """
+
+    name: ClassVar[str] = "ms-ranas"
+    home: ClassVar[str] = "multiscale"
+    settings_type = MsRanasSettings
+    paper: ClassVar[str] = "Chiroşca et al., MS-RANAS: multi-scale resource-aware neural architecture search"
+
+    def __init__(self, space: SearchSpace, admits: Admits, settings: MsRanasSettings | None = None) -> None:
+        super().__init__(space, admits)
+        self.settings = settings or MsRanasSettings()
+        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        self._relaxed = {decision.name: Relaxation(decision) for decision in space.decisions}
+        # One vector on the CPU: one transfer each way per step, and weights that any device multiplies by.
+        count = sum(relaxed.size for relaxed in self._relaxed.values())
+        self.alphas = (torch.randn(count) * _INITIAL).requires_grad_()
+        self._adam = torch.optim.Adam(
+            [self.alphas], lr=self.settings.lr, betas=self.settings.betas, weight_decay=self.settings.decay
+        )
+
+    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+        """Warm-up epochs, then one architecture step before each weight step."""
+        alone = Round((Phase("weights", steps_per_epoch),))
+        both = Round((Phase("architecture", 1), Phase("weights", 1)), repeat=steps_per_epoch)
+        return (*(alone,) * self.settings.warmup, *(both,) * self.settings.epochs)
+
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open everything, by its present weight."""
+        return self._gates(self.alphas.detach())
+
+    def update(self, step: ArchStep) -> Mapping[str, Any]:
+        """Move α down the held-out loss by Adam; returns that loss and the mean entropy of the weights in nats."""
+        if step.shared is None:
+            return {}
+        loss, slope = self.slope(step.shared)
+        self.alphas.grad = slope
+        self._adam.step()
+        weights = [gate.weight for gate in self.gates(step.rng).values() if gate.weight is not None]
+        return {"held_out_loss": loss, "entropy": torch.stack([-torch.xlogy(w, w).sum() for w in weights]).mean()}
+
+    def slope(self, shared: SharedStep) -> tuple[Tensor, Tensor]:
+        """Return the detached held-out loss and its gradient in α, of the order that the settings say."""
+        alphas = self.alphas.to(shared.training.device.torch)
+        gates = self._gates(alphas)
+        slope: Tensor | None
+        if self.settings.order == 1:
+            loss = shared.held_out_loss(gates)
+            (slope,) = torch.autograd.grad(loss, self.alphas)
+            return loss.detach(), slope
+        ahead = shared.virtual_step(self._gates(alphas.detach()), shared.rate)
+        loss = shared.held_out_loss(gates, ahead)
+        names = list(shared.learned())
+        slope, *pulls = torch.autograd.grad(loss, [self.alphas, *(ahead[name] for name in names)], allow_unused=True)
+        assert slope is not None
+        pull = {name: value for name, value in zip(names, pulls, strict=True) if value is not None}
+        return loss.detach(), slope - shared.rate * self._cross(shared, pull)
+
+    def _cross(self, shared: SharedStep, pull: Parameters) -> Tensor:
+        """Return ∇²_(α,w) L_train · pull by central differences (DARTS Eq. 8)."""
+        reach: Tensor = _REACH / torch.stack([value.norm() for value in pull.values()]).norm()
+
+        def slope_at(distance: Tensor) -> Tensor:
+            moved = {name: weight.detach() for name, weight in shared.learned().items()}
+            moved.update({name: moved[name] + distance * value for name, value in pull.items()})
+            gates = self._gates(self.alphas.to(reach.device))
+            slope: Tensor
+            (slope,) = torch.autograd.grad(shared.training_loss(gates, {**moved, **shared.buffers()}), self.alphas)
+            return slope
+
+        return (slope_at(reach) - slope_at(-reach)) / reach.cpu() / 2
+
+    def _gates(self, alphas: Tensor) -> Gates:
+        parts = torch.split(alphas, [relaxed.size for relaxed in self._relaxed.values()])
+        return {
+            name: Gate(relaxed.everything, relaxed(part))
+            for (name, relaxed), part in zip(self._relaxed.items(), parts, strict=True)
+        }
+
+    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
+        """Return the strongest candidates (§3.4: the edges of most weight, `none` aside), or near them within limits.
+
+        A candidate of a free subset stays if it outweighs leaving out its group.
+        """
+        strengths = self.preference()
+        for decision in self.space.decisions:
+            if decision.free:
+                weights = strengths[decision.name]
+                groups = [list(decision.group_of(index)) for index in range(len(weights))]
+                strengths[decision.name] = weights - np.array([1 - weights[group].sum() for group in groups])
+        return admitted_nearest(self.space, strengths, self.admits, rng)
+
+    def preference(self) -> dict[str, NDArray[np.float64]]:
+        """Return the weights."""
+        gates = self._gates(self.alphas.detach().double())
+        return {name: gate.weight.numpy() for name, gate in gates.items() if gate.weight is not None}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return α and its optimiser."""
+        return {"alphas": self.alphas.detach(), "adam": self._adam.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        with torch.no_grad():
+            self.alphas.copy_(state["alphas"])
+        self._adam.load_state_dict(state["adam"])
+
+
+class Relaxation:
+    """One decision's α (size,), the candidates' first and then those of nothing, to its weights (candidates,)."""
+
+    def __init__(self, decision: Decision) -> None:
+        count = len(decision.candidates)
+        self.everything = tuple(range(count))
+        groups = [self.everything]
+        if decision.groups or decision.free:
+            groups = list(dict.fromkeys(decision.group_of(index) for index in range(count)))
+        if decision.zero or decision.free:
+            groups = [(*group, count + number) for number, group in enumerate(groups)]
+        self.size = sum(len(group) for group in groups)
+        self._rivals = torch.zeros(self.size, self.size, dtype=torch.bool)  # who shares a softmax with whom
+        for group in groups:
+            self._rivals[torch.tensor(group)[:, None], torch.tensor(group)] = True
+
+    def __call__(self, alphas: Tensor) -> Tensor:
+        """Relax."""
+        rivals = alphas.masked_fill(~self._rivals.to(alphas.device), -torch.inf)
+        return torch.softmax(rivals, 1).diagonal()[: len(self.everything)]
