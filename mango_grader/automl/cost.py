@@ -189,8 +189,9 @@ def params(space: SearchSpace) -> GraphCost:
 
 def memory(space: SearchSpace) -> GraphCost:
     """Price a space in memory accesses for one image: numbers read and written, weights included (ShuffleNetV2 §2)."""
-    return GraphCost(space, "memory accesses", _accesses)
+    return GraphCost(space, "memory accesses", memory_accesses)
 
 
-def _accesses(op: Operation, inputs: Sequence[Shape]) -> float:
+def memory_accesses(op: Operation, inputs: Sequence[Shape]) -> float:
+    """Return how many numbers `op` reads and writes for one image, weights included."""
     return sum(math.prod(shape) for shape in [*inputs, op.output(inputs)]) + op.params()

@@ -1,0 +1,161 @@
+"""DSO-NAS (Zhang et al. 2018): the complete graph is pruned while it learns, by sparse factors on its connections."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.evaluate import Score
+from mango_grader.automl.gates import Gate, Gates
+from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
+from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.methods.sparsity import ApgNag, BlockShares, memory_shares
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.training.recipe import WeightRecipe
+
+
+@dataclass(frozen=True)
+class DsoSettings:
+    """The published values of the CIFAR-10 search (§4.1, §4.2), where silent those of the authors' code.
+
+    pretrain: epochs of weights on the complete graph. epochs: of weights and λ in turn. ratio: weight steps per λ step.
+    held_out: share of the training part on which λ learns; 0 lets both learn on all of it ("no split", Table 3). Its
+    ablation 4:1 is ratio 4 with held_out 0.2. gamma: weight of ‖λ‖₁; a λ lasts while the held-out loss gains more than
+    that from it. lr, momentum: of APG-NAG; a useless λ falls by about lr · gamma / (1 − momentum) per step.
+    nonnegative: no λ falls below zero. adaptive: whether gamma follows the cost of what a block still keeps (Eq. 9) or
+    an operation's memory accesses (Eq. 10).
+    """
+
+    pretrain: int = 120
+    epochs: int = 120
+    ratio: int = 1
+    held_out: float = 0.5
+    gamma: float = 1e-3
+    lr: float = 0.1
+    momentum: float = 0.9
+    nonnegative: bool = True
+    adaptive: Literal["none", "flops", "memory"] = "flops"
+    weights: WeightRecipe = WeightRecipe(
+        optimiser="sgd", lr=0.1, final_lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, frozen_scale=True
+    )
+
+    @property
+    def scores(self) -> int:
+        """None: the result is read off λ."""
+        return 0
+
+    def scaled(self, effort: float) -> Self:
+        """Return settings that take about `effort` times as long; gamma makes up for it, so that as much is pruned."""
+        epochs = max(1, round(self.epochs * effort))
+        gamma = self.gamma * self.epochs / epochs
+        return replace(self, pretrain=round(self.pretrain * effort), epochs=epochs, gamma=gamma)
+
+
+class Dso(SearchMethod):
+    """Every candidate's output is scaled by its own λ, at first 1 (Eq. 2); λ and weights minimise Eq. 5 in turn.
+
+    A candidate is pruned where S(z) is exactly zero. Weight steps do not run what is pruned; λ steps do, so that the
+    loss can call it back. Our reading for decisions that must choose (the published space has none): their strongest
+    legal choice is not pulled to zero and never pruned, and the result takes it alone.
+    """
+
+    name: ClassVar[str] = "dso"
+    home: ClassVar[str] = "dag"
+    settings_type = DsoSettings
+    fits_width: ClassVar[bool] = True
+    paper: ClassVar[str] = "Zhang et al., You only search once: single shot NAS via direct sparse optimization"
+
+    def __init__(self, space: SearchSpace, admits: Admits, settings: DsoSettings | None = None) -> None:
+        super().__init__(space, admits)
+        self.settings = settings or DsoSettings()
+        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        self._sizes = [len(decision.candidates) for decision in space.decisions]
+        # One vector on the CPU: what is pruned is read after every step, and any device multiplies by its numbers.
+        self.factors = ApgNag(
+            torch.ones(sum(self._sizes)), self.settings.lr, self.settings.momentum, self.settings.nonnegative
+        )
+        self._blocks = BlockShares(space)
+        self._shares = memory_shares(space) if self.settings.adaptive == "memory" else {}
+        self._kept: dict[str, tuple[int, ...]] = {}
+        self._look()
+
+    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+        """Pre-training on the complete graph, then `ratio` weight steps and one λ step in turn."""
+        alone = Round((Phase("weights", steps_per_epoch),))
+        turns = math.ceil(steps_per_epoch / self.settings.ratio)
+        both = Round((Phase("weights", self.settings.ratio), Phase("architecture", 1)), repeat=turns)
+        return (*(alone,) * self.settings.pretrain, *(both,) * self.settings.epochs)
+
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open what is kept, scaled by λ."""
+        return {name: Gate(self._kept[name], weight) for name, weight in self._split(self.factors.ahead).items()}
+
+    def update(self, step: ArchStep) -> Mapping[str, Any]:
+        """Take one APG-NAG step on the held-out loss; returns that loss and the share of candidates that are kept."""
+        if step.shared is None:
+            return {}
+        factors = self.factors.ahead.clone().requires_grad_()
+        placed = self._split(factors.to(step.shared.training.device.torch))
+        loss = step.shared.held_out_loss({name: Gate(tuple(range(len(w))), w) for name, w in placed.items()})
+        (slope,) = torch.autograd.grad(loss, factors)
+        self.factors.step(slope, self._gamma)
+        self._look()
+        kept = sum(len(indices) for indices in self._kept.values())
+        return {"held_out_loss": loss.detach(), "kept": kept / sum(self._sizes)}
+
+    def _look(self) -> None:
+        """Work out what is kept now, and how strongly each λ is pulled to zero next."""
+        strongest = self.space.nearest(self._scores()).choices
+        kept, pulls = {}, {}
+        for decision, strength in zip(self.space.decisions, self._strengths().values(), strict=True):
+            chosen = [decision.candidates.index(name) for name in strongest[decision.name]]
+            must = sorted(chosen, key=lambda index: -strength[index])[: decision.min_chosen]
+            kept[decision.name] = tuple(sorted({*np.flatnonzero(strength > 0).tolist(), *must}))
+            pulls[decision.name] = np.ones(len(strength))
+            pulls[decision.name][must] = 0.0
+        if self.settings.adaptive == "flops" and kept != self._kept:  # derived anew only then: it takes a while
+            names = {d.name: tuple(d.candidates[index] for index in kept[d.name]) for d in self.space.decisions}
+            self._shares = {name: np.array(share) for name, share in self._blocks.of(names).items()}
+        self._kept = kept
+        pull = np.concatenate([pulls[name] * self._shares.get(name, 1.0) for name in pulls])
+        self._gamma = torch.from_numpy(self.settings.gamma * pull).to(self.factors.ahead)
+
+    def _split(self, vector: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(vector, self._sizes)
+        return {decision.name: part for decision, part in zip(self.space.decisions, parts, strict=True)}
+
+    def _strengths(self) -> dict[str, NDArray[np.float64]]:
+        parts = np.split(self.factors.strength, np.cumsum(self._sizes)[:-1])
+        return {decision.name: part for decision, part in zip(self.space.decisions, parts, strict=True)}
+
+    def _scores(self) -> dict[str, NDArray[np.float64]]:
+        """Return the strengths, those of pruned candidates so low that they come back as the last."""
+        return {name: np.where(strength > 0, strength, strength - 1) for name, strength in self._strengths().items()}
+
+    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
+        """Return what is kept; where a decision must choose, its strongest; near it where limits demand it."""
+        return admitted_nearest(self.space, self._scores(), self.admits, rng)
+
+    def preference(self) -> dict[str, NDArray[np.float64]]:
+        """Return λ of what is kept, at most 1; where a decision must choose, its share of the decision's sum."""
+        found = {}
+        for decision, strength in zip(self.space.decisions, self._strengths().values(), strict=True):
+            left = strength.clip(min=0.0)
+            whole = 1.0 if decision.free else float(left.sum()) / decision.min_chosen or 1.0
+            found[decision.name] = (left / whole).clip(max=1.0)
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return λ and its momentum."""
+        return self.factors.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.factors.load_state_dict(state)
+        self._look()

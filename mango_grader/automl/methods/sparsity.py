@@ -1,0 +1,127 @@
+"""Sparse scaling factors: the optimiser APG-NAG, and how the costs of a space weigh the pull to zero (DSO-NAS §3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mango_grader.automl.cost import memory_accesses
+from mango_grader.automl.graph import Choice, SearchGraph
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.models.operations import Identity
+from mango_grader.models.spec import Node
+
+
+def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:
+    """Return S_a(z) = sign(z) · max(|z| − a, 0): exactly zero where |z| ≤ a."""
+    return values.sign() * (values.abs() - threshold).clamp(min=0.0)
+
+
+@dataclass
+class ApgNag:
+    """APG-NAG (Huang & Wang 2018, §3.3; DSO-NAS Eq. 6 to 8), momentum and rate constant.
+
+    ahead: λ_t, the look-ahead point at which gradients are taken. velocity: v_t. sparse: S(z_t), whose zeros are
+    exact. All are of one shape. nonnegative: λ_t is kept from falling below zero, as in the authors' code.
+    """
+
+    ahead: Tensor
+    rate: float
+    momentum: float
+    nonnegative: bool
+
+    def __post_init__(self) -> None:
+        self.velocity = torch.zeros_like(self.ahead)
+        self.sparse = self.ahead.clone()
+
+    def step(self, slope: Tensor, gamma: Tensor) -> None:
+        """Take one step: slope is ∇G(λ_(t−1)), gamma the weight of ‖λ‖₁, each of λ's shape."""
+        self.sparse = soft_threshold(self.ahead - self.rate * slope, self.rate * gamma)
+        self.velocity = self.sparse - self.ahead + self.momentum * self.velocity
+        self.ahead = self.sparse + self.momentum * self.velocity
+        if self.nonnegative:
+            self.ahead = self.ahead.clamp(min=0.0)
+
+    @property
+    def strength(self) -> NDArray[np.float64]:
+        """How much of each factor is left; what is pruned has none, that is at most 0."""
+        left = self.sparse if self.nonnegative else self.sparse.abs()
+        return left.double().numpy()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that changes."""
+        return {"ahead": self.ahead, "velocity": self.velocity, "sparse": self.sparse}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` returned."""
+        own = self.ahead.device
+        self.ahead, self.velocity, self.sparse = (state[n].to(own) for n in ("ahead", "velocity", "sparse"))
+
+
+class BlockShares:
+    """FLOPs_b / FLOPs_block of Eq. 9: what a decision's blocks still cost, as a share of their cost when complete."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._graph = space.graph
+        self._blocks: dict[str, set[str]] = {decision.name: set() for decision in space.decisions}
+        for node in self._graph.nodes:
+            if isinstance(node, Choice):
+                self._blocks[node.decision].add(_block(node.name))
+        self._complete = _macs_by_block(
+            self._graph, {decision.name: decision.candidates for decision in space.decisions}
+        )
+
+    def of(self, kept: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+        """Return the share in [0, 1] by decision, under the candidates that are kept; 1 where nothing ever costs."""
+        present = _macs_by_block(self._graph, kept)
+        shares = {}
+        for name, blocks in self._blocks.items():
+            complete = sum(self._complete.get(block, 0) for block in blocks)
+            shares[name] = sum(present.get(block, 0) for block in blocks) / complete if complete else 1.0
+        return shares
+
+
+def _macs_by_block(graph: SearchGraph, choices: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    spec = graph.derive(choices)
+    blocks: dict[str, int] = {}
+    for node in spec.nodes:
+        macs = node.op.macs([spec.shapes[name] for name in node.inputs])
+        blocks[_block(node.name)] = blocks.get(_block(node.name), 0) + macs
+    return blocks
+
+
+def _block(name: str) -> str:
+    return name.split("/")[0]
+
+
+def memory_shares(space: SearchSpace) -> dict[str, NDArray[np.float64]]:
+    """Return MAC_(i,j) / MAC_max of Eq. 10, (candidates,) by decision: memory accesses over those of the dearest.
+
+    A candidate's are those of its branches and of the node that each branch's choice alone feeds, summed over all
+    choices that share the decision: an edge into an operation stands for the operation.
+    """
+    graph = space.graph
+    consumers: dict[str, list[Node | Choice]] = {}
+    for node in graph.nodes:
+        inputs = node.inputs if isinstance(node, Node) else [name for b in node.branches for name in b.inputs]
+        for name in inputs:
+            consumers.setdefault(name, []).append(node)
+    costs = {decision.name: np.zeros(len(decision.candidates)) for decision in space.decisions}
+    places = {d.name: {candidate: place for place, candidate in enumerate(d.candidates)} for d in space.decisions}
+    for node in graph.nodes:
+        if not isinstance(node, Choice):
+            continue
+        fed = [c for c in consumers.get(node.name, []) if isinstance(c, Node) and c.inputs == (node.name,)]
+        alone = len(fed) == len(consumers.get(node.name, [])) == 1
+        behind = memory_accesses(fed[0].op, [graph.shapes[node.name]]) if alone else 0.0
+        for branch in node.branches:
+            if branch.op is None:
+                continue
+            own = memory_accesses(branch.op, [graph.shapes[name] for name in branch.inputs])
+            place = places[node.decision][branch.candidate]
+            costs[node.decision][place] += behind + (0.0 if isinstance(branch.op, Identity) else own)
+    dearest = max(float(values.max()) for values in costs.values()) or 1.0
+    return {name: values / dearest for name, values in costs.items()}
