@@ -23,7 +23,7 @@ def run(augment: Augment, seed: tuple[int, ...] = (0,), images: np.ndarray = IMA
 
 
 def test_a_description_survives_json() -> None:
-    augment = Augment(rotate=7, cutout_fill=(1, 2, 3))
+    augment = Augment(rotate=7, cutout_fill=(1, 2, 3), policy="cifar10")
     assert Augment.from_dict(augment.to_dict()) == augment
     assert Augment.from_dict({"rotate": 7}) == replace(Augment(), rotate=7)
 
@@ -38,6 +38,7 @@ def test_a_description_survives_json() -> None:
         ({"hue": float("nan")}, "hue"),
         ({"cutout_fill": [1, 2]}, "cutout_fill"),
         ({"cutout_fill": [1, 2, 300]}, "cutout_fill"),
+        ({"policy": "magic"}, "policy must be one of none, imagenet, cifar10"),
         ({"blur": 1}, "no setting blur; there are brightness"),
     ],
 )
@@ -137,6 +138,12 @@ def test_cutout_fills_one_rectangle_of_the_described_size() -> None:
         assert 14 <= len(columns) <= 30
     some = run(replace(Augment.none(), cutout=0.5, cutout_probability=0.5), images=images)
     assert 0.2 < (some != 0).any((1, 2, 3)).mean() < 0.8
+
+
+def test_the_largest_cutout_is_not_taken_for_a_pixel() -> None:
+    images = np.zeros((32, 20, 20, 3), np.uint8)
+    out = run(replace(Augment.none(), cutout=1.0, cutout_probability=1), images=images)
+    assert (out != 0).mean() > 0.3
 
 
 def hole_of(rows: np.ndarray, columns: np.ndarray, fill: tuple[int, int, int]) -> np.ndarray:
