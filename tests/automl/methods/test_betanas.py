@@ -130,6 +130,15 @@ def test_held_out_loss_teaches_which_candidate_is_right() -> None:
     assert search.method.preference()["one"][0] > 0.7
 
 
+def test_a_large_cost_weight_teaches_what_is_cheap() -> None:
+    settings = BetaNasSettings(binary=replace(FAST, cost_weight=1000.0))
+    search, rng = search_of(BetaNas, settings), np.random.default_rng(0)
+    for step in range(30):
+        figures = search.method.update(search.arch_step(step, rng))
+    assert search.method.preference()["one"][0] > 0.7
+    assert float(figures["expected_cost"]) < 0.8
+
+
 def test_the_result_is_what_the_logits_prefer_within_limits() -> None:
     method = betanas()
     skew(method)
