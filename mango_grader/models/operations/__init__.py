@@ -15,9 +15,11 @@ from mango_grader.models.operations.basic import (
     Zero,
 )
 from mango_grader.models.operations.darts import CellConvolution, FactorisedReduction
+from mango_grader.models.operations.mobile import Activation, InvertedResidual, ShuffleUnit
 from mango_grader.models.operations.torchvision import Torchvision
 
 __all__ = [
-    "Add", "CellConvolution", "Classifier", "Concat", "Convolution", "DropPath", "FactorisedReduction", "Identity",
-    "Match", "Normalise", "Operation", "Pool", "SeparableConvolution", "Shape", "Torchvision", "Zero",
+    "Activation", "Add", "CellConvolution", "Classifier", "Concat", "Convolution", "DropPath", "FactorisedReduction",
+    "Identity", "InvertedResidual", "Match", "Normalise", "Operation", "Pool", "SeparableConvolution", "Shape",
+    "ShuffleUnit", "Torchvision", "Zero",
 ]  # fmt: skip
