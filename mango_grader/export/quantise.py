@@ -16,7 +16,7 @@ from mango_grader.export.chain import Feed, StageChain
 from mango_grader.export.onnx_graphs import IR_VERSION
 
 # What carries the cost, and what lies between: a node left out would cost a step to float and back.
-_QUANTISED = ["Conv", "Relu", "Add", "Concat", "AveragePool", "MaxPool"]
+_QUANTISED = ["Conv", "Relu", "Clip", "Add", "Concat", "AveragePool", "MaxPool"]
 
 
 def quantise_stages(stages: Sequence[bytes], images: NDArray[np.uint8]) -> tuple[bytes, ...]:
