@@ -1,0 +1,98 @@
+"""What chains of blocks in stages share: their settings' checks, the blocks, and a classifier behind some stages."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mango_grader.automl.graph import Choice, SearchGraph
+from mango_grader.models.operations import Classifier, Shape
+from mango_grader.models.spec import Node
+
+
+@dataclass(frozen=True)
+class Block:
+    """The `number`-th block of a chain, from 1."""
+
+    number: int
+    in_channels: int
+    out_channels: int
+    stride: int
+
+    @property
+    def name(self) -> str:
+        """Name of its decision and of its output."""
+        return f"block{self.number}"
+
+
+Stages = Sequence[Sequence[Block]]
+
+
+def check_stages(
+    channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int], stem_stride: int, exits: Sequence[int]
+) -> None:
+    """Raise ValueError unless the settings of all stages agree and the exits are stages, the last one included."""
+    if not channels or not len(channels) == len(blocks) == len(strides):
+        raise ValueError(f"stages differ in number: channels {channels}, blocks {blocks}, strides {strides}")
+    if min(*channels, *blocks) < 1:
+        raise ValueError(f"a stage has at least 1 channel and 1 block; got channels {channels}, blocks {blocks}")
+    if not {stem_stride, *strides} <= {1, 2}:
+        raise ValueError(f"strides are 1 or 2; got {stem_stride} for the stem and {strides}")
+    if not exits or exits[0] < 1 or list(exits) != sorted(set(exits)) or exits[-1] != len(channels):
+        raise ValueError(f"exits must rise from 1 or more and end at the last stage, {len(channels)}; got {exits}")
+
+
+def check_heads(head: int, early_head: int, dropout: float) -> None:
+    """Raise ValueError unless widths are at least 0 and dropout is a probability below 1."""
+    if min(head, early_head) < 0 or not 0 <= dropout < 1:
+        raise ValueError(f"heads need widths from 0 and dropout in [0, 1); got {head}, {early_head} and {dropout}")
+
+
+def check_kernels(kernels: Sequence[int]) -> None:
+    """Raise ValueError unless the kernels are odd and differ."""
+    if any(kernel < 1 or kernel % 2 == 0 for kernel in kernels) or len(set(kernels)) != len(kernels):
+        raise ValueError(f"kernels must be odd and differ, got {kernels}")
+
+
+def stages_of(before: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]) -> Stages:
+    """Return the blocks by stage: each stage's first takes the stride and `before` or the last stage's channels."""
+    stages, number = [], 0
+    for width, count, stride in zip(channels, blocks, strides, strict=True):
+        stage = []
+        for place in range(count):
+            number += 1
+            stage.append(Block(number, before, width, 1 if place else stride))
+            before = width
+        stages.append(stage)
+    return stages
+
+
+def heads_of(
+    stages: Stages, exits: Sequence[int], classes: int, head: int, early_head: int, dropout: float
+) -> Mapping[int, Classifier]:
+    """Return a classifier per exit, of hidden width `head` for the last and `early_head` for the others."""
+    hidden = {stage: head if stage == exits[-1] else early_head for stage in exits}
+    return {
+        stage: Classifier(stages[stage - 1][-1].out_channels, classes, width, dropout)
+        for stage, width in hidden.items()
+    }
+
+
+def chain(
+    image: Shape,
+    opening: Sequence[Node],
+    stages: Stages,
+    build: Callable[[Block, str], Sequence[Node | Choice]],
+    heads: Mapping[int, Classifier],
+) -> SearchGraph:
+    """Return `opening`, what `build` makes of each block and its input's name, and `heads` by stage, from 1.
+
+    The last node that `build` returns must be called as its block is.
+    """
+    nodes: list[Node | Choice] = list(opening)
+    previous = opening[-1].name
+    for number, stage in enumerate(stages, start=1):
+        for block in stage:
+            nodes += build(block, previous)
+            previous = block.name
+        if number in heads:
+            nodes.append(Node(f"exit{number}", heads[number], (previous,)))
+    return SearchGraph(image, tuple(nodes), tuple(f"exit{number}" for number in heads))

@@ -1,0 +1,126 @@
+"""BetaNAS's space (§4.1, "search space"): a chain of blocks, each an inverted residual or nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, get_args
+
+from mango_grader.automl.architecture import Decision, SpaceConfig
+from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.automl.spaces.chain import (
+    Block,
+    Stages,
+    chain,
+    check_heads,
+    check_kernels,
+    check_stages,
+    heads_of,
+    stages_of,
+)
+from mango_grader.models.operations import Activation, Add, Classifier, Convolution, InvertedResidual
+from mango_grader.models.spec import IMAGE, Node
+
+STEM, FIRST, IDENTITY = "stem", "first", "identity"
+
+
+@dataclass(frozen=True)
+class MbconvConfig(SpaceConfig):
+    """Each block: an inverted residual of one of kernels × expansions or, where stride and channels allow, identity.
+
+    The paper follows MnasNet's space and names kernels 3, 5, 7, expansions 3, 6 and identity, but not its stages. Our
+    reading takes them from ProxylessNAS, whose search it builds on: a 3×3 convolution of stride 2 to 32 channels, a
+    fixed block of expansion 1 to 16, then 21 searched blocks and a 1×1 convolution to 1,280. A stage's first block is
+    never identity. Exits are ours: those before the last are bare linear layers, so that they cost next to nothing.
+
+    channels, blocks, strides: one number per stage; the stride (1 or 2) is that of a stage's first block. exits: stages
+    (from 1) behind which a classifier sits; the last stage must be one. head, early_head: width of the 1×1 convolution
+    of the last and of the other exits, 0 for none. first_channels: of the fixed block. identity: whether it is a
+    candidate. squeeze, activation: see `InvertedResidual`; final_squeeze, final_activation: what takes their place when
+    results are trained (Table 1, "+ SE", "swish"; the ratio, lost in our text, is a quarter, which makes the 0.5 M
+    parameters of difference). Stem and heads keep ReLU. Raises ValueError where settings do not fit together.
+    """
+
+    kind: ClassVar[str] = "mbconv"
+    paper: ClassVar[str] = "Fang et al., BetaNAS: balanced training and selective drop for NAS"
+    stem_stride: int = 2
+    stem_channels: int = 32
+    first_channels: int = 16
+    channels: tuple[int, ...] = (24, 40, 80, 96, 192, 320)
+    blocks: tuple[int, ...] = (4, 4, 4, 4, 4, 1)
+    strides: tuple[int, ...] = (2, 2, 2, 1, 2, 1)
+    kernels: tuple[int, ...] = (3, 5, 7)
+    expansions: tuple[int, ...] = (3, 6)
+    identity: bool = True
+    exits: tuple[int, ...] = (2, 4, 6)
+    head: int = 1280
+    early_head: int = 0
+    dropout: float = 0.2
+    squeeze: float = 0.0
+    activation: Activation = "relu6"
+    final_squeeze: float = 0.25
+    final_activation: Activation = "swish"
+
+    def __post_init__(self) -> None:
+        check_stages(self.channels, self.blocks, self.strides, self.stem_stride, self.exits)
+        check_heads(self.head, self.early_head, self.dropout)
+        check_kernels(self.kernels)
+        if not self.kernels or min(self.expansions, default=0) < 1 or len(set(self.expansions)) < len(self.expansions):
+            raise ValueError(f"blocks need kernels and expansions that differ, got {self.kernels}, {self.expansions}")
+        if not (0 <= self.squeeze <= 1 and 0 <= self.final_squeeze <= 1):
+            raise ValueError(f"squeeze must be a share from 0 to 1, got {self.squeeze} and {self.final_squeeze}")
+        if not {self.activation, self.final_activation} <= set(get_args(Activation)):
+            raise ValueError(f"activations are relu6 or swish, got {self.activation} and {self.final_activation}")
+
+    def finished(self) -> Self:
+        """Return the space with its final squeeze-excitation and activation; names and decisions are the same."""
+        return replace(self, squeeze=self.final_squeeze, activation=self.final_activation)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """One decision per block, from the image to the last exit."""
+        convolutions = tuple(f"k{kernel}e{expansion}" for kernel in self.kernels for expansion in self.expansions)
+        return tuple(
+            Decision(block.name, (*convolutions, IDENTITY) if self.identity and _residual(block) else convolutions)
+            for stage in self._stages()
+            for block in stage
+        )
+
+    def graph(self) -> SearchGraph:
+        """Stem, fixed block, searched blocks, exits."""
+        stem, first = self.channels_of(self.stem_channels), self.channels_of(self.first_channels)
+        opening = [
+            Node(STEM, Convolution(3, stem, kernel=3, stride=self.stem_stride), (IMAGE,)),
+            Node(FIRST, InvertedResidual(stem, first, 3, 1, 1, self.squeeze, self.activation), (STEM,)),
+        ]
+        return chain((3, self.height, self.width), opening, self._stages(), self._block, self._heads())
+
+    def _stages(self) -> Stages:
+        widths = [self.channels_of(width) for width in self.channels]
+        return stages_of(self.channels_of(self.first_channels), widths, self.blocks, self.strides)
+
+    def _heads(self) -> Mapping[int, Classifier]:
+        head, early_head = (self.channels_of(width) if width else 0 for width in (self.head, self.early_head))
+        return heads_of(self._stages(), self.exits, self.classes, head, early_head, self.dropout)
+
+    def _block(self, block: Block, previous: str) -> list[Node | Choice]:
+        before, after, stride = block.in_channels, block.out_channels, block.stride
+        branches = [
+            Branch(
+                f"k{kernel}e{expansion}",
+                InvertedResidual(before, after, kernel, stride, expansion, self.squeeze, self.activation),
+                (previous,),
+            )
+            for kernel in self.kernels
+            for expansion in self.expansions
+        ]
+        if not _residual(block):
+            return [Choice(block.name, block.name, tuple(branches))]
+        if self.identity:
+            branches.append(Branch(IDENTITY))  # nothing to add: the sum is its input
+        name = f"{block.name}/residual"
+        return [
+            Choice(name, block.name, tuple(branches)),
+            Node(block.name, Add(activate=False), (previous, name)),
+        ]
+
+
+def _residual(block: Block) -> bool:
+    return block.stride == 1 and block.in_channels == block.out_channels

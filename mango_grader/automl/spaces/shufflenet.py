@@ -1,0 +1,87 @@
+"""SPOS's space (Guo et al. 2019, §4), which TNAS §5.2 searches too: stages of ShuffleNetV2's choice blocks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mango_grader.automl.architecture import Decision, SpaceConfig
+from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.automl.spaces.chain import (
+    Block,
+    Stages,
+    chain,
+    check_heads,
+    check_kernels,
+    check_stages,
+    heads_of,
+    stages_of,
+)
+from mango_grader.models.operations import Classifier, Convolution, ShuffleUnit
+from mango_grader.models.spec import IMAGE, Node
+
+STEM, XCEPTION = "stem", "xception"
+
+
+@dataclass(frozen=True)
+class ShufflenetConfig(SpaceConfig):
+    """Each block: a shuffle unit with one of the kernels or, if `xception`, with three depthwise 3×3 convolutions.
+
+    The defaults are SPOS's: a 3×3 convolution of stride 2 to 16 channels, 20 blocks, a 1×1 convolution to 1,024. TNAS
+    §5.2 calls its space "ShuffleNet-like" without a table; our reading is this one. A unit's two halves are equally
+    wide. Exits are ours: those before the last are bare linear layers, so that they cost next to nothing.
+
+    channels, blocks: one number per stage; each stage's first block halves the size. exits: stages (from 1) behind
+    which a classifier sits; the last stage must be one. head, early_head: width of the 1×1 convolution of the last and
+    of the other exits, 0 for none. dropout: before each linear layer. Raises ValueError where settings do not fit
+    together.
+    """
+
+    kind: ClassVar[str] = "shufflenet"
+    paper: ClassVar[str] = "Guo et al., SPOS: single path one-shot NAS with uniform sampling"
+    stem_stride: int = 2
+    stem_channels: int = 16
+    channels: tuple[int, ...] = (64, 160, 320, 640)
+    blocks: tuple[int, ...] = (4, 4, 8, 4)
+    kernels: tuple[int, ...] = (3, 5, 7)
+    xception: bool = True
+    exits: tuple[int, ...] = (2, 3, 4)
+    head: int = 1024
+    early_head: int = 0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_stages(self.channels, self.blocks, self._strides, self.stem_stride, self.exits)
+        check_heads(self.head, self.early_head, self.dropout)
+        check_kernels(self.kernels)
+        if not self.kernels and not self.xception:
+            raise ValueError("blocks need kernels or xception to choose from")
+
+    @property
+    def _strides(self) -> tuple[int, ...]:
+        return (2,) * len(self.channels)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """One decision per block, from the image to the last exit."""
+        candidates = (*(f"k{kernel}" for kernel in self.kernels), *([XCEPTION] if self.xception else []))
+        return tuple(Decision(block.name, candidates) for stage in self._stages() for block in stage)
+
+    def graph(self) -> SearchGraph:
+        """Stem, searched blocks, exits."""
+        stem = Convolution(3, self.channels_of(self.stem_channels), kernel=3, stride=self.stem_stride)
+        image = 3, self.height, self.width
+        return chain(image, [Node(STEM, stem, (IMAGE,))], self._stages(), self._block, self._heads())
+
+    def _stages(self) -> Stages:
+        widths = [self.channels_of(width) for width in self.channels]
+        return stages_of(self.channels_of(self.stem_channels), widths, self.blocks, self._strides)
+
+    def _heads(self) -> Mapping[int, Classifier]:
+        head, early_head = (self.channels_of(width) if width else 0 for width in (self.head, self.early_head))
+        return heads_of(self._stages(), self.exits, self.classes, head, early_head, self.dropout)
+
+    def _block(self, block: Block, previous: str) -> list[Node | Choice]:
+        shape = block.in_channels, block.out_channels
+        units = {f"k{kernel}": ShuffleUnit(*shape, kernel, block.stride) for kernel in self.kernels}
+        if self.xception:
+            units[XCEPTION] = ShuffleUnit(*shape, 3, block.stride, xception=True)
+        return [Choice(block.name, block.name, tuple(Branch(name, op, (previous,)) for name, op in units.items()))]
