@@ -102,6 +102,24 @@ def test_next_season_needs_no_search(finished: Path, tmp_path: Path) -> None:
     assert read_json(out / "metrics.json")["test"]["exits"][-1]["accuracy"]["value"] >= 0.6
 
 
+def test_a_training_that_regularises_keeps_the_plain_network(finished: Path, fruit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    settings = [
+        "train.epochs=8", "train.batch_size=8", "train.ema=0.9", "train.distil=0.5", "train.drop_path=0.1",
+        "train.dropout=0.1", "train.auxiliary=0.4", "train.loss=ordinal", "augment.policy=cifar10",
+    ]  # fmt: skip
+    result = run(
+        "train", "--architecture", finished / "architecture.json", "--data", fruit, "--ordinal", "--out", out,
+        *(part for setting in settings for part in ("--set", setting)),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert read_json(out / "network.json") == read_json(finished / "network.json")
+    metrics, history = read_json(out / "metrics.json"), (out / "history.jsonl").read_text().splitlines()
+    assert len(metrics["test"]["exits"]) == 2
+    last = metrics["val"]["exits"][-1]["accuracy"]["value"]
+    assert json.loads(history[-1])["val_accuracy"][-1] == pytest.approx(last), "what is watched is what is kept"
+
+
 def test_a_baseline_goes_the_same_way(fruit: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     result = run(
@@ -119,12 +137,15 @@ def test_a_baseline_goes_the_same_way(fruit: Path, tmp_path: Path) -> None:
         (["--set", "train.epoch=3"], "no such setting; there are epochs"),
         (["--set", "train.epochs=many"], "train.epochs"),
         (["--set", "epochs"], "write name=value"),
+        (["--set", "train.ema=1"], "ema must be"),
+        (["--set", "train.loss=ordinal"], "the classes have no order"),
+        (["--set", "augment.policy=magic"], "policy"),
         (["--budget", "20 minutes"], "write for example 20m"),
         (["--budget", "1s"], "the smallest feasible is"),
         (["--fold", "6/5"], "fold"),
         (["--size", "4"], "write pixels"),
         (["--method", "magic"], "enas"),
-        (["--max-params", "10"], "obeys the limits"),
+        (["--max-params", "10"], "obeys --max-params 10"),
         (["--group-by", "fruit"], "fruit"),
         (["--device", "tpu"], "choose auto, cpu"),
     ],
