@@ -4,21 +4,23 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from mango_grader.models.operations import Classifier, Convolution, Operation, Pool, SeparableConvolution, Torchvision
+from mango_grader.models.operations import Operation
 from mango_grader.models.spec import IMAGE, NetworkSpec
 from mango_grader.report.layout import Block, Exit, lay_out
 from mango_grader.report.text import amount, percent, shortened
+from mango_grader.report.wording import HUES, kernel_of, labels
 from mango_grader.training.metrics import ExitMetrics
 
-_PITCH, _WIDTH, _TALLEST, _LOWEST = 86, 62, 84, 40
+_PITCH, _WIDTH, _TALLEST, _LOWEST, _LINE = 92, 68, 84, 44, 13
+_LINES = 3  # of text in a box
 _BELOW, _EXIT_HEIGHT, _LEGEND, _LETTER = 52, 58, 34, 5.6
 
 
 def draw_architecture(spec: NetworkSpec, exits: Sequence[ExitMetrics] = ()) -> str:
     """Return `spec` as an <svg> element; `exits`, if given, add each exit's accuracy to its multiply-adds.
 
-    Boxes run from left to right in the order of computation. Their hue says what kind of operation they are, its
-    strength how large the kernel, their height how fine the features; arcs are skip connections.
+    Boxes run from left to right in the order of computation, one for each block. Their hue says what kind of operation
+    costs most in them, its strength how large its kernel, their height how fine the features; arcs are skips.
     """
     return _Drawing(spec, exits).svg()
 
@@ -29,8 +31,7 @@ class _Drawing:
         spans = [self._column(b.name) - self._column(s) for b in self.layout.blocks.values() for s, _ in b.links]
         self.top = 20 + _arc_height(max(spans)) if max(spans) > 1 else 24
         self.row_pitch = _TALLEST + _BELOW + (_arc_height(2) if self.layout.rows > 1 else 0)
-        kernels = {block.op.kernel for block in self.layout.blocks.values() if isinstance(block.op, _WITH_KERNEL)}
-        self.kernels = sorted(kernels)
+        self.kernels = sorted({kernel_of(block.op) for block in self.layout.blocks.values()} - {0})
         self.kinds = {self._kind(b, source, op) for b in self.layout.blocks.values() for source, op in b.links}
 
     def svg(self) -> str:
@@ -40,9 +41,9 @@ class _Drawing:
         height = body + _EXIT_HEIGHT + 14 + _LEGEND
         parts = [
             *(self._link(block, source, op) for block in layout.blocks.values() for source, op in block.links),
+            *(self._exit(each, body) for each in layout.exits),
             self._image(),
             *(self._block(block) for block in layout.blocks.values()),
-            *(self._exit(each, body) for each in layout.exits),
             *self._legend(height - _LEGEND / 2),
         ]
         return (
@@ -62,10 +63,11 @@ class _Drawing:
 
     def _tall(self, name: str) -> float:
         """Box height: the finer the features, the taller, on a scale of octaves."""
-        size = [shape[1] for shape in self.spec.shapes.values() if shape[1] > 1] or [1]
-        octaves = math.log2(max(size) / min(size)) or 1.0
-        share = math.log2(max(self.spec.shapes[name][1], min(size)) / min(size)) / octaves
-        return _LOWEST + (_TALLEST - _LOWEST) * share
+        heights = [self.spec.input[1], *(block.shape[1] for block in self.layout.blocks.values())]
+        least = min(heights)
+        own = self.spec.input[1] if name == IMAGE else self.layout.blocks[name].shape[1]
+        octaves = math.log2(max(heights) / least) or 1.0
+        return _LOWEST + (_TALLEST - _LOWEST) * math.log2(own / least) / octaves
 
     def _image(self) -> str:
         x, y = self._centre(IMAGE)
@@ -73,30 +75,30 @@ class _Drawing:
         tall = self._tall(IMAGE)
         return (
             f'<rect x="{x - 23}" y="{y - tall / 2}" width="46" height="{tall}" rx="6" class="image"/>'
-            f"{_text(x, y + 4, 'image', 'name')}{_text(x, y + _TALLEST / 2 + 14, f'{width}×{height}', 'small')}"
+            f"{_text(x, y + 4, 'image', 'name')}{_text(x, y + _TALLEST / 2 + 14, f'{width}×{height}', 'small below')}"
         )
 
     def _block(self, block: Block) -> str:
         x, y = self._centre(block.name)
         tall = self._tall(block.name)
-        first, second = _labels(block.op)
         channels, height, width = block.shape
-        tip = f"{block.name}: {block.op.kind.replace('_', ' ')} {first} {second}, {amount(block.macs)} multiply-adds"
+        inside = ", ".join(_counted(block)) or "nothing but connections"
+        tip = f"{block.name}: {inside}; {amount(sum(block.macs))} multiply-adds"
         below = y + _TALLEST / 2 + 14
         return (
             f'<g class="block"><title>{escape(tip)}</title>'
             f'<rect x="{x - _WIDTH / 2}" y="{y - tall / 2}" width="{_WIDTH}" height="{tall}" rx="7"'
-            f' style="fill:{self._fill(block.op)}" class="box"/>'
-            f"{_text(x, y + (0 if second else 5), first, 'kernel')}{_text(x, y + 14, second, 'small dark')}"
-            f"{_text(x, below, f'{channels} × {width}×{height}', 'small')}"
-            f"{_text(x, below + 13, shortened(block.name, 12), 'small faint')}</g>"
+            f' style="fill:{self._fill(block.op)}" class="box"/>{_words(x, y, block)}'
+            f"{_text(x, below, f'{channels} × {width}×{height}', 'small below')}"
+            f"{_text(x, below + 13, shortened(block.name, 14), 'small faint below')}</g>"
         )
 
     def _fill(self, op: Operation) -> str:
-        if not isinstance(op, _WITH_KERNEL):
-            return f"var(--{_HUES.get(op.kind, 'card')})"
-        rank = self.kernels.index(op.kernel) / max(len(self.kernels) - 1, 1)
-        return f"color-mix(in oklab, var(--{_HUES[op.kind]}) {round(22 + 58 * rank)}%, var(--card))"
+        hue = HUES.get(op.kind, "card")
+        if not kernel_of(op):
+            return f"var(--{hue})"
+        rank = self.kernels.index(kernel_of(op)) / max(len(self.kernels) - 1, 1)
+        return f"color-mix(in oklab, var(--{hue}) {round(22 + 58 * rank)}%, var(--card))"
 
     def _link(self, block: Block, source: str, op: Operation | None) -> str:
         (x0, y0), (x1, y1) = self._centre(source), self._centre(block.name)
@@ -116,7 +118,7 @@ class _Drawing:
 
     def _kind(self, block: Block, source: str, op: Operation | None) -> str:
         """A step along the chain, a skip as it is, or one that a convolution matches."""
-        if op is not None and op.macs([self.spec.shapes[source]]):
+        if op is not None:
             return "matched"
         row = 0 if source == IMAGE else self.layout.blocks[source].row
         return "chain" if row == block.row and block.column - self._column(source) == 1 else "plain"
@@ -137,10 +139,11 @@ class _Drawing:
         """Yield a swatch and a word for each kind of operation and of skip, side by side."""
         ops: dict[str, list[Operation]] = {}
         for block in self.layout.blocks.values():
-            ops.setdefault(block.op.kind, []).append(block.op)
+            if block.parts:
+                ops.setdefault(block.op.kind, []).append(block.op)
         x = 16.0
         for kind, members in ops.items():
-            by_kernel = {_kernel(op): op for op in members}
+            by_kernel = {kernel_of(op): op for op in members}
             least, greatest = min(by_kernel), max(by_kernel)
             for kernel in sorted({least, greatest}):
                 fill = f'class="box" style="fill:{self._fill(by_kernel[kernel])}"'
@@ -149,19 +152,15 @@ class _Drawing:
             label = kind.replace("_", " ") + _sizes(least, greatest)
             yield f'<text x="{x + 2}" y="{y + 4}" class="small dark">{escape(label)}</text>'
             x += 26 + _LETTER * len(label)
+        if any(len(block.parts) > 1 for block in self.layout.blocks.values()):
+            label = "colour: what costs most in a block"
+            yield f'<text x="{x}" y="{y + 4}" class="small">{label}</text>'
+            x += 24 + _LETTER * len(label)
         for kind, label in (("plain", "skip"), ("matched", "skip with 1×1 convolution")):
             if kind in self.kinds:
                 yield f'<path class="link {kind}" d="M{x} {y}h22"/>'
                 yield f'<text x="{x + 28}" y="{y + 4}" class="small dark">{label}</text>'
                 x += 50 + _LETTER * len(label)
-
-
-_WITH_KERNEL = (Convolution, SeparableConvolution, Pool)
-_HUES = {"separable_convolution": "mango", "convolution": "leaf", "pool": "soft", "torchvision": "wash"}
-
-
-def _kernel(op: Operation) -> int:
-    return op.kernel if isinstance(op, _WITH_KERNEL) else 0
 
 
 def _sizes(least: int, greatest: int) -> str:
@@ -170,15 +169,23 @@ def _sizes(least: int, greatest: int) -> str:
     return f", {least}×{least}" + (f" to {greatest}×{greatest}" if greatest > least else "")
 
 
-def _labels(op: Operation) -> tuple[str, str]:
-    """Return what a box says: its kernel, and what is special about it."""
-    if isinstance(op, _WITH_KERNEL):
-        dilation = op.dilation if not isinstance(op, Pool) else 1
-        marks = [f"dil {dilation}"] * (dilation > 1) + [f"↓{op.stride}"] * (op.stride > 1)
-        return f"{op.kernel}×{op.kernel}", " ".join(marks)
-    if isinstance(op, Torchvision):
-        return "net", ""
-    return ("classify", "") if isinstance(op, Classifier) else (op.kind, "")
+def _words(x: float, y: float, block: Block) -> str:
+    """Return the kernel of a block's only operation, or a line for each of several kinds of operation."""
+    if not block.parts:
+        merges = any(len(node.inputs) > 1 for node in block.nodes)
+        return _text(x, y + 4, labels(block.op)[0] if merges else "identity", "name")
+    if sum(block.parts.values()) == 1:
+        first, second = labels(block.op)
+        return _text(x, y + (0 if second else 5), first, "kernel") + _text(x, y + 14, second, "small dark")
+    lines = _counted(block)
+    if len(lines) > _LINES:
+        lines[_LINES - 1 :] = [f"+ {len(lines) - _LINES + 1} more"]
+    top = y + 4 - _LINE * (len(lines) - 1) / 2
+    return "".join(_text(x, top + _LINE * place, line, "small dark") for place, line in enumerate(lines))
+
+
+def _counted(block: Block) -> list[str]:
+    return [f"{count} {name}" for name, count in block.parts.items()]
 
 
 def _arc_height(span: int) -> float:

@@ -1,28 +1,49 @@
 """Where the parts of a network go on paper: graph nodes merged into blocks, blocks placed on a grid."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from mango_grader.models.operations import Add, Classifier, Concat, Identity, Match, Operation, Shape
-from mango_grader.models.spec import IMAGE, NetworkSpec
+from mango_grader.models.operations import Classifier, Match, Operation, Shape
+from mango_grader.models.spec import IMAGE, NetworkSpec, Node
+from mango_grader.report.wording import GLUE, short
+
+Links = tuple[tuple[str, Operation | None], ...]
 
 
 @dataclass(frozen=True)
 class Block:
-    """One box: `op`, and `merge` (a sum or a concatenation) where it also takes in `links` of earlier blocks.
+    """One box: consecutive nodes that share the part of their name before "/".
 
-    `links` are the blocks it reads and what lies on the way: an operation that only fits shapes, or None.
+    nodes: in order, the last makes the output. links: the blocks it reads, and the operation that fits a skip's shape
+    where one lies on the way. shape: of the output. macs: of each node.
     """
 
     name: str
-    op: Operation
-    merge: Operation | None
-    links: tuple[tuple[str, Operation | None], ...]
+    nodes: tuple[Node, ...]
+    links: Links
     shape: Shape
-    macs: int
+    macs: tuple[int, ...]
     column: int = 0
     row: int = 0
+
+    @cached_property
+    def parts(self) -> Mapping[str, int]:
+        """What is in it and how many times, the costliest first; empty where it only passes features on."""
+        cost: Counter[str] = Counter()
+        count: Counter[str] = Counter()
+        for node, macs in zip(self.nodes, self.macs, strict=True):
+            if not isinstance(node.op, GLUE):
+                cost[short(node.op)] += macs
+                count[short(node.op)] += 1
+        return {name: count[name] for name, _ in cost.most_common()}
+
+    @property
+    def op(self) -> Operation:
+        """An operation of the costliest kind; the last one where the block only passes features on."""
+        first = next(iter(self.parts), None)
+        return next((node.op for node in self.nodes if short(node.op) == first), self.nodes[-1].op)
 
 
 @dataclass(frozen=True)
@@ -55,55 +76,79 @@ class Layout:
 def lay_out(spec: NetworkSpec) -> Layout:
     """Merge the nodes of `spec` into blocks and place these: depth from left to right, finer features above coarser.
 
-    A sum or concatenation is drawn as one box with the operation before it; identities and matching convolutions that
-    lead only there become lines; classifiers become exits.
+    A block that only classifies becomes an exit of the one that it reads.
     """
-    blocks, stands_for = _merge(spec)
     macs = spec.macs()
-    exits = tuple(Exit(number, stands_for[name][0], macs[number - 1]) for number, name in enumerate(spec.exits, 1))
-    return Layout(_place(blocks), exits)
-
-
-def _merge(spec: NetworkSpec) -> tuple[dict[str, Block], dict[str, tuple[str, Operation | None]]]:
-    """Return the blocks, and for every node the block that stands for it and what lies on the way."""
-    readers = Counter(name for node in spec.nodes for name in node.inputs) + Counter(spec.exits)
-    merges = {name for node in spec.nodes if isinstance(node.op, Add | Concat) for name in node.inputs}
-    node_macs = spec.node_macs()
     blocks: dict[str, Block] = {}
-    stands_for: dict[str, tuple[str, Operation | None]] = {IMAGE: (IMAGE, None)}
-    for node in spec.nodes:
-        links = tuple(stands_for[name] for name in node.inputs)
-        private = readers[node.name] == 1
-        if isinstance(node.op, Classifier) and node.name in spec.exits and private:
-            stands_for[node.name] = links[0]
-        elif isinstance(node.op, Identity | Match) and private and node.name in merges and links[0][1] is None:
-            stands_for[node.name] = (links[0][0], node.op)
-        else:
-            block = Block(node.name, node.op, None, links, spec.shapes[node.name], node_macs[node.name])
-            main = next((name for name in node.inputs if name in blocks and readers[name] == 1), None)
-            if isinstance(node.op, Add | Concat) and main is not None and blocks[main].merge is None:
-                inner = blocks.pop(main)
-                others = tuple(stands_for[name] for name in node.inputs if name != main)
-                block = replace(block, op=inner.op, merge=node.op, links=inner.links + others, macs=inner.macs)
-            blocks[node.name] = block
-            stands_for[node.name] = (node.name, None)
-    return blocks, stands_for
+    lies_in: dict[str, str] = {IMAGE: IMAGE}
+    feeds: dict[str, str] = {}
+    for name, nodes in _runs(spec.nodes).items():
+        links = _links(nodes, lies_in)
+        last = nodes[-1]
+        lies_in |= {node.name: name for node in nodes}
+        if isinstance(last.op, Classifier) and len(links) == 1 and links[0][0] != IMAGE and _ends(nodes, spec):
+            feeds[last.name] = links[0][0]
+            continue
+        costs = tuple(node.op.macs([spec.shapes[source] for source in node.inputs]) for node in nodes)
+        blocks[name] = Block(name, nodes, links, spec.shapes[last.name], costs)
+    sources = [feeds.get(name, lies_in[name]) for name in spec.exits]
+    exits = tuple(Exit(number, source, macs[number - 1]) for number, source in enumerate(sources, 1))
+    return Layout(_place(blocks, {each.block for each in exits}), exits)
 
 
-def _place(blocks: Mapping[str, Block]) -> dict[str, Block]:
-    columns = {IMAGE: 0}
+def _runs(nodes: Sequence[Node]) -> dict[str, tuple[Node, ...]]:
+    """Return the nodes by block; as each block is one run of nodes, none can depend on a later one."""
+    runs: dict[str, tuple[Node, ...]] = {}
+    before, key = "", ""
+    for node in nodes:
+        block = node.name.split("/")[0]
+        if block != before:
+            key = block if block not in runs else f"{block} ({len(runs)})"
+        runs[key] = (*runs.get(key, ()), node)
+        before = block
+    return runs
+
+
+def _ends(nodes: Sequence[Node], spec: NetworkSpec) -> bool:
+    """Say whether no other node reads any of `nodes`."""
+    own = {node.name for node in nodes}
+    return not any(own & set(node.inputs) for node in spec.nodes if node.name not in own)
+
+
+def _links(nodes: Sequence[Node], lies_in: Mapping[str, str]) -> Links:
+    links: dict[tuple[str, bool], Operation | None] = {}
+    for node in nodes:
+        for source in node.inputs:
+            if source in lies_in:
+                matched = isinstance(node.op, Match)
+                links[lies_in[source], matched] = node.op if matched else None
+    return tuple((source, op) for (source, _), op in links.items())
+
+
+def _place(blocks: Mapping[str, Block], fed: Set[str]) -> dict[str, Block]:
+    """Give each block its row by resolution and the first column that is free behind all that it reads.
+
+    A plain chain stays on one line. Below a block with an exit (`fed`) nothing lies between the two.
+    """
+    depth = {IMAGE: 0}
     for name, block in blocks.items():
-        columns[name] = 1 + max(columns[source] for source, _ in block.links)
-    crowd = Counter(columns[name] for name in blocks)
+        depth[name] = 1 + max(depth[source] for source, _ in block.links)
+    chain = len(set(depth.values())) == len(depth)
     heights = sorted({block.shape[1] for block in blocks.values()}, reverse=True)
-    taken: set[tuple[int, int]] = set()
+    columns, taken, exits = {IMAGE: 0}, set[tuple[int, int]](), set[tuple[int, int]]()
     placed = {}
     for name, block in blocks.items():
-        # A plain chain stays on one line; branches are sorted by resolution.
-        row = heights.index(block.shape[1]) if max(crowd.values()) > 1 else 0
-        while (columns[name], row) in taken:
-            row += 1
-        taken.add((columns[name], row))
-        placed[name] = replace(block, column=columns[name], row=row)
-    used = sorted({block.row for block in placed.values()})
-    return {name: replace(block, row=used.index(block.row)) for name, block in placed.items()}
+        row = 0 if chain else heights.index(block.shape[1])
+        column = 1 + max(columns[source] for source, _ in block.links)
+        while (
+            (column, row) in taken
+            or any((column, above) in exits for above in range(row))
+            or (name in fed and any((column, below) in taken for below in range(row + 1, len(heights))))
+        ):
+            column += 1
+        columns[name] = column
+        taken.add((column, row))
+        if name in fed:
+            exits.add((column, row))
+        placed[name] = replace(block, column=column, row=row)
+    return placed

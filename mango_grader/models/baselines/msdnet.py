@@ -128,9 +128,9 @@ class _Graph:
         """Append what is made of the scale's own features and, half of it, of the next finer scale's (§4)."""
         name, growth = f"layer{layer}_scale{scale}", self.settings.growth * self.settings.factors[scale]
         if scale - 1 not in features:
-            return self.add(name, Concat(), features[scale], self.transform(f"{name}_same", scale, features, growth))
-        down = self.transform(f"{name}_down", scale - 1, features, growth // 2, stride=2)
-        same = self.transform(f"{name}_same", scale, features, growth // 2)
+            return self.add(name, Concat(), features[scale], self.transform(f"{name}/same", scale, features, growth))
+        down = self.transform(f"{name}/down", scale - 1, features, growth // 2, stride=2)
+        same = self.transform(f"{name}/same", scale, features, growth // 2)
         return self.add(name, Concat(), features[scale], down, same)
 
     def transform(self, name: str, scale: int, features: Mapping[int, str], channels: int, stride: int = 1) -> str:
@@ -138,7 +138,7 @@ class _Graph:
         source = features[scale]
         if self.settings.bottlenecks:
             narrow = min(self.shapes[source][0], self.settings.bottlenecks[scale] * channels)
-            source = self.convolve(f"{name}_narrow", source, narrow, kernel=1)
+            source = self.convolve(f"{name}-narrow", source, narrow, kernel=1)
         return self.convolve(name, source, channels, stride=stride)
 
     def transition(self, layer: int, scale: int, source: str, width: int) -> str:
@@ -149,5 +149,5 @@ class _Graph:
     def exit(self, number: int, source: str, classes: int) -> str:
         """Two strided 3×3 convolutions, mean over positions, linear layer (appendix A)."""
         for step in (1, 2):
-            source = self.convolve(f"exit{number}_conv{step}", source, self.settings.exit_channels, stride=2)
+            source = self.convolve(f"exit{number}/conv{step}", source, self.settings.exit_channels, stride=2)
         return self.add(f"exit{number}", Classifier(self.settings.exit_channels, classes), source)
