@@ -1,0 +1,116 @@
+"""TNAS-G (Yan et al. 2021, §4.3): gradient-based search whose paths come from a VAE of good architectures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.evaluate import Score
+from mango_grader.automl.gates import Gates, gates_of
+from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Admits, ArchStep, Phase, Round, SearchMethod
+from mango_grader.automl.methods.binary_gates import BinaryGates, BinaryGateSettings
+from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.samplers import VaeSampler, VaeSettings, distinct
+from mango_grader.automl.spaces import SearchSpace
+from mango_grader.training.recipe import WeightRecipe
+
+
+@dataclass(frozen=True)
+class TnasGSettings:
+    """The paper states no values for this variant (§4.3, §5.1).
+
+    Its space and its weights are those of DARTS, whose values are taken here (50 epochs on half of the data); α learns
+    as in ProxylessNAS, whose multinomial it is: Adam at 0.006, no cost. Ours are samples: scored after each epoch and
+    once more at the end; and from_alpha: the share of an epoch's that α proposes, the rest being the VAE's.
+    """
+
+    epochs: int = 50
+    held_out: float = 0.5
+    samples: int = 10
+    from_alpha: float = 0.5
+    vae: VaeSettings = VaeSettings()
+    binary: BinaryGateSettings = BinaryGateSettings(lr=6e-3, cost_weight=0.0)
+    weights: WeightRecipe = WeightRecipe(
+        optimiser="sgd", lr=0.025, final_lr=0.001, momentum=0.9, weight_decay=3e-4, clip=5.0
+    )
+
+    @property
+    def scores(self) -> int:
+        """The samples of all epochs and of the end."""
+        return (self.epochs + 1) * self.samples
+
+    def scaled(self, effort: float) -> Self:
+        """Return settings that take about `effort` times as long to search with."""
+        return replace(self, epochs=max(1, round(self.epochs * effort)))
+
+
+class TnasG(SearchMethod):
+    """Weights learn on paths from Γ(a) = p_θ(a|z) (Eq. 12), in turn with α on held-out images by binary gates.
+
+    Our reading of how the two distributions meet, which the paper leaves open: after each epoch architectures of both
+    α's multinomial and p_θ are scored on the held-out images, and the VAE is fitted on the best so far. So p_θ takes up
+    what the gradient prefers (§4.3), and learns from its own last draws (Eq. 1). The result is the best scored of α's
+    favourite and of draws from p_θ.
+    """
+
+    name: ClassVar[str] = "tnas-g"
+    home: ClassVar[str] = "nasnet"
+    settings_type = TnasGSettings
+    paper: ClassVar[str] = "Yan et al. 2021, TNAS: NAS sampling module based on a variational auto-encoder"
+
+    def __init__(self, space: SearchSpace, admits: Admits, settings: TnasGSettings | None = None) -> None:
+        super().__init__(space, admits)
+        self.settings = settings or TnasGSettings()
+        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        self.binary = BinaryGates(space, self.settings.binary)
+        self.sampler = VaeSampler(space, self.settings.vae)
+
+    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+        """Each epoch refits the VAE on what was scored so far, then takes weight and architecture steps in turn."""
+        turns = (Phase("weights", 1), Phase("architecture", 1)) * steps_per_epoch
+        return (Round((Phase("refit", 1), *turns)),) * self.settings.epochs
+
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open one path, drawn from p_θ; a uniform one before the first fit."""
+        return gates_of(self.sampler.ask(rng, 1)[0], self.space.decisions)
+
+    def update(self, step: ArchStep) -> Mapping[str, Any]:
+        """Take a binary-gate step on α."""
+        return self.binary.learn(step)
+
+    def refit(self, rng: np.random.Generator) -> Mapping[str, float]:
+        """Fit the VAE, once something has been scored."""
+        return self.sampler.fit()
+
+    def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
+        """Score some admitted draws of both distributions for the next fit."""
+
+        def draw() -> Architecture:
+            by_alpha = rng.random() < self.settings.from_alpha
+            return self.binary.sample(rng) if by_alpha else self.sampler.ask(rng, 1)[0]
+
+        drawn = distinct(draw, self.settings.samples, self.admits)
+        self.sampler.remember([(found, score(found)) for found in drawn])
+
+    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
+        """Refit once more, and return the best scored of α's favourite within the limits and of draws from p_θ."""
+        self.refit(rng)
+        favourite = admitted_nearest(self.space, self.binary.scores(), self.admits, rng)
+        drawn = distinct(lambda: self.sampler.ask(rng, 1)[0], self.settings.samples - 1, self.admits)
+        return max(dict.fromkeys([favourite, *drawn]), key=score)
+
+    def preference(self) -> dict[str, NDArray[np.float64]]:
+        """Return how often p_θ chooses each candidate."""
+        return self.space.frequencies(self.sampler.ask(np.random.default_rng(0), PREFERENCE_DRAWS))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return α with its optimiser, and the VAE with its archive."""
+        return {"binary": self.binary.state_dict(), "sampler": self.sampler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.binary.load_state_dict(state["binary"])
+        self.sampler.load_state_dict(state["sampler"])
