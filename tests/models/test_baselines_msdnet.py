@@ -50,7 +50,7 @@ def test_exits_read_the_coarsest_scale_and_every_scale_halves() -> None:
     sizes = [spec.shapes[f"layer1_scale{scale}"][1:] for scale in range(3)]
     assert sizes == [(32, 48), (16, 24), (8, 12)]
     heads = {node.name: node.inputs for node in spec.nodes}
-    assert heads["exit2_conv1"] == ("layer3_scale2",)
+    assert heads["exit2/conv1"] == ("layer3_scale2",)
 
 
 def test_layers_are_dense() -> None:
@@ -59,8 +59,8 @@ def test_layers_are_dense() -> None:
     channels = [spec.shapes[f"layer{layer}_scale2"][0] for layer in range(1, 5)]
     assert channels == [4 * 4 + layer * 2 * 4 for layer in range(1, 5)]
     node = next(node for node in spec.nodes if node.name == "layer3_scale2")
-    assert node.inputs == ("layer2_scale2", "layer3_scale2_down", "layer3_scale2_same")
-    assert spec.shapes["layer3_scale2_down"][0] == spec.shapes["layer3_scale2_same"][0] == 4
+    assert node.inputs == ("layer2_scale2", "layer3_scale2/down", "layer3_scale2/same")
+    assert spec.shapes["layer3_scale2/down"][0] == spec.shapes["layer3_scale2/same"][0] == 4
 
 
 def test_reduction_drops_fine_scales_and_halves_channels() -> None:

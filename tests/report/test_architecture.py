@@ -131,6 +131,18 @@ def test_a_block_of_many_nodes_is_one_box_that_says_what_is_in_it() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("first", ["exit", "coarse"])
+def test_nothing_lies_between_a_fine_block_and_its_exit(first: str) -> None:
+    ways = {
+        "exit": (Node("fine", Convolution(8, 8, 3, 2), ("stem",)), Node("exit1", Classifier(8, 3), ("fine",))),
+        "coarse": (Node("coarse", Convolution(8, 8, 3, 4), ("stem",)), Node("exit2", Classifier(8, 3), ("coarse",))),
+    }
+    nodes = [Node("stem", Convolution(3, 8, 3), (IMAGE,)), *ways.pop(first), *ways.popitem()[1]]
+    layout = lay_out(NetworkSpec((3, 16, 16), tuple(nodes), ("exit1", "exit2")))
+    assert {block.row for block in layout.blocks.values()} == {0, 1, 2}
+    assert layout.blocks["fine"].column != layout.blocks["coarse"].column
+
+
 def test_a_block_whose_nodes_lie_apart_becomes_two_boxes() -> None:
     nodes = (
         Node("a/first", Convolution(3, 8, 3), (IMAGE,)),
