@@ -1,8 +1,8 @@
 """DSO-NAS's space: blocks that are completely connected graphs of operations, to be pruned (Zhang et al., §3.2)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
@@ -11,7 +11,6 @@ from mango_grader.models.operations import (
     Add,
     Classifier,
     Convolution,
-    DropPath,
     Identity,
     Normalise,
     Operation,
@@ -44,10 +43,8 @@ class DagConfig(SpaceConfig):
     parameters, the published pruned ones 3.0 M. stages: blocks of each stage; a reduction block ends all but the last.
     levels, operations: of each block. stem_stride: 1, 2, 4, …, taken by 3×3 convolutions. share: one structure for
     all blocks, or one for each ("full"). exits: blocks (from 1, reductions not counted) behind which a classifier sits;
-    the last must be the end. By default each stage has one, the place of the paper's auxiliary head among them.
-
-    head: width of each exit's 1×1 convolution, 0 for none. dropout, drop_path: probabilities that join after the search
-    (`finished`); our reading: drop path leaves out what a block adds, the more likely the later the block, as in ENAS.
+    the last must be the end. By default each stage has one, the place of the paper's auxiliary head among them. head:
+    width of each exit's 1×1 convolution, 0 for none.
     """
 
     kind: ClassVar[str] = "dag"
@@ -60,9 +57,6 @@ class DagConfig(SpaceConfig):
     share: bool = True
     exits: tuple[int, ...] = (8, 16, 24)
     head: int = 0
-    dropout: float = 0.6
-    drop_path: float = 0.5
-    retraining: bool = False
 
     def __post_init__(self) -> None:
         check_exits(self.exits, sum(self.stages))
@@ -70,10 +64,6 @@ class DagConfig(SpaceConfig):
             raise ValueError(f"operations must be among {', '.join(OPERATIONS)}; got {self.operations}")
         if self.levels < 1 or not self.stages or min(self.stages) < 1:
             raise ValueError(f"levels and the blocks of a stage must be at least 1; got {self.levels}, {self.stages}")
-
-    def finished(self) -> Self:
-        """Return the space with dropout and drop path (§4.2)."""
-        return replace(self, retraining=True)
 
     def decisions(self) -> tuple[Decision, ...]:
         """What each operation takes in, and what the output takes in: any subset; once, or for each block."""
@@ -125,18 +115,12 @@ class DagConfig(SpaceConfig):
         outputs = tuple(Branch(name, project, (f"{block}/{name}",)) for name in self._below(self.levels + 1))
         nodes.append(Choice(f"{block}/out", f"{prefix}out", outputs))
         nodes.append(Node(f"{block}/norm", Normalise(channels, activate=True), (f"{block}/out",)))
-        added = f"{block}/norm"
-        if self.retraining and self.drop_path:
-            rate = self.drop_path * number / sum(self.stages)
-            nodes.append(Node(f"{block}/drop", DropPath(rate), (added,)))
-            added = f"{block}/drop"
-        return [*nodes, Node(block, Add(activate=False), (source, added))]
+        return [*nodes, Node(block, Add(activate=False), (source, f"{block}/norm"))]
 
     def _exit(self, number: int, channels: int) -> list[Node]:
         # Sums of ReLUs only grow from block to block, so an exit normalises what it reads.
         norm = Node(f"exit{number}/norm", Normalise(channels, activate=True), (f"block{number}",))
-        head = Classifier(channels, self.classes, self.head, self.dropout if self.retraining else 0.0)
-        return [norm, Node(f"exit{number}", head, (norm.name,))]
+        return [norm, Node(f"exit{number}", Classifier(channels, self.classes, self.head), (norm.name,))]
 
 
 def _reduction(name: str, source: str, channels: int, doubled: int) -> list[Node]:
