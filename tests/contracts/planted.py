@@ -10,9 +10,16 @@ from mango_grader.automl import methods
 from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
 from mango_grader.automl.cost import macs
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.methods import EnasSettings, MethodSettings, RandomSettings
+from mango_grader.automl.methods import (
+    EnasSettings,
+    MethodSettings,
+    RandomSettings,
+    SposSettings,
+    TnasGSettings,
+    TnasOsSettings,
+)
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.samplers import ControllerSettings
+from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
 from mango_grader.automl.search import Search
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.operations import Classifier, Convolution
@@ -22,6 +29,11 @@ from mango_grader.training.device import seed_everything
 
 DEPTH, CANDIDATES = 8, 5
 _CONTROLLER = ControllerSettings(lr=0.01, baseline_decay=0.9)
+_VAE = VaeSettings(width=16, heads=2, layers=1, steps=30, batch=16)
+
+
+def _evolution(evaluations: int) -> EvolutionSettings:
+    return EvolutionSettings(evaluations // 10, generations=10, parents=8, crossovers=6, mutations=6)
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,11 @@ SCORED: Mapping[str, Callable[[int], MethodSettings]] = {
         steps=(evaluations - 20) // 4, paths=4, samples=20, controller=_CONTROLLER
     ),
     "random": lambda evaluations: RandomSettings(samples=evaluations),
+    "spos": lambda evaluations: SposSettings(evolution=_evolution(evaluations)),
+    "tnas-os": lambda evaluations: TnasOsSettings(
+        epochs=4, samples=evaluations // 8, epsilon_step=0.3, vae=_VAE, evolution=_evolution(evaluations // 2)
+    ),
+    "tnas-g": lambda evaluations: TnasGSettings(epochs=5, samples=evaluations // 6, vae=_VAE),
 }
 
 

@@ -5,7 +5,7 @@ both classes, so that 1×1 convolutions cannot tell them apart. One candidate se
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,9 +14,21 @@ from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.methods import METHODS, EnasSettings, MethodSettings, RandomSettings
+from mango_grader.automl.methods import (
+    METHODS,
+    BetaNasSettings,
+    DsoSettings,
+    EnasSettings,
+    MethodSettings,
+    MsRanasSettings,
+    RandomSettings,
+    SposSettings,
+    TnasGSettings,
+    TnasOsSettings,
+)
+from mango_grader.automl.methods.binary_gates import BinaryGateSettings
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.samplers import ControllerSettings
+from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
 from mango_grader.automl.search import Search
 from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
@@ -37,12 +49,38 @@ _CANDIDATES: Mapping[str, Operation] = {
     "sees": Convolution(_CHANNELS, _CHANNELS, kernel=3),
 }
 
+_EVOLUTION = EvolutionSettings(population=3, generations=1)
+_VAE = VaeSettings(latent=2, width=16, heads=2, layers=1, kept=1, steps=20)  # of three architectures, the best one
+
 # One line per method: settings with which it learns this in about a second.
 SETTINGS: Mapping[str, MethodSettings] = {
     "enas": EnasSettings(
         epochs=8, steps=60, paths=4, samples=4, held_out=0.3, weights=_WEIGHTS, controller=ControllerSettings(lr=0.03)
     ),
+    "ms-ranas": MsRanasSettings(epochs=8, lr=0.05, held_out=0.3, weights=_WEIGHTS),
+    "betanas": BetaNasSettings(
+        epochs=12,
+        warmup=4,
+        interval=1,
+        drop_every=4,
+        held_out=0.3,
+        binary=BinaryGateSettings(lr=0.05, cost_weight=0.0),
+        weights=_WEIGHTS,
+    ),
+    "dso": DsoSettings(pretrain=2, epochs=8, held_out=0.3, gamma=0.01, weights=replace(_WEIGHTS, frozen_scale=True)),
     "random": RandomSettings(epochs=8, samples=6, held_out=0.3, weights=_WEIGHTS),
+    "spos": SposSettings(epochs=8, held_out=0.3, recalibration=4, evolution=_EVOLUTION, weights=_WEIGHTS),
+    "tnas-os": TnasOsSettings(
+        epochs=8,
+        epsilon_step=0.25,
+        samples=3,
+        held_out=0.3,
+        recalibration=4,
+        vae=_VAE,
+        evolution=_EVOLUTION,
+        weights=_WEIGHTS,
+    ),
+    "tnas-g": TnasGSettings(epochs=8, held_out=0.3, samples=3, vae=_VAE, weights=_WEIGHTS),
 }
 
 

@@ -6,6 +6,12 @@ from mango_grader.datasets.augment import Augment
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
 
+_FLIPPED = replace(Augment.none(), horizontal_flip=0.5)
+# CIFAR's: flips, shifts by up to 4 of 32 pixels, and a hole of 16 (Augment draws its sides from 8 to 16).
+_CIFAR = replace(_FLIPPED, shift=0.125, cutout=0.5, cutout_probability=1.0)
+# ImageNet's, as far as whole fruit bear it: crops would cut off what is to be graded.
+_IMAGENET = replace(_FLIPPED, scale=0.2, brightness=0.4, contrast=0.4, saturation=0.4)
+
 
 def _mnet(height: int, width: int) -> Regime:
     """MNet §3–4 and Table 1: SGD throughout, horizontal flips, portrait images turned."""
@@ -14,11 +20,52 @@ def _mnet(height: int, width: int) -> Regime:
         height,
         width,
         TrainRecipe(epochs=100, batch_size=128, weights=sgd, label_smoothing=0.0),
-        replace(Augment.none(), horizontal_flip=0.5),
+        _FLIPPED,
         search_batch=128,
         rotate_portrait=True,
     )
 
 
-PAPER = Preset(help="the settings of each method's paper (MNet's at 24×32 pixels); days on a CPU", regime=_mnet(24, 32))
+def _darts() -> Regime:
+    """MS-RANAS §4 follows DARTS §3 and §A (as we read TNAS, too); early exits stand for its auxiliary tower."""
+    sgd = WeightRecipe(optimiser="sgd", lr=0.025, momentum=0.9, weight_decay=3e-4, clip=5.0)
+    train = TrainRecipe(epochs=600, batch_size=96, weights=sgd, label_smoothing=0.0, drop_path=0.2)
+    return Regime(32, 32, train, _CIFAR, search_batch=64)
+
+
+def _dso() -> Regime:
+    """DSO-NAS §4.2; schedule and weight decay are those of Pham et al. 2018, §3.2, without warm restarts (ours)."""
+    sgd = WeightRecipe(optimiser="sgd", lr=0.05, final_lr=0.001, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    train = TrainRecipe(
+        epochs=630, batch_size=128, weights=sgd, label_smoothing=0.0, drop_path=0.5, dropout=0.6, auxiliary=0.4
+    )
+    return Regime(32, 32, train, _CIFAR, search_batch=128)
+
+
+def _betanas() -> Regime:
+    """BetaNAS §4.1: large batches, AutoAugment."""
+    sgd = WeightRecipe(optimiser="sgd", lr=1.4, warmup=5 / 350, momentum=0.9, weight_decay=2e-5, decay_norms=False)
+    train = TrainRecipe(epochs=350, batch_size=2048, weights=sgd, label_smoothing=0.1, dropout=0.2)
+    return Regime(224, 224, train, replace(_FLIPPED, policy="imagenet"), search_batch=1024)
+
+
+def _spos() -> Regime:
+    """SPOS §4 (TNAS-OS takes it over), with a cosine for its line."""
+    sgd = WeightRecipe(optimiser="sgd", lr=0.5, momentum=0.9, weight_decay=4e-5, decay_norms=False)
+    train = TrainRecipe(epochs=240, batch_size=1024, weights=sgd, label_smoothing=0.1)
+    return Regime(224, 224, train, _IMAGENET, search_batch=1024)
+
+
+PAPER = Preset(
+    help="the settings of each method's paper (MNet's at 24×32 pixels); days on a CPU",
+    regime=_mnet(24, 32),
+    regimes={
+        "ms-ranas": _darts(),
+        "betanas": _betanas(),
+        "dso": _dso(),
+        "tnas-os": _spos(),
+        "tnas-g": _darts(),
+        "spos": _spos(),
+    },
+)
 PAPER_LARGE = Preset(help="the settings of the MNet paper at 120×160 pixels", regime=_mnet(120, 160))

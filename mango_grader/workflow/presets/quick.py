@@ -1,8 +1,28 @@
 """The preset for two CPU cores and some minutes."""
 
-from mango_grader.automl.methods import EnasSettings, RandomSettings
-from mango_grader.automl.samplers import ControllerSettings
-from mango_grader.automl.spaces import DagConfig, LayerwiseConfig, MultiscaleConfig, NasBench201Config, NasnetConfig
+from dataclasses import replace
+
+from mango_grader.automl.methods import (
+    BetaNasSettings,
+    DsoSettings,
+    EnasSettings,
+    MsRanasSettings,
+    RandomSettings,
+    SposSettings,
+    TnasGSettings,
+    TnasOsSettings,
+)
+from mango_grader.automl.methods.binary_gates import BinaryGateSettings
+from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
+from mango_grader.automl.spaces import (
+    DagConfig,
+    LayerwiseConfig,
+    MbconvConfig,
+    MultiscaleConfig,
+    NasBench201Config,
+    NasnetConfig,
+    ShufflenetConfig,
+)
 from mango_grader.datasets.augment import Augment
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
@@ -32,6 +52,7 @@ def compact_layerwise(
 SHARED_ADAMW = WeightRecipe(optimiser="adamw", lr=3e-3, warmup=0.05, weight_decay=0.05, decay_norms=False, clip=5.0)
 # MNet's rate for the controller, 0.1, collapses it within some 50 steps (tests/contracts/planted.py shows it).
 CONTROLLER = ControllerSettings(lr=0.01, baseline_decay=0.9)
+VAE = VaeSettings(layers=1)
 
 QUICK = Preset(
     help="two CPU cores, minutes: 128×128 pixels, compact spaces",
@@ -51,6 +72,8 @@ QUICK = Preset(
             exits=(1, 2, 4),
         ),
         "nasbench201": NasBench201Config(_SIZE, _SIZE, classes=2, channels=12, cells=2, stem_stride=4, exits=(2, 4, 6)),
+        # Two nodes, as in MS-RANAS's compact network: a step with all candidates open takes two seconds on one core.
+        "multiscale": MultiscaleConfig(_SIZE, _SIZE, classes=2, nodes=2, stem_stride=4),
         "nasnet": NasnetConfig(
             _SIZE,
             _SIZE,
@@ -62,11 +85,68 @@ QUICK = Preset(
             reduce_at=(1, 3),
             exits=(2, 4, 6),
         ),
-        # Two nodes, as in MS-RANAS's compact network: a step with all candidates open takes two seconds on one core.
-        "multiscale": MultiscaleConfig(_SIZE, _SIZE, classes=2, nodes=2, stem_stride=4),
+        # Few blocks where features are large: most of a step's time goes there, 7×7 kernels included.
+        "mbconv": MbconvConfig(
+            _SIZE,
+            _SIZE,
+            classes=2,
+            stem_channels=12,
+            first_channels=8,
+            channels=(12, 24, 56, 64),
+            blocks=(1, 2, 4, 2),
+            strides=(2, 2, 2, 2),
+            exits=(2, 3, 4),
+            head=128,
+            dropout=0.0,
+        ),
+        "shufflenet": ShufflenetConfig(
+            _SIZE,
+            _SIZE,
+            classes=2,
+            stem_channels=12,
+            channels=(40, 96, 160, 256),
+            blocks=(1, 2, 6, 2),
+            exits=(2, 3, 4),
+            head=192,
+        ),
     },
     methods={
+        # Tens of λ steps, not the published 23,400: after 60 of them a third to a half of the connections is left.
+        "dso": DsoSettings(
+            pretrain=4, epochs=10, gamma=0.015, lr=0.2, clip=0.1, weights=replace(SHARED_ADAMW, frozen_scale=True)
+        ),
         "enas": EnasSettings(epochs=30, steps=75, paths=4, samples=30, weights=SHARED_ADAMW, controller=CONTROLLER),
+        "ms-ranas": MsRanasSettings(epochs=10, lr=0.02, weights=SHARED_ADAMW),
         "random": RandomSettings(epochs=30, samples=100, weights=SHARED_ADAMW),
+        # Scores with statistics of their own take three times as long as others: some 150 of them.
+        "spos": SposSettings(
+            epochs=30,
+            held_out=0.2,
+            recalibration=4,
+            evolution=EvolutionSettings(population=20, generations=7, parents=6, crossovers=10, mutations=10),
+            weights=SHARED_ADAMW,
+        ),
+        "tnas-os": TnasOsSettings(
+            epochs=25,
+            samples=3,
+            held_out=0.2,
+            recalibration=4,
+            vae=VAE,
+            evolution=EvolutionSettings(population=15, generations=5, parents=5, crossovers=7, mutations=8),
+            weights=SHARED_ADAMW,
+        ),
+        "tnas-g": TnasGSettings(
+            epochs=20, samples=5, vae=VAE, binary=BinaryGateSettings(lr=0.02, cost_weight=0.0), weights=SHARED_ADAMW
+        ),
+        # In 100 steps the published rate, 1e-3, leaves each p at 1/n; this one brings the largest to about a half.
+        "betanas": BetaNasSettings(
+            epochs=30,
+            warmup=5,
+            interval=2,
+            drop_every=5,
+            held_out=0.2,
+            binary=BinaryGateSettings(lr=0.05),
+            weights=SHARED_ADAMW,
+        ),
     },
 )

@@ -1,21 +1,59 @@
-"""The preset for one GPU and about an hour."""
+"""The preset for one GPU and about an hour: the quick one, larger and longer."""
 
-from mango_grader.automl.methods import EnasSettings, RandomSettings
+from dataclasses import replace
+
+from mango_grader.automl.methods import (
+    BetaNasSettings,
+    DsoSettings,
+    EnasSettings,
+    MsRanasSettings,
+    RandomSettings,
+    SposSettings,
+    TnasGSettings,
+    TnasOsSettings,
+)
+from mango_grader.automl.methods.binary_gates import BinaryGateSettings
+from mango_grader.automl.samplers import EvolutionSettings
+from mango_grader.automl.spaces import (
+    DagConfig,
+    MbconvConfig,
+    MultiscaleConfig,
+    NasBench201Config,
+    NasnetConfig,
+    ShufflenetConfig,
+)
 from mango_grader.datasets.augment import Augment
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
 from mango_grader.workflow.presets.quick import CONTROLLER, SHARED_ADAMW, compact_layerwise
 
 _SIZE = 224
+_CLASSES = 2
 
 STANDARD = Preset(
     help="one GPU, about an hour: 224×224 pixels, wider and longer",
     regime=Regime(_SIZE, _SIZE, TrainRecipe(epochs=200, batch_size=64), Augment(), search_batch=64),
     spaces={
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=64, stem=32, exits=(3, 6, 9, 12), dilations=(1, 2)),
+        "multiscale": MultiscaleConfig(_SIZE, _SIZE, _CLASSES, depth=7, nodes=2, stem_stride=4, exits=(3, 4, 5, 6, 7)),
+        "mbconv": MbconvConfig(_SIZE, _SIZE, _CLASSES),
+        "dag": DagConfig(_SIZE, _SIZE, _CLASSES, channels=32, stages=(2, 2, 4), stem_stride=4, exits=(2, 4, 8)),
+        "nasnet": NasnetConfig(_SIZE, _SIZE, _CLASSES, stem_stride=4),
+        "shufflenet": ShufflenetConfig(_SIZE, _SIZE, _CLASSES),
+        "nasbench201": NasBench201Config(_SIZE, _SIZE, _CLASSES, stem_stride=4),
     },
     methods={
         "enas": EnasSettings(epochs=100, steps=2000, paths=4, samples=100, weights=SHARED_ADAMW, controller=CONTROLLER),
+        "ms-ranas": MsRanasSettings(lr=3e-3, weights=SHARED_ADAMW),
+        "betanas": BetaNasSettings(
+            epochs=100, warmup=10, held_out=0.2, drop_every=5, binary=BinaryGateSettings(lr=0.02), weights=SHARED_ADAMW
+        ),
+        "dso": DsoSettings(pretrain=30, epochs=60, lr=0.3, weights=replace(SHARED_ADAMW, frozen_scale=True)),
+        "tnas-os": TnasOsSettings(
+            epochs=100, samples=10, held_out=0.2, recalibration=8, evolution=EvolutionSettings(), weights=SHARED_ADAMW
+        ),
+        "tnas-g": TnasGSettings(epochs=100, binary=BinaryGateSettings(lr=0.02, cost_weight=0.0), weights=SHARED_ADAMW),
+        "spos": SposSettings(epochs=100, held_out=0.2, recalibration=8, weights=SHARED_ADAMW),
         "random": RandomSettings(epochs=100, samples=500, weights=SHARED_ADAMW),
     },
 )
