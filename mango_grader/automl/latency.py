@@ -107,29 +107,32 @@ class LatencyTable:
     def predict(self, spec: NetworkSpec) -> NDArray[np.float64]:
         """Return the network's predicted latency up to and including each exit, (exits,)."""
         self.measure((n.op, tuple(spec.shapes[name] for name in n.inputs)) for n in spec.nodes)
-        _, height, width = spec.input
-        return by_exit(spec, self.price) + self.base(height, width, len(spec.exits))
+        return by_exit(spec, self.price) + self.base(*spec.input[1:], exits=len(spec.exits))
 
-    def measured(self, spec: NetworkSpec) -> NDArray[np.float64]:
-        """Return the latency of the whole network, exported and run stage by stage, up to each exit, (exits,)."""
-        name = digest(json.dumps(spec.to_dict()).encode())
-        if name not in self._networks:
-            _, height, width = spec.input
-            with torch.random.fork_rng(devices=[]):  # a search in progress draws from the global generator
-                stages = export_graphs(build_network(spec)).stages
-            (times,) = chain_times([Chain(stages, {IMAGES: _image(height, width)})])
-            self._networks[name] = [float(each) for each in times]
+    def measured(self, specs: Sequence[NetworkSpec]) -> list[NDArray[np.float64]]:
+        """Return the latency of whole networks, exported and run stage by stage, up to each exit, (exits,) each."""
+        names = [digest(json.dumps(spec.to_dict()).encode()) for spec in specs]
+        missing = {name: spec for name, spec in zip(names, specs, strict=True) if name not in self._networks}
+        if missing:
+            chains = []
+            with self._progress.task("latency: networks", len(missing)) as task:
+                for spec in missing.values():
+                    with torch.random.fork_rng(devices=[]):  # a search in progress draws from the global generator
+                        stages = export_graphs(build_network(spec)).stages
+                    chains.append(Chain(stages, {IMAGES: _image(*spec.input[1:])}))
+                    task.advance()
+            for name, times in zip(missing, chain_times(chains), strict=True):  # in turn, so that they compare
+                self._networks[name] = [float(each) for each in times]
             self._write()
-        return np.array(self._networks[name])
+        return [np.array(self._networks[name]) for name in names]
 
     def fit(self, specs: Sequence[NetworkSpec]) -> None:
         """Fit the factor on whole networks: the median of what their last exits take over what the sums say."""
         self._factor = None
         ratios = []
-        for spec in specs:
-            _, height, width = spec.input
-            base = self.base(height, width, len(spec.exits))[-1]
-            ratios.append((self.measured(spec)[-1] - base) / (self.predict(spec)[-1] - base))
+        for spec, measured in zip(specs, self.measured(specs), strict=True):
+            base = self.base(*spec.input[1:], exits=len(spec.exits))
+            ratios.append((measured - base)[-1] / (self.predict(spec) - base)[-1])
         self._factor = float(np.clip(np.median(ratios), 0.1, 10.0))
         self._write()
 
@@ -205,7 +208,7 @@ def compare(architectures: Sequence[Architecture], table: LatencyTable) -> Compa
     """Predict and measure the networks of `architectures`, which have equally many exits, stage by stage."""
     specs = [SearchSpace(each.space).resolve(each) for each in architectures]
     predicted = [table.predict(spec) for spec in specs]
-    return Comparison(np.array(predicted), np.array([table.measured(spec) for spec in specs]))
+    return Comparison(np.array(predicted), np.array(table.measured(specs)))
 
 
 def _free(place: Place) -> bool:

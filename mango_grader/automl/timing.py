@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mango_grader.export.onnx_graphs import LOGITS
 from mango_grader.runtime.sessions import make_session, run_session
 
-_ROUNDS = 7
-_BURST_S = 0.012  # of each chain in each round
+_ROUNDS = 15
+_BURST_S = 0.01  # of each chain in each round
 _RUNS = 3  # at least, in each round
 
 
@@ -39,7 +39,7 @@ class Chain:
 
 
 def chain_times(chains: Sequence[Chain]) -> list[NDArray[np.float64]]:
-    """Return each chain's milliseconds up to and including each of its graphs: the least of the medians of 7 rounds.
+    """Return each chain's milliseconds up to and including each of its graphs: the least of the medians of 15 rounds.
 
     In a round every chain has its turn, so that a moment in which others slow the processor down touches few of a
     chain's medians, and hardly the least.

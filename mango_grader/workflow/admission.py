@@ -71,7 +71,7 @@ class Admission:
 
     def measured(self, spec: NetworkSpec) -> float:
         """Return the network's measured milliseconds up to its last exit."""
-        return float(self._table.measured(spec)[-1])
+        return float(self._table.measured([spec])[0][-1])
 
     def _predicted(self, spec: NetworkSpec) -> float:
         return float(self._measured_table.predict(spec)[-1])
