@@ -28,8 +28,9 @@ class DsoSettings:
     held_out: share of the training part on which λ learns; 0 lets both learn on all of it ("no split", Table 3). Its
     ablation 4:1 is ratio 4 with held_out 0.2. gamma: weight of ‖λ‖₁; a λ lasts while the held-out loss gains more than
     that from it. lr, momentum: of APG-NAG; a useless λ falls by about lr · gamma / (1 − momentum) per step.
-    nonnegative: no λ falls below zero. adaptive: whether gamma follows the cost of what a block still keeps (Eq. 9) or
-    an operation's memory accesses (Eq. 10).
+    clip: largest slope of one λ that is believed, 0 for any, as published; in front of BatchNorm, slopes grow like 1/λ
+    as λ nears zero, which makes fast searches leap. nonnegative: no λ falls below zero. adaptive: whether gamma follows
+    the cost of what a block still keeps (Eq. 9) or an operation's memory accesses (Eq. 10).
     """
 
     pretrain: int = 120
@@ -39,6 +40,7 @@ class DsoSettings:
     gamma: float = 1e-3
     lr: float = 0.1
     momentum: float = 0.9
+    clip: float = 0.0
     nonnegative: bool = True
     adaptive: Literal["none", "flops", "memory"] = "flops"
     weights: WeightRecipe = WeightRecipe(
@@ -62,7 +64,7 @@ class Dso(SearchMethod):
 
     A candidate is pruned where S(z) is exactly zero. Weight steps do not run what is pruned; λ steps do, so that the
     loss can call it back. Our reading for decisions that must choose (the published space has none): their strongest
-    legal choice is not pulled to zero and never pruned, and the result takes it alone.
+    candidates are never pruned, nor pulled to zero once they are the last, and the result takes them alone.
     """
 
     name: ClassVar[str] = "dso"
@@ -104,6 +106,8 @@ class Dso(SearchMethod):
         placed = self._split(factors.to(step.shared.training.device.torch))
         loss = step.shared.held_out_loss({name: Gate(tuple(range(len(w))), w) for name, w in placed.items()})
         (slope,) = torch.autograd.grad(loss, factors)
+        if self.settings.clip:
+            slope = slope.clamp(-self.settings.clip, self.settings.clip)
         self.factors.step(slope, self._gamma)
         self._look()
         kept = sum(len(indices) for indices in self._kept.values())
@@ -118,7 +122,8 @@ class Dso(SearchMethod):
             must = sorted(chosen, key=lambda index: -strength[index])[: decision.min_chosen]
             kept[decision.name] = tuple(sorted({*np.flatnonzero(strength > 0).tolist(), *must}))
             pulls[decision.name] = np.ones(len(strength))
-            pulls[decision.name][must] = 0.0
+            if len(kept[decision.name]) == len(must):
+                pulls[decision.name][must] = 0.0
         if self.settings.adaptive == "flops" and kept != self._kept:  # derived anew only then: it takes a while
             names = {d.name: tuple(d.candidates[index] for index in kept[d.name]) for d in self.space.decisions}
             self._shares = {name: np.array(share) for name, share in self._blocks.of(names).items()}
@@ -131,7 +136,7 @@ class Dso(SearchMethod):
         return {decision.name: part for decision, part in zip(self.space.decisions, parts, strict=True)}
 
     def _strengths(self) -> dict[str, NDArray[np.float64]]:
-        parts = np.split(self.factors.strength, np.cumsum(self._sizes)[:-1])
+        parts = np.split(self.factors.margin.double().numpy(), np.cumsum(self._sizes)[:-1])
         return {decision.name: part for decision, part in zip(self.space.decisions, parts, strict=True)}
 
     def _scores(self) -> dict[str, NDArray[np.float64]]:

@@ -24,8 +24,9 @@ def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:
 class ApgNag:
     """APG-NAG (Huang & Wang 2018, §3.3; DSO-NAS Eq. 6 to 8), momentum and rate constant.
 
-    ahead: λ_t, the look-ahead point at which gradients are taken. velocity: v_t. sparse: S(z_t), whose zeros are
-    exact. All are of one shape. nonnegative: λ_t is kept from falling below zero, as in the authors' code.
+    ahead: λ_t, the look-ahead point at which gradients are taken. velocity: v_t. margin: by how much z_t exceeded the
+    threshold; S(z_t) is exactly zero where that is 0 or less. All are of one shape. nonnegative: λ_t is kept from
+    falling below zero, as in the authors' code.
     """
 
     ahead: Tensor
@@ -35,30 +36,26 @@ class ApgNag:
 
     def __post_init__(self) -> None:
         self.velocity = torch.zeros_like(self.ahead)
-        self.sparse = self.ahead.clone()
+        self.margin = self.ahead.clone()
 
     def step(self, slope: Tensor, gamma: Tensor) -> None:
         """Take one step: slope is ∇G(λ_(t−1)), gamma the weight of ‖λ‖₁, each of λ's shape."""
-        self.sparse = soft_threshold(self.ahead - self.rate * slope, self.rate * gamma)
-        self.velocity = self.sparse - self.ahead + self.momentum * self.velocity
-        self.ahead = self.sparse + self.momentum * self.velocity
+        z, threshold = self.ahead - self.rate * slope, self.rate * gamma
+        sparse = soft_threshold(z, threshold)
+        self.velocity = sparse - self.ahead + self.momentum * self.velocity
+        self.ahead = sparse + self.momentum * self.velocity
         if self.nonnegative:
             self.ahead = self.ahead.clamp(min=0.0)
-
-    @property
-    def strength(self) -> NDArray[np.float64]:
-        """How much of each factor is left; what is pruned has none, that is at most 0."""
-        left = self.sparse if self.nonnegative else self.sparse.abs()
-        return left.double().numpy()
+        self.margin = (z if self.nonnegative else z.abs()) - threshold
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that changes."""
-        return {"ahead": self.ahead, "velocity": self.velocity, "sparse": self.sparse}
+        return {"ahead": self.ahead, "velocity": self.velocity, "margin": self.margin}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state_dict` returned."""
         own = self.ahead.device
-        self.ahead, self.velocity, self.sparse = (state[n].to(own) for n in ("ahead", "velocity", "sparse"))
+        self.ahead, self.velocity, self.margin = (state[n].to(own) for n in ("ahead", "velocity", "margin"))
 
 
 class BlockShares:

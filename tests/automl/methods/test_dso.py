@@ -31,7 +31,7 @@ def with_factors(method: Dso, **values: list[float]) -> None:
     """Set λ by decision, all others to one, as if the last step had led there."""
     parts = [torch.tensor(values.get(d.name, [1.0] * len(d.candidates))) for d in method.space.decisions]
     whole = torch.cat(parts)
-    method.load_state_dict({"ahead": whole, "velocity": torch.zeros_like(whole), "sparse": whole})
+    method.load_state_dict({"ahead": whole, "velocity": torch.zeros_like(whole), "margin": whole})
 
 
 def test_at_first_everything_runs_as_it_is() -> None:
@@ -71,6 +71,16 @@ def test_the_loss_can_call_back_what_is_pruned() -> None:
     assert any(method.gates(RNG)["out"].active[1:])
 
 
+def test_a_clipped_slope_moves_no_factor_further() -> None:
+    moved = []
+    for clip in (0.0, 1e-4):
+        search, method = dso(replace(SETTINGS, gamma=0.0, momentum=0.0, clip=clip))
+        method.update(search.arch_step(0, RNG))
+        moved.append(float((method.factors.ahead - 1).abs().max()))
+    assert moved[0] > 1e-3
+    assert moved[1] == pytest.approx(0.5 * 1e-4, rel=1e-2)
+
+
 def test_what_must_be_chosen_is_never_pruned() -> None:
     search, method = dso(replace(SETTINGS, gamma=100.0), MixedConfig(8, 8, 2))
     for number in range(4):
@@ -80,6 +90,15 @@ def test_what_must_be_chosen_is_never_pruned() -> None:
     assert len(active["one"]) == 1
     assert len({index // 2 for index in active["node"]}) == len(active["node"]) == 2  # of different groups
     assert all(d.allows(method.finish(lambda _: 0.0, RNG).choices[d.name]) for d in method.space.decisions)
+
+
+def test_the_last_that_must_be_chosen_is_pulled_no_more() -> None:
+    search, method = dso(replace(SETTINGS, gamma=100.0, lr=0.01, momentum=0.0), MixedConfig(8, 8, 2))
+    with_factors(method, one=[0.0, 0.3])
+    method.update(search.arch_step(0, RNG))
+    left = {name: gate.weight.tolist() for name, gate in method.gates(RNG).items() if gate.weight is not None}
+    assert left["any"] == [0.0] * 3
+    assert left["one"] == [0.0, pytest.approx(0.3, abs=0.02)]
 
 
 @pytest.mark.parametrize("adaptive", ["none", "flops", "memory"])

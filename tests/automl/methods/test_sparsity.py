@@ -35,8 +35,9 @@ def test_apg_nag_follows_its_three_equations(nonnegative: bool) -> None:
             ahead = np.maximum(ahead, 0)
         factors.step(torch.from_numpy(slope), torch.from_numpy(gamma))
         np.testing.assert_allclose(factors.ahead.numpy(), ahead)
-        np.testing.assert_array_equal(factors.sparse.numpy() == 0, thresholded == 0)
-        np.testing.assert_array_equal(factors.strength > 0, thresholded > 0 if nonnegative else thresholded != 0)
+        left = thresholded if nonnegative else np.abs(thresholded)
+        np.testing.assert_allclose(factors.margin.clamp(min=0).numpy(), np.maximum(left, 0), atol=1e-12)
+        np.testing.assert_array_equal(factors.margin.numpy() > 0, left > 0)
         zeros += int((thresholded == 0).sum())
     assert zeros
 
@@ -45,7 +46,8 @@ def test_without_a_slope_what_is_pruned_stays_so() -> None:
     factors = ApgNag(torch.tensor([0.2, 1.0]), 0.1, 0.9, nonnegative=True)
     for _ in range(20):
         factors.step(torch.zeros(2), torch.tensor([1.0, 0.0]))
-    assert factors.sparse.tolist() == factors.ahead.tolist() == [0.0, 1.0]
+    assert factors.ahead.tolist() == [0.0, 1.0]
+    assert (factors.margin > 0).tolist() == [False, True]
 
 
 def test_the_pull_follows_what_each_block_still_costs() -> None:
