@@ -93,7 +93,7 @@ def test_what_must_be_chosen_is_never_pruned() -> None:
 
 
 def test_the_last_that_must_be_chosen_is_pulled_no_more() -> None:
-    search, method = dso(replace(SETTINGS, gamma=100.0, lr=0.01, momentum=0.0), MixedConfig(8, 8, 2))
+    search, method = dso(replace(SETTINGS, gamma=400.0, lr=0.01, momentum=0.0), MixedConfig(8, 8, 2))
     with_factors(method, one=[0.0, 0.3])
     method.update(search.arch_step(0, RNG))
     left = {name: gate.weight.tolist() for name, gate in method.gates(RNG).items() if gate.weight is not None}
