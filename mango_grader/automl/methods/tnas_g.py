@@ -17,6 +17,8 @@ from mango_grader.automl.samplers import VaeSampler, VaeSettings, distinct
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.training.recipe import WeightRecipe
 
+_TRIES = 50  # a VAE that has settled on few architectures need not be pressed for more
+
 
 @dataclass(frozen=True)
 class TnasGSettings:
@@ -92,14 +94,14 @@ class TnasG(SearchMethod):
             by_alpha = rng.random() < self.settings.from_alpha
             return self.binary.sample(rng) if by_alpha else self.sampler.ask(rng, 1)[0]
 
-        drawn = distinct(draw, self.settings.samples, self.admits)
+        drawn = distinct(draw, self.settings.samples, self.admits, tries=_TRIES)
         self.sampler.remember([(found, score(found)) for found in drawn])
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Refit once more, and return the best scored of α's favourite within the limits and of draws from p_θ."""
         self.refit(rng)
         favourite = admitted_nearest(self.space, self.binary.scores(), self.admits, rng)
-        drawn = distinct(lambda: self.sampler.ask(rng, 1)[0], self.settings.samples - 1, self.admits)
+        drawn = distinct(lambda: self.sampler.ask(rng, 1)[0], self.settings.samples - 1, self.admits, tries=_TRIES)
         return max(dict.fromkeys([favourite, *drawn]), key=score)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:

@@ -15,6 +15,8 @@ from mango_grader.automl.samplers import Evolution, EvolutionSettings, VaeSample
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.training.recipe import WeightRecipe
 
+_TRIES = 50  # a VAE that has settled on few architectures need not be pressed for more
+
 
 @dataclass(frozen=True)
 class TnasOsSettings:
@@ -94,7 +96,7 @@ class TnasOs(SearchMethod):
 
     def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
         """Score some admitted draws from Γ for the next fit."""
-        drawn = distinct(lambda: self.draw(rng, 1)[0], self.settings.samples, self.admits)
+        drawn = distinct(lambda: self.draw(rng, 1)[0], self.settings.samples, self.admits, tries=_TRIES)
         self.sampler.remember([(found, score(found)) for found in drawn])
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:

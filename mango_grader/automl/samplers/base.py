@@ -40,12 +40,12 @@ TRIES = 1000
 
 
 def distinct(
-    draw: Callable[[], Architecture], count: int, accepts: Callable[[Architecture], bool]
+    draw: Callable[[], Architecture], count: int, accepts: Callable[[Architecture], bool], tries: int = TRIES
 ) -> list[Architecture]:
-    """Return `count` different draws that `accepts` takes; fewer if 1,000 draws in a row bring nothing more."""
+    """Return `count` different draws that `accepts` takes; fewer if `tries` draws in a row bring nothing more."""
     found: dict[Architecture, None] = {}
     refused = 0
-    while len(found) < count and refused < TRIES:
+    while len(found) < count and refused < tries:
         architecture = draw()
         if architecture not in found and accepts(architecture):
             found[architecture] = None
