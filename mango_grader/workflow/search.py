@@ -140,6 +140,7 @@ class _Run:
         assert shared is not None
         (path,) = UniformSampler(self.space, probe.method.admits).ask(np.random.default_rng(self.config.seed), 1)
         rng = np.random.default_rng(self.config.seed)
+        probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
         return Rates(
             weight_step=timed(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
             architecture_step=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
