@@ -70,8 +70,8 @@ class Decision:
 class SpaceConfig(ABC):
     """The settings of a search space; with `decisions` and `graph`, the whole space.
 
-    paper: where the space was published. height, width: input size in pixels. classes: number of classes. multiplier: factor on every number of
-    channels (BetaNAS §4, DSO-NAS §4.1).
+    paper: where the space was published. height, width: input size in pixels. classes: number of classes. multiplier:
+    factor on every number of channels (BetaNAS §4, DSO-NAS §4.1).
     """
 
     kind: ClassVar[str]
