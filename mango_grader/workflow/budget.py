@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from mango_grader.progress import format_seconds
 from mango_grader.training.device import Device
 
 MIN_TRAIN_EPOCHS = 2
-_TRAIN_SHARE = 0.6  # of what is left for search and training together
+_TRAIN_SHARE = 0.5  # of what is left for search and training together
 _LONGEST = 8.0  # times the preset: beyond, more epochs bring nothing
 _SAFETY = 0.9  # machines slow down; the bundle must be written by then
 
@@ -35,6 +35,7 @@ class Rates:
 class StepPlan:
     """How long everything runs. effort: factor on the preset's search, epochs: of the final training.
 
+    settled: whether the epochs were fitted to the network that is trained, and not to one drawn from its space.
     search_s, train_s, fixed_s: estimated seconds. memory_mb: peak resident (or GPU) memory after the probe.
     """
 
@@ -44,6 +45,7 @@ class StepPlan:
     train_s: float
     fixed_s: float
     memory_mb: float
+    settled: bool = True
 
     @property
     def total_s(self) -> float:
@@ -58,6 +60,14 @@ class StepPlan:
     def from_dict(cls, data: Mapping[str, Any]) -> "StepPlan":
         """Rebuild from `to_dict`'s data."""
         return cls(**data)
+
+    def settle(self, epoch: float, longest: int) -> "StepPlan":
+        """Return the plan with as many epochs of the final training as its time allows at `epoch` seconds each.
+
+        At least 2, at most 8 times `longest`, the preset's own number.
+        """
+        epochs = min(max(MIN_TRAIN_EPOCHS, int(self.train_s / epoch)), int(longest * _LONGEST))
+        return replace(self, epochs=epochs, train_s=epochs * epoch, settled=True)
 
     def __str__(self) -> str:
         parts = (
@@ -110,7 +120,8 @@ def make_plan(
     share = left if settings is None else max(left * _TRAIN_SHARE, MIN_TRAIN_EPOCHS * rates.train_epoch)
     trained = min(int(share / rates.train_epoch), int(epochs * _LONGEST))
     effort = _largest_effort(search_seconds, left - trained * rates.train_epoch)
-    return StepPlan(effort, trained, search_seconds(effort), trained * rates.train_epoch, fixed, peak_memory_mb(device))
+    memory, searched = peak_memory_mb(device), search_seconds(effort)
+    return StepPlan(effort, trained, searched, trained * rates.train_epoch, fixed, memory, settled=settings is None)
 
 
 def _largest_effort(seconds: Callable[[float], float], limit: float) -> float:

@@ -78,7 +78,8 @@ class SearchConfig:
 
     batch_size: of the shared weights. cost: what the search counts as an architecture's cost, multiply-accumulates or
     the latency measured on this host. fit_width: search without regard to the limits, and widen or narrow the result to
-    them, as some methods do by themselves; otherwise the space is narrowed before it is searched.
+    them, as some methods do by themselves; otherwise the space is narrowed before it is searched. cutout_probability:
+    of cutout while searching; as in training unless given (MS-RANAS §4.1 studies both).
     """
 
     method: Annotated[MethodConfig, *_METHOD]
@@ -88,6 +89,7 @@ class SearchConfig:
     limits: Limits = Limits()
     cost: Literal["macs", "latency"] = "macs"
     fit_width: bool = False
+    cutout_probability: float | None = None
 
 
 @dataclass(frozen=True)

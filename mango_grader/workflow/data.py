@@ -56,9 +56,12 @@ class PreparedData:
         return replace(self.train, rows=rows[side == 0]), replace(self.train, rows=rows[side == 1])
 
 
-def augmenter(config: RunConfig) -> TensorAugmenter:
-    """Return what executes the run's augmentation on the run's device."""
-    return make_augmenter(config.augment, config.data.height, config.data.width, pick_device(config.device))
+def augmenter(config: RunConfig, cutout_probability: float | None = None) -> TensorAugmenter:
+    """Return what executes the run's augmentation on its device, with another probability of cutout if given."""
+    augment = config.augment
+    if cutout_probability is not None:
+        augment = replace(augment, cutout_probability=cutout_probability)
+    return make_augmenter(augment, config.data.height, config.data.width, pick_device(config.device))
 
 
 def make_augmenter(augment: Augment, height: int, width: int, device: Device) -> TensorAugmenter:

@@ -65,6 +65,7 @@ def search(
         except NoneAdmittedError as error:
             raise error.under(config.search.limits) from error
         spec = NetworkSpec.from_dict(read_json(folder.network))
+        plan = _settled(folder, plan, config, spec, data, device)
         train_network(folder, config, spec, data, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
     return folder
@@ -117,7 +118,8 @@ class _Run:
         seed_everything(seed)
         method = self.method(settings)
         for_weights, for_architecture = self.data.held_out(method.held_out, seed)
-        batches = Batches(for_weights, self.search.batch_size, seed, augmenter(self.config))
+        augmented = augmenter(self.config, self.search.cutout_probability)
+        batches = Batches(for_weights, self.search.batch_size, seed, augmented)
         loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
         net = self.space.supernet()
         training = SharedTraining(net, method.recipe, batches, for_architecture, loss, self.device)
@@ -146,7 +148,7 @@ class _Run:
             architecture_step=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
             refit_step=timed(lambda: probe.method.refit(rng), 1, self.device),
             score=timed(lambda: probe.evaluator.score(path), 1, self.device),
-            train_epoch=epoch_seconds(self.config, self.space.resolve(path), self.data, self.device),
+            train_epoch=epoch_seconds(self.config, self.space.final.resolve(path), self.data, self.device),
             fixed=FIXED_SECONDS,
         )
 
@@ -167,5 +169,16 @@ def _planned(folder: RunFolder, run: _Run, started: float, progress: Progress) -
         spent,
         run.device,
     )
+    write_json(folder.plan, plan.to_dict())
+    return plan
+
+
+def _settled(
+    folder: RunFolder, plan: StepPlan, config: RunConfig, spec: NetworkSpec, data: PreparedData, device: Device
+) -> StepPlan:
+    """Return the plan, under a budget fitted to the network that was found; once, so that a resumed run repeats it."""
+    if plan.settled or folder.weights.exists():
+        return plan
+    plan = plan.settle(epoch_seconds(config, spec, data, device), config.train.epochs)
     write_json(folder.plan, plan.to_dict())
     return plan

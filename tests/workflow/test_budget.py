@@ -54,5 +54,16 @@ def test_training_alone_gets_everything() -> None:
     assert found.epochs == int((120 * 0.9 - 30) / 2.0)
 
 
+def test_a_network_unlike_the_probed_one_gets_as_much_time_and_not_as_many_epochs() -> None:
+    probed = plan(300)
+    assert not probed.settled
+    slow, quick = probed.settle(4 * RATES.train_epoch, 60), probed.settle(RATES.train_epoch / 2, 60)
+    assert slow.settled
+    assert slow.epochs == probed.epochs // 4
+    assert quick.epochs in (2 * probed.epochs, 2 * probed.epochs + 1)
+    assert max(slow.total_s, quick.total_s) <= probed.total_s + RATES.train_epoch
+    assert plan(None).settled, "without a budget the epochs are the preset's own"
+
+
 def test_plans_survive_json() -> None:
     assert StepPlan.from_dict(plan(300).to_dict()) == plan(300)
