@@ -50,7 +50,7 @@ _CANDIDATES: Mapping[str, Operation] = {
 }
 
 _EVOLUTION = EvolutionSettings(population=3, generations=1)
-_VAE = VaeSettings(latent=2, width=16, heads=2, layers=1, kept=1, steps=20)  # of three architectures, the best one
+_VAE = VaeSettings(latent=2, width=16, heads=2, layers=1, kept=1, steps=20, batch=8)  # the best of three
 
 # One line per method: settings with which it learns this in about a second.
 SETTINGS: Mapping[str, MethodSettings] = {
