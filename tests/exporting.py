@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mango_grader.export import check_parity, export_graphs
 from mango_grader.models import AnytimeClassifier, NetworkSpec, Node, build_network
 from mango_grader.models.operations import (
     Add,
@@ -54,9 +55,20 @@ def seasoned(spec: NetworkSpec) -> AnytimeClassifier:
     return network
 
 
-def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Smooth random pictures, (count, H, W, 3): noise alone looks the same to every network."""
+def pictures(count: int, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
+    """Smooth random pictures, (count, height, width, 3): noise alone looks the same to every network."""
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (count, 3, 3, 3)).repeat(8, axis=1).repeat(8, axis=2)[:, :HEIGHT, :WIDTH]
-    noise = rng.integers(-20, 21, (count, HEIGHT, WIDTH, 3))
+    coarse = rng.integers(0, 256, (count, 3, 3, 3)).repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
+    noise = rng.integers(-20, 21, (count, height, width, 3))
     return np.clip(coarse + noise, 0, 255).astype(np.uint8)
+
+
+def check_exported(spec: NetworkSpec) -> None:
+    """Export with statistics worth folding, and compare every exit with torch; raises ExportError beyond 1e-4."""
+    network = seasoned(spec)
+    with torch.no_grad():
+        for name in spec.exits:  # answers far from certain, so that differences show
+            network.get_submodule(f"nodes.{name}.linear").weight.mul_(0.1)
+    images = pictures(6, height=spec.input[1], width=spec.input[2])
+    found = check_parity(network, export_graphs(network), images, [1.0] * len(spec.exits))
+    assert len(found.staged) == len(found.full) == len(spec.exits)

@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cell_networks import check_exported
-from exporting import HEIGHT, WIDTH
 from torch import nn
 
 from mango_grader.automl.architecture import Architecture, SpaceConfig
@@ -152,10 +150,3 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(settings: dict[str, ob
     with pytest.raises(ValueError, match=words) as refusal:
         SpaceConfig.from_dict({**SMALL.to_dict(), **settings})
     assert "\n" not in str(refusal.value)
-
-
-def test_a_finished_network_exports_with_all_exits() -> None:
-    config = replace(
-        SMALL, height=HEIGHT, width=WIDTH, channels=(8, 12), blocks=(2, 2), strides=(2, 2), exits=(1, 2)
-    ).finished()
-    check_exported(SearchSpace(config).resolve(chosen(config, block2="identity", block4="k5e2")))

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cell_networks import check_exported, with_every_operation
-from exporting import HEIGHT, WIDTH
 
 from mango_grader.automl.graph import SearchGraph
 from mango_grader.automl.spaces import MultiscaleConfig, SearchSpace
@@ -114,8 +112,3 @@ def test_the_multiplier_narrows_everything(nodes: int) -> None:
 def test_settings_that_make_no_network_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(PAPER, **settings)
-
-
-def test_all_exits_export() -> None:
-    config = MultiscaleConfig(HEIGHT, WIDTH, 3, depth=3, scales=2, channels=4, nodes=1, exits=(2, 3))
-    check_exported(SearchSpace(config).resolve(with_every_operation(config)))

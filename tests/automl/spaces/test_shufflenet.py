@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cell_networks import check_exported
-from exporting import HEIGHT, WIDTH
 
 from mango_grader.automl.architecture import Architecture, SpaceConfig
 from mango_grader.automl.cost import macs
@@ -81,9 +79,3 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(settings: dict[str, ob
     with pytest.raises(ValueError, match=words) as refusal:
         SpaceConfig.from_dict({**SMALL.to_dict(), **settings})
     assert "\n" not in str(refusal.value)
-
-
-def test_a_network_exports_with_all_exits() -> None:
-    config = replace(SMALL, height=HEIGHT, width=WIDTH, channels=(12, 16), blocks=(1, 2), exits=(1, 2))
-    chosen = {"block1": ("k3",), "block2": ("xception",), "block3": ("k7",)}
-    check_exported(SearchSpace(config).resolve(Architecture(config, chosen)))
