@@ -61,12 +61,13 @@ class StepPlan:
         """Rebuild from `to_dict`'s data."""
         return cls(**data)
 
-    def settle(self, epoch: float, longest: int) -> "StepPlan":
-        """Return the plan with as many epochs of the final training as its time allows at `epoch` seconds each.
+    def settle(self, epoch: float, longest: int, seconds: float | None = None) -> "StepPlan":
+        """Return the plan with as many epochs of the final training as `seconds` allow at `epoch` seconds each.
 
-        At least 2, at most 8 times `longest`, the preset's own number.
+        At least 2, at most 8 times `longest`, the preset's own number. Without `seconds`, its planned time counts.
         """
-        epochs = min(max(MIN_TRAIN_EPOCHS, int(self.train_s / epoch)), int(longest * _LONGEST))
+        allowed = int((self.train_s if seconds is None else seconds) / epoch)
+        epochs = min(max(MIN_TRAIN_EPOCHS, allowed), int(longest * _LONGEST))
         return replace(self, epochs=epochs, train_s=epochs * epoch, settled=True)
 
     def __str__(self) -> str:
@@ -112,7 +113,7 @@ def make_plan(
     fixed = rates.fixed + spent
     if budget is None:
         return StepPlan(1.0, epochs, search_seconds(1.0), epochs * rates.train_epoch, fixed, peak_memory_mb(device))
-    left = budget * _SAFETY - fixed
+    left = seconds_left(budget, fixed, 0.0)
     least = search_seconds(0.0) + MIN_TRAIN_EPOCHS * rates.train_epoch
     if left < least:
         smallest = format_seconds((least + fixed) / _SAFETY + 1)
@@ -122,6 +123,11 @@ def make_plan(
     effort = _largest_effort(search_seconds, left - trained * rates.train_epoch)
     memory, searched = peak_memory_mb(device), search_seconds(effort)
     return StepPlan(effort, trained, searched, trained * rates.train_epoch, fixed, memory, settled=settings is None)
+
+
+def seconds_left(budget: float, fixed: float, spent: float) -> float:
+    """Return what is left of a budget for search and training, `fixed` being what comes after them."""
+    return budget * _SAFETY - fixed - spent
 
 
 def _largest_effort(seconds: Callable[[float], float], limit: float) -> float:

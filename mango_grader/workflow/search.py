@@ -21,7 +21,7 @@ from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
-from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, timed
+from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, seconds_left, timed
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device, prepare
@@ -56,6 +56,7 @@ def search(
         space = replace(config.search.space, classes=len(data.dataset.classes))
         try:
             run = _Run(config, config.search, Admission(config.search, space, folder.space, progress), data, device)
+            resumed = folder.plan.exists()
             plan = _planned(folder, run, started, progress)
             progress.note(str(plan))
             if plan_only:
@@ -65,7 +66,13 @@ def search(
         except NoneAdmittedError as error:
             raise error.under(config.search.limits) from error
         spec = NetworkSpec.from_dict(read_json(folder.network))
-        plan = _settled(folder, plan, config, spec, data, device)
+        if not plan.settled and config.budget is not None:
+            spent = time.monotonic() - started
+            left = None if resumed else seconds_left(config.budget, FIXED_SECONDS, spent)
+            # Once, and kept, so that a resumed run repeats it.
+            plan = plan.settle(epoch_seconds(config, spec, data, device), config.train.epochs, left)
+            write_json(folder.plan, plan.to_dict())
+            progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
         train_network(folder, config, spec, data, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
     return folder
@@ -169,16 +176,5 @@ def _planned(folder: RunFolder, run: _Run, started: float, progress: Progress) -
         spent,
         run.device,
     )
-    write_json(folder.plan, plan.to_dict())
-    return plan
-
-
-def _settled(
-    folder: RunFolder, plan: StepPlan, config: RunConfig, spec: NetworkSpec, data: PreparedData, device: Device
-) -> StepPlan:
-    """Return the plan, under a budget fitted to the network that was found; once, so that a resumed run repeats it."""
-    if plan.settled or folder.weights.exists():
-        return plan
-    plan = plan.settle(epoch_seconds(config, spec, data, device), config.train.epochs)
     write_json(folder.plan, plan.to_dict())
     return plan

@@ -62,6 +62,7 @@ def test_a_network_unlike_the_probed_one_gets_as_much_time_and_not_as_many_epoch
     assert slow.epochs == probed.epochs // 4
     assert quick.epochs in (2 * probed.epochs, 2 * probed.epochs + 1)
     assert max(slow.total_s, quick.total_s) <= probed.total_s + RATES.train_epoch
+    assert probed.settle(RATES.train_epoch, 60, seconds=21.0).epochs == 10
     assert plan(None).settled, "without a budget the epochs are the preset's own"
 
 
