@@ -10,9 +10,10 @@ import numpy as np
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Evaluator, Score, SharedWeights
-from mango_grader.automl.methods import ArchStep, SearchMethod
+from mango_grader.automl.methods import SearchMethod
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.shared import SharedStep, SharedTraining
+from mango_grader.automl.step import ArchStep
 from mango_grader.progress import Progress
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import seed_everything

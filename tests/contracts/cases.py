@@ -15,7 +15,7 @@ from mango_grader.automl.methods import (
     TnasGSettings,
     TnasOsSettings,
 )
-from mango_grader.automl.methods.binary_gates import BinaryGateSettings
+from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
 from mango_grader.automl.spaces import (
     DagConfig,

@@ -26,8 +26,8 @@ from mango_grader.automl.methods import (
     TnasGSettings,
     TnasOsSettings,
 )
-from mango_grader.automl.methods.binary_gates import BinaryGateSettings
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
 from mango_grader.automl.search import Search
 from mango_grader.automl.shared import SharedTraining

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mango_grader.automl.methods.base import ArchStep, MethodSettings, Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod
 from mango_grader.automl.methods.betanas import BetaNas, BetaNasSettings
 from mango_grader.automl.methods.dso import Dso, DsoSettings
 from mango_grader.automl.methods.enas import Enas, EnasSettings
@@ -17,7 +17,7 @@ METHODS: Mapping[str, type[SearchMethod]] = {
 }
 
 __all__ = [
-    "METHODS", "ArchStep", "BetaNas", "BetaNasSettings", "Dso", "DsoSettings", "Enas", "EnasSettings", "MethodSettings",
+    "METHODS", "BetaNas", "BetaNasSettings", "Dso", "DsoSettings", "Enas", "EnasSettings", "MethodSettings",
     "MsRanas", "MsRanasSettings", "Phase", "RandomSearch", "RandomSettings", "Round", "SearchMethod", "Spos",
     "SposSettings", "TnasG", "TnasGSettings", "TnasOs", "TnasOsSettings",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The interface of every search method: it plans, opens gates and learns; the loop does everything else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -9,18 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture, SpaceConfig
-from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates
-from mango_grader.automl.objective import Objective
-from mango_grader.automl.shared import SharedStep
+from mango_grader.automl.samplers import Admits
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.step import ArchStep
 from mango_grader.training.recipe import WeightRecipe
 
 PREFERENCE_DRAWS = 256
 """How many draws stand for a sampler where its preference is asked for."""
-
-Admits = Callable[[Architecture], bool]
 
 
 @dataclass(frozen=True)
@@ -44,20 +41,6 @@ class Round:
             for phase in self.phases:
                 for _ in range(phase.steps):
                     yield phase.kind
-
-
-@dataclass(frozen=True)
-class ArchStep:
-    """What one architecture step may use.
-
-    score: the objective on this step's held-out mini-batch. shared: the super net; None where a table stands for it.
-    """
-
-    objective: Objective
-    cost: CostModel
-    score: Score
-    rng: np.random.Generator
-    shared: SharedStep | None = None
 
 
 class MethodSettings(Protocol):

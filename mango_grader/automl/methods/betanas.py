@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
-from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
-from mango_grader.automl.methods.binary_gates import BinaryGates, BinaryGateSettings
-from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.methods.base import Phase, Round, SearchMethod
+from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
+from mango_grader.automl.relaxations.rounding import admitted_nearest
+from mango_grader.automl.samplers import Admits
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.step import ArchStep
 from mango_grader.training.recipe import WeightRecipe
 
 

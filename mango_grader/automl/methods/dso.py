@@ -13,10 +13,12 @@ from torch import Tensor
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gate, Gates
-from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
-from mango_grader.automl.methods.rounding import admitted_nearest
-from mango_grader.automl.methods.sparsity import ApgNag, BlockShares, memory_shares
+from mango_grader.automl.methods.base import Phase, Round, SearchMethod
+from mango_grader.automl.relaxations.rounding import admitted_nearest
+from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares
+from mango_grader.automl.samplers import Admits
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.step import ArchStep
 from mango_grader.training.recipe import WeightRecipe
 
 

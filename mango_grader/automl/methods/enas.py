@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
-from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Admits, ArchStep, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import Controller, ControllerSettings, NoneAdmittedError, UniformSampler
+from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
+from mango_grader.automl.samplers import Admits, Controller, ControllerSettings, NoneAdmittedError, UniformSampler
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.step import ArchStep
 from mango_grader.training.recipe import WeightRecipe
 
 _STEPS_PER_ROUND = 10

@@ -9,13 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mango_grader.automl.architecture import Architecture, Decision
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gate, Gates
-from mango_grader.automl.methods.base import Admits, ArchStep, Phase, Round, SearchMethod
-from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.methods.base import Phase, Round, SearchMethod
+from mango_grader.automl.relaxations import GroupSoftmax, admitted_nearest
+from mango_grader.automl.samplers import Admits
 from mango_grader.automl.shared import Parameters, SharedStep
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.step import ArchStep
 from mango_grader.training.recipe import WeightRecipe
 
 _INITIAL = 1e-3  # deviation of the first α (DARTS's code)
@@ -69,7 +71,7 @@ class MsRanas(SearchMethod):
         super().__init__(space, admits)
         self.settings = settings or MsRanasSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
-        self._relaxed = {decision.name: Relaxation(decision) for decision in space.decisions}
+        self._relaxed = {decision.name: GroupSoftmax(decision) for decision in space.decisions}
         # One vector on the CPU: one transfer each way per step, and weights that any device multiplies by.
         count = sum(relaxed.size for relaxed in self._relaxed.values())
         self.alphas = (torch.randn(count) * _INITIAL).requires_grad_()
@@ -162,25 +164,3 @@ class MsRanas(SearchMethod):
         with torch.no_grad():
             self.alphas.copy_(state["alphas"])
         self._adam.load_state_dict(state["adam"])
-
-
-class Relaxation:
-    """One decision's α (size,), the candidates' first and then those of nothing, to its weights (candidates,)."""
-
-    def __init__(self, decision: Decision) -> None:
-        count = len(decision.candidates)
-        self.everything = tuple(range(count))
-        groups = [self.everything]
-        if decision.groups or decision.free:
-            groups = list(dict.fromkeys(decision.group_of(index) for index in range(count)))
-        if decision.zero or decision.free:
-            groups = [(*group, count + number) for number, group in enumerate(groups)]
-        self.size = sum(len(group) for group in groups)
-        self._rivals = torch.zeros(self.size, self.size, dtype=torch.bool)  # who shares a softmax with whom
-        for group in groups:
-            self._rivals[torch.tensor(group)[:, None], torch.tensor(group)] = True
-
-    def __call__(self, alphas: Tensor) -> Tensor:
-        """Relax."""
-        rivals = alphas.masked_fill(~self._rivals.to(alphas.device), -torch.inf)
-        return torch.softmax(rivals, 1).diagonal()[: len(self.everything)]

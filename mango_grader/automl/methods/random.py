@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
-from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Admits, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import UniformSampler
+from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
+from mango_grader.automl.samplers import Admits, UniformSampler
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.training.recipe import WeightRecipe
 

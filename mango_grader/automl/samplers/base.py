@@ -9,6 +9,9 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.errors import MangoError
 
+Admits = Callable[[Architecture], bool]
+"""Whether an architecture obeys the user's limits."""
+
 
 class Sampler(Protocol):
     """Proposes architectures and may learn from their scores."""

@@ -10,7 +10,7 @@ from mixed import MixedConfig, search_of
 
 from mango_grader.automl.gates import gates_of
 from mango_grader.automl.methods.betanas import BetaNas, BetaNasSettings
-from mango_grader.automl.methods.binary_gates import BinaryGateSettings
+from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.progress import SilentProgress
 

@@ -10,7 +10,8 @@ import torch
 from mixed import MixedConfig, search_of
 
 from mango_grader.automl.architecture import Decision
-from mango_grader.automl.methods.ms_ranas import MsRanas, MsRanasSettings, Relaxation
+from mango_grader.automl.methods.ms_ranas import MsRanas, MsRanasSettings
+from mango_grader.automl.relaxations import GroupSoftmax
 from mango_grader.automl.search import Search
 from mango_grader.automl.shared import SharedStep
 from mango_grader.automl.spaces import SearchSpace
@@ -42,15 +43,15 @@ def test_one_softmax_per_group_and_nothing_takes_its_share() -> None:
     node = Decision("node", ("a", "b", "c"), 2, 2, groups=((0, 2), (1,)), zero=True)
     alphas = torch.tensor([0.0, 1.0, 2.0, 0.5, -1.0])  # two for nothing behind the three candidates'
     first, second = torch.softmax(torch.tensor([0.0, 2.0, 0.5]), 0), torch.softmax(torch.tensor([1.0, -1.0]), 0)
-    torch.testing.assert_close(Relaxation(node)(alphas), torch.stack([first[0], second[0], first[1]]))
+    torch.testing.assert_close(GroupSoftmax(node)(alphas), torch.stack([first[0], second[0], first[1]]))
     plain = replace(node, zero=False)
-    torch.testing.assert_close(Relaxation(plain)(alphas[:3]).sum(), torch.tensor(2.0))
+    torch.testing.assert_close(GroupSoftmax(plain)(alphas[:3]).sum(), torch.tensor(2.0))
     one = Decision("one", ("a", "b", "c"))
-    torch.testing.assert_close(Relaxation(one)(alphas[:3]), torch.softmax(alphas[:3], 0))
+    torch.testing.assert_close(GroupSoftmax(one)(alphas[:3]), torch.softmax(alphas[:3], 0))
 
 
 def test_each_candidate_of_a_free_subset_is_weighed_for_itself() -> None:
-    weights = Relaxation(Decision("any", ("a", "b"), 0, 2))(torch.tensor([2.0, -3.0, 0.0, 0.0]))
+    weights = GroupSoftmax(Decision("any", ("a", "b"), 0, 2))(torch.tensor([2.0, -3.0, 0.0, 0.0]))
     torch.testing.assert_close(weights, torch.sigmoid(torch.tensor([2.0, -3.0])))
 
 

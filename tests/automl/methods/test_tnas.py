@@ -6,7 +6,7 @@ from mixed import search_of
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.methods import TnasG, TnasGSettings, TnasOs, TnasOsSettings
-from mango_grader.automl.methods.binary_gates import BinaryGateSettings
+from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import EvolutionSettings, VaeSettings
 from mango_grader.progress import SilentProgress
 from mango_grader.training.recipe import WeightRecipe

@@ -10,7 +10,7 @@ import torch
 from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.cost import macs
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.methods.binary_gates import BinaryGates, BinaryGateSettings, Opened
+from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings, Opened
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.operations import Classifier, Convolution
 from mango_grader.models.spec import IMAGE, Node

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mixed import MixedConfig
 
-from mango_grader.automl.methods.sparsity import ApgNag, BlockShares, memory_shares, soft_threshold
+from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, soft_threshold
 from mango_grader.automl.spaces import DagConfig, SearchSpace
 from mango_grader.models.operations import Convolution, Normalise
 

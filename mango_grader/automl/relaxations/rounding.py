@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture, Decision
-from mango_grader.automl.methods.base import Admits
 from mango_grader.automl.samplers import UniformSampler
+from mango_grader.automl.samplers.base import Admits
 from mango_grader.automl.spaces import SearchSpace
 
 Scores = Mapping[str, NDArray[np.float64]]

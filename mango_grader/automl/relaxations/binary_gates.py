@@ -12,8 +12,8 @@ from torch import Tensor
 from mango_grader.automl.architecture import Architecture, Decision
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.gates import Gate, Gates
-from mango_grader.automl.methods.base import ArchStep
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.step import ArchStep
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from mixed import MixedConfig
 
 from mango_grader.automl.architecture import Architecture, Decision
-from mango_grader.automl.methods.rounding import admitted_nearest
+from mango_grader.automl.relaxations.rounding import admitted_nearest
 from mango_grader.automl.samplers import NoneAdmittedError
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 
