@@ -1,0 +1,48 @@
+"""ENAS's two schedules."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.methods import Enas, EnasSettings
+from mango_grader.automl.samplers import ControllerSettings
+from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.training.device import seed_everything
+
+SPACE = SearchSpace(LayerwiseConfig(8, 8, 2, depth=3, channels=4, kernels=(3, 5), dilations=(1,), exits=(1, 3)))
+SETTINGS = EnasSettings(epochs=4, steps=10, controller=ControllerSettings(lr=0.05))
+
+
+def method(**changes: object) -> Enas:
+    seed_everything(0)
+    return Enas(SPACE, lambda _: True, replace(SETTINGS, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("schedule", ["two_phases", "alternating"])
+def test_both_schedules_take_the_same_steps(schedule: str) -> None:
+    kinds = [kind for round_ in method(schedule=schedule).plan(5) for kind in round_.steps()]
+    assert (kinds.count("weights"), kinds.count("architecture")) == (4 * 5, 10)
+    first = kinds.index("architecture")
+    assert first == (20 if schedule == "two_phases" else 5), "the controller waits for all epochs, or for one"
+
+
+def test_alternating_trains_what_the_controller_prefers() -> None:
+    """Rewards for k5 everywhere: then the paths that weights learn on have it, unless they are drawn uniformly."""
+    searchers = {name: method(schedule=name) for name in ("two_phases", "alternating")}
+    shares = {}
+    for name, searcher in searchers.items():
+        rng = np.random.default_rng(0)
+        for _ in range(60):
+            drawn = searcher.controller.ask(rng, 4)
+            searcher.controller.tell([(path, k5_share(path)) for path in drawn])
+        opened = [searcher.gates(rng)["layer1.convolution"].active for _ in range(60)]
+        shares[name] = np.mean([active == (1,) for active in opened])
+    assert shares["alternating"] > 0.8
+    assert 0.3 < shares["two_phases"] < 0.7
+
+
+def k5_share(path: Architecture) -> float:
+    convolutions = [chosen for name, chosen in path.choices.items() if name.endswith("convolution")]
+    return float(np.mean([chosen == ("k5d1",) for chosen in convolutions]))
