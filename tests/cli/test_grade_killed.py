@@ -71,7 +71,10 @@ def test_killed_and_resumed_is_as_never_killed(folder: Path, bundle: Path, tmp_p
 
 def test_ctrl_c_ends_in_one_line_and_keeps_the_rows(folder: Path, bundle: Path, tmp_path: Path) -> None:
     out, journal = tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start("grade", folder, "--model", bundle, "--out", out, "--progress", "none")
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while lines(journal) < 20 and time.monotonic() < deadline:
         time.sleep(0.001)
