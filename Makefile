@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo-run
 
-.PHONY: install demo test lint types unit bench-mangoes clean
+.PHONY: install demo test lint types unit bench-mangoes bench-speed bench-latency clean
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -29,6 +29,12 @@ unit: install
 
 bench-mangoes: install
 	$(BIN)/python benchmarks/mangoes.py --jobs 2
+
+bench-speed: install
+	$(BIN)/python benchmarks/search_speed.py
+
+bench-latency: install
+	$(BIN)/python benchmarks/latency.py
 
 clean:
 	rm -rf .venv $(DEMO) dist build

@@ -107,7 +107,8 @@ def _print_spaces(rows: list[dict[str, Any]], preset: str) -> None:
     console = Console(highlight=False, markup=False)
     table = Table("space", "decisions", "architectures", "searched by", box=None, pad_edge=False)
     for row in rows:
-        searched_by = ", ".join(name for name, why in row["methods"].items() if why is None)
+        able = [name for name, why in row["methods"].items() if why is None]
+        searched_by = "every method" if len(able) == len(METHODS) else ", ".join(able)
         size = f"10^{row['architectures_log10']:.1f}"
         table.add_row(row["name"], str(row["decisions"]), size, searched_by)
     console.print(table)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from mango_grader.report.content import Reference
 from mango_grader.report.figures import CARD, INK, LINE, SERIES, SOFT, svg
@@ -52,6 +52,8 @@ def anytime(exits: Sequence[ExitMetrics], policy: PolicyMetrics | None, referenc
         spent = [*macs, *(reference.macs for reference in references)]
         if max(spent) > 8 * min(spent):
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_minor_formatter(NullFormatter())
         else:
             axis.set_xlim(0, 1.12 * max(*spent, 1))
         axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))

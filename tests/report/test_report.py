@@ -168,3 +168,9 @@ def test_preferences_show_what_was_chosen_and_say_what_is_left_out(html: str) ->
     text = Page(html).text
     assert "layer1.<kernel>" in text
     assert "10 more decisions" in text
+
+
+def test_exits_of_very_different_cost_have_a_readable_axis(bare: ReportData) -> None:
+    first, *rest = bare.exits
+    html = render_report(replace(bare, exits=(replace(first, macs=first.macs // 20), *rest)))
+    assert "mathdefault" not in html, "a logarithmic axis must not show its own mark-up"
