@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from mango_grader.runtime.host import cpu_name
+
 PACKAGES = ("torch", "torchvision", "onnxruntime", "albumentations", "numpy", "pillow", "scikit-learn")
 
 
@@ -16,7 +18,7 @@ def conditions() -> dict[str, Any]:
     """Return hardware, versions and commit; a "+" behind the commit says that files were changed since."""
     return {
         "machine": {
-            "cpu": _cpu(),
+            "cpu": cpu_name(),
             "cores": os.cpu_count(),
             "torch_threads": torch.get_num_threads(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -26,11 +28,6 @@ def conditions() -> dict[str, Any]:
         "versions": {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
     }
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def _version(package: str) -> str | None:

@@ -3,8 +3,10 @@
     python benchmarks/nasbench201.py --minutes 60 --jobs 2
 
 A query tells an architecture's validation accuracy after 12 epochs on one of three data sets; asking again is free.
-Reported is the test accuracy after 200 epochs of what validated best so far. Seeds are taken in turn by all methods, so
-that a run cut short compares equally many; what is done is kept in --out, where the next run goes on.
+Reported is the test accuracy after 200 epochs of what validated best so far. A sampler that repeats itself is stopped
+after three times as many calls as queries; its last figures are then those of the fewer that it made. Seeds are taken
+in turn by all methods, so that a run cut short compares equally many; what is done is kept in --out, where the next run
+goes on.
 """
 
 import csv
@@ -187,7 +189,7 @@ def key(method: str, data: str, seed: int) -> str:
 
 
 def to_do(done: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Return what is left, seed by seed; the learned samplers' few seeds come first."""
+    """Return what is left, seed by seed; the learned samplers drop out after their few."""
     runs = [(m, d, s) for s in range(MANY) for m, d in product(METHODS, DATA) if s < METHODS[m][0]]
     return [run for run in runs if key(*run) not in done]
 

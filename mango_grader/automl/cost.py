@@ -187,11 +187,6 @@ def params(space: SearchSpace) -> GraphCost:
     return GraphCost(space, "parameters", lambda op, inputs: op.params())
 
 
-def memory(space: SearchSpace) -> GraphCost:
-    """Price a space in memory accesses for one image: numbers read and written, weights included (ShuffleNetV2 §2)."""
-    return GraphCost(space, "memory accesses", memory_accesses)
-
-
 def memory_accesses(op: Operation, inputs: Sequence[Shape]) -> float:
-    """Return how many numbers `op` reads and writes for one image, weights included."""
+    """Return how many numbers `op` reads and writes for one image, weights included (ShuffleNetV2 §2)."""
     return sum(math.prod(shape) for shape in [*inputs, op.output(inputs)]) + op.params()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
-from mango_grader.automl.gates import Gates, gates_of
+from mango_grader.automl.gates import gates_of
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.supernet import Supernet
@@ -51,28 +51,28 @@ class SharedWeights:
 
     def score(self, architecture: Architecture) -> float:
         """Return the objective over all batches together."""
-        gates = gates_of(architecture, self.space.decisions)
-        with torch.inference_mode(), self.device.autocast(), self._statistics(gates):
-            answers = [[logits.argmax(1) for logits in self._run(batch, gates)] for batch in self.batches]
+        gates, from_bytes = gates_of(architecture, self.space.decisions), self.device.place(FromBytes())
+
+        def run(batch: Batch) -> list[Tensor]:
+            logits: list[Tensor] = self.net(from_bytes(self.device.send(batch.images)), gates)
+            return logits
+
+        with torch.inference_mode(), self.device.autocast(), self._statistics(run):
+            answers = [[logits.argmax(1) for logits in run(batch)] for batch in self.batches]
         predicted = [torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True)]
         labels = np.concatenate([batch.labels.numpy() for batch in self.batches])
         costs = [float(value) for value in self.cost.exact(architecture)]
         return self.objective.score(predicted, labels, costs, self.space.config.classes)
 
-    def _run(self, batch: Batch, gates: Gates) -> list[Tensor]:
-        images = self.device.place(FromBytes())(self.device.send(batch.images))
-        logits: list[Tensor] = self.net(images, gates)
-        return logits
-
-    def _statistics(self, gates: Gates) -> AbstractContextManager[None]:
+    def _statistics(self, run: Callable[[Batch], list[Tensor]]) -> AbstractContextManager[None]:
         if not self.recalibration:
             return batch_statistics(self.net)
 
-        def run() -> None:
+        def run_all() -> None:
             for batch in self.recalibration:
-                self._run(batch, gates)
+                run(batch)
 
-        return recalibrated_statistics(self.net, run)
+        return recalibrated_statistics(self.net, run_all)
 
 
 @dataclass(frozen=True)

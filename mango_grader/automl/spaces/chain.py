@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.graph import Choice, SearchGraph
 from mango_grader.models.operations import Classifier, Shape
 from mango_grader.models.spec import Node
@@ -52,11 +53,16 @@ def check_kernels(kernels: Sequence[int]) -> None:
         raise ValueError(f"kernels must be odd and differ, got {kernels}")
 
 
-def stages_of(before: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]) -> Stages:
-    """Return the blocks by stage: each stage's first takes the stride and `before` or the last stage's channels."""
-    stages, number = [], 0
-    for width, count, stride in zip(channels, blocks, strides, strict=True):
-        stage = []
+def stages_of(
+    config: SpaceConfig, before: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]
+) -> Stages:
+    """Return the blocks by stage: each stage's first takes the stride and `before` or the last stage's channels.
+
+    before, channels: as they are without the config's multiplier.
+    """
+    stages, number, before = [], 0, config.channels_of(before)
+    for channels_of_stage, count, stride in zip(channels, blocks, strides, strict=True):
+        stage, width = [], config.channels_of(channels_of_stage)
         for place in range(count):
             number += 1
             stage.append(Block(number, before, width, 1 if place else stride))
@@ -66,12 +72,17 @@ def stages_of(before: int, channels: Sequence[int], blocks: Sequence[int], strid
 
 
 def heads_of(
-    stages: Stages, exits: Sequence[int], classes: int, head: int, early_head: int, dropout: float
+    config: SpaceConfig, stages: Stages, exits: Sequence[int], head: int, early_head: int, dropout: float
 ) -> Mapping[int, Classifier]:
-    """Return a classifier per exit, of hidden width `head` for the last and `early_head` for the others."""
+    """Return a classifier per exit, of hidden width `head` for the last and `early_head` for the others, 0 for none.
+
+    The widths are those without the config's multiplier.
+    """
     hidden = {stage: head if stage == exits[-1] else early_head for stage in exits}
     return {
-        stage: Classifier(stages[stage - 1][-1].out_channels, classes, width, dropout)
+        stage: Classifier(
+            stages[stage - 1][-1].out_channels, config.classes, config.channels_of(width) if width else 0, dropout
+        )
         for stage, width in hidden.items()
     }
 

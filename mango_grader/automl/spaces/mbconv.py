@@ -93,12 +93,10 @@ class MbconvConfig(SpaceConfig):
         return chain((3, self.height, self.width), opening, self._stages(), self._block, self._heads())
 
     def _stages(self) -> Stages:
-        widths = [self.channels_of(width) for width in self.channels]
-        return stages_of(self.channels_of(self.first_channels), widths, self.blocks, self.strides)
+        return stages_of(self, self.first_channels, self.channels, self.blocks, self.strides)
 
     def _heads(self) -> Mapping[int, Classifier]:
-        head, early_head = (self.channels_of(width) if width else 0 for width in (self.head, self.early_head))
-        return heads_of(self._stages(), self.exits, self.classes, head, early_head, self.dropout)
+        return heads_of(self, self._stages(), self.exits, self.head, self.early_head, self.dropout)
 
     def _block(self, block: Block, previous: str) -> list[Node | Choice]:
         before, after, stride = block.in_channels, block.out_channels, block.stride

@@ -72,12 +72,10 @@ class ShufflenetConfig(SpaceConfig):
         return chain(image, [Node(STEM, stem, (IMAGE,))], self._stages(), self._block, self._heads())
 
     def _stages(self) -> Stages:
-        widths = [self.channels_of(width) for width in self.channels]
-        return stages_of(self.channels_of(self.stem_channels), widths, self.blocks, self._strides)
+        return stages_of(self, self.stem_channels, self.channels, self.blocks, self._strides)
 
     def _heads(self) -> Mapping[int, Classifier]:
-        head, early_head = (self.channels_of(width) if width else 0 for width in (self.head, self.early_head))
-        return heads_of(self._stages(), self.exits, self.classes, head, early_head, self.dropout)
+        return heads_of(self, self._stages(), self.exits, self.head, self.early_head, self.dropout)
 
     def _block(self, block: Block, previous: str) -> list[Node | Choice]:
         shape = block.in_channels, block.out_channels
