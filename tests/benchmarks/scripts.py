@@ -1,0 +1,29 @@
+"""Benchmark scripts as who types them runs them: real processes, one thread each."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mango_grader.files import read_json
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_script(name: str, *options: str, out: Path) -> dict[str, Any]:
+    """Run benchmarks/`name` (such as "latency.py") with `options` and `--out out`; return its JSON.
+
+    Raises AssertionError with what the script printed if it fails.
+    """
+    arguments = [sys.executable, str(ROOT / "benchmarks" / name), *options, "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{name} exits {done.returncode}\n{done.stdout}\n{done.stderr}"
+    found: dict[str, Any] = read_json(out)
+    return found
+
+
+def cells_done(found: dict[str, Any]) -> dict[str, float]:
+    """Return every cell's seconds: what a run that measures nothing anew leaves as it was."""
+    return {name: cell["seconds"] for name, cell in found["cells"].items()}
