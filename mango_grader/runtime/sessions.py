@@ -98,10 +98,13 @@ class StagedModel:
         return np.stack(found)
 
 
-def make_session(graph: bytes, provider: str = "auto") -> Any:
-    """Start onnxruntime on a serialised graph; raise `UsageError` if "cuda" is asked for and cannot be had."""
+def make_session(graph: bytes | str, provider: str = "auto", threads: int = 1) -> Any:
+    """Start onnxruntime on a serialised graph, or a file's path, with `threads` inside an operation.
+
+    Raises `UsageError` if "cuda" is asked for and cannot be had, `BundleError` for what is no graph.
+    """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 3
@@ -110,7 +113,7 @@ def make_session(graph: bytes, provider: str = "auto") -> Any:
     except UsageError:
         raise
     except Exception as error:  # onnxruntime raises its own types, which share no base but Exception.
-        raise BundleError(f"onnxruntime cannot load a stage: {_line(error)}") from error
+        raise BundleError(f"onnxruntime cannot load a graph: {_line(error)}") from error
     if provider == "cuda" and session.get_providers()[0] != _CUDA:
         raise UsageError("onnxruntime could not start CUDA here; `mango-grader doctor` says what it finds")
     return session

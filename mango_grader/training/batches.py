@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,10 +19,28 @@ _CHUNK = 4096  # rows at a time: bounds the memory that a copy to a device takes
 
 @dataclass(frozen=True)
 class Batch:
-    """images: uint8 (N, H, W, 3), on the device where they are kept. labels: int64 (N,), on the host."""
+    """images: uint8 (N, H, W, 3), on the device where they are kept. labels: int64 (L,), on the host.
+
+    The labels are of the first L images, mostly of all; the others have none. answers: a teacher's logits (N, classes).
+    """
 
     images: Tensor
     labels: Tensor
+    answers: Tensor | None = None
+
+
+class BatchSeries(Protocol):
+    """Batches without end, of one size; batch `step` is the same however often it is asked for."""
+
+    per_epoch: int
+    batch_size: int
+
+    @property
+    def examples(self) -> "Examples":
+        """The labelled examples."""
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return batch `step`, from 0."""
 
 
 @dataclass(frozen=True)

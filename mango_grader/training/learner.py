@@ -8,21 +8,28 @@ from mango_grader.models import AnytimeClassifier, FromBytes, NetworkSpec, build
 from mango_grader.models.ops.basic import DropPath
 from mango_grader.models.regularise import with_auxiliary, with_drop_path, with_dropout
 from mango_grader.training.average import MovingAverage
-from mango_grader.training.batches import Batches
+from mango_grader.training.batches import BatchSeries
 from mango_grader.training.device import Device
 from mango_grader.training.losses import training_loss
-from mango_grader.training.recipe import TrainRecipe, step_with
+from mango_grader.training.recipe import Teaching, TrainRecipe, step_with
 
 
 class Learner:
     """Learns the weights of `kept` from `batches`, of which `classes` classes are told apart.
 
     Where the recipe regularises or averages, a network of its own takes the steps, and `kept` follows: after each step
-    its moving average, or after each epoch the weights themselves. Else `kept` itself learns.
+    its moving average, or after each epoch the weights themselves. Else `kept` itself learns. teaching: how the answers
+    count that `batches` bring.
     """
 
     def __init__(
-        self, kept: AnytimeClassifier, recipe: TrainRecipe, batches: Batches, classes: int, device: Device
+        self,
+        kept: AnytimeClassifier,
+        recipe: TrainRecipe,
+        batches: BatchSeries,
+        classes: int,
+        device: Device,
+        teaching: Teaching | None = None,
     ) -> None:
         self.kept, self.recipe, self.batches, self.device = kept, recipe, batches, device
         device.place(kept)
@@ -34,7 +41,7 @@ class Learner:
             device.place(self.net)
         self._average = MovingAverage(kept, self.net, recipe.ema) if recipe.ema else None
         self._optimiser = recipe.weights.make_optimiser(self.net)
-        self._loss = device.place(training_loss(recipe, batches.examples.targets, classes))
+        self._loss = device.place(training_loss(recipe, batches.examples.targets, classes, teaching))
         self._from_bytes = device.place(FromBytes())
         self._paths = [module for module in self.net.modules() if isinstance(module, DropPath)]
 
@@ -47,9 +54,10 @@ class Learner:
     def step(self, number: int) -> Tensor:
         """Take step `number`, from 0, and return the detached loss (no host synchronisation)."""
         batch, weights = self.batches[number], self.recipe.weights
+        answers = () if batch.answers is None else (self.device.send(batch.answers),)
         with self.device.autocast():
             logits = self.net(self._from_bytes(self.device.send(batch.images)))
-            value: Tensor = self._loss(logits, self.device.send(batch.labels))
+            value: Tensor = self._loss(logits, self.device.send(batch.labels), *answers)
         value.backward()  # type: ignore[no-untyped-call]
         lr = weights.lr_at(number, self.batches.per_epoch * self.recipe.epochs)
         step_with(self._optimiser, lr, self.net.parameters(), weights.clip)

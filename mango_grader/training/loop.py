@@ -12,11 +12,11 @@ from torch import nn
 
 from mango_grader.models import AnytimeClassifier, FromBytes
 from mango_grader.progress import Progress
-from mango_grader.training.batches import Batches, Examples
+from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.learner import Learner
-from mango_grader.training.recipe import TrainRecipe
+from mango_grader.training.recipe import Teaching, TrainRecipe
 
 
 @dataclass
@@ -24,26 +24,29 @@ class Trainer:
     """Trains `net` in place on `batches`; `validation` is only watched, it chooses nothing.
 
     checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds; None keeps no state.
-    `history` grows by a row an epoch.
+    teaching: how the teacher's answers count that `batches` bring. `history` grows by a row an epoch. name: of the
+    progress bar.
     """
 
     net: AnytimeClassifier
     recipe: TrainRecipe
-    batches: Batches
+    batches: BatchSeries
     validation: Examples
     classes: int
     device: Device
     seed: int
     checkpoint: Path | None = None
     checkpoint_every: float = 10.0
+    teaching: Teaching | None = None
+    name: str = "train"
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, progress: Progress) -> None:
         """Train up to the recipe's last epoch; running it again is free."""
-        learner = Learner(self.net, self.recipe, self.batches, self.classes, self.device)
+        learner = Learner(self.net, self.recipe, self.batches, self.classes, self.device, self.teaching)
         start = self._restore(learner)
         saved = time.monotonic()
-        with progress.task("train", self.recipe.epochs, start) as task:
+        with progress.task(self.name, self.recipe.epochs, start) as task:
             for epoch in range(start, self.recipe.epochs):
                 row = self._epoch(epoch, learner)
                 self.history.append(row)

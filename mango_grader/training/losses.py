@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mango_grader.training.recipe import TrainRecipe
+from mango_grader.training.recipe import Teaching, TrainRecipe
 
 Distance = Callable[[Tensor, Tensor, Tensor | None, float], Tensor]
 """From logits (N, classes), labels (N,), class weights (classes,) or None, and label smoothing to a scalar."""
@@ -69,6 +69,34 @@ class AnytimeLoss(nn.Module):
         return torch.stack(losses).sum() / sum(weights)
 
 
+class Distilled(nn.Module):
+    """(1 − w)·L + w·T²·Σ_k w_k·KL(teacher ‖ f_k) / Σ_k w_k, both by softmax(· / T) (Hinton et al. 2015).
+
+    L is a loss over the exits on the labelled images alone, and its w_k weigh the exits here, too; every image counts in
+    the second term. Where no image has a label, that term is all there is.
+    """
+
+    def __init__(self, loss: AnytimeLoss, teaching: Teaching) -> None:
+        super().__init__()
+        self.loss, self.teaching = loss, teaching
+
+    def forward(self, logits: Sequence[Tensor], labels: Tensor, answers: Tensor) -> Tensor:
+        """Logits (N, classes) per exit, labels (L,) of the first L, and the teacher's logits (N, classes) → scalar."""
+        weights = self.loss.exit_weights or (1.0,) * len(logits)
+        temperature, labelled = self.teaching.temperature, len(labels)
+        teacher = (answers.float() / temperature).log_softmax(1)
+        apart = [
+            weight
+            * F.kl_div((each.float() / temperature).log_softmax(1), teacher, reduction="batchmean", log_target=True)
+            for weight, each in zip(weights, logits, strict=True)
+        ]
+        taught = temperature**2 * torch.stack(apart).sum() / sum(weights)
+        if not labelled:
+            return self.teaching.weight * taught
+        own: Tensor = self.loss([each[:labelled] for each in logits], labels)
+        return (1 - self.teaching.weight) * own + self.teaching.weight * taught
+
+
 class SelfDistilled(nn.Module):
     """L + w · T² · mean over earlier exits k of KL(p_last ‖ p_k), p = softmax(logits / T) (Hinton et al. 2015, §2).
 
@@ -79,9 +107,9 @@ class SelfDistilled(nn.Module):
         super().__init__()
         self.loss, self.weight, self.temperature = loss, weight, temperature
 
-    def forward(self, logits: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Logits (N, classes) per exit and labels (N,) → scalar."""
-        own: Tensor = self.loss(logits, labels)
+    def forward(self, logits: Sequence[Tensor], labels: Tensor, *answers: Tensor) -> Tensor:
+        """Logits (N, classes) per exit, and what the loss that it adds to takes besides → scalar."""
+        own: Tensor = self.loss(logits, labels, *answers)
         if len(logits) == 1:
             return own
         *earlier, last = ((each.float() / self.temperature).log_softmax(1) for each in logits)
@@ -97,22 +125,32 @@ class WithAuxiliary(nn.Module):
         super().__init__()
         self.loss, self.alone, self.weight = loss, alone, weight
 
-    def forward(self, logits: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Logits (N, classes) per exit, the auxiliary one last, and labels (N,) → scalar."""
-        own: Tensor = self.loss(logits[:-1], labels)
-        auxiliary: Tensor = self.alone(logits[-1:], labels)
+    def forward(self, logits: Sequence[Tensor], labels: Tensor, *answers: Tensor) -> Tensor:
+        """Logits (N, classes) per exit, the auxiliary one last, and what both losses take besides → scalar."""
+        own: Tensor = self.loss(logits[:-1], labels, *answers)
+        auxiliary: Tensor = self.alone(logits[-1:], labels, *answers)
         return own + self.weight * auxiliary
 
 
-def training_loss(recipe: TrainRecipe, labels: NDArray[np.int64], classes: int) -> nn.Module:
-    """Return the loss that `recipe` describes; `labels` (N,) of the training part say how rare each class is."""
+def training_loss(
+    recipe: TrainRecipe, labels: NDArray[np.int64], classes: int, teaching: Teaching | None = None
+) -> nn.Module:
+    """Return the loss that `recipe` describes; `labels` (N,) of the training part say how rare each class is.
+
+    With `teaching`, the loss takes a teacher's logits (N, classes) as its third argument.
+    """
     balance = balanced_weights(labels, classes, recipe.balance) if recipe.balance else None
     parts = balance, recipe.label_smoothing, DISTANCES[recipe.loss]
-    loss: nn.Module = AnytimeLoss(recipe.exit_weights, *parts)
+
+    def over_exits(weights: Sequence[float]) -> nn.Module:
+        plain = AnytimeLoss(weights, *parts)
+        return Distilled(plain, teaching) if teaching else plain
+
+    loss = over_exits(recipe.exit_weights)
     if recipe.distil:
         loss = SelfDistilled(loss, recipe.distil, recipe.distil_temperature)
     if recipe.auxiliary:
-        loss = WithAuxiliary(loss, AnytimeLoss((), *parts), recipe.auxiliary)
+        loss = WithAuxiliary(loss, over_exits(()), recipe.auxiliary)
     return loss
 
 

@@ -68,6 +68,21 @@ def step_with(
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """How a teacher's answers join the loss: their weight w, in 0..1, and the temperature T > 0 that softens them.
+
+    Raises ValueError for values out of range.
+    """
+
+    weight: float
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.weight <= 1 and self.temperature > 0):
+            raise ValueError("weight must be in 0..1, temperature above 0")
+
+
+@dataclass(frozen=True)
 class TrainRecipe:
     """How a network is trained from scratch.
 

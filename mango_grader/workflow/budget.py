@@ -20,6 +20,30 @@ _SAFETY = 0.9  # machines slow down; the bundle must be written by then
 
 
 @dataclass(frozen=True)
+class TrainCost:
+    """Seconds of a training: `epoch` for each, `view` besides for the first `views`, which a teacher answers.
+
+    making: of the teacher itself.
+    """
+
+    epoch: float
+    view: float = 0.0
+    views: int = 0
+    making: float = 0.0
+
+    def seconds(self, epochs: int) -> float:
+        """Return the estimated time of so many epochs."""
+        return self.making + epochs * self.epoch + min(epochs, self.views) * self.view
+
+    def epochs(self, seconds: float) -> int:
+        """Return how many epochs `seconds` allow, at least 2."""
+        left = seconds - self.making
+        answered = min(self.views, int(left / (self.epoch + self.view)))
+        allowed = int((left - self.view * answered) / self.epoch) if answered == self.views else answered
+        return max(MIN_TRAIN_EPOCHS, allowed)
+
+
+@dataclass(frozen=True)
 class Rates:
     """Measured seconds per unit. score: one full held-out score. fixed: preparing, export and report together."""
 
@@ -27,7 +51,7 @@ class Rates:
     architecture_step: float
     refit_step: float
     score: float
-    train_epoch: float
+    training: TrainCost
     fixed: float
 
 
@@ -61,14 +85,13 @@ class StepPlan:
         """Rebuild from `to_dict`'s data."""
         return cls(**data)
 
-    def settle(self, epoch: float, longest: int, seconds: float | None = None) -> "StepPlan":
-        """Return the plan with as many epochs of the final training as `seconds` allow at `epoch` seconds each.
+    def settle(self, cost: TrainCost, longest: int, seconds: float | None = None) -> "StepPlan":
+        """Return the plan with as many epochs of the final training as `seconds` allow at `cost`.
 
         At least 2, at most 8 times `longest`, the preset's own number. Without `seconds`, its planned time counts.
         """
-        allowed = int((self.train_s if seconds is None else seconds) / epoch)
-        epochs = min(max(MIN_TRAIN_EPOCHS, allowed), int(longest * _LONGEST))
-        return replace(self, epochs=epochs, train_s=epochs * epoch, settled=True)
+        epochs = min(cost.epochs(self.train_s if seconds is None else seconds), int(longest * _LONGEST))
+        return replace(self, epochs=epochs, train_s=cost.seconds(epochs), settled=True)
 
     def __str__(self) -> str:
         parts = (
@@ -112,17 +135,19 @@ def make_plan(
 
     fixed = rates.fixed + spent
     if budget is None:
-        return StepPlan(1.0, epochs, search_seconds(1.0), epochs * rates.train_epoch, fixed, peak_memory_mb(device))
+        return StepPlan(1.0, epochs, search_seconds(1.0), rates.training.seconds(epochs), fixed, peak_memory_mb(device))
     left = seconds_left(budget, fixed, 0.0)
-    least = search_seconds(0.0) + MIN_TRAIN_EPOCHS * rates.train_epoch
+    shortest = rates.training.seconds(MIN_TRAIN_EPOCHS)
+    least = search_seconds(0.0) + shortest
     if left < least:
         smallest = format_seconds((least + fixed) / _SAFETY + 1)
         raise UsageError(f"--budget {format_seconds(budget)} is too short here; the smallest feasible is {smallest}")
-    share = left if settings is None else max(left * _TRAIN_SHARE, MIN_TRAIN_EPOCHS * rates.train_epoch)
-    trained = min(int(share / rates.train_epoch), int(epochs * _LONGEST))
-    effort = _largest_effort(search_seconds, left - trained * rates.train_epoch)
+    share = left if settings is None else max(left * _TRAIN_SHARE, shortest)
+    trained = min(rates.training.epochs(share), int(epochs * _LONGEST))
+    train_s = rates.training.seconds(trained)
+    effort = _largest_effort(search_seconds, left - train_s)
     memory, searched = peak_memory_mb(device), search_seconds(effort)
-    return StepPlan(effort, trained, searched, trained * rates.train_epoch, fixed, memory, settled=settings is None)
+    return StepPlan(effort, trained, searched, train_s, fixed, memory, settled=settings is None)
 
 
 def seconds_left(budget: float, fixed: float, spent: float) -> float:

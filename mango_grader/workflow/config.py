@@ -14,7 +14,7 @@ from mango_grader.automl.objective import Objective
 from mango_grader.datasets.augment import Augment
 from mango_grader.errors import UsageError
 from mango_grader.models.spec import NetworkSpec
-from mango_grader.training.recipe import TrainRecipe
+from mango_grader.training.recipe import Teaching, TrainRecipe
 
 T = TypeVar("T")
 
@@ -93,11 +93,42 @@ class SearchConfig:
 
 
 @dataclass(frozen=True)
+class TeacherConfig:
+    """Who teaches the final training, and how (Hinton et al. 2015; consistent and patient: Beyer et al. 2022).
+
+    source: a finished run folder, a .mango or an .onnx file. weight, temperature: see `Distilled`. views: augmented
+    epochs that the teacher answers once, after which the training shows them again; 0 is fresh ones for ever. height,
+    width (pixels): of what it sees, where it leaves them open; the run's own by default. mean, std standardise its
+    input where that is not bytes, from 0..1.
+    """
+
+    source: str
+    weight: float = 0.7
+    temperature: float = 2.0
+    views: int = 20
+    height: int | None = None
+    width: int | None = None
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        _ = self.teaching
+        if self.views < 0:
+            raise ValueError("views must not be negative")
+
+    @property
+    def teaching(self) -> Teaching:
+        """How its answers count."""
+        return Teaching(self.weight, self.temperature)
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A whole run: a search and the training of its result, or (`search` None) the training of a known `network`.
 
     budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder whose
-    weights the training starts from. checkpoint_every: seconds of work that a kill may cost.
+    weights the training starts from. teacher: whose answers the training learns from, too. checkpoint_every: seconds of
+    work that a kill may cost.
     """
 
     data: DataConfig
@@ -110,7 +141,13 @@ class RunConfig:
     search: SearchConfig | None = None
     network: Annotated[NetworkSpec, *_NETWORK] | None = None
     init_from: str | None = None
+    teacher: TeacherConfig | None = None
     checkpoint_every: float = 10.0
+
+    @property
+    def teaching(self) -> Teaching | None:
+        """How the teacher's answers count, if there is one."""
+        return self.teacher.teaching if self.teacher else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

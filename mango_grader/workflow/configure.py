@@ -14,7 +14,7 @@ from mango_grader.datasets import read_dataset
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json
 from mango_grader.models.baselines import BASELINES
-from mango_grader.workflow.config import DataConfig, MethodConfig, RunConfig, SearchConfig
+from mango_grader.workflow.config import DataConfig, MethodConfig, RunConfig, SearchConfig, TeacherConfig
 from mango_grader.workflow.presets import PRESETS, Preset
 
 
@@ -23,7 +23,8 @@ class RunOptions:
     """What every run can be told; the preset says the rest.
 
     data: folder of graded photos. group_by, ordinal, fold: see `read_dataset` and `make_split`. budget: seconds.
-    size: (height, width) of the network's input in pixels. settings: "name=value" for any setting.
+    size: (height, width) of the network's input in pixels. teacher: see `TeacherConfig`. settings: "name=value" for any
+    setting. split_seed: of the split alone, where runs of several seeds shall share it; `seed` unless given.
     """
 
     data: str
@@ -35,7 +36,9 @@ class RunOptions:
     seed: int = 0
     device: str = "auto"
     size: tuple[int, int] | None = None
+    teacher: str | None = None
     settings: Sequence[str] = ()
+    split_seed: int | None = None
 
     def _preset(self) -> Preset:
         if self.preset not in PRESETS:
@@ -50,12 +53,14 @@ class RunOptions:
             self.group_by,
             self.ordinal,
             self.fold,
-            self.seed,
+            self.seed if self.split_seed is None else self.split_seed,
             height,
             width,
             regime.rotate_portrait,
         )
-        return RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
+        teacher = None if self.teacher is None else TeacherConfig(_existing(self.teacher))
+        config = RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
+        return replace(config, teacher=teacher)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +130,13 @@ class TrainOptions(RunOptions):
         space = replace(found.space, height=height, width=width, classes=classes)
         network = SearchSpace(space).resolve(Architecture(space, found.choices))
         return replace(base, data=replace(base.data, height=height, width=width), network=network)
+
+
+def _existing(source: str) -> str:
+    path = Path(source)
+    if not path.exists():
+        raise UsageError(f"--teacher {source}: no such run folder or file")
+    return str(path.resolve())
 
 
 def _read_architecture(path: str) -> Architecture:

@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "checkpoints" / "train.safetensors"
 
     @property
+    def teacher(self) -> Path:
+        """What the teacher is made of, and what it answered."""
+        return self.path / "teacher"
+
+    @property
     def architecture(self) -> Path:
         """What the search found."""
         return self.path / "architecture.json"

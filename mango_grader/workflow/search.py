@@ -19,6 +19,7 @@ from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
+from mango_grader.training.distillation import Teacher
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
 from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, seconds_left, timed
@@ -26,7 +27,8 @@ from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device, prepare
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.train import epoch_seconds, train_network
+from mango_grader.workflow.teacher import open_teacher
+from mango_grader.workflow.train import train_cost, train_network
 
 _PROBE_STEPS = 3
 
@@ -53,9 +55,11 @@ def search(
     with folder.locked():
         device = pick_device(config.device)
         data = on_device(prepare(config.data, folder, progress), device)
+        teacher = open_teacher(config, data, device)
         space = replace(config.search.space, classes=len(data.dataset.classes))
         try:
-            run = _Run(config, config.search, Admission(config.search, space, folder.space, progress), data, device)
+            admission = Admission(config.search, space, folder.space, progress)
+            run = _Run(config, config.search, admission, data, teacher, device)
             resumed = folder.plan.exists()
             plan = _planned(folder, run, started, progress)
             progress.note(str(plan))
@@ -70,10 +74,10 @@ def search(
             spent = time.monotonic() - started
             left = None if resumed else seconds_left(config.budget, FIXED_SECONDS, spent)
             # Once, and kept, so that a resumed run repeats it.
-            plan = plan.settle(epoch_seconds(config, spec, data, device), config.train.epochs, left)
+            plan = plan.settle(train_cost(config, spec, data, teacher, device), config.train.epochs, left)
             write_json(folder.plan, plan.to_dict())
             progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
-        train_network(folder, config, spec, data, plan.epochs, device, progress)
+        train_network(folder, config, spec, data, teacher, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
     return folder
 
@@ -109,6 +113,7 @@ class _Run:
     search: SearchConfig
     admission: Admission
     data: PreparedData
+    teacher: Teacher | None
     device: Device
 
     @property
@@ -155,7 +160,7 @@ class _Run:
             architecture_step=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
             refit_step=timed(lambda: probe.method.refit(rng), 1, self.device),
             score=timed(lambda: probe.evaluator.score(path), 1, self.device),
-            train_epoch=epoch_seconds(self.config, self.space.final.resolve(path), self.data, self.device),
+            training=train_cost(self.config, self.space.final.resolve(path), self.data, self.teacher, self.device),
             fixed=FIXED_SECONDS,
         )
 

@@ -4,19 +4,23 @@ import os
 import time
 from pathlib import Path
 
+import torch
+
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.training.batches import Batches
+from mango_grader.training.batches import Batches, BatchSeries
 from mango_grader.training.device import Device, pick_device, seed_everything
+from mango_grader.training.distillation import Taught, Teacher, keep_answers
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.workflow.budget import Rates, StepPlan, make_plan, timed
+from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, make_plan, timed
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
-from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device, prepare
 from mango_grader.workflow.folder import RunFolder, open_run
+from mango_grader.workflow.teacher import accuracy, open_teacher
 from mango_grader.workflow.weights import load_matching, save_weights
 
 _PROBE_STEPS = 3
@@ -49,9 +53,10 @@ def train(
         classes = data.dataset.classes
         if spec.classes != len(classes):
             raise UsageError(f"the network tells {spec.classes} classes apart, the data has {len(classes)}: {classes}")
+        teacher = open_teacher(config, data, device)
         if not folder.plan.exists():
-            seconds = epoch_seconds(config, spec, data, device)
-            rates = Rates(0.0, 0.0, 0.0, 0.0, seconds, FIXED_SECONDS)
+            cost = train_cost(config, spec, data, teacher, device)
+            rates = Rates(0.0, 0.0, 0.0, 0.0, cost, FIXED_SECONDS)
             spent = time.monotonic() - started
             plan = make_plan(config.budget, rates, None, None, config.train.epochs, spent, device)
             write_json(folder.plan, plan.to_dict())
@@ -61,7 +66,7 @@ def train(
             return folder
         if not folder.network.exists():
             write_json(folder.network, spec.to_dict())
-        train_network(folder, config, spec, data, plan.epochs, device, progress)
+        train_network(folder, config, spec, data, teacher, plan.epochs, device, progress)
         conclude(folder, config, data, device, progress)
     return folder
 
@@ -71,6 +76,7 @@ def train_network(
     config: RunConfig,
     spec: NetworkSpec,
     data: PreparedData,
+    teacher: Teacher | None,
     epochs: int,
     device: Device,
     progress: Progress,
@@ -78,6 +84,10 @@ def train_network(
     """Train `spec` for `epochs` epochs and save its weights, continuing from the folder's checkpoint if any."""
     if folder.weights.exists():
         return
+    batches = _batches(config, data)
+    if config.teacher is not None and teacher is not None:
+        progress.note(f"teacher: {accuracy(teacher, data.val):.1%} of the validation part right")
+        batches = _taught(config.teacher, batches, teacher, epochs, folder, progress)
     seed_everything(config.seed, _TRAIN_SEED)
     net = build_network(spec)
     if config.init_from is not None:
@@ -86,13 +96,14 @@ def train_network(
     trainer = Trainer(
         net,
         config.train.lasting(epochs),
-        Batches(data.train, config.train.batch_size, config.seed + _TRAIN_SEED, augmenter(config)),
+        batches,
         data.val,
         len(data.dataset.classes),
         device,
         config.seed,
         folder.train_checkpoint,
         config.checkpoint_every,
+        config.teaching,
     )
     trainer.run(progress)
     searched = [row for row in folder.read_history() if row["phase"] != "train"]
@@ -100,8 +111,23 @@ def train_network(
     save_weights(net, folder.weights)
 
 
-def epoch_seconds(config: RunConfig, spec: NetworkSpec, data: PreparedData, device: Device) -> float:
-    """Time a few training steps of `spec` on this machine and return the estimated seconds of one epoch.
+def _batches(config: RunConfig, data: PreparedData) -> BatchSeries:
+    return Batches(data.train, config.train.batch_size, config.seed + _TRAIN_SEED, augmenter(config))
+
+
+def _taught(
+    config: TeacherConfig, batches: BatchSeries, teacher: Teacher, epochs: int, folder: RunFolder, progress: Progress
+) -> BatchSeries:
+    if not config.views:
+        return Taught.afresh(batches, teacher)
+    steps = min(config.views, epochs) * batches.per_epoch
+    return Taught.kept(batches, keep_answers(batches, teacher, steps, folder.teacher / "answers", progress))
+
+
+def train_cost(
+    config: RunConfig, spec: NetworkSpec, data: PreparedData, teacher: Teacher | None, device: Device
+) -> TrainCost:
+    """Time a few training steps of `spec`, and the teacher's answers, on this machine.
 
     Raises UsageError if the recipe asks for what the data or the network cannot have.
     """
@@ -109,9 +135,14 @@ def epoch_seconds(config: RunConfig, spec: NetworkSpec, data: PreparedData, devi
         raise UsageError(
             "train.loss=ordinal: the classes have no order; say --ordinal if they are grades, or set cross_entropy"
         )
-    batches = Batches(data.train, config.train.batch_size, config.seed, augmenter(config))
-    learner = Learner(build_network(spec), config.train, batches, spec.classes, device)
+    batches, teaching = _batches(config, data), config.teaching
+    shown = Taught.afresh(batches, lambda images: torch.zeros(len(images), spec.classes)) if teacher else batches
+    learner = Learner(build_network(spec), config.train, shown, spec.classes, device, teaching)
     learner.begin_epoch(0)
     watching = len(data.val) / 3  # a forward pass costs about a third of a training step
     steps = batches.per_epoch + watching / batches.batch_size
-    return timed(lambda: learner.step(0), _PROBE_STEPS, device) * steps
+    epoch = timed(lambda: learner.step(0), _PROBE_STEPS, device) * steps
+    if config.teacher is None or teacher is None:
+        return TrainCost(epoch)
+    asked = timed(lambda: teacher(batches[0].images), _PROBE_STEPS, device) * batches.per_epoch
+    return TrainCost(epoch, asked, config.teacher.views) if config.teacher.views else TrainCost(epoch + asked)

@@ -5,9 +5,9 @@ import pytest
 from mango_grader.automl.methods import EnasSettings, MethodSettings, Phase, Round
 from mango_grader.errors import UsageError
 from mango_grader.training.device import Device
-from mango_grader.workflow.budget import MIN_TRAIN_EPOCHS, Rates, StepPlan, Workload, make_plan
+from mango_grader.workflow.budget import MIN_TRAIN_EPOCHS, Rates, StepPlan, TrainCost, Workload, make_plan
 
-RATES = Rates(weight_step=0.1, architecture_step=0.2, refit_step=0.0, score=0.5, train_epoch=2.0, fixed=20.0)
+RATES = Rates(weight_step=0.1, architecture_step=0.2, refit_step=0.0, score=0.5, training=TrainCost(2.0), fixed=20.0)
 
 
 def workload(settings: MethodSettings) -> Workload:
@@ -57,12 +57,12 @@ def test_training_alone_gets_everything() -> None:
 def test_a_network_unlike_the_probed_one_gets_as_much_time_and_not_as_many_epochs() -> None:
     probed = plan(300)
     assert not probed.settled
-    slow, quick = probed.settle(4 * RATES.train_epoch, 60), probed.settle(RATES.train_epoch / 2, 60)
+    slow, quick = probed.settle(TrainCost(8.0), 60), probed.settle(TrainCost(1.0), 60)
     assert slow.settled
     assert slow.epochs == probed.epochs // 4
     assert quick.epochs in (2 * probed.epochs, 2 * probed.epochs + 1)
-    assert max(slow.total_s, quick.total_s) <= probed.total_s + RATES.train_epoch
-    assert probed.settle(RATES.train_epoch, 60, seconds=21.0).epochs == 10
+    assert max(slow.total_s, quick.total_s) <= probed.total_s + 2.0
+    assert probed.settle(RATES.training, 60, seconds=21.0).epochs == 10
     assert plan(None).settled, "without a budget the epochs are the preset's own"
 
 

@@ -12,7 +12,7 @@ from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device
 from mango_grader.training.losses import AnytimeLoss
-from mango_grader.workflow.budget import Rates, Workload, make_plan
+from mango_grader.workflow.budget import Rates, TrainCost, Workload, make_plan
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.presets import PRESETS
@@ -57,7 +57,9 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     assert np.isfinite(losses).all()
     params = [space.resolve(space.sample(rng)).params()[-1] for _ in range(20)]
     assert 2.0e6 < np.mean(params) < 3.2e6, "the paper's two networks have 2.5 and 3.1 M"
-    rates = Rates(weight_step=1.0, architecture_step=0.5, refit_step=0.0, score=2.0, train_epoch=10.0, fixed=5.0)
+    rates = Rates(
+        weight_step=1.0, architecture_step=0.5, refit_step=0.0, score=2.0, training=TrainCost(10.0), fixed=5.0
+    )
     plan = make_plan(
         None,
         rates,

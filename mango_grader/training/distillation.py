@@ -1,0 +1,102 @@
+"""Batches with a teacher's answers: new ones at each step, or those to some epochs, asked for once and kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mango_grader.files import replacing
+from mango_grader.progress import Progress
+from mango_grader.training.batches import Batch, Batches, BatchSeries, Examples
+
+Teacher = Callable[[Tensor], Tensor]
+"""From images, uint8 (N, H, W, 3), to logits, float32 (N, classes), wherever the teacher computes."""
+
+_PART = 32  # steps to a file: what a kill may cost
+
+
+class Mixed:
+    """Batches of labelled images followed by unlabelled ones; an epoch is one of the labelled."""
+
+    def __init__(self, labelled: Batches, unlabelled: Batches) -> None:
+        self.labelled, self.unlabelled = labelled, unlabelled
+        self.per_epoch = labelled.per_epoch
+        self.batch_size = labelled.batch_size + unlabelled.batch_size
+
+    @property
+    def examples(self) -> Examples:
+        """The labelled examples."""
+        return self.labelled.examples
+
+    def __getitem__(self, step: int) -> Batch:
+        labelled, unlabelled = self.labelled[step], self.unlabelled[step]
+        return Batch(torch.cat([labelled.images, unlabelled.images]), labelled.labels)
+
+
+class Taught:
+    """Another series' batches with the answers that `answers(step, images)` gives to their images."""
+
+    def __init__(self, batches: BatchSeries, answers: Callable[[int, Tensor], Tensor], period: int | None) -> None:
+        self.batches, self._answers, self._period = batches, answers, period
+        self.per_epoch, self.batch_size = batches.per_epoch, batches.batch_size
+
+    @classmethod
+    def afresh(cls, batches: BatchSeries, teacher: Teacher) -> "Taught":
+        """Let `teacher` see each batch as the student sees it, for ever new ones."""
+        return cls(batches, lambda _, images: teacher(images), None)
+
+    @classmethod
+    def kept(cls, batches: BatchSeries, parts: Sequence[NDArray[np.float32]]) -> "Taught":
+        """Go round and round the steps whose answers `keep_answers` gave: batch i is batch i modulo their number.
+
+        A batch is a function of its step, and so are its order, its augmentation and which examples it leaves out:
+        what is answered is what is shown.
+        """
+
+        def answers(step: int, _: Tensor) -> Tensor:
+            part, place = divmod(step, _PART)
+            return torch.from_numpy(np.array(parts[part][place]))
+
+        return cls(batches, answers, sum(map(len, parts)))
+
+    @property
+    def examples(self) -> Examples:
+        """The labelled examples."""
+        return self.batches.examples
+
+    def __getitem__(self, step: int) -> Batch:
+        if self._period:
+            step %= self._period
+        batch = self.batches[step]
+        return replace(batch, answers=self._answers(step, batch.images))
+
+
+def keep_answers(
+    batches: BatchSeries, teacher: Teacher, steps: int, folder: Path, progress: Progress
+) -> list[NDArray[np.float32]]:
+    """Ask the teacher about the first `steps` batches; return its logits, (≤ 32, batch_size, classes) a part, mapped.
+
+    Each part is a .npy file in `folder`; those that are there already are not asked for again.
+    """
+    paths = {start: folder / f"{start:06d}.npy" for start in range(0, steps, _PART)}
+    done = sum(min(_PART, steps - start) for start, path in paths.items() if path.exists())
+    with progress.task("teacher answers", steps, done) as task:
+        for start, path in paths.items():
+            if path.exists():
+                continue
+            answers = []
+            for step in range(start, min(start + _PART, steps)):
+                answers.append(teacher(batches[step].images).cpu().numpy())
+                task.advance()
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.stack(answers).astype(np.float32, copy=False), allow_pickle=False)
+    return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values()]
+
+
+def ask(teacher: Teacher, examples: Examples, batch_size: int = 128) -> NDArray[np.float32]:
+    """Return the teacher's logits (len(examples), classes) for the examples as they are."""
+    return np.concatenate([teacher(batch.images).cpu().numpy() for batch in examples.in_order(batch_size)])
