@@ -74,7 +74,7 @@ class Ledger:
 
 def measure_cells(ledger: Ledger, cells: Sequence[Cell], minutes: float, jobs: int) -> None:
     """Measure what the ledger lacks, `jobs` cells side by side, in order; begin none after `minutes`."""
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs))  # OMP_NUM_THREADS counts
     under = {**conditions(), "jobs": jobs, "threads_per_job": threads}
     left = [cell for cell in cells if cell.name not in ledger.cells]
     end = time.monotonic() + 60 * minutes
