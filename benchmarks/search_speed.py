@@ -1,196 +1,212 @@
-"""What the machinery costs: a single-path step of the super net against the same step of the plain network.
+"""What a whole single-path search costs, in trainings of the network that it finds.
 
-    python benchmarks/search_speed.py
+    python benchmarks/search_speed.py --minutes 90 --jobs 2
 
-For every space of a preset, an architecture is drawn; super net and plain network take the same step (forward, loss,
-backward, clip, optimiser) on the same pictures in turn, so that a slow moment of the machine hits both. Activation
-memory is what autograd keeps for the backward pass, parameters left out: counted, not sampled. Then the same plain
-network is trained with and without augmentation, batches included.
+A cell is one run as `mango-grader search` does it, without a budget: the preset's whole search (weight and architecture
+steps, scores, refits, checkpoints), then the preset's whole training of the result, one after the other in one process.
+Ratio: seconds of the one by seconds of the other; the goal is 2 at most. Beside it, what the papers say that their
+searches cost. `--share` runs that share of both and extrapolates, for a first look.
 """
 
-import json
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from conditions import conditions
-from torch import Tensor, nn
+from cells import Cell, Ledger, cell_options, measure_cells
 
-from mango_grader.automl.gates import gates_of
-from mango_grader.automl.spaces import SPACES, SearchSpace
-from mango_grader.files import write_json
-from mango_grader.models import FromBytes, build_network
-from mango_grader.training.batches import Batches, Examples, copied_to
-from mango_grader.training.device import Device, pick_device, seed_everything
-from mango_grader.training.losses import AnytimeLoss
-from mango_grader.training.recipe import WeightRecipe, step_with
-from mango_grader.workflow.data import make_augmenter
-from mango_grader.workflow.presets import PRESETS, Preset
+from mango_grader import SearchOptions, search
+from mango_grader.automl.methods import METHODS
+from mango_grader.automl.spaces import SPACES
+from mango_grader.files import read_json
+from mango_grader.models import NetworkSpec
+from mango_grader.progress import SilentProgress, Task
+from mango_grader.workflow.config import MethodConfig, RunConfig
 
-_CLASSES = 3
-_RECIPE = WeightRecipe(optimiser="adamw", lr=1e-3, weight_decay=0.05, clip=5.0)
-
-
-class Stepper:
-    """One network and its optimiser, taking the same step again and again."""
-
-    def __init__(self, net: nn.Module, forward: Callable[[Tensor], list[Tensor]], device: Device) -> None:
-        self.net, self.forward, self.device = device.place(net), forward, device
-        self.optimiser = _RECIPE.make_optimiser(net)
-        self.loss, self.from_bytes = AnytimeLoss(), device.place(FromBytes())
-
-    def value(self, images: Tensor, labels: Tensor) -> Tensor:
-        with self.device.autocast():
-            return self.loss(self.forward(self.from_bytes(self.device.send(images))), self.device.send(labels))
-
-    def step(self, images: Tensor, labels: Tensor) -> None:
-        self.net.train()
-        self.value(images, labels).backward()
-        step_with(self.optimiser, 1e-3, self.net.parameters(), _RECIPE.clip)
-
-    def kept_bytes(self, images: Tensor, labels: Tensor) -> int:
-        """Return the bytes that autograd keeps of one forward pass, parameters left out."""
-        own = {p.untyped_storage().data_ptr() for p in self.net.parameters()}
-        kept: dict[int, int] = {}
-
-        def keep(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in own:
-                kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            self.value(images, labels)  # alive until here, so that no storage is counted twice or reused
-        return sum(kept.values())
-
-    def state_bytes(self) -> dict[str, int]:
-        parameters = sum(p.numel() * p.element_size() for p in self.net.parameters())
-        states = [value for state in self.optimiser.state.values() for value in state.values()]
-        return {"parameters": parameters, "optimiser": sum(v.numel() * v.element_size() for v in states)}
+GOAL = 2.0
+PAIRS = (
+    *("enas:layerwise", "random:layerwise", "spos:shufflenet", "tnas-os:shufflenet"),
+    *("betanas:mbconv", "tnas-g:nasnet"),
+)  # each single-path method on its paper's space, and the control
+PUBLISHED = (
+    ("MNet-24-32", 0.82, "P100", "MNet, Table 2: fruit, 24×32 pixels"),
+    ("MNet-120-160", 14.25, "P100", "MNet, Table 2: fruit, 120×160 pixels"),
+    ("AutoKeras-24-32", 10.0, "P100", "MNet, Table 2: fruit, 24×32 pixels"),
+    ("AutoKeras-120-160", 294.0, "P100", "MNet, Table 2: fruit, 120×160 pixels"),
+    ("BetaNet-A, -B", 160.0, "V100", "BetaNAS, §4.1 and Tables 1–2: ImageNet"),
+    ("ProxylessNAS", 200.0, "unstated", "BetaNAS, Table 2: ImageNet"),
+    ("DSO-NAS, CIFAR-10", 24.0, "unstated", "DSO-NAS, Table 1: one GPU day"),
+    ("DSO-NAS, ImageNet", 144.0, "unstated", "DSO-NAS, Table 2: 6 GPU days"),
+    ("ENAS, CIFAR-10", 12.0, "unstated", "DSO-NAS, Table 1: half a GPU day"),
+    ("DARTS, CIFAR-10", 96.0, "unstated", "DSO-NAS, Table 1: 4 GPU days; MS-RANAS only says that it takes less"),
+)  # GPU hours; TNAS states none
 
 
-def seconds(action: Callable[[], object], device: Device) -> float:
-    """Return how long `action` takes until the device is done with it."""
-    start = time.perf_counter()
-    action()
-    if device.is_gpu:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+@dataclass
+class Stopwatch(SilentProgress):
+    """Notes when the tasks of a run begin and end: seconds on the wall, and of this process's own work."""
+
+    began: dict[str, np.ndarray] = field(default_factory=dict)
+    ended: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @contextmanager
+    def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
+        self.began[name] = _now()
+        with super().task(name, total, done) as task:
+            yield task
+        self.ended[name] = _now()
 
 
-def compare_steps(kind: str, preset: Preset, device: Device, repeats: int, seed: int) -> dict[str, Any]:
-    """Return step times and memory of super net and plain network, over `repeats` paired steps of one path."""
-    regime = preset.regime
-    space = SearchSpace(replace(preset.space(kind, regime.height, regime.width), classes=_CLASSES))
-    rng = np.random.default_rng(seed)
-    seed_everything(seed)
-    path = space.sample(rng)
-    gates, supernet, plain = gates_of(path, space.decisions), space.supernet(), build_network(space.resolve(path))
-    both = {
-        "super": Stepper(supernet, lambda images: supernet(images, gates), device),
-        "plain": Stepper(plain, plain, device),
+def _now() -> np.ndarray:
+    return np.array([time.monotonic(), time.process_time()])
+
+
+def measure(options: SearchOptions, share: float) -> dict[str, Any]:
+    """Return the seconds of each part of a run of which `share` is done, extrapolated; and what was found."""
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory() as kept:
+        run = search(Path(kept) / "run", shortened(options.config(), share), progress=watch)
+        network = NetworkSpec.from_dict(read_json(run.network))
+        epochs = read_json(run.plan)["epochs"]
+    parts = {
+        "rounds": watch.ended["search"] - watch.began["search"],
+        "picking": watch.began["train"] - watch.ended["search"],
+        "training": watch.ended["train"] - watch.began["train"],
     }
-    shape = (regime.search_batch, regime.height, regime.width, 3)
-    images = torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8))
-    labels = torch.from_numpy(rng.integers(0, _CLASSES, regime.search_batch))
-    for stepper in both.values():
-        for _ in range(3):
-            stepper.step(images, labels)
-    kept = {name: stepper.kept_bytes(images, labels) for name, stepper in both.items()}
-    times: dict[str, list[float]] = {name: [] for name in both}
-    for repeat in range(repeats):
-        order = list(both) if repeat % 2 else list(both)[::-1]
-        for name in order:
-            times[name].append(seconds(lambda name=name: both[name].step(images, labels), device))
-    ratios = np.array(times["super"]) / np.array(times["plain"])
     return {
-        "space": kind,
-        "batch": regime.search_batch,
-        "repeats": repeats,
-        "step_seconds": {name: {"mean": np.mean(t), "sd": np.std(t, ddof=1)} for name, t in times.items()},
-        "step_ratio": {"median": np.median(ratios), "mean": ratios.mean(), "sd": ratios.std(ddof=1)},
-        "activation_bytes": kept,
-        "activation_ratio": kept["super"] / kept["plain"],
-        "state_bytes": {name: stepper.state_bytes() for name, stepper in both.items()},
+        "seconds": {name: float(spent[0]) / share for name, spent in parts.items()},
+        "cpu_seconds": {name: float(spent[1]) / share for name, spent in parts.items()},
+        "epochs_trained": epochs,
+        "params": network.params()[-1],
+        "macs": network.macs()[-1],
     }
 
 
-def compare_augmentation(kind: str, preset: Preset, device: Device, steps: int, seed: int) -> dict[str, Any]:
-    """Return images per second of training a plain network, batches included, with and without augmentation."""
-    regime = preset.regime
-    space = SearchSpace(replace(preset.space(kind, regime.height, regime.width), classes=_CLASSES))
-    rng = np.random.default_rng(seed)
-    seed_everything(seed)
-    net = build_network(space.resolve(space.sample(rng)))
-    stepper = Stepper(net, net, device)
-    count = 16 * regime.search_batch
-    images = rng.integers(0, 256, (count, regime.height, regime.width, 3), dtype=np.uint8)
-    kept = copied_to(images, device.torch) if device.keeps(images.nbytes) else images
-    examples = Examples(kept, rng.integers(0, _CLASSES, count), np.arange(count))
-    augmenter = make_augmenter(regime.augment, regime.height, regime.width, device)
-    found = {}
-    for name, executor in (("without", None), ("with", augmenter), ("without again", None), ("with again", augmenter)):
-        batches = Batches(examples, regime.search_batch, seed, executor)
-
-        def run(batches: Batches = batches) -> None:
-            for step in range(steps):
-                batch = batches[step]
-                stepper.step(batch.images, batch.labels)
-
-        run()
-        found[name] = steps * regime.search_batch / seconds(run, device)
-    without, augmented = max(found["without"], found["without again"]), max(found["with"], found["with again"])
-    return {"space": kind, "images_per_second": {"without": without, "with": augmented}, "ratio": augmented / without}
+def shortened(config: RunConfig, share: float) -> RunConfig:
+    """Return the run with that share of its search and of its training; a share of 1 changes nothing."""
+    if share == 1.0 or config.search is None:
+        return config
+    method = config.search.method
+    part = replace(config.search, method=MethodConfig(method.name, method.settings.scaled(share)))
+    epochs = max(1, round(config.train.epochs * share))
+    return replace(config, search=part, train=config.train.lasting(epochs))
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(before)
+def summarise(figures: Mapping[str, Any]) -> dict[str, Any]:
+    by_pair: dict[str, list[Any]] = {}
+    for name, each in figures.items():
+        by_pair.setdefault(name.rsplit("/", 1)[0], []).append(each)
+    published = [dict(zip(("search", "gpu_hours", "gpu", "source"), row, strict=True)) for row in PUBLISHED]
+    return {"goal": GOAL, "pairs": [row(pair, runs) for pair, runs in by_pair.items()], "published": published}
+
+
+def row(pair: str, runs: Sequence[Any]) -> dict[str, Any]:
+    """Return one pair's mean ± sd over its seeds."""
+    parts = {name: [run["seconds"][name] for run in runs] for name in runs[0]["seconds"]}
+    ratios, by_cpu = ([ratio(run[clock]) for run in runs] for clock in ("seconds", "cpu_seconds"))
+    return {
+        "pair": pair,
+        "n": len(runs),
+        "ratio": mean_sd(ratios),
+        "ratio_of_cpu_seconds": mean_sd(by_cpu),
+        "seconds": {name: mean_sd(values) for name, values in parts.items()},
+        "goal_met": max(ratios) <= GOAL,
+    }
+
+
+def ratio(seconds: Mapping[str, float]) -> float:
+    return (seconds["rounds"] + seconds["picking"]) / seconds["training"]
+
+
+def mean_sd(values: Sequence[float]) -> dict[str, float | None]:
+    return {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+
+
+def show(rows: Sequence[Any]) -> None:
+    click.echo(f"{'search':26}{'n':>3}{'rounds':>10}{'picking':>10}{'training':>10}{'ratio':>16}")
+    for each in rows:
+        spent = "".join(f"{each['seconds'][name]['mean']:8.1f} s" for name in ("rounds", "picking", "training"))
+        found = each["ratio"]
+        click.echo(f"{each['pair']:26}{each['n']:3}{spent}{found['mean']:9.2f} ± {found['sd'] or 0:.2f}")
+    for name, hours, gpu, source in PUBLISHED:
+        click.echo(f"{name:26}{hours:7.2f} GPU hours ({gpu}; {source})")
+
+
+def draw(rows: Sequence[Any], path: Path, scale: str) -> None:
+    """Draw every pair's search as a bar, in trainings of its result."""
+    figure, axes = plt.subplots(figsize=(7, 1.6 + 0.45 * len(rows)), layout="constrained")
+    names = [f"{each['pair']}, n = {each['n']}" for each in rows]
+    left = np.zeros(len(rows))
+    for part, label in (("rounds", "rounds: weights, architecture, scores"), ("picking", "picking the result")):
+        wide = np.array([each["seconds"][part]["mean"] / each["seconds"]["training"]["mean"] for each in rows])
+        axes.barh(names, wide, left=left, label=label)
+        left += wide
+    axes.errorbar(left, names, xerr=[each["ratio"]["sd"] or 0 for each in rows], fmt="none", color="black", capsize=3)
+    axes.axvline(GOAL, color="grey", linestyle="--", label="goal")
+    axes.set(xlabel=f"seconds of search by seconds of training the result\n{scale}")
+    axes.invert_yaxis()
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def in_pairs(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = []
+    for name in names:
+        method, _, space = name.partition(":")
+        if method not in METHODS or space not in SPACES:
+            raise click.BadParameter(f"{name}: write METHOD:SPACE, such as enas:layerwise")
+        pairs.append((method, space))
+    return pairs
 
 
 @click.command()
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="quick", show_default=True)
-@click.option("--space", "kinds", multiple=True, type=click.Choice(list(SPACES)), help="All of them unless named.")
-@click.option("--device", default="auto", show_default=True)
-@click.option("--repeats", type=click.IntRange(2), default=20, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parent / "results" / "search_speed.json")
-def main(preset: str, kinds: tuple[str, ...], device: str, repeats: int, seed: int, out: Path) -> None:
-    chosen, place = PRESETS[preset], pick_device(device)
-    with threads(1):  # two spinning threads are no faster here and twice as noisy
-        steps = [compare_steps(kind, chosen, place, repeats, seed) for kind in kinds or SPACES]
-        augmented = [compare_augmentation("layerwise", chosen, place, 8, seed)]
-        result = {
-            "benchmark": "search_speed",
-            "preset": preset,
-            "device": place.name,
-            "seed": seed,
-            "conditions": conditions(),
-            "steps": steps,
-            "augmentation": augmented,
-        }
-    write_json(out, json.loads(json.dumps(result, default=float)))
-    click.echo(f"{'space':14}{'plain step':>14}{'super net':>14}{'ratio':>8}{'activations':>14}{'ratio':>8}")
-    for row in steps:
-        plain, shared = (row["step_seconds"][name]["mean"] * 1e3 for name in ("plain", "super"))
-        click.echo(
-            f"{row['space']:14}{plain:11.1f} ms{shared:11.1f} ms{row['step_ratio']['median']:8.3f}"
-            f"{row['activation_bytes']['super'] / 1e6:11.1f} MB{row['activation_ratio']:8.3f}"
+@click.option("--data", default="../shared/data/mango_lesions", show_default=True)
+@click.option("--group-by", default="groups.csv:group", show_default=True, help='"" for none.')
+@click.option("--preset", default="quick", show_default=True)
+@click.option("--size", type=click.IntRange(8), default=128, show_default=True, help="Pixels of either side.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--pair", "pairs", multiple=True, default=PAIRS, callback=in_pairs, help="METHOD:SPACE, several times.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True)
+@cell_options("search_speed", minutes=90)
+def main(
+    data: str,
+    group_by: str,
+    preset: str,
+    size: int,
+    device: str,
+    pairs: list[tuple[str, str]],
+    seeds: int,
+    share: float,
+    minutes: float,
+    jobs: int,
+    resume: bool,
+    out: Path,
+) -> None:
+    asked = {"data": data, "group_by": group_by or None, "preset": preset, "device": device, "size": (size, size)}
+    ledger = Ledger("search_speed", out, {**asked, "share": share}, summarise)
+    ledger.open(resume)
+    cells = [
+        Cell(
+            f"{method}/{space}/{seed}",
+            partial(measure, SearchOptions(**asked, method=method, space=space, seed=seed), share),
         )
-    for row in augmented:
-        rates = row["images_per_second"]
-        click.echo(
-            f"augmentation, {row['space']}: {rates['with']:.0f} of {rates['without']:.0f} images/s, {row['ratio']:.1%}"
-        )
+        for seed in range(seeds)
+        for method, space in pairs
+    ]
+    measure_cells(ledger, cells, minutes, jobs)
+    ledger.save()
+    rows = summarise(ledger.figures)["pairs"]
+    show(rows)
+    draw(rows, out.with_suffix(".png"), f"preset {preset}, {size}×{size} pixels, {Path(data).name}, {device}")
 
 
 if __name__ == "__main__":
