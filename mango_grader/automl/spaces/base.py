@@ -26,6 +26,11 @@ class SearchSpace:
         self.decisions: tuple[Decision, ...] = config.decisions()
         self.graph: SearchGraph = config.graph()
         self.slots: tuple[Decision, ...] = tuple(d for d in self.decisions for _ in range(d.max_chosen))
+        starts = np.cumsum([0, *(d.max_chosen for d in self.decisions)])
+        self._starts: list[int] = [
+            int(starts[place]) for place, d in enumerate(self.decisions) for _ in range(d.max_chosen)
+        ]
+        self._legal: dict[tuple[int, Tokens], NDArray[np.bool_]] = {}  # samplers ask for the same few again and again
 
     def supernet(self) -> Supernet:
         """Return freshly initialised shared weights."""
@@ -97,11 +102,19 @@ class SearchSpace:
 
     def legal(self, prefix: Sequence[int]) -> NDArray[np.bool_]:
         """Return which values the token after `prefix` may take: (candidates,) or, with a stop, (candidates + 1,)."""
-        decision, before = self._slot(len(prefix))
-        chosen = [token for token in prefix[before:] if token < len(decision.candidates)]
+        slot = len(prefix)
+        if slot >= len(self.slots):
+            raise ValueError(f"an architecture has {len(self.slots)} tokens, not more than {slot}")
+        key = (slot, tuple(prefix[self._starts[slot] :]))
+        if key not in self._legal:
+            self._legal[key] = self._legal_after(self.slots[slot], key[1])
+        return self._legal[key].copy()
+
+    def _legal_after(self, decision: Decision, part: Tokens) -> NDArray[np.bool_]:
+        chosen = [token for token in part if token < len(decision.candidates)]
         count = len(decision.candidates)
         mask = np.zeros(self.vocabulary(decision), dtype=bool)
-        if len(chosen) < len(prefix) - before:  # stopped already
+        if len(chosen) < len(part):  # stopped already
             mask[count] = True
             return mask
         for index in range(max(chosen, default=-1) + 1, count):
@@ -115,14 +128,6 @@ class SearchSpace:
     def vocabulary(decision: Decision) -> int:
         """Return how many values the decision's tokens can take, a stop included where it has one."""
         return len(decision.candidates) + decision.free
-
-    def _slot(self, position: int) -> tuple[Decision, int]:
-        start = 0
-        for decision in self.decisions:
-            if position < start + decision.max_chosen:
-                return decision, start
-            start += decision.max_chosen
-        raise ValueError(f"an architecture has {start} tokens, not more than {position}")
 
     @staticmethod
     def _room(decision: Decision, chosen: list[int]) -> bool:
