@@ -1,22 +1,16 @@
-"""What n queries buy on NAS-Bench-201: every sampler against random search and published query methods.
+"""What n queries buy on NAS-Bench-201: our samplers, random search and published query methods on the whole table.
 
-    python benchmarks/nasbench201.py --minutes 60 --jobs 2
+    python benchmarks/nasbench201.py --minutes 60
 
-A query tells an architecture's validation accuracy after 12 epochs on one of three data sets; asking again is free.
-Reported is the test accuracy after 200 epochs of what validated best so far. A sampler that repeats itself is stopped
-after three times as many calls as queries; its last figures are then those of the fewer that it made. Seeds are taken
-in turn by all methods, so that a run cut short compares equally many; what is done is kept in --out, where the next run
-goes on.
+A query tells an architecture's validation accuracy after 12 epochs on one of three data sets. Reported is the test
+accuracy after 200 epochs of what validated best so far; of the Gaussian process also of what it believes in (tuned on
+CIFAR-10 only). Then, as in TNAS's Tables 4-5 and Figs 2-3, what 10 to 300 draws of the learned distributions are worth,
+and the 30 best that each method found. A sampler that repeats itself is stopped after twice as many calls as
+queries.
 """
 
-import csv
-import json
-import multiprocessing
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,200 +18,106 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from conditions import conditions
+from cells import Cell, Ledger, cell_options, measure_cells
+from nasbench.gaussian import GaussianProcess
+from nasbench.pages import draw, print_table
+from nasbench.searchers import VAE, Searcher, searchers, spend
+from nasbench.table import DATA, Queries, Table, read_table
 from scipy.stats import wilcoxon
 
-from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.samplers import (
-    Controller,
-    ControllerSettings,
-    Evolution,
-    EvolutionSettings,
-    Sampler,
-    UniformSampler,
-    VaeSampler,
-    VaeSettings,
-)
-from mango_grader.automl.spaces import NasBench201Config, SearchSpace
-from mango_grader.automl.spaces.nasbench201 import from_cell_string
-from mango_grader.files import read_json, write_json
 from mango_grader.training.device import seed_everything
 
 QUERIES = (50, 100, 200, 500)
-DATA = {"cifar10": "c10", "cifar100": "c100", "imagenet16": "in16"}
-EPSILON_STEPS = (0.0, 0.04, 0.05, 0.0625, 0.1, 0.2, 0.5)  # TNAS, Table 4
-FEW, MANY = 30, 500
-_SPACE = SearchSpace(NasBench201Config(32, 32, 10))
-_VAE = VaeSettings(layers=1, steps=30)
-_ROUND = 25
-_CALLS = 3 * QUERIES[-1]
+DRAWS = (10, 50, 100, 300)
+KEPT = VAE.kept
+WITHIN = (1.0, 2.0)
+_RIVALS = ("random", "evolution")
+
+Run = dict[str, Any]
+"""Of one seed: "best" and maybe "within 1", …: test accuracy at each of QUERIES; "kept": mean of the best validated;
+"max" and "mean": test accuracy of each number of DRAWS."""
 
 
-class SpentError(Exception):
-    """All queries are used up."""
-
-
-@dataclass
-class Table:
-    """Validation accuracies to query and test accuracies to report, in percent, of one data set."""
-
-    validation: Mapping[Architecture, float]
-    test: Mapping[Architecture, float]
-    asked: dict[Architecture, float] = field(default_factory=dict)
-    calls: int = 0
-
-    def query(self, architecture: Architecture) -> float:
-        self.calls += 1
-        if self.calls > _CALLS:  # a sampler that has hardly anything new to propose
-            raise SpentError
-        if architecture not in self.asked:
-            if len(self.asked) == QUERIES[-1]:
-                raise SpentError
-            self.asked[architecture] = self.validation[architecture]
-        return self.asked[architecture]
-
-    def curve(self) -> list[float]:
-        """Return the test accuracy of the best validated after each number of `QUERIES`."""
-        order = list(self.asked)
-        return [self.test[max(order[:count], key=self.asked.__getitem__)] for count in QUERIES]
-
-
-def everything(_: Architecture) -> bool:
-    return True
-
-
-def ask_and_tell(sampler: Sampler, table: Table, rng: np.random.Generator, count: int) -> None:
-    while True:
-        sampler.tell([(found, table.query(found) / 100) for found in sampler.ask(rng, count)])
-
-
-def random(table: Table, rng: np.random.Generator) -> None:
-    ask_and_tell(UniformSampler(_SPACE, everything), table, rng, 1)
-
-
-def evolution(table: Table, rng: np.random.Generator) -> None:
-    ask_and_tell(
-        Evolution(_SPACE, everything, EvolutionSettings(population=25, crossovers=12, mutations=13)), table, rng, 25
-    )
-
-
-def controller(table: Table, rng: np.random.Generator) -> None:
-    ask_and_tell(Controller(_SPACE, ControllerSettings(lr=0.01, baseline_decay=0.9)), table, rng, 4)
-
-
-def vae(epsilon_step: float, table: Table, rng: np.random.Generator) -> None:
-    """Γ(a) = (1 − ε)·U(a) + ε·p_θ(a|z), refitted after every round (TNAS, Eq. 11)."""
-    sampler, epsilon = VaeSampler(_SPACE, _VAE), 0.0
-    while True:
-        learned = int(rng.binomial(_ROUND, epsilon))
-        drawn = sampler.ask(rng, learned) + [_SPACE.sample(rng) for _ in range(_ROUND - learned)]
-        sampler.tell([(found, table.query(found) / 100) for found in drawn])
-        epsilon = min(1.0, epsilon + epsilon_step)
-
-
-def regularised_evolution(table: Table, rng: np.random.Generator) -> None:
-    """Real et al. 2019: a queue of 50, tournaments of 10, one decision mutated, the oldest dies."""
-    alive = [_SPACE.sample(rng) for _ in range(50)]
-    for found in alive:
-        table.query(found)
-    while True:
-        rivals = [alive[int(place)] for place in rng.choice(len(alive), 10, replace=False)]
-        child = mutated(max(rivals, key=table.query), rng)
-        table.query(child)
-        alive = [*alive[1:], child]
-
-
-def local_search(table: Table, rng: np.random.Generator) -> None:
-    """White et al. 2021: climb to the best neighbour until there is none, then start again."""
-    while True:
-        here = _SPACE.sample(rng)
-        while True:
-            best = max([here, *neighbours(here)], key=table.query)
-            if best == here:
-                break
-            here = best
-
-
-def neighbours(architecture: Architecture) -> Iterator[Architecture]:
-    for decision in _SPACE.decisions:
-        for candidate in decision.candidates:
-            if (candidate,) != architecture.choices[decision.name]:
-                yield Architecture(architecture.space, {**architecture.choices, decision.name: (candidate,)})
-
-
-def mutated(parent: Architecture, rng: np.random.Generator) -> Architecture:
-    options = list(neighbours(parent))
-    return options[int(rng.integers(len(options)))]
-
-
-METHODS: dict[str, tuple[int, Callable[[Table, np.random.Generator], None]]] = {
-    "random": (MANY, random),
-    "evolution": (MANY, evolution),
-    "regularised evolution": (MANY, regularised_evolution),
-    "local search": (MANY, local_search),
-    "controller": (FEW, controller),
-    **{f"vae {step:g}": (FEW, partial(vae, step)) for step in EPSILON_STEPS},
-}
-
-
-@cache
-def read_table(path: str) -> Mapping[str, tuple[Mapping[Architecture, float], Mapping[Architecture, float]]]:
-    with Path(path).open(newline="") as file:
-        rows = [(from_cell_string(_SPACE.config, row["arch"]), row) for row in csv.DictReader(file)]
-    return {
-        name: (
-            {found: float(row[f"{short}_val12"]) for found, row in rows},
-            {found: float(row[f"{short}_test200"]) for found, row in rows},
-        )
-        for name, short in DATA.items()
-    }
-
-
-def one_run(path: str, method: str, data: str, seed: int) -> list[float]:
-    torch.set_num_threads(1)
+def one_run(table: Table, searcher: Searcher, seed: int) -> Run:
     seed_everything(seed)
-    table = Table(*read_table(path)[data])
-    try:
-        METHODS[method][1](table, np.random.default_rng(seed))
-    except SpentError:
-        return table.curve()
-    raise AssertionError("a method ends by spending its queries")
+    rng = np.random.default_rng(seed)
+    queries, sampler = Queries(table, QUERIES[-1]), searcher.make(table)
+    chosen: dict[str, list[float]] = {f"within {share:g}": [] for share in WITHIN}
+
+    def seen() -> None:
+        if isinstance(sampler, GaussianProcess) and len(queries.asked) in QUERIES:
+            for share in WITHIN:
+                chosen[f"within {share:g}"].append(table.test[sampler.choice(table.macs, share)])
+
+    spend(sampler, queries, rng, searcher.round, seen)
+    run: Run = {name: values for name, values in chosen.items() if values}
+    run["best"] = [table.test[queries.best(1, among=count)[0]] for count in QUERIES]
+    run["kept"] = float(np.mean([table.test[found] for found in queries.best(KEPT)]))
+    if searcher.model is not None:
+        drawn = np.array([table.test[found] for found in searcher.model(sampler).ask(rng, DRAWS[-1])])
+        run["max"], run["mean"] = ([float(of(drawn[:count])) for count in DRAWS] for of in (np.max, np.mean))
+    return run
 
 
-def key(method: str, data: str, seed: int) -> str:
-    return f"{method}/{data}/{seed}"
+def runs(path: str, method: str, data: str, seeds: range) -> dict[str, Run]:
+    torch.set_num_threads(1)  # so small a model is no faster on two
+    table, searcher = read_table(path, data), searchers(0, 0)[method]
+    return {str(seed): one_run(table, searcher, seed) for seed in seeds}
 
 
-def to_do(done: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Return what is left, seed by seed; the learned samplers drop out after their few."""
-    runs = [(m, d, s) for s in range(MANY) for m, d in product(METHODS, DATA) if s < METHODS[m][0]]
-    return [run for run in runs if key(*run) not in done]
+def cells(path: str, methods: Mapping[str, Searcher]) -> list[Cell]:
+    """Return cells of some seconds to a minute, early seeds of all methods first."""
+    found = []
+    for (name, searcher), data in product(methods.items(), DATA):
+        step = 50 if searcher.seeds > 50 else 2
+        for first in range(0, searcher.seeds, step):
+            seeds = range(first, min(first + step, searcher.seeds))
+            found.append(
+                (first / searcher.seeds, Cell(f"{name}/{data}/{first}", partial(runs, path, name, data, seeds)))
+            )
+    return [cell for _, cell in sorted(found, key=lambda each: each[0])]
 
 
-def summary(runs: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+def summarise(figures: Mapping[str, Mapping[str, Run]]) -> list[dict[str, Any]]:
+    """Return a row for each method, way to choose and data set."""
+    by_seed: dict[tuple[str, str], dict[str, Run]] = {}
+    for name, done in figures.items():
+        method, data, _ = name.split("/")
+        by_seed.setdefault((method, data), {}).update(done)
     rows = []
-    for method, data in product(METHODS, DATA):
-        curves = {s: runs[key(method, data, s)] for s in range(MANY) if key(method, data, s) in runs}
-        if len(curves) < 2:
+    for (method, data), done in by_seed.items():
+        if len(done) < 2:
             continue
-        values = np.array(list(curves.values()))
-        paired = [
-            (curve, runs[key("random", data, s)]) for s, curve in curves.items() if key("random", data, s) in runs
-        ]
-        own, rival = (np.array(side) for side in zip(*paired, strict=True)) if paired else (values, values)
-        rows.append(
-            {
-                "method": method,
-                "data": data,
-                "n": len(curves),
-                "mean": dict(zip(map(str, QUERIES), values.mean(0).tolist(), strict=True)),
-                "sd": dict(zip(map(str, QUERIES), values.std(0, ddof=1).tolist(), strict=True)),
-                "p_against_random": {
-                    str(count): p_value(own[:, place], rival[:, place]) for place, count in enumerate(QUERIES)
-                },
-            }
-        )
+        rivals = {name: by_seed.get((name, data), {}) for name in _RIVALS}
+        choices = [name for name in next(iter(done.values())) if name == "best" or name.startswith("within")]
+        rows += [_row(method, data, choice, done, rivals) for choice in choices]
     return rows
+
+
+def _row(
+    method: str, data: str, choice: str, done: Mapping[str, Run], rivals: Mapping[str, Mapping[str, Run]]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"method": method, "data": data, "choice": choice, "n": len(done)}
+    row["test"] = _by_count(np.array([run[choice] for run in done.values()]), QUERIES)
+    for rival, theirs in rivals.items():
+        common = [seed for seed in done if seed in theirs]
+        own, other = (
+            np.array([side[seed][key] for seed in common]) for side, key in ((done, choice), (theirs, "best"))
+        )
+        row[f"p_against_{rival}"] = {
+            str(count): p_value(own[:, place], other[:, place]) if common else None
+            for place, count in enumerate(QUERIES)
+        }
+    row["kept"] = _by_count(np.array([[run["kept"]] for run in done.values()]), (KEPT,))
+    for of in ("max", "mean"):
+        if of in next(iter(done.values())):
+            row[f"{of}_of_draws"] = _by_count(np.array([run[of] for run in done.values()]), DRAWS)
+    return row
+
+
+def _by_count(values: np.ndarray, counts: tuple[int, ...]) -> dict[str, dict[str, float]]:
+    means, deviations = values.mean(0), values.std(0, ddof=1)
+    return {str(c): {"mean": float(m), "sd": float(d)} for c, m, d in zip(counts, means, deviations, strict=True)}
 
 
 def p_value(own: np.ndarray, rival: np.ndarray) -> float | None:
@@ -227,40 +127,22 @@ def p_value(own: np.ndarray, rival: np.ndarray) -> float | None:
 
 @click.command()
 @click.option("--table", default="../shared/data/nasbench201/nasbench201.csv", show_default=True)
-@click.option("--minutes", type=float, default=60.0, show_default=True)
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parent / "results" / "nasbench201.json")
-def main(table: str, minutes: float, jobs: int, out: Path) -> None:
-    runs: dict[str, list[float]] = read_json(out)["runs"] if out.exists() else {}
-    end = time.monotonic() + 60 * minutes
-    left = to_do(runs)
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        while left and time.monotonic() < end:
-            batch, left = left[: 2 * jobs], left[2 * jobs :]  # so few that the time is kept
-            futures = {run: pool.submit(one_run, table, *run) for run in batch}
-            for run, future in futures.items():
-                if time.monotonic() < end or future.running() or future.done():
-                    runs[key(*run)] = future.result()
-                else:
-                    future.cancel()
-            save(out, runs)
-    rows = summary(runs)
-    click.echo(f"{'method':22}{'data':12}{'n':>5}" + "".join(f"{count:>14}" for count in QUERIES))
-    for row in rows:
-        cells = "".join(f"{row['mean'][str(c)]:8.2f}±{row['sd'][str(c)]:5.2f}" for c in QUERIES)
-        click.echo(f"{row['method']:22}{row['data']:12}{row['n']:5}{cells}")
-
-
-def save(out: Path, runs: Mapping[str, Sequence[float]]) -> None:
-    result = {
-        "benchmark": "nasbench201",
-        "queries": QUERIES,
-        "vae": vars(_VAE) | {"round": _ROUND},
-        "conditions": conditions(),
-        "summary": summary(runs),
-        "runs": runs,
-    }
-    write_json(out, json.loads(json.dumps(result)))
+@click.option("--many", default=500, show_default=True, help="Seeds of methods without a model.")
+@click.option("--few", default=30, show_default=True, help="Seeds of learned ones.")
+@click.option("--method", "names", multiple=True, help="Only these; all unless named.")
+@cell_options("nasbench201", minutes=120)
+def main(
+    table: str, many: int, few: int, names: tuple[str, ...], minutes: float, jobs: int, resume: bool, out: Path
+) -> None:
+    """Replay all methods, write the JSON, print a table and draw it."""
+    methods = {name: each for name, each in searchers(many, few).items() if not names or name in names}
+    setup = {"queries": QUERIES, "draws": DRAWS, "vae": vars(VAE), "many": many, "few": few}
+    ledger = Ledger("nasbench201", out, setup, summarise)
+    ledger.open(resume)
+    measure_cells(ledger, cells(str(Path(table).resolve()), methods), minutes, jobs)
+    rows = summarise(ledger.figures)
+    print_table(rows, QUERIES)
+    draw(rows, QUERIES, DRAWS, out.with_suffix(".png"))
 
 
 if __name__ == "__main__":
