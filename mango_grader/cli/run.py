@@ -32,7 +32,12 @@ _OF_ONE_RUN = (
     click.option("--fold", type=Fold(), metavar="K/N", help="Test on fold K of N (cross-validation)."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
     click.option(
-        "--teacher", metavar="RUN|FILE", help="Learn from its answers, too: a run, a .mango or any .onnx classifier."
+        "--teacher",
+        metavar="RUN|FILE|NAME",
+        help="Learn from its answers, too: a run, a .mango, any .onnx classifier, or a torchvision model.",
+    ),
+    click.option(
+        "--unlabelled", metavar="DIR", help="Further pictures, of which only the teacher's answers are learned."
     ),
     click.option("--plan-only", is_flag=True, help="Time a few steps, print the plan, and stop."),
 )

@@ -59,6 +59,20 @@ class Reference:
     accuracy: Estimate
 
 
+@dataclass(frozen=True)
+class TeacherFigures:
+    """Who taught the network, and its own accuracy on validation and test images."""
+
+    name: str
+    val: Estimate
+    test: Estimate
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "TeacherFigures":
+        """Rebuild from plain data."""
+        return cls(data["name"], Estimate(**data["val"]), Estimate(**data["test"]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
     """A report's content; what is empty or None is left out of the page.
@@ -72,6 +86,7 @@ class ReportData:
         history: rows of history.jsonl, {"phase": "search-…" | "train", "round" | "epoch": n, figures …}.
         settings: the run's configuration, nested as it is.
         provenance: what identifies the run: version, date, seed, data digest, ….
+        teacher: whose answers the network learned from, too.
         notes: one-line warnings of this run beyond those that its figures give by themselves.
     """
 
@@ -89,6 +104,7 @@ class ReportData:
     examples: tuple[Example, ...] = ()
     data: DataSummary | None = None
     references: tuple[Reference, ...] = ()
+    teacher: TeacherFigures | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

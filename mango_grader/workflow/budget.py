@@ -12,9 +12,11 @@ from mango_grader.automl.methods import MethodSettings, Round
 from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
 from mango_grader.training.device import Device
+from mango_grader.training.learner import Learner
 
 MIN_TRAIN_EPOCHS = 2
 _TRAIN_SHARE = 0.5  # of what is left for search and training together
+_PROBE_STEPS = 3
 _LONGEST = 8.0  # times the preset: beyond, more epochs bring nothing
 _SAFETY = 0.9  # machines slow down; the bundle must be written by then
 
@@ -174,6 +176,14 @@ def timed(action: Callable[[], object], times: int, device: Device) -> float:
         action()
     _wait(device)
     return (time.perf_counter() - start) / times
+
+
+def epoch_seconds(learner: Learner, watched: int, device: Device) -> float:
+    """Time a few steps and return the estimated seconds of an epoch, after which `watched` pictures are answered."""
+    learner.begin_epoch(0)
+    watching = watched / 3  # a forward pass costs about a third of a training step
+    steps = learner.batches.per_epoch + watching / learner.batches.batch_size
+    return timed(lambda: learner.step(0), _PROBE_STEPS, device) * steps
 
 
 def _wait(device: Device) -> None:

@@ -14,7 +14,7 @@ from mango_grader.automl.objective import Objective
 from mango_grader.datasets.augment import Augment
 from mango_grader.errors import UsageError
 from mango_grader.models.spec import NetworkSpec
-from mango_grader.training.recipe import Teaching, TrainRecipe
+from mango_grader.training.recipe import Teaching, TrainRecipe, WeightRecipe
 
 T = TypeVar("T")
 
@@ -92,14 +92,24 @@ class SearchConfig:
     cutout_probability: float | None = None
 
 
+# A smoothed teacher tells less about which classes are alike (Müller et al. 2019).
+_FINE_TUNING = TrainRecipe(
+    epochs=15,
+    weights=WeightRecipe("adamw", lr=5e-4, warmup=0.1, weight_decay=0.05, decay_norms=False, clip=5.0),
+    label_smoothing=0.0,
+)
+
+
 @dataclass(frozen=True)
 class TeacherConfig:
     """Who teaches the final training, and how (Hinton et al. 2015; consistent and patient: Beyer et al. 2022).
 
-    source: a finished run folder, a .mango or an .onnx file. weight, temperature: see `Distilled`. views: augmented
-    epochs that the teacher answers once, after which the training shows them again; 0 is fresh ones for ever. height,
-    width (pixels): of what it sees, where it leaves them open; the run's own by default. mean, std standardise its
-    input where that is not bytes, from 0..1.
+    source: a finished run folder, a .mango or an .onnx file, or a torchvision model's name. weight, temperature: see
+    `Distilled`. views: augmented epochs that the teacher answers once, after which the training shows them again; 0 is
+    fresh ones for ever. height, width (pixels): of what an ONNX file sees that leaves them open; the run's own by
+    default. mean, std standardise its input where that is not bytes, from 0..1. recipe: how a torchvision model is
+    fine-tuned first. unlabelled: a folder of further pictures; they fill `unlabelled_share` of each batch, so that an
+    epoch, one pass over the labelled ones, has more batches.
     """
 
     source: str
@@ -110,11 +120,16 @@ class TeacherConfig:
     width: int | None = None
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    recipe: TrainRecipe = _FINE_TUNING
+    unlabelled: str | None = None
+    unlabelled_share: float = 0.5
 
     def __post_init__(self) -> None:
         _ = self.teaching
         if self.views < 0:
             raise ValueError("views must not be negative")
+        if not 0 < self.unlabelled_share < 1:
+            raise ValueError("unlabelled_share must be between 0 and 1")
 
     @property
     def teaching(self) -> Teaching:

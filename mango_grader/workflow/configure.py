@@ -23,8 +23,9 @@ class RunOptions:
     """What every run can be told; the preset says the rest.
 
     data: folder of graded photos. group_by, ordinal, fold: see `read_dataset` and `make_split`. budget: seconds.
-    size: (height, width) of the network's input in pixels. teacher: see `TeacherConfig`. settings: "name=value" for any
-    setting. split_seed: of the split alone, where runs of several seeds shall share it; `seed` unless given.
+    size: (height, width) of the network's input in pixels. teacher, unlabelled: see `TeacherConfig`. settings:
+    "name=value" for any setting. split_seed: of the split alone, where runs of several seeds shall share it; `seed`
+    unless given.
     """
 
     data: str
@@ -37,6 +38,7 @@ class RunOptions:
     device: str = "auto"
     size: tuple[int, int] | None = None
     teacher: str | None = None
+    unlabelled: str | None = None
     settings: Sequence[str] = ()
     split_seed: int | None = None
 
@@ -58,9 +60,16 @@ class RunOptions:
             width,
             regime.rotate_portrait,
         )
-        teacher = None if self.teacher is None else TeacherConfig(_existing(self.teacher))
         config = RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
-        return replace(config, teacher=teacher)
+        return replace(config, teacher=self._teacher())
+
+    def _teacher(self) -> TeacherConfig | None:
+        if self.teacher is None:
+            if self.unlabelled is not None:
+                raise UsageError("--unlabelled DIR: name who tells what its pictures show: --teacher")
+            return None
+        unlabelled = self.unlabelled and str(Path(self.unlabelled).resolve())
+        return TeacherConfig(_source(self.teacher), unlabelled=unlabelled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +141,14 @@ class TrainOptions(RunOptions):
         return replace(base, data=replace(base.data, height=height, width=width), network=network)
 
 
-def _existing(source: str) -> str:
-    path = Path(source)
-    if not path.exists():
-        raise UsageError(f"--teacher {source}: no such run folder or file")
-    return str(path.resolve())
+def _source(name: str) -> str:
+    """Return a file's or folder's whole path, or the name of a model."""
+    path = Path(name)
+    if path.exists():
+        return str(path.resolve())
+    if path.suffix or len(path.parts) > 1:
+        raise UsageError(f"--teacher {name}: no such run folder or file")
+    return name
 
 
 def _read_architecture(path: str) -> Architecture:

@@ -26,7 +26,7 @@ from mango_grader.workflow.folder import RunFolder
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A data set, decoded and split. train, val and test hold disjoint groups."""
+    """A data set, decoded and split. train, val and test hold disjoint groups. unlabelled: pictures for a teacher."""
 
     dataset: Dataset
     packed: PackedImages
@@ -35,6 +35,7 @@ class PreparedData:
     train: Examples
     val: Examples
     test: Examples
+    unlabelled: Examples | None = None
 
     def groups(self, examples: Examples) -> list[str]:
         """Return the group of each example; near-duplicates share one."""
@@ -78,6 +79,8 @@ def make_augmenter(augment: Augment, height: int, width: int, device: Device) ->
 
 def on_device(data: PreparedData, device: Device) -> PreparedData:
     """Return the same data, its pictures kept on `device` where they fit: batches are then made there."""
+    if (further := data.unlabelled) is not None and device.keeps(further.images.nbytes):
+        data = replace(data, unlabelled=replace(further, images=copied_to(np.asarray(further.images), device.torch)))
     images = data.packed.images
     if not device.keeps(images.nbytes):
         return data

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,8 +60,13 @@ class RunFolder:
 
     @property
     def teacher(self) -> Path:
-        """What the teacher is made of, and what it answered."""
+        """Folder of what the teacher is made of, and what it answered."""
         return self.path / "teacher"
+
+    @property
+    def teacher_figures(self) -> Path:
+        """What the teacher itself is worth."""
+        return self.teacher / "figures.json"
 
     @property
     def architecture(self) -> Path:
@@ -153,6 +159,7 @@ def open_run(path: str | os.PathLike[str], config: RunConfig | None, *, resume: 
     if ours and not folder.plan.exists():  # it was refused before its first step, for its data or its budget
         folder.split.unlink(missing_ok=True)
         folder.space.unlink(missing_ok=True)
+        shutil.rmtree(folder.teacher, ignore_errors=True)
     elif folder.path.exists() and any(
         item.name != _LOCK and not item.name.endswith(".part") for item in folder.path.iterdir()
     ):

@@ -12,6 +12,7 @@ from mango_grader.files import digest, read_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.report import DataSummary, Part, ReportData, pick_examples
+from mango_grader.report.content import TeacherFigures
 from mango_grader.runtime.policy import Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.metrics import settled_exits
@@ -32,6 +33,8 @@ def report_data(
     progress: Progress,
 ) -> ReportData:
     """Return everything that the report and the model card of a run tell."""
+    taught = folder.teacher_figures
+    teacher = TeacherFigures.from_dict(read_json(taught)) if taught.exists() else None
     settled = settled_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
     rows = data.test.rows
     return ReportData(
@@ -53,15 +56,19 @@ def report_data(
             settled,
         ),
         data=_summary(data, config.seed, progress),
+        teacher=teacher,
         settings=config.to_dict(),
-        provenance=provenance(config, data, measured),
+        provenance=provenance(config, data, measured, teacher),
     )
 
 
-def provenance(config: RunConfig, data: PreparedData, measured: RunMeasurements) -> dict[str, object]:
+def provenance(
+    config: RunConfig, data: PreparedData, measured: RunMeasurements, teacher: TeacherFigures | None
+) -> dict[str, object]:
     """Return what identifies a run and its data, JSON-safe."""
     last = measured.test.exits[-1]
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
+    taught = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "version": __version__,
@@ -71,6 +78,7 @@ def provenance(config: RunConfig, data: PreparedData, measured: RunMeasurements)
         "labels_sha256": digest(labels.encode("utf-8", "surrogateescape")),
         "test_images": last.count,
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
+        **taught,
     }
 
 

@@ -19,16 +19,16 @@ from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
-from mango_grader.training.distillation import Teacher
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
 from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, seconds_left, timed
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
-from mango_grader.workflow.data import PreparedData, augmenter, on_device, prepare
+from mango_grader.workflow.data import PreparedData, augmenter, on_device
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.teacher import open_teacher
+from mango_grader.workflow.teacher import TeacherSource, open_teacher
 from mango_grader.workflow.train import train_cost, train_network
+from mango_grader.workflow.unlabelled import prepare_run
 
 _PROBE_STEPS = 3
 
@@ -54,8 +54,8 @@ def search(
         raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
     with folder.locked():
         device = pick_device(config.device)
-        data = on_device(prepare(config.data, folder, progress), device)
-        teacher = open_teacher(config, data, device)
+        data = on_device(prepare_run(config, folder, progress), device)
+        teacher = open_teacher(config, data, folder, device)
         space = replace(config.search.space, classes=len(data.dataset.classes))
         try:
             admission = Admission(config.search, space, folder.space, progress)
@@ -113,7 +113,7 @@ class _Run:
     search: SearchConfig
     admission: Admission
     data: PreparedData
-    teacher: Teacher | None
+    teacher: TeacherSource | None
     device: Device
 
     @property

@@ -1,25 +1,65 @@
-"""Who teaches a run: a run or bundle of ours, or any ONNX classifier, made to answer in the data's own classes."""
+"""Who teaches a run: a run or bundle of ours, any ONNX classifier, or a pretrained network of torchvision's."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
 from mango_grader.errors import UsageError
-from mango_grader.files import read_json
+from mango_grader.files import read_json, write_json
+from mango_grader.models.baselines.torchvision import classifier_spec
+from mango_grader.progress import Progress
+from mango_grader.report.content import TeacherFigures
 from mango_grader.runtime import Bundle
 from mango_grader.training.batches import Examples
+from mango_grader.training.bootstrap import Estimate, GroupBootstrap
+from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device
 from mango_grader.training.distillation import Teacher, ask
+from mango_grader.training.linear_probe import LinearProbe, fit_probe
 from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData
 from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.pretrained import Pretrained
 from mango_grader.workflow.weights import load_network
 
 _SAMPLE = 16  # training pictures that show what kind of answers a graph gives
+
+
+class TeacherSource(Protocol):
+    """What a teacher is made from."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+
+    @property
+    def rehearsal(self) -> Teacher:
+        """Answers in the time that the teacher will take, once it is made."""
+
+    @property
+    def making(self) -> float:
+        """Estimated seconds of `make`."""
+
+    def make(self, progress: Progress) -> Teacher:
+        """Return the teacher; what this learns from are training pictures alone."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A teacher that needs no making."""
+
+    name: str
+    rehearsal: Teacher
+    making: float = 0.0
+
+    def make(self, progress: Progress) -> Teacher:
+        """Return it."""
+        return self.rehearsal
 
 
 @dataclass(frozen=True)
@@ -34,19 +74,35 @@ class Converted:
         return self.convert(self.network(images))
 
 
-def open_teacher(config: RunConfig, data: PreparedData, device: Device) -> Teacher | None:
-    """Return the run's teacher, None if it has none; raises UsageError for one that cannot teach these classes."""
-    if config.teacher is None:
+def open_teacher(config: RunConfig, data: PreparedData, folder: RunFolder, device: Device) -> TeacherSource | None:
+    """Return what the run's teacher is made from, None if nobody teaches or the training is over.
+
+    Raises UsageError for one that cannot teach these classes.
+    """
+    if config.teacher is None or folder.weights.exists():
         return None
-    path = Path(config.teacher.source)
+    source = Path(config.teacher.source)
     try:
-        if path.is_dir():
-            return _of_run(RunFolder(path), data, device)
-        if path.suffix == ".mango":
-            return _of_bundle(path, config.teacher, data)
-        return _of_onnx(path, config.teacher, data)
+        if source.is_dir():
+            return Finished(source.name, _of_run(RunFolder(source), data, device))
+        if source.suffix == ".mango":
+            return Finished(source.name, _of_bundle(source, config.teacher, data))
+        if source.suffix == ".onnx":
+            return Finished(source.name, _of_onnx(source, config, config.teacher, data, folder))
+        return _pretrained(source.name, config, config.teacher, data, folder, device)
     except UsageError as error:
-        raise UsageError(f"--teacher {path}: {error}") from error
+        raise UsageError(f"--teacher {source}: {error}") from error
+
+
+def _pretrained(
+    name: str, config: RunConfig, teacher: TeacherConfig, data: PreparedData, folder: RunFolder, device: Device
+) -> TeacherSource:
+    shape = 3, data.preprocess.height, data.preprocess.width
+    found = Pretrained(
+        classifier_spec(name, shape, len(data.dataset.classes)), teacher.recipe, config, data, folder, device
+    )
+    found.check()
+    return found
 
 
 def _of_run(run: RunFolder, data: PreparedData, device: Device) -> Teacher:
@@ -74,22 +130,43 @@ def _by_name(network: Teacher, classes: Sequence[str], temperature: float, data:
     return Converted(network, lambda logits: logits[:, order] / temperature)
 
 
-def _of_onnx(path: Path, config: TeacherConfig, data: PreparedData) -> Teacher:
-    size = config.height or data.preprocess.height, config.width or data.preprocess.width
-    network = OnnxTeacher(str(path), size, config.mean, config.std)
+def _of_onnx(path: Path, config: RunConfig, teacher: TeacherConfig, data: PreparedData, folder: RunFolder) -> Teacher:
+    size = teacher.height or data.preprocess.height, teacher.width or data.preprocess.width
+    network: Teacher = OnnxTeacher(str(path), size, teacher.mean, teacher.std)
     sample = ask(network, _first(data.train))
-    classes = data.dataset.classes
-    if sample.shape[1] != len(classes):
-        raise UsageError(f"it tells {sample.shape[1]} classes apart, the data have {len(classes)}")
     if (sample >= 0).all() and np.allclose(sample.sum(1), 1, atol=1e-3):  # probabilities already
-        return Converted(network, lambda answers: answers.clamp(min=1e-7).log())
-    return network
+        network = Converted(network, lambda answers: answers.clamp(min=1e-7).log())
+    if sample.shape[1] == len(data.dataset.classes):
+        return network
+    return Converted(network, _probe(network, config, data, folder.teacher / "probe.safetensors"))
+
+
+def _probe(network: Teacher, config: RunConfig, data: PreparedData, kept: Path) -> LinearProbe:
+    if not kept.exists():
+        answers, labels = ask(network, data.train), data.train.targets
+        probe = fit_probe(answers, labels, data.groups(data.train), len(data.dataset.classes), config.seed)
+        save_checkpoint(kept, {"weight": probe.weight, "bias": probe.bias})
+    return LinearProbe(**load_checkpoint(kept))
 
 
 def _first(examples: Examples) -> Examples:
     return Examples(examples.images, examples.labels, examples.rows[:_SAMPLE])
 
 
-def accuracy(teacher: Teacher, examples: Examples) -> float:
-    """Return the share of examples that the teacher answers rightly."""
-    return float((ask(teacher, examples).argmax(1) == examples.targets).mean())
+def measure_teacher(
+    name: str, teacher: Teacher, data: PreparedData, folder: RunFolder, seed: int, progress: Progress
+) -> None:
+    """Measure the teacher on validation and test pictures, to stand beside its student's figures, and keep that."""
+    record = folder.teacher_figures
+    if not record.exists():
+        val, test = (_accuracy(teacher, data, part, seed) for part in (data.val, data.test))
+        write_json(record, asdict(TeacherFigures(name, val, test)))
+    figures = TeacherFigures.from_dict(read_json(record))
+    progress.note(f"teacher: {name} answers {figures.val.value:.1%} of the validation part rightly")
+
+
+def _accuracy(teacher: Teacher, data: PreparedData, examples: Examples, seed: int) -> Estimate:
+    right = ask(teacher, examples).argmax(1) == examples.targets
+    rows = np.stack([right, np.ones(len(right))], axis=1)
+    bootstrap = GroupBootstrap(data.groups(examples), seed)
+    return bootstrap.estimate(rows, lambda sums: np.asarray(sums[:, 0] / sums[:, 1]))

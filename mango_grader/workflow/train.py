@@ -4,27 +4,22 @@ import os
 import time
 from pathlib import Path
 
-import torch
-
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.training.batches import Batches, BatchSeries
 from mango_grader.training.device import Device, pick_device, seed_everything
-from mango_grader.training.distillation import Taught, Teacher, keep_answers
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, make_plan, timed
+from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, epoch_seconds, make_plan
 from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
-from mango_grader.workflow.config import RunConfig, TeacherConfig
-from mango_grader.workflow.data import PreparedData, augmenter, on_device, prepare
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.data import PreparedData, on_device
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.teacher import accuracy, open_teacher
+from mango_grader.workflow.lessons import TRAIN_SEED, rehearsed, taught, untaught, with_teacher
+from mango_grader.workflow.teacher import TeacherSource, open_teacher
+from mango_grader.workflow.unlabelled import prepare_run
 from mango_grader.workflow.weights import load_matching, save_weights
-
-_PROBE_STEPS = 3
-_TRAIN_SEED = 1  # keeps the stream of training batches apart from the search's
 
 
 def train(
@@ -49,11 +44,11 @@ def train(
     spec = config.network
     with folder.locked():
         device = pick_device(config.device)
-        data = on_device(prepare(config.data, folder, progress), device)
+        data = on_device(prepare_run(config, folder, progress), device)
         classes = data.dataset.classes
         if spec.classes != len(classes):
             raise UsageError(f"the network tells {spec.classes} classes apart, the data has {len(classes)}: {classes}")
-        teacher = open_teacher(config, data, device)
+        teacher = open_teacher(config, data, folder, device)
         if not folder.plan.exists():
             cost = train_cost(config, spec, data, teacher, device)
             rates = Rates(0.0, 0.0, 0.0, 0.0, cost, FIXED_SECONDS)
@@ -76,7 +71,7 @@ def train_network(
     config: RunConfig,
     spec: NetworkSpec,
     data: PreparedData,
-    teacher: Teacher | None,
+    teacher: TeacherSource | None,
     epochs: int,
     device: Device,
     progress: Progress,
@@ -84,11 +79,11 @@ def train_network(
     """Train `spec` for `epochs` epochs and save its weights, continuing from the folder's checkpoint if any."""
     if folder.weights.exists():
         return
-    batches = _batches(config, data)
     if config.teacher is not None and teacher is not None:
-        progress.note(f"teacher: {accuracy(teacher, data.val):.1%} of the validation part right")
-        batches = _taught(config.teacher, batches, teacher, epochs, folder, progress)
-    seed_everything(config.seed, _TRAIN_SEED)
+        batches = taught(config, config.teacher, teacher, data, epochs, folder, progress)
+    else:
+        batches = untaught(config, data)
+    seed_everything(config.seed, TRAIN_SEED)
     net = build_network(spec)
     if config.init_from is not None:
         loaded = load_matching(net, RunFolder(Path(config.init_from)).weights)
@@ -111,21 +106,8 @@ def train_network(
     save_weights(net, folder.weights)
 
 
-def _batches(config: RunConfig, data: PreparedData) -> BatchSeries:
-    return Batches(data.train, config.train.batch_size, config.seed + _TRAIN_SEED, augmenter(config))
-
-
-def _taught(
-    config: TeacherConfig, batches: BatchSeries, teacher: Teacher, epochs: int, folder: RunFolder, progress: Progress
-) -> BatchSeries:
-    if not config.views:
-        return Taught.afresh(batches, teacher)
-    steps = min(config.views, epochs) * batches.per_epoch
-    return Taught.kept(batches, keep_answers(batches, teacher, steps, folder.teacher / "answers", progress))
-
-
 def train_cost(
-    config: RunConfig, spec: NetworkSpec, data: PreparedData, teacher: Teacher | None, device: Device
+    config: RunConfig, spec: NetworkSpec, data: PreparedData, teacher: TeacherSource | None, device: Device
 ) -> TrainCost:
     """Time a few training steps of `spec`, and the teacher's answers, on this machine.
 
@@ -135,14 +117,10 @@ def train_cost(
         raise UsageError(
             "train.loss=ordinal: the classes have no order; say --ordinal if they are grades, or set cross_entropy"
         )
-    batches, teaching = _batches(config, data), config.teaching
-    shown = Taught.afresh(batches, lambda images: torch.zeros(len(images), spec.classes)) if teacher else batches
-    learner = Learner(build_network(spec), config.train, shown, spec.classes, device, teaching)
-    learner.begin_epoch(0)
-    watching = len(data.val) / 3  # a forward pass costs about a third of a training step
-    steps = batches.per_epoch + watching / batches.batch_size
-    epoch = timed(lambda: learner.step(0), _PROBE_STEPS, device) * steps
+    batches = untaught(config, data)
+    shown = rehearsed(batches, spec.classes) if config.teacher else batches
+    learner = Learner(build_network(spec), config.train, shown, spec.classes, device, config.teaching)
+    cost = TrainCost(epoch_seconds(learner, len(data.val), device))
     if config.teacher is None or teacher is None:
-        return TrainCost(epoch)
-    asked = timed(lambda: teacher(batches[0].images), _PROBE_STEPS, device) * batches.per_epoch
-    return TrainCost(epoch, asked, config.teacher.views) if config.teacher.views else TrainCost(epoch + asked)
+        return cost
+    return with_teacher(cost, teacher, config.teacher.views, batches, data, device)

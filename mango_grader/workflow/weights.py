@@ -23,8 +23,13 @@ def load_network(folder: RunFolder) -> AnytimeClassifier:
     if not folder.weights.exists():
         raise UsageError(f"{folder.path} has no trained weights yet; finish it with --resume")
     net = build_network(NetworkSpec.from_dict(read_json(folder.network)))
-    net.load_state_dict(load_file(folder.weights))
+    load_weights(net, folder.weights)
     return net
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Read what `save_weights` wrote of a network of the same kind."""
+    net.load_state_dict(load_file(path))
 
 
 def load_matching(net: nn.Module, path: Path) -> int:

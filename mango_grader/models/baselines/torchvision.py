@@ -14,6 +14,8 @@ TORCHVISION = (
 )
 """The models' names, which are torchvision's own."""
 
+_OF_SEVERAL_OUTPUTS = {"googlenet", "inception_v3"}
+
 
 def torchvision_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec:
     """Return the network of torchvision model `name` for (3, H, W) images: one node, one exit.
@@ -22,6 +24,19 @@ def torchvision_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec
     """
     if name not in TORCHVISION:
         raise UsageError(f"no baseline {name!r}; torchvision's are: {', '.join(TORCHVISION)}")
+    return classifier_spec(name, input_shape, classes)
+
+
+def classifier_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec:
+    """Return the network of any torchvision classifier for (3, H, W) images: one node, one exit.
+
+    Raises UsageError for a name that torchvision does not know, and for images too small, naming the smallest size.
+    """
+    from torchvision import models
+
+    known = set(models.list_models(module=models)) - _OF_SEVERAL_OUTPUTS
+    if name not in known:
+        raise UsageError(f"no such run, file or torchvision classifier; for example {', '.join(TORCHVISION[-2:])}")
     channels, height, width = input_shape
     if channels != 3:
         raise UsageError(f"{name} takes 3 channels, got {channels}")
@@ -29,7 +44,8 @@ def torchvision_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec
         network = build_torchvision(name, classes).eval()
     macs = _count_macs(network, height, width)
     if macs is None:
-        smallest = next(side for side in range(1, 225) if _count_macs(network, side, side) is not None)
+        sides = (side for side in range(1, 225) if _count_macs(network, side, side) is not None)
+        smallest = next(sides, "other than 224")
         raise UsageError(f"{name} needs images of at least {smallest}×{smallest} pixels, got {height}×{width}")
     params = sum(parameter.numel() for parameter in network.parameters())
     op = Torchvision(name, classes, height, width, macs, params)
@@ -50,6 +66,6 @@ def _count_macs(network: nn.Module, height: int, width: int) -> int | None:
     try:
         with FlopCounterMode(display=False) as counter:
             network(image)
-    except RuntimeError:
+    except (RuntimeError, AssertionError):
         return None
     return int(counter.get_total_flops()) // 2

@@ -1,0 +1,110 @@
+"""A torchvision classifier with its published weights, fine-tuned on the training part until it can teach."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mango_grader.errors import UsageError
+from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
+from mango_grader.progress import Progress
+from mango_grader.training.batches import Batches
+from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.distillation import Teacher
+from mango_grader.training.learner import Learner
+from mango_grader.training.loop import Trainer
+from mango_grader.training.recipe import TrainRecipe
+from mango_grader.training.teachers import TorchTeacher
+from mango_grader.workflow.budget import epoch_seconds
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.data import PreparedData, augmenter
+from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.weights import load_weights, save_weights
+
+_SEED = 3  # keeps its batches apart from the student's
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A teacher made by fine-tuning torchvision's `spec`; the result is kept in the run folder, and so is its way."""
+
+    spec: NetworkSpec
+    recipe: TrainRecipe
+    config: RunConfig
+    data: PreparedData
+    folder: RunFolder
+    device: Device
+
+    @property
+    def name(self) -> str:
+        """torchvision's name of it."""
+        return self.spec.nodes[0].name
+
+    @cached_property
+    def rehearsal(self) -> Teacher:
+        """An untrained network of the same kind."""
+        return TorchTeacher(build_network(self.spec), self.device)
+
+    @cached_property
+    def making(self) -> float:
+        """Estimated seconds of the fine-tuning."""
+        learner = Learner(build_network(self.spec), self.recipe, self._batches, self.spec.classes, self.device)
+        return epoch_seconds(learner, len(self.data.val), self.device) * self.recipe.epochs
+
+    def check(self) -> None:
+        """Get the published weights, unless they are not needed any more; raises UsageError if they cannot be had."""
+        if not self._weights.exists():
+            _ = self._published
+
+    def make(self, progress: Progress) -> Teacher:
+        """Return the fine-tuned network, going on where an earlier process was killed."""
+        seed_everything(self.config.seed, _SEED)
+        net = build_network(self.spec)
+        if self._weights.exists():
+            load_weights(net, self._weights)
+        else:
+            self._fine_tune(net, progress)
+            save_weights(net, self._weights)
+        return TorchTeacher(net, self.device)
+
+    def _fine_tune(self, net: AnytimeClassifier, progress: Progress) -> None:
+        own = net.state_dict()
+        fitting = {name: value for name, value in self._published.items() if own[name].shape == value.shape}
+        net.load_state_dict(fitting, strict=False)  # all but the head, which tells other classes apart
+        Trainer(
+            net,
+            self.recipe,
+            self._batches,
+            self.data.val,
+            self.spec.classes,
+            self.device,
+            self.config.seed,
+            self.folder.teacher / "checkpoint.safetensors",
+            self.config.checkpoint_every,
+            name=f"fine-tune {self.name}",
+        ).run(progress)
+
+    @property
+    def _weights(self) -> Path:
+        return self.folder.teacher / "weights.safetensors"
+
+    @cached_property
+    def _batches(self) -> Batches:
+        seed = self.config.seed + _SEED
+        return Batches(self.data.train, self.recipe.batch_size, seed, augmenter(self.config))
+
+    @cached_property
+    def _published(self) -> dict[str, Tensor]:
+        """The published weights, under the names that they have in our network."""
+        from torchvision import models  # a second to load
+
+        weights = models.get_model_weights(self.name).DEFAULT
+        try:
+            found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+        except Exception as error:  # no network, a full disk, a torn or foreign file: each raises a type of its own
+            reason = " ".join(str(error).split())[:150]
+            file, folder = weights.url.rsplit("/", 1)[-1], f"{torch.hub.get_dir()}/checkpoints"
+            raise UsageError(f"its pretrained weights cannot be had ({reason}); put {file} into {folder}") from error
+        return {f"nodes.{self.name}.{name}": value for name, value in found.items()}

@@ -1,0 +1,79 @@
+"""Further pictures that nobody graded: a teacher's answers are all that is learned from them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mango_grader.datasets import Dataset, Item, pack
+from mango_grader.datasets.duplicates import near_pairs
+from mango_grader.datasets.listing import list_files
+from mango_grader.datasets.scan import Scan, scan
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json, write_json
+from mango_grader.progress import Progress
+from mango_grader.training.batches import Examples
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.data import PreparedData, prepare
+from mango_grader.workflow.folder import RunFolder
+
+
+def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:
+    """Return the run's data, with the unlabelled pictures that its teacher is shown, if any.
+
+    Raises what `prepare` does, and UsageError if there is no unlabelled picture that can be used.
+    """
+    data = prepare(config.data, folder, progress)
+    if config.teacher is None or config.teacher.unlabelled is None:
+        return data
+    return replace(data, unlabelled=_unlabelled(Path(config.teacher.unlabelled), data, folder, progress))
+
+
+def _unlabelled(root: Path, data: PreparedData, folder: RunFolder, progress: Progress) -> Examples:
+    try:
+        files = list_files(root)
+    except UsageError as error:
+        raise UsageError(f"--unlabelled: {error}") from error
+    dataset = Dataset(root, ("none",), tuple(Item(path, 0, path) for path in files.images))
+    packed = pack(dataset, data.preprocess, folder.path / "cache", progress)
+    bad = [f"{path}: {reason}" for path, reason in packed.errors.items()]
+    record = folder.teacher / "unlabelled.json"
+    if not record.exists():
+        seen = _seen_elsewhere(dataset, data, progress)
+        write_json(record, {"left_out": sorted(dataset.paths[index] for index in seen)})
+    left_out = set(read_json(record)["left_out"])
+    rows = np.flatnonzero([path not in left_out for path in packed.paths])
+    if not len(rows):
+        raise UsageError(f"--unlabelled: all {len(packed.paths)} pictures in {root} are validation or test pictures")
+    progress.note(
+        f"unlabelled: {len(rows)} pictures; left out {len(left_out)} that validation or test pictures resemble"
+        f" and {len(bad)} unreadable"
+    )
+    for line in bad:
+        progress.note(f"unlabelled: left out {line}")
+    return Examples(packed.images, packed.labels, rows.astype(np.int64))
+
+
+def _seen_elsewhere(dataset: Dataset, data: PreparedData, progress: Progress) -> set[int]:
+    """Return the items of `dataset` that show what a validation or test picture shows, exactly or nearly."""
+    judged = _items(data.dataset, sorted((*data.split.val, *data.split.test)))
+    both = _joined(scan(judged, progress), scan(dataset, progress))
+    count = len(judged.items)
+    return {int(second) - count for first, second in near_pairs(both) if first < count <= second}
+
+
+def _items(dataset: Dataset, indices: Sequence[int]) -> Dataset:
+    return replace(dataset, items=tuple(dataset.items[index] for index in indices))
+
+
+def _joined(one: Scan, other: Scan) -> Scan:
+    moved = {index + len(one.digests): reason for index, reason in other.errors.items()}
+    return Scan(
+        one.digests + other.digests,
+        np.concatenate([one.sizes, other.sizes]),
+        np.concatenate([one.orientations, other.orientations]),
+        np.concatenate([one.hashes, other.hashes]),
+        np.concatenate([one.thumbs, other.thumbs]),
+        {**one.errors, **moved},
+    )
