@@ -70,10 +70,10 @@ class AnytimeLoss(nn.Module):
 
 
 class Distilled(nn.Module):
-    """(1 − w)·L + w·T²·Σ_k w_k·KL(teacher ‖ f_k) / Σ_k w_k, both softmax(· / T) (Hinton et al. 2015).
+    """(1 − w)·L + w·T²·Σ_k w_k·KL(teacher ‖ f_k) / Σ_k w_k, both softmax(· / T) (Hinton et al. 2015, §2).
 
-    L is a loss over the exits on the labelled images alone, and its w_k weigh the exits here, too; every image counts in
-    the second term. Where no image has a label, that term is all there is.
+    L is a loss over the exits on the labelled images alone, and its w_k weigh the exits here, too; every image counts
+    in the second term. Where no image has a label, that term is all there is.
     """
 
     def __init__(self, loss: AnytimeLoss, teaching: Teaching) -> None:

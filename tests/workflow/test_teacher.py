@@ -1,23 +1,29 @@
-"""Whole trainings with a teacher, through the command line."""
+"""Trainings with a teacher of each kind."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import lessons
 import numpy as np
-import onnx
 import pytest
+import torch
 from click.testing import CliRunner, Result
-from onnx import TensorProto, helper, numpy_helper
+from lessons import CPU, opened, publish, started, trained, write_onnx
+from PIL import Image
+from tiny import TINY, write_fruit
 
-from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.cli import main
-from mango_grader.files import read_json, write_json
+from mango_grader.files import read_json
+from mango_grader.progress import SilentProgress
+from mango_grader.runtime import Bundle
+from mango_grader.runtime.sessions import softmax
+from mango_grader.training.distillation import ask
+from mango_grader.workflow.lessons import untaught
+from mango_grader.workflow.teacher import open_teacher
+from mango_grader.workflow.unlabelled import prepare_run
 
-SETTINGS = [
-    part for setting in ("train.epochs=25", "train.batch_size=8", "teacher.views=2") for part in ("--set", setting)
-]
-# Columns are green, red, yellow; applied to the mean colour, standardised by the usual figures.
-WEIGHTS = np.array([[-3.0, 3.0, 3.0], [3.0, -3.0, 3.0], [0.0, 0.0, -2.0]], np.float32)
+NAME = "shufflenet_v2_x0_5"
 
 
 def run(*arguments: object) -> Result:
@@ -26,97 +32,185 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The architecture of a tiny network with two exits."""
-    space = LayerwiseConfig(
-        24, 24, 2, depth=2, channels=8, stem_channels=8, kernels=(3,), dilations=(1,), exits=(1, 2), reduce_at=(2,)
-    )
-    path = tmp_path_factory.mktemp("student") / "architecture.json"
-    choices = {
-        decision.name: (decision.candidates[0],) if decision.min_chosen else () for decision in space.decisions()
-    }
-    write_json(path, Architecture(space, choices).to_dict())
-    return path
-
-
-def write_onnx(
-    path: Path, *, weights: np.ndarray = WEIGHTS, batch: int | str = "N", size: int | str = 24, softmax: bool = False
-) -> Path:
-    """Write a classifier (N, 3, H, W) float → (N, K) that looks at the mean colour."""
-    nodes = [
-        helper.make_node("ReduceMean", ["pixels", "axes"], ["colour"], keepdims=0),
-        helper.make_node("MatMul", ["colour", "weights"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-    ]
-    constants = {"axes": np.array([2, 3], np.int64), "weights": weights}
-    graph = helper.make_graph(
-        nodes[: 3 if softmax else 2],
-        "by colour",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [batch, 3, size, size])],
-        [helper.make_tensor_value_info(nodes[2 if softmax else 1].output[0], TensorProto.FLOAT, [batch, None])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
-
-
-def train(student: Path, fruit: Path, out: Path, *arguments: object) -> Result:
-    return run("train", "--architecture", student, "--data", fruit, "--out", out, *SETTINGS, *arguments)
+    return lessons.write_architecture(tmp_path_factory.mktemp("student") / "architecture.json")
 
 
 @pytest.fixture(scope="module")
-def taught(student: Path, fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("taught")
-    result = train(student, fruit, folder / "run", "--teacher", write_onnx(folder / "colour.onnx"))
+def colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file that tells the fruit apart."""
+    return write_onnx(tmp_path_factory.mktemp("teachers") / "colour.onnx")
+
+
+@pytest.fixture(scope="module")
+def taught(student: Path, fruit: Path, colour: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    out = tmp_path_factory.mktemp("taught") / "run"
+    settings = ("train.epochs=25", "train.batch_size=8", "teacher.views=2", "teacher.weight=1")
+    result = run(
+        "train", "--architecture", student, "--data", fruit, "--out", out, "--teacher", colour,
+        *(part for setting in settings for part in ("--set", setting)),
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "teacher: " in result.stderr
-    return folder / "run"
+    return out
 
 
 def test_an_onnx_file_teaches(taught: Path) -> None:
     answers = [np.load(path) for path in sorted((taught / "teacher" / "answers").glob("*.npy"))]
     assert sum(map(len, answers)) == 2 * (len(read_json(taught / "split.json")["train"]) // 8)
-    assert read_json(taught / "metrics.json")["test"]["exits"][0]["accuracy"]["value"] > 0.8
+    assert read_json(taught / "metrics.json")["test"]["exits"][0]["accuracy"]["value"] > 0.8, "no label was looked at"
+
+
+def test_report_and_bundle_tell_who_taught(taught: Path) -> None:
+    bundle = Bundle.open(taught / "model.mango")
+    for text in (bundle.card, (taught / "report.html").read_text()):
+        assert "Taught by colour.onnx, which itself answers 100.0 %" in text
+    assert bundle.manifest.provenance["teacher"] == "colour.onnx"
+
+
+def test_a_finished_run_needs_its_teacher_no_more(taught: Path, colour: Path) -> None:
+    colour.rename(colour.with_suffix(".away"))
+    assert run("train", "--resume", "--out", taught).exit_code == 0
+    colour.with_suffix(".away").rename(colour)
 
 
 @pytest.mark.parametrize("kind", ["", "model.mango"], ids=["run", "bundle"])
-def test_ours_teach(kind: str, taught: Path, student: Path, fruit: Path, tmp_path: Path) -> None:
-    result = train(
-        student, fruit, tmp_path / "run", "--teacher", taught / kind, "--set", "teacher.weight=1", "--size", 32
-    )
-    assert result.exit_code == 0, result.output
-    assert read_json(tmp_path / "run" / "metrics.json")["test"]["exits"][0]["accuracy"]["value"] > 0.8
+def test_ours_teach_what_they_answer_by_the_names_of_classes(
+    kind: str, taught: Path, student: Path, fruit: Path, tmp_path: Path
+) -> None:
+    folder, config = started(tmp_path / "run", student, fruit, teacher=str(taught / kind))
+    data, source = opened(folder, config)
+    rows = [json.loads(line) for line in (taught / "predictions.jsonl").read_text().splitlines()]
+    answers = softmax(ask(source.rehearsal, data.test))
+    np.testing.assert_allclose(answers, [row["probabilities"][-1] for row in rows], atol=1e-4)
+    turned = replace(data, dataset=replace(data.dataset, classes=data.dataset.classes[::-1]))
+    other = open_teacher(config, turned, folder, CPU)
+    assert other is not None
+    np.testing.assert_allclose(softmax(ask(other.rehearsal, data.test)), answers[:, ::-1], atol=1e-6)
 
 
 def test_probabilities_and_graphs_of_one_picture_at_a_time_are_understood(
     student: Path, fruit: Path, tmp_path: Path
 ) -> None:
-    write_onnx(tmp_path / "odd.onnx", batch=1, size=20, softmax=True)
-    write_onnx(tmp_path / "plain.onnx", size=20)
-    for name in ("odd", "plain"):
-        result = train(student, fruit, tmp_path / name, "--teacher", tmp_path / f"{name}.onnx")
-        assert result.exit_code == 0, result.output
-    odd, plain = (np.load(tmp_path / name / "teacher" / "answers" / "000000.npy") for name in ("odd", "plain"))
-    powers = np.exp(plain - plain.max(2, keepdims=True))
-    np.testing.assert_allclose(np.exp(odd), powers / powers.sum(2, keepdims=True), atol=1e-5)
+    found = []
+    for name, odd in (("odd", True), ("plain", False)):
+        path = write_onnx(tmp_path / f"{name}.onnx", batch=1 if odd else "N", size=20, softmax=odd)
+        data, source = opened(*started(tmp_path / name, student, fruit, teacher=str(path)))
+        found.append(ask(source.rehearsal, data.val))
+    np.testing.assert_allclose(np.exp(found[0]), softmax(found[1]), atol=1e-5)
+
+
+def test_other_classes_teach_through_a_probe_of_the_training_part(student: Path, fruit: Path, tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
+    folder, config = started(
+        tmp_path / "run", student, fruit, teacher=str(write_onnx(tmp_path / "seven.onnx", weights=weights))
+    )
+    assert lessons.accuracy(folder, config) > 0.8
+    probe = (folder.teacher / "probe.safetensors").read_bytes()
+    (folder.teacher / "probe.safetensors").unlink()
+    data = prepare_run(config, folder, SilentProgress())
+    labels = data.train.labels.copy()
+    labels[np.concatenate([data.val.rows, data.test.rows])] = 0
+    open_teacher(config, replace(data, train=replace(data.train, labels=labels)), folder, CPU)
+    assert (folder.teacher / "probe.safetensors").read_bytes() == probe, "labels that it may not see changed it"
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return publish(NAME, tmp_path / "torch")
+
+
+def test_a_torchvision_model_is_fine_tuned_and_teaches(
+    published: dict[str, torch.Tensor], student: Path, fruit: Path, tmp_path: Path
+) -> None:
+    settings = ("train.epochs=2", "teacher.views=1", "teacher.recipe.epochs=2", "teacher.recipe.batch_size=8")
+    folder, config = started(tmp_path / "run", student, fruit, *settings, teacher=NAME)
+    trained(folder, config)
+    assert (folder.teacher / "weights.safetensors").exists()
+    assert read_json(folder.teacher_figures)["name"] == NAME
+    assert [row["phase"] for row in folder.read_history()] == ["train"] * 2
+
+
+def test_all_but_the_head_of_a_torchvision_model_is_as_published(
+    published: dict[str, torch.Tensor], student: Path, fruit: Path, tmp_path: Path
+) -> None:
+    folder, config = started(tmp_path / "run", student, fruit, "teacher.recipe.epochs=0", teacher=NAME)
+    opened(folder, config)[1].make(SilentProgress())
+    kept = lessons.read_tensors(folder.teacher / "weights.safetensors")
+    same = {name for name, value in published.items() if torch.equal(kept[f"nodes.{NAME}.{name}"], value)}
+    assert published.keys() - same == {"fc.weight", "fc.bias"}
+    assert kept[f"nodes.{NAME}.fc.weight"].shape[0] == 3
+
+
+def test_unlabelled_pictures_are_taught_and_judged_ones_are_left_out(
+    student: Path, fruit: Path, colour: Path, tmp_path: Path
+) -> None:
+    more = write_fruit(tmp_path / "more", per_class=5, seed=8)
+    (more / "torn.png").write_bytes(b"torn")
+    for path in fruit.glob("red/*.png"):
+        with Image.open(path) as image:
+            image.save(more / f"copy-{path.stem}.bmp")
+    folder, config = started(
+        tmp_path / "run", student, fruit, "train.epochs=2", "teacher.unlabelled_share=0.25", teacher=str(colour),
+        unlabelled=str(more),
+    )  # fmt: skip
+    data, _ = opened(folder, config)
+    assert data.unlabelled is not None
+    training = [path for path in data.paths(data.train) if path.startswith("red/")]
+    assert len(data.unlabelled) == 15 + len(training), "of the copies only those of training pictures are left"
+    batches = untaught(config, data)
+    assert (batches.batch_size, batches.per_epoch) == (8, len(data.train) // 6)
+    assert len(batches[3].labels) == 6
+    assert len(trained(folder, config)) == 2
+
+
+def test_a_search_hands_its_result_to_the_teacher(fruit: Path, taught: Path, tmp_path: Path) -> None:
+    settings = (*TINY, "train.epochs=2", "teacher.views=1", "method.epochs=1")
+    result = run(
+        "search", "--data", fruit, "--size", 24, "--out", tmp_path / "run", "--teacher", taught / "model.mango",
+        *(part for setting in settings for part in ("--set", setting)),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert list((tmp_path / "run" / "teacher" / "answers").iterdir())
 
 
 @pytest.mark.parametrize(
-    ("teacher", "says"),
+    ("arguments", "says"),
     [
-        ("nowhere.onnx", "no such"),
-        ("torn.onnx", "cannot load"),
-        (".", "holds no run"),
+        (["--teacher", "nowhere.onnx"], "no such run folder or file"),
+        (["--teacher", "magicnet"], "magicnet: no such run, file or torchvision classifier"),
+        (["--teacher", "inception_v3"], "no such run, file or torchvision classifier"),
+        (["--teacher", "{tmp}/torn.onnx"], "cannot load"),
+        (["--teacher", "{tmp}/flat.onnx"], "not a classifier of one input"),
+        (["--teacher", "{tmp}"], "holds no run"),
+        (["--teacher", NAME], "its pretrained weights cannot be had"),
+        (["--unlabelled", "{tmp}"], "--teacher"),
+        (["--teacher", "{colour}", "--unlabelled", "{tmp}/nothing"], "--unlabelled: no such folder"),
+        (["--teacher", "{colour}", "--set", "teacher.weight=2"], "weight must be in 0..1"),
+        (["--teacher", "{colour}", "--set", "teacher.views=-1"], "views must not be negative"),
+        (["--teacher", "{colour}", "--set", "teacher.unlabelled_share=1"], "unlabelled_share must be"),
+        (["--teacher", "{colour}", "--budget", "1s"], "the smallest feasible is"),
     ],
 )
-def test_teachers_that_cannot_teach_are_refused_in_one_line(
-    teacher: str, says: str, student: Path, fruit: Path, tmp_path: Path
+def test_what_cannot_teach_is_refused_in_one_line(
+    arguments: list[str],
+    says: str,
+    published: dict[str, torch.Tensor],
+    student: Path,
+    fruit: Path,
+    colour: Path,
+    tmp_path: Path,
 ) -> None:
+    for path in (tmp_path / "torch").rglob("*.pth"):
+        path.write_bytes(b"torn")
     (tmp_path / "torn.onnx").write_bytes(b"torn")
-    result = train(student, fruit, tmp_path / "run", "--teacher", tmp_path / teacher)
+    write_onnx(tmp_path / "flat.onnx", flat=True)
+    filled = [each.format(tmp=tmp_path, colour=colour) for each in arguments]
+    result = run("train", "--architecture", student, "--data", fruit, "--out", tmp_path / "run", "--plan-only", *filled)
     assert result.exit_code == 2, result.output
     assert says in result.stderr
     assert "Traceback" not in result.output
-    assert len(result.stderr.strip().splitlines()[-1]) < 400
+    assert not (tmp_path / "run" / "plan.json").exists()
 
 
 def test_a_bundle_of_other_classes_is_refused(taught: Path, student: Path, fruit: Path, tmp_path: Path) -> None:
@@ -124,6 +218,9 @@ def test_a_bundle_of_other_classes_is_refused(taught: Path, student: Path, fruit
     other.mkdir()
     for old, new in (("green", "A"), ("red", "B"), ("yellow", "C")):
         (other / new).symlink_to(fruit / old)
-    result = train(student, other, tmp_path / "run", "--teacher", taught / "model.mango")
+    result = run(
+        "train", "--architecture", student, "--data", other, "--out", tmp_path / "run", "--teacher",
+        taught / "model.mango",
+    )  # fmt: skip
     assert result.exit_code == 2, result.output
     assert "it tells green, red, yellow apart, the data have A, B, C" in result.stderr
