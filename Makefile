@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo-run
 
-.PHONY: install demo test lint types unit bench-mangoes bench-speed bench-latency clean
+.PHONY: install demo test lint types unit clean
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -27,14 +27,9 @@ types: install
 unit: install
 	$(BIN)/pytest -n 2 --dist worksteal
 
-bench-mangoes: install
-	$(BIN)/python benchmarks/mangoes.py --jobs 2
-
-bench-speed: install
-	$(BIN)/python benchmarks/search_speed.py
-
-bench-latency: install
-	$(BIN)/python benchmarks/latency.py
+# make bench-peers ARGS="--resume" runs benchmarks/peers.py --resume.
+bench-%: install
+	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 clean:
 	rm -rf .venv $(DEMO) dist build
