@@ -31,5 +31,13 @@ unit: install
 bench-%: install
 	$(BIN)/python benchmarks/$*.py $(ARGS)
 
+# What others offer, in an environment of its own: nothing of it is a dependency.
+.peers/.installed: benchmarks/peers-requirements.txt | install
+	test -x .peers/venv/bin/python || $(PYTHON) -m venv .peers/venv
+	$(BIN)/uv pip install --quiet --python .peers/venv/bin/python --requirement $<
+	touch $@
+
+bench-peers: .peers/.installed
+
 clean:
-	rm -rf .venv $(DEMO) dist build
+	rm -rf .venv .peers $(DEMO) dist build

@@ -90,10 +90,10 @@ def count_params(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def count_macs(net: nn.Module, image: torch.Tensor) -> int:
+def count_macs(forward: Callable[[torch.Tensor], Any], image: torch.Tensor) -> int:
     """Return the multiply-accumulates of convolutions and matrix products for one image, half of torch's FLOPs."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net.eval()(image)
+        forward(image)
     return int(counter.get_total_flops()) // 2
 
 

@@ -101,7 +101,9 @@ def train(task: Task) -> Trained:
     image = torch.zeros(1, 3, fold.size, fold.size)
     export_onnx(net, image, task.out / MODEL)
     settings = {**SETTINGS, "epochs": task.epochs, "augment": str(AUGMENT), "val_accuracy": accuracy(net, fold)}
-    return Trained(seconds, count_params(net), count_macs(net, image), "NCHW", IMAGENET_MEAN, IMAGENET_STD, settings)
+    return Trained(
+        seconds, count_params(net), count_macs(net.eval(), image), "NCHW", IMAGENET_MEAN, IMAGENET_STD, settings
+    )
 
 
 @torch.no_grad()

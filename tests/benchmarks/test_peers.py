@@ -1,0 +1,121 @@
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scripts import ROOT, cells_done, run_script
+
+from mango_grader.datasets.synthetic import write_synthetic
+
+OPTIONS = ("--epochs", "1", "--size", "32", "--folds", "2", "--until", "1", "--minutes", "1", "--jobs", "1")
+# Its export names what it saw: how red and how blue a picture is.
+SCRIPT = """
+import sys
+sys.path.insert(0, {scripts!r})
+import torch
+from bridge import MODEL, Trained, count_macs, count_params, export_onnx, run
+
+class RedOrBlue(torch.nn.Module):
+    def forward(self, images):
+        return images.mean((1, 2))[:, 0::2]
+
+def train(task):
+    assert task.fold.classes == 2 and task.epochs == 3, task
+    image = torch.zeros(1, 8, 8, 3)
+    net = RedOrBlue()
+    export_onnx(net, image, task.out / MODEL)
+    return Trained(1.5, count_params(net), count_macs(net.eval(), image), "NHWC", (0.2,) * 3, (0.5,) * 3, {{}})
+
+run(train, ())
+"""
+
+
+def test_a_peer_is_measured_once_and_one_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    write_synthetic(tmp_path / "mangoes", 40, 0, size=64)
+    place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
+    chosen = ("--peers", "shufflenet_v2_x0_5,efficientnet_lite0", "--python", sys.executable)
+    first = run_script("peers.py", *place, *OPTIONS, *chosen, out=tmp_path / "peers.json")
+    (cell,) = first["cells"].values()
+    measured, absent = first["summary"]
+    assert absent == {"peer": "efficientnet_lite0", "status": "not installed"}
+    (answers,) = cell["figures"]["right"]
+    (exit_,) = measured["exits"]
+    assert exit_["accuracy"]["value"] == pytest.approx(answers.count("1") / len(answers))
+    assert min(exit_["macs"], exit_["params"], exit_["latency_ms"], measured["train_s"]["mean"]) > 0
+    assert (tmp_path / "peers.png").stat().st_size > 10_000
+    again = run_script("peers.py", *place, *OPTIONS, *chosen, "--resume", out=tmp_path / "peers.json")
+    assert cells_done(again) == cells_done(first)
+
+
+def test_folds_are_pooled_and_compared_where_both_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from peer_summary import OURS, cell_name, summary
+
+    def cell(*right: str) -> dict[str, Any]:
+        costs = {name: [1 + number for number in range(len(right))] for name in ("params", "macs", "latency_ms")}
+        return {"right": list(right), "train_s": 2.0, **costs}
+
+    figures = {
+        cell_name(OURS, 1): cell("0000", "1111"),
+        cell_name(OURS, 2): cell("11", "11"),
+        cell_name("theirs", 1): cell("1110"),
+        cell_name("theirs", 2): {"failed": "no memory"},
+    }
+    groups = {1: ["a", "b", "c", "d"], 2: ["a", "b"]}
+    ours, failed, theirs, absent = summary([OURS, "theirs", "lacking"], ["lacking"], groups, figures)
+    assert [exit_["accuracy"]["value"] for exit_ in ours["exits"]] == pytest.approx([2 / 6, 1])
+    assert [exit_["macs"] for exit_ in ours["exits"]] == [1, 2]
+    assert (ours["n"], ours["groups"], theirs["n"]) == (6, 6, 4)
+    assert failed == {"peer": "theirs", "status": "failed", "folds": [2]}
+    assert theirs["ours_minus_it"]["folds"] == [1]
+    assert theirs["ours_minus_it"]["value"] == pytest.approx(0.25)
+    assert absent["status"] == "not installed"
+
+
+@pytest.fixture
+def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """Return what runs a script on a fold of one blue and three red test pictures, labelled red, red, red, blue."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from peer_runs import Pack, measure_foreign
+
+    pack = Pack(tmp_path)
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+    images[:3, :, :, 0], images[3, :, :, 2] = 200, 200
+    labels = np.array([0, 0, 0, 1])
+    learn = {"train_images": images, "train_labels": labels, "val_images": images, "val_labels": labels}
+    np.savez(pack.train, **learn, classes=2)
+    np.savez(tmp_path / "test.npz", images=images, labels=labels)
+
+    def run(script: str) -> dict[str, Any]:
+        (tmp_path / "script.py").write_text(script)
+        command = (sys.executable, str(tmp_path / "script.py"))
+        found: dict[str, Any] = measure_foreign(pack, tmp_path / "out", command, ["--epochs=3"])
+        return found
+
+    return run
+
+
+def test_a_foreign_graph_is_fed_as_its_figures_say(measure: Callable[[str], dict[str, Any]]) -> None:
+    found = measure(SCRIPT.format(scripts=str(ROOT / "benchmarks" / "peers")))
+    assert found["right"] == ["1111"]
+    assert (found["params"], found["macs"], found["train_s"]) == ([0], [0], 1.5)
+    assert len(found["latency_ms"]) == 1
+
+
+def test_pictures_are_scaled_and_laid_out_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from peer_runs import prepared
+
+    images = np.zeros((2, 4, 5, 3), np.uint8)
+    images[..., 2] = 255
+    asked = {"mean": [0.5, 0.0, 0.5], "std": [0.25, 1.0, 0.5]}
+    upright = prepared(images, {**asked, "layout": "NCHW"})
+    assert upright.shape == (2, 3, 4, 5)
+    assert upright[:, :, 0, 0].tolist() == [[-2.0, 0.0, 1.0]] * 2
+    assert np.array_equal(prepared(images, {**asked, "layout": "NHWC"}), np.moveaxis(upright, 1, 3))
+
+
+def test_a_script_that_fails_is_a_figure(measure: Callable[[str], dict[str, Any]]) -> None:
+    assert "too few pictures" in measure("raise SystemExit('too few pictures')")["failed"]
