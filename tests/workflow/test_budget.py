@@ -1,5 +1,7 @@
 """Minutes become steps."""
 
+from dataclasses import replace
+
 import pytest
 
 from mango_grader.automl.methods import EnasSettings, MethodSettings, Phase, Round
@@ -64,6 +66,27 @@ def test_a_network_unlike_the_probed_one_gets_as_much_time_and_not_as_many_epoch
     assert max(slow.total_s, quick.total_s) <= probed.total_s + 2.0
     assert probed.settle(RATES.training, 60, seconds=21.0).epochs == 10
     assert plan(None).settled, "without a budget the epochs are the preset's own"
+
+
+@pytest.mark.parametrize("views", [0, 1, 3, 10, 1000])
+@pytest.mark.parametrize("seconds", [1, 9, 50, 51.3, 137, 500, 5000])
+def test_a_teachers_time_counts(views: int, seconds: float) -> None:
+    cost = TrainCost(epoch=2.0, view=5.0, views=views, making=8.0)
+    epochs = cost.epochs(seconds)
+    assert epochs == MIN_TRAIN_EPOCHS or cost.seconds(epochs) <= seconds
+    assert cost.seconds(epochs + 1) > seconds, "one more would not fit"
+    assert cost.seconds(10) == 8 + 20 + 5 * min(views, 10)
+
+
+def test_a_taught_plan_fits_its_budget() -> None:
+    rates = replace(RATES, training=TrainCost(2.0, view=10.0, views=20, making=30.0))
+    for budget in (200, 600, 2000):
+        found = make_plan(budget, rates, EnasSettings(), workload, 60, 10.0, Device("cpu"))
+        assert found.total_s <= budget
+        assert found.epochs < plan(budget).epochs
+        assert found.train_s == rates.training.seconds(found.epochs)
+    with pytest.raises(UsageError, match="smallest feasible is"):
+        make_plan(80, rates, EnasSettings(), workload, 60, 10.0, Device("cpu"))
 
 
 def test_plans_survive_json() -> None:

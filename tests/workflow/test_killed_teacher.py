@@ -14,9 +14,9 @@ from tiny import write_fruit
 
 NAME = "shufflenet_v2_x0_5"
 # Each is followed by a kill: while the teacher is fine-tuned, while it answers, and while the student learns.
-MILESTONES = ("teacher/checkpoint.safetensors", "teacher/answers/000032.npy", "checkpoints/train.safetensors")
+MILESTONES = ("teacher/checkpoint.safetensors", "teacher/answers/000000.npy", "checkpoints/train.safetensors")
 SETTINGS = (
-    "train.batch_size=8", "train.epochs=30", "checkpoint_every=0", "teacher.views=20", "teacher.recipe.epochs=8",
+    "train.batch_size=8", "train.epochs=8", "checkpoint_every=0", "teacher.views=8", "teacher.recipe.epochs=4",
     "teacher.recipe.batch_size=8",
 )  # fmt: skip
 
