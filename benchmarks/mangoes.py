@@ -7,7 +7,6 @@ intervals and the paired difference come from a bootstrap over groups. Everythin
 interrupted benchmark continues.
 """
 
-import json
 import multiprocessing
 import os
 import time
@@ -21,60 +20,13 @@ import click
 import numpy as np
 import torch
 from conditions import conditions
-from numpy.typing import NDArray
 
 from mango_grader import SearchOptions, TrainOptions, search, train
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import make_progress
-from mango_grader.runtime import Threshold
 from mango_grader.training.bootstrap import paired_difference
-from mango_grader.training.metrics import settled_exits
+from mango_grader.workflow.answers import pooled
 from mango_grader.workflow.folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """Test answers over all folds, in the order of their paths. right: (exits, N). settled, cost: (N,)."""
-
-    paths: Sequence[str]
-    groups: Sequence[str]
-    right: NDArray[np.bool_]
-    by_policy: NDArray[np.bool_]
-    cost: NDArray[np.float64]  # share of the last exit's MACs
-
-
-def pooled(runs: Sequence[RunFolder]) -> Pooled:
-    """Gather what the runs answered on their test parts."""
-    rows = [row for run in runs for row in _answers(run)]
-    rows.sort(key=lambda row: row["path"])
-    assert len({row["path"] for row in rows}) == len(rows), "a picture was tested twice"
-    return Pooled(
-        [row["path"] for row in rows],
-        [row["group"] for row in rows],
-        np.array([row["right"] for row in rows]).T,
-        np.array([row["by_policy"] for row in rows]),
-        np.array([row["cost"] for row in rows]),
-    )
-
-
-def _answers(run: RunFolder) -> list[dict[str, Any]]:
-    metrics = read_json(run.metrics)
-    rows = [json.loads(line) for line in run.predictions.read_text().splitlines()]
-    probabilities = np.moveaxis(np.array([row["probabilities"] for row in rows]), 1, 0)
-    labels = np.array([metrics["classes"].index(row["label"]) for row in rows])
-    right = probabilities.argmax(2) == labels
-    settled = settled_exits(Threshold(tuple(metrics["calibration"]["thresholds"])), probabilities)
-    macs = np.array([each["macs"] for each in metrics["test"]["exits"]], dtype=float)
-    return [
-        {
-            "path": row["path"],
-            "group": row["group"],
-            "right": right[:, place],
-            "by_policy": right[settled[place], place],
-            "cost": macs[settled[place]] / macs[-1],
-        }
-        for place, row in enumerate(rows)
-    ]
 
 
 def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, Any]:
@@ -82,6 +34,7 @@ def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, A
     tests = [read_json(run.metrics)["test"] for run in runs]
     last = [test["exits"][-1] for test in tests]
     answers = pooled(runs)
+    assert len(set(answers.paths)) == len(answers.paths), "a picture was tested twice"
     by_fold = [each["accuracy"]["value"] for each in last]
     return {
         "name": name,
@@ -176,7 +129,7 @@ def _result(
     searched: Sequence[RunFolder], trained: Sequence[RunFolder], baseline: str, spent: dict[str, float]
 ) -> dict[str, Any]:
     ours, theirs = pooled(searched), pooled(trained)
-    assert list(ours.paths) == list(theirs.paths), "both must be tested on the same pictures"
+    assert ours.paths == theirs.paths, "both must be tested on the same pictures"
     return {
         "folds_done": len(searched),
         "images": len(ours.paths),
