@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+from scripts import ROOT, cells_done, run_script
+
+from mango_grader.datasets.synthetic import write_synthetic
+
+# Long enough that a busy machine cuts nothing short.
+TINY = ("--minutes", "10", "--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")
+
+
+def test_a_tiny_run_judges_claims_and_repeats_nothing(tmp_path: Path) -> None:
+    write_synthetic(tmp_path / "fruit", 45, 0, size=64)
+    out = tmp_path / "ablations.json"
+    studies = [word for study in ("betanas", "dso", "mnet") for word in ("--study", study)]
+    where = (*TINY, *studies, "--data", str(tmp_path / "fruit"), "--work", str(tmp_path / "work"))
+    found = run_script("ablations.py", *where, out=out)
+    assert {name.split("/")[0] for name in found["cells"]} == {"betanas", "dso", "mnet"}
+    for study in ("betanas", "dso", "mnet"):
+        rows = found["summary"][study]
+        assert rows
+        assert (tmp_path / f"ablations-{study}.png").stat().st_size > 10_000
+        for row in rows:
+            assert row["verdict"] in ("holds", "does not hold", "cannot be told at this scale")
+            assert row["n"] >= 2
+            assert row["scale"]
+    again = run_script("ablations.py", *where, "--resume", out=out)
+    assert cells_done(again) == cells_done(found)
+
+
+@pytest.fixture
+def studies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+
+@pytest.mark.usefixtures("studies")
+def test_a_verdict_needs_the_whole_interval() -> None:
+    from studies.judge import ALIKE, BETTER, verdict
+
+    assert verdict(0.01, 0.03, BETTER) == "holds"
+    assert verdict(-0.03, -0.01, BETTER) == "does not hold"
+    assert verdict(-0.01, 0.03, BETTER) == verdict(-0.01, 0.03, ALIKE) == "cannot be told at this scale"
+    assert verdict(-0.01, 0.01, ALIKE) == "holds"
+    assert verdict(0.03, 0.05, ALIKE) == "does not hold"
+
+
+@pytest.mark.usefixtures("studies")
+def test_claims_are_judged_by_seed_and_by_picture() -> None:
+    from studies.judge import Claim, judged
+
+    def net(right: str) -> dict[str, object]:
+        return {"accuracy": [0.0, right.count("1") / 4], "right": ["0000", right], "groups": "0 0 1 2"}
+
+    nets = {"new": {0: net("1111"), 1: net("1110"), 2: net("1111")}, "old": {0: net("1000"), 1: net("0000")}}
+    (row,) = judged([Claim("new is better", "Fig 1", "new", "old")], nets, "tiny")
+    assert row["n"] == 2  # the seeds of both
+    assert row["difference"]["mean"] == pytest.approx(0.75)
+    assert row["verdict"] == "holds"
+    assert row["pictures"]["n"] == 8
+    assert row["pictures"]["value"] == pytest.approx(0.75)
+    assert row["pictures"]["p"] < 0.05
+    (turned,) = judged([Claim("old is better", "Fig 1", "old", "new")], nets, "tiny")
+    assert turned["difference"]["mean"] == pytest.approx(-0.75)
+    assert turned["verdict"] == "does not hold"
+
+
+@pytest.mark.usefixtures("studies")
+def test_cells_of_ms_ranas_fit_every_setting() -> None:
+    import numpy as np
+    from studies.ms_ranas import PLAN, SETTINGS
+
+    from mango_grader.automl.architecture import Architecture
+    from mango_grader.automl.spaces import SearchSpace
+
+    found = SearchSpace(SETTINGS["plain"].config).sample(np.random.default_rng(0))
+    for trainings in PLAN.values():
+        for name in trainings:
+            config = SETTINGS[name].config
+            spec = SearchSpace(config).resolve(Architecture(config, found.choices))
+            assert len(spec.exits) == (4 if SETTINGS[name].exits else 1)
+
+
+@pytest.mark.usefixtures("studies")
+def test_ms_ranas_is_held_against_an_msdnet_of_equal_parameters(tmp_path: Path) -> None:
+    from studies.frame import Scale
+    from studies.ms_ranas import PLAN, measure, summarise
+
+    write_synthetic(tmp_path / "fruit", 45, 0, size=64)
+    scale = Scale(str(tmp_path / "fruit"), None, "", str(tmp_path), size=32, effort=0.01, width=1.0, seeds=2)
+    cell = measure("all", 0, scale)
+    assert set(cell["nets"]) == {"msdnet", *(f"all>{training}" for training in PLAN["all"])}
+    ours, theirs = (cell["nets"][arm]["params"][-1] for arm in ("all>all", "msdnet"))
+    assert theirs == pytest.approx(ours, rel=0.02)
+    rows = summarise({"ms-ranas/all/0": cell, "ms-ranas/all/1": cell}, scale)
+    assert {"Fig 5", "Fig 6", "Figs 9, 10"} <= {row["where"] for row in rows}
+
+
+@pytest.mark.usefixtures("studies")
+def test_the_anytime_mean_counts_only_budgets_that_both_can_spend() -> None:
+    from studies.ms_ranas import _mean_beyond
+
+    late = {"macs": [100, 400], "accuracy": [0.5, 0.9]}
+    early = {"macs": [10, 400], "accuracy": [0.5, 0.7]}
+    # From 100 on, both show their first exit up to 400, where their last one alone is paid for.
+    assert _mean_beyond(late, early) == pytest.approx(0.5 + 0.4 / 101)
+    assert _mean_beyond(early, late) == pytest.approx(0.5 + 0.2 / 101)
+
+
+@pytest.mark.usefixtures("studies")
+def test_the_spread_of_steps_ignores_what_was_dropped() -> None:
+    from studies.betanas import spread_in
+
+    steps = {"trained": [[10, 10, 2]], "alive": [[True, True, False]], "preferred": [[0.7, 0.3, 0.0]]}
+    even = spread_in(steps)
+    assert even["variation"] == 0
+    assert even["max_to_min"] == 1
+    assert even["winner"] == pytest.approx(10 / 22)
+    uneven = spread_in({**steps, "alive": [[True, True, True]]})
+    assert uneven["max_to_min"] == 5
+    assert uneven["variation"] > 0.5
