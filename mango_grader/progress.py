@@ -144,6 +144,21 @@ class BarProgress:
         self._console.print(message, highlight=False, markup=False)
 
 
+class LabelledProgress:
+    """Says of whom another reporter tells, where several do."""
+
+    def __init__(self, label: str, progress: Progress) -> None:
+        self._label, self._progress = label, progress
+
+    def task(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Task]:
+        """Open a task under its label."""
+        return self._progress.task(f"{self._label} {name}", total, done)
+
+    def note(self, message: str, **figures: Any) -> None:
+        """Say one line under the label."""
+        self._progress.note(f"{self._label} {message}", **figures)
+
+
 def make_progress(mode: Mode = "auto") -> Progress:
     """Return the reporter for `mode`; "auto" is a bar on a terminal and plain lines elsewhere."""
     if mode == "auto":

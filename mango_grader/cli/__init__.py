@@ -24,6 +24,7 @@ COMMANDS = {
     "data": _Entry("data", "data", "Inspect a folder of graded photos, or make one of synthetic mangoes."),
     "search": _Entry("search", "search", "Search an architecture for your photos; train, calibrate and export it."),
     "train": _Entry("train", "train", "Train a given architecture: a next season, no new search."),
+    "compare": _Entry("compare", "compare", "Compare search methods and known networks on your photos, at equal cost."),
     "evaluate": _Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
     "methods": _Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
     "spaces": _Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),

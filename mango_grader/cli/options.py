@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from mango_grader.progress import Progress, make_progress
+from mango_grader.progress import Mode, make_progress
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -16,18 +17,27 @@ FINISHED_WITH_ERRORS = 3
 
 def progress_option(function: Function) -> Function:
     """Add `--progress`; the command receives `progress: Progress`."""
+    return _progress(make_progress)(function)
 
-    def make(_ctx: click.Context, _parameter: click.Parameter, value: Any) -> Progress:
-        return make_progress(value)
+
+def reporter_option(function: Function) -> Function:
+    """Add `--progress`; the command receives `reporter`, which makes a `Progress` in whichever process it is called."""
+    return _progress(lambda mode: partial(make_progress, mode), "reporter")(function)
+
+
+def _progress(meant: Callable[[Mode], object], name: str = "progress") -> Callable[[Function], Function]:
+    def convert(_ctx: click.Context, _parameter: click.Parameter, value: Any) -> object:
+        return meant(value)
 
     return click.option(
         "--progress",
+        name,
         type=click.Choice(["auto", "bar", "plain", "json", "none"]),
         default="auto",
         show_default=True,
-        callback=make,
+        callback=convert,
         help="How to show progress on standard error.",
-    )(function)
+    )
 
 
 def json_option(function: Function) -> Function:

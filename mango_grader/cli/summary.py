@@ -4,7 +4,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mango_grader.files import read_json
+from mango_grader.report import Against
 from mango_grader.training.bootstrap import Estimate
+from mango_grader.workflow.compare import ComparisonFolder
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import Measured
 
@@ -36,6 +38,40 @@ def print_run(folder: RunFolder) -> None:
     console = Console(soft_wrap=True)
     console.print(f"report  {folder.report}", highlight=False, markup=False)
     console.print(f"model   {folder.model}", highlight=False, markup=False)
+
+
+def print_comparison(folder: ComparisonFolder) -> None:
+    """Print where entries stand, what failed, and where the page is."""
+    table = Table(title=f"{folder.comparison.seeds} runs each, 95 % intervals", title_justify="left")
+    table.add_column("")
+    for name in ("runs", "last exit %", "pooled %", "M MACs", "M params", "min", "to best", "to random", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in folder.standings:
+        last = each.exits[-1]
+        table.add_row(
+            each.name,
+            str(each.runs),
+            f"{100 * last.accuracy.mean:.1f}"
+            + ("" if last.accuracy.sd is None else f" ± {100 * last.accuracy.sd:.1f}"),
+            _percent(each.pooled),
+            f"{last.macs.mean / 1e6:.1f}",
+            f"{last.params.mean / 1e6:.3f}",
+            "–" if each.whole_s is None else f"{each.whole_s.mean / 60:.1f}",
+            _points(each.to_best),
+            _points(each.to_random),
+            "–"
+            if each.to_random is None or each.to_random.difference.p is None
+            else f"{each.to_random.difference.p:.3f}",
+        )
+    console = Console(soft_wrap=True)
+    console.print(table)
+    for run, reason in folder.failures.items():
+        console.print(f"failed  {run}: {reason}", highlight=False, markup=False)
+    console.print(f"report  {folder.report}", highlight=False, markup=False)
+
+
+def _points(against: Against | None) -> str:
+    return "–" if against is None else f"{100 * against.difference.value:+.1f}"
 
 
 def _percent(estimate: Estimate) -> str:

@@ -1,0 +1,54 @@
+"""`mango-grader compare`: which method is worth its time on these photos?"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mango_grader.cli.options import FINISHED_WITH_ERRORS, reporter_option
+from mango_grader.cli.run import shared_options
+from mango_grader.cli.summary import print_comparison
+from mango_grader.progress import Progress
+from mango_grader.workflow.compare import Comparison
+from mango_grader.workflow.compare import compare as run_compare
+from mango_grader.workflow.configure import SearchOptions
+
+
+@click.command(short_help="Compare search methods and known networks on your photos, at equal cost.")
+@click.option("--methods", metavar="NAME,…", help="METHOD, METHOD/SPACE or a baseline's name, with commas between.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each, a seed and fold each."
+)
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Of the one split behind all runs.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time; they share cores.")
+@shared_options
+@click.option("--max-params", type=click.IntRange(min=1), help="Most parameters that a search's result may have.")
+@click.option("--max-macs", type=click.IntRange(min=1), help="Most multiply-accumulates per image of such a result.")
+@reporter_option
+def compare(
+    out: str,
+    resume: bool,
+    data: str | None,
+    methods: str | None,
+    seeds: int,
+    folds: int,
+    jobs: int,
+    reporter: Callable[[], Progress],
+    **options: Any,
+) -> None:
+    """Compare search methods and known networks on your photos, each run within the same --budget.
+
+    Every run is a run folder below --out. comparison.html there has the table, the curves and the differences. An
+    interrupted comparison goes on with --resume and --out alone. A run that fails is listed and stops no other; the
+    exit code is then 3.
+    """
+    if (data is None) != (methods is None):
+        raise click.UsageError("--data and --methods go together")
+    asked = None
+    if data is not None and methods is not None:
+        told = SearchOptions(data=str(Path(data).resolve()), **options)
+        asked = Comparison(tuple(each for each in methods.split(",") if each.strip()), told, seeds, folds, jobs)
+    folder = run_compare(out, asked, resume=resume, reporter=reporter)
+    print_comparison(folder)
+    raise click.exceptions.Exit(FINISHED_WITH_ERRORS if folder.failures else 0)

@@ -1,0 +1,176 @@
+"""`mango-grader compare` as a function: entries against each other on one's own fruit, resumable at any moment."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mango_grader import __version__
+from mango_grader.datasets import read_dataset
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json, write_json
+from mango_grader.progress import LabelledProgress, Progress
+from mango_grader.report import ComparisonData, Standing, write_comparison
+from mango_grader.runtime.host import cpu_name
+from mango_grader.training.device import pick_device
+from mango_grader.workflow.config import checked, plain
+from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.entries import read_entries
+from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.outcomes import ComparedRun, Outcome
+from mango_grader.workflow.processes import Crashed, one_by_one, side_by_side
+from mango_grader.workflow.standings import standings
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and how.
+
+    entries: as `read_entries` reads them. options: what every run is told; method, space, seed and fold are set for
+    each. seeds: runs of each entry, all of them tested on folds of one split into `folds`. jobs: runs side by side.
+    """
+
+    entries: tuple[str, ...]
+    options: SearchOptions
+    seeds: int = 3
+    folds: int = 5
+    jobs: int = 1
+
+    def runs(self) -> tuple[ComparedRun, ...]:
+        """Return every run, all entries' first ones first, so that a comparison cut short is a fair one.
+
+        Repeat r, from 1, has seed r − 1 and is tested on fold ((r − 1) mod folds) + 1. Raises UsageError for entries,
+        settings or data that cannot be used.
+        """
+        entries = read_entries(self.entries)
+        return tuple(
+            ComparedRun(entry, repeat, entry.config(self._told(repeat)))
+            for repeat in range(1, self.seeds + 1)
+            for entry in entries
+        )
+
+    def _told(self, repeat: int) -> SearchOptions:
+        fold = ((repeat - 1) % self.folds + 1, self.folds)
+        return replace(self.options, seed=repeat - 1, fold=fold, split_seed=0)
+
+
+@dataclass
+class ComparisonFolder:
+    """Where a comparison is kept: its runs below, comparison.json and comparison.html beside them."""
+
+    path: Path
+    comparison: Comparison
+    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+
+    @property
+    def json(self) -> Path:
+        """What was asked for, every run's figures, and the standings."""
+        return self.path / "comparison.json"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.path / "comparison.html"
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Why runs failed, by run."""
+        return {f"{each.entry} #{each.repeat}": each.error for each in self._ordered if each.error is not None}
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """Where the entries stand, the most accurate first."""
+        return standings(self._ordered)
+
+    @property
+    def _ordered(self) -> Sequence[Outcome]:
+        """In the order of the repeats, whichever came first, so that nothing depends on who was faster."""
+        places = {entry.name: place for place, entry in enumerate(read_entries(self.comparison.entries))}
+        return sorted(self.outcomes.values(), key=lambda each: (each.repeat, places[each.entry]))
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep one more outcome, on disk too."""
+        self.outcomes[outcome.entry, outcome.repeat] = outcome
+        self.save()
+
+    def save(self) -> None:
+        """Write JSON and page."""
+        found, asked = self.standings, plain(self.comparison)
+        made = {"version": __version__, "cpu": cpu_name(), "cores": os.cpu_count(), "torch": torch.__version__}
+        runs, places = [plain(each) for each in self._ordered], [plain(each) for each in found]
+        write_json(self.json, {"comparison": asked, "conditions": made, "standings": places, "runs": runs})
+        options = self.comparison.options
+        write_comparison(
+            self.report,
+            ComparisonData(
+                title=Path(options.data).name,
+                standings=found,
+                asked=self.comparison.seeds,
+                budget=options.budget,
+                failures=self.failures,
+                settings=asked,
+                provenance=made,
+            ),
+        )
+
+
+def compare(
+    out: str | os.PathLike[str],
+    comparison: Comparison | None,
+    *,
+    resume: bool = False,
+    reporter: Callable[[], Progress],
+) -> ComparisonFolder:
+    """Do all runs of a comparison below the folder `out`; return what came of them.
+
+    With `resume`, `comparison` may be None; finished runs are kept, unfinished ones go on, failed ones are tried again.
+    A run that fails is an outcome and stops no other. `reporter` makes the progress of each run, in the process that
+    does it. Raises UsageError for what no run could be done with.
+    """
+    folder = _opened(Path(out), comparison, resume)
+    runs = folder.comparison.runs()
+    options = folder.comparison.options
+    read_dataset(options.data, options.group_by, options.ordinal)
+    pick_device(options.device)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with RunFolder(folder.path).locked():
+        folder.save()
+        left = [run for run in runs if (run.entry.name, run.repeat) not in _finished(folder)]
+        jobs = folder.comparison.jobs
+        threads = max(1, torch.get_num_threads() // jobs)
+        actions = [partial(_perform, run, folder.path, reporter, threads) for run in left]
+        for place, result in side_by_side(actions, jobs) if jobs > 1 else one_by_one(actions):
+            folder.add(left[place].failed(result.reason) if isinstance(result, Crashed) else result)
+    return folder
+
+
+def _perform(run: ComparedRun, out: Path, reporter: Callable[[], Progress], threads: int) -> Outcome:
+    torch.set_num_threads(threads)
+    return run.perform(out, LabelledProgress(run.name, reporter()))
+
+
+def _finished(folder: ComparisonFolder) -> set[tuple[str, int]]:
+    return {key for key, outcome in folder.outcomes.items() if outcome.figures is not None}
+
+
+def _opened(path: Path, comparison: Comparison | None, resume: bool) -> ComparisonFolder:
+    if resume and (kept := path / "comparison.json").exists():
+        return _resumed(path, read_json(kept), comparison)
+    if comparison is None:
+        raise UsageError(f"{path} holds no comparison to continue; give --data and --methods, or the right --out")
+    if path.exists() and (not path.is_dir() or any(item.name[0] != "." for item in path.iterdir())):
+        hint = "add --resume to continue it" if (path / "comparison.json").exists() else "choose a new or empty folder"
+        raise UsageError(f"--out {path} is not empty; {hint}")
+    return ComparisonFolder(path, comparison)
+
+
+def _resumed(path: Path, kept: Mapping[str, Any], comparison: Comparison | None) -> ComparisonFolder:
+    if comparison is not None and plain(comparison) != kept["comparison"]:
+        raise UsageError(f"--resume: {path} was started with other options; give the same, or only --out")
+    outcomes = checked(tuple[Outcome, ...], kept["runs"])
+    found = {(each.entry, each.repeat): each for each in outcomes}
+    return ComparisonFolder(path, checked(Comparison, kept["comparison"]), found)

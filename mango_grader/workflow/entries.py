@@ -1,0 +1,85 @@
+"""What can be compared: a search method on a space, or a known network; both are told the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from mango_grader.automl.methods import METHODS
+from mango_grader.automl.spaces import SPACES
+from mango_grader.errors import UsageError
+from mango_grader.models.baselines import BASELINES
+from mango_grader.progress import Progress
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.configure import RunOptions, SearchOptions, TrainOptions
+from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.search import search
+from mango_grader.workflow.train import train
+
+_OF_SEARCHES = ("method.", "space.", "search.")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A method on a space, and the training of what it finds."""
+
+    method: str
+    space: str
+
+    @property
+    def name(self) -> str:
+        """METHOD/SPACE."""
+        return f"{self.method}/{self.space}"
+
+    def config(self, options: SearchOptions) -> RunConfig:
+        """Return one run's configuration; raises UsageError where an option does not fit."""
+        return replace(options, method=self.method, space=self.space).config()
+
+    def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
+        """Do the run in `out`, or what is missing of it."""
+        return search(out, config, resume=RunFolder(out).config.exists(), progress=progress)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A known network by its name among the baselines; limits do not bind it."""
+
+    name: str
+
+    def config(self, options: SearchOptions) -> RunConfig:
+        """Return one run's configuration, settings of searches left out; raises UsageError where an option is wrong."""
+        shared = {field.name: getattr(options, field.name) for field in fields(RunOptions)}
+        shared["settings"] = [each for each in options.settings if not each.startswith(_OF_SEARCHES)]
+        return TrainOptions(**shared, baseline=self.name).config()
+
+    def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
+        """Do the run in `out`, or what is missing of it."""
+        return train(out, config, resume=RunFolder(out).config.exists(), progress=progress)
+
+
+Entry = Searched | Trained
+
+
+def read_entries(written: Sequence[str]) -> tuple[Entry, ...]:
+    """Return what METHOD (on its paper's space), METHOD/SPACE or a baseline's name stand for.
+
+    Raises UsageError for unknown names, for none at all, and for the same entry twice.
+    """
+    entries = [_entry(each.strip()) for each in written]
+    names = [entry.name for entry in entries]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"--methods names {', '.join(sorted(twice))} twice")
+    if not entries:
+        raise UsageError("--methods: name what to compare, for example enas,random/layerwise,shufflenet_v2_x0_5")
+    return tuple(entries)
+
+
+def _entry(written: str) -> Entry:
+    if written in BASELINES:
+        return Trained(written)
+    method, slash, space = written.partition("/")
+    if method not in METHODS:
+        known = ", ".join((*METHODS, *sorted(BASELINES)))
+        raise UsageError(f"--methods {written}: choose from {known}, a method also as METHOD/SPACE")
+    if slash and space not in SPACES:
+        raise UsageError(f"--methods {written}: the spaces are {', '.join(SPACES)}")
+    return Searched(method, space or METHODS[method].home)

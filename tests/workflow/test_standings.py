@@ -1,0 +1,77 @@
+"""What a comparison concludes from outcomes whose answer is known."""
+
+import pytest
+
+from mango_grader.workflow.outcomes import ExitFigures, Outcome, RunFigures, Seconds
+from mango_grader.workflow.standings import random_rival, standings
+
+
+def outcome(entry: str, repeat: int, *exits: str, macs: tuple[int, ...] = (100, 200)) -> Outcome:
+    """Return a run whose exits were right ("1") about one picture after the other, two of each group."""
+    figures = tuple(
+        ExitFigures(marks.count("1") / len(marks), cost, 10 * cost) for marks, cost in zip(exits, macs, strict=True)
+    )
+    right: dict[str, dict[str, str]] = {}
+    for place, letters in enumerate(zip(*exits, strict=True)):
+        right.setdefault(f"fruit{repeat}.{place // 2}", {})[f"{repeat}/{place}.jpg"] = "".join(letters)
+    return Outcome(entry, repeat, RunFigures(figures, Seconds(1.0, 2.0, 4.0), right))
+
+
+GOOD, FAIR = "11111111", "11110000"
+OUTCOMES = [
+    outcome("random/dag", 1, FAIR, FAIR),
+    outcome("dso/dag", 1, FAIR, GOOD),
+    outcome("random/dag", 2, FAIR, FAIR),
+    outcome("dso/dag", 2, FAIR, GOOD),
+]
+
+
+def test_the_most_accurate_comes_first_and_differences_are_paired() -> None:
+    first, second = standings(OUTCOMES)
+    assert (first.name, second.name) == ("dso/dag", "random/dag")
+    assert first.to_best is None
+    assert second.to_random is None
+    assert second.to_best is not None
+    assert first.to_random is not None
+    assert second.to_best.difference.value == -0.5 == -first.to_random.difference.value
+    assert first.to_random.difference.p is not None
+    assert first.to_random.difference.p < 0.05, "half of sixteen pictures, all one way"
+    assert (first.pictures, first.groups) == (16, 8)
+
+
+def test_only_what_both_were_tested_on_is_compared() -> None:
+    found = {each.name: each for each in standings([*OUTCOMES, outcome("enas/dag", 2, GOOD, FAIR)])}
+    against = found["enas/dag"].to_random
+    assert against is not None
+    assert against.difference.value == 0, "they agree where both are, whatever the other repeats say"
+
+
+def test_of_one_lucky_run_nobody_is_the_best() -> None:
+    found = standings([*OUTCOMES[:3], outcome("lucky/dag", 1, GOOD, GOOD)])
+    best = {each.to_best.name for each in found if each.to_best is not None}
+    assert best == {"random/dag"}
+
+
+def test_areas_share_one_horizon() -> None:
+    cheap = outcome("cheap", 1, GOOD, GOOD, macs=(50, 100))
+    dear = outcome("dear", 1, GOOD, GOOD, macs=(100, 400))
+    area = {each.name: each.area.mean for each in standings([cheap, dear])}
+    assert area == {"cheap": pytest.approx(350 / 400), "dear": pytest.approx(300 / 400)}
+
+
+def test_failures_and_interruptions_leave_no_figures() -> None:
+    assert standings([Outcome("enas/dag", 1, None, "no")]) == ()
+    done = outcome("enas/dag", 1, GOOD, GOOD)
+    assert done.figures is not None
+    (alone,) = standings([Outcome("enas/dag", 1, RunFigures(done.figures.exits, None, done.figures.right))])
+    assert alone.whole_s is None
+    assert alone.exits[-1].accuracy.sd is None
+
+
+def test_random_search_on_the_same_space_is_the_judge() -> None:
+    names = ["random/layerwise", "random/dag", "dso/dag"]
+    assert random_rival("dso/dag", names) == "random/dag"
+    assert random_rival("betanas/mbconv", names) == "random/layerwise"
+    assert random_rival("resnet18", names) == "random/layerwise"
+    assert random_rival("random/dag", names) is None
+    assert random_rival("dso/dag", ["dso/dag"]) is None
