@@ -30,7 +30,7 @@ _SHARE = replace(_FULL, share=True)
 _BASE = DsoSettings(
     pretrain=2, epochs=4, gamma=0.015, lr=0.2, clip=0.1, weights=replace(SHARED_ADAMW, frozen_scale=True)
 )
-_RECIPE = TrainRecipe(epochs=10)
+_RECIPE = TrainRecipe(epochs=8)
 _BUDGET = 0.4  # of the complete graph's MACs: about what the published pruning leaves
 _DRAWS = 64
 
