@@ -1,0 +1,42 @@
+"""The comparison of all methods, at its smallest."""
+
+from pathlib import Path
+
+import pytest
+from scripts import cells_done, run_script
+
+from mango_grader.datasets.synthetic import write_synthetic
+
+TINY = (
+    "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",
+    "space.kernels=3,5", "method.epochs=1", "method.samples=2", "train.epochs=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mangoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mangoes")
+    write_synthetic(folder, 60, 0, size=64)
+    return folder
+
+
+def test_a_smoke_run_measures_pairs_random_and_resumes(mangoes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "methods_on_mangoes.json"
+    options = [
+        *("--data", str(mangoes), "--group-by", "fruit_id", "--pairs", "enas/layerwise,random/layerwise", "--seeds", "1"),
+        *("--folds", "3", "--size", "32", "--max-params", "20000", "--device", "cpu", "--work", str(tmp_path / "work")),
+        *("--minutes", "10", "--jobs", "1"),
+        *(part for setting in TINY for part in ("--set", setting)),
+    ]
+    found = run_script("methods_on_mangoes.py", *options, out=out)
+    assert not found["summary"]["failed"]
+    standings = {each["name"]: each for each in found["summary"]["standings"]}
+    assert set(standings) == {"enas/layerwise", "random/layerwise"}
+    for each in standings.values():
+        assert each["exits"][-1]["params"]["mean"] <= 20_000
+        assert 15 <= each["pictures"] <= 25, "about a third of sixty"
+    assert standings["enas/layerwise"]["to_random"]["name"] == "random/layerwise"
+    assert standings["random/layerwise"]["to_random"] is None
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    again = run_script("methods_on_mangoes.py", *options, "--resume", out=out)
+    assert cells_done(again) == cells_done(found)
