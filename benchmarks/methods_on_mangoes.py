@@ -34,10 +34,15 @@ _COLUMNS = 3
 
 def pairs() -> list[str]:
     """Return every method on its home and on the common space, then random search on each of these spaces."""
-    methods = [method for name, method in METHODS.items() if name != _RANDOM]
+    methods = [METHODS[name] for name in judged()]
     homes = dict.fromkeys([_COMMON, *(method.home for method in methods)])
     own = dict.fromkeys(f"{method.name}/{space}" for method in methods for space in (method.home, _COMMON))
     return [*own, *(f"{_RANDOM}/{space}" for space in homes)]
+
+
+def judged() -> list[str]:
+    """Return the methods that random search is the judge of."""
+    return [name for name in METHODS if name != _RANDOM]
 
 
 def measure(run: ComparedRun, work: str) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
 def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """Draw the accuracy–MACs curve of each method, a panel for each space."""
     spaces = list(dict.fromkeys(row["name"].partition("/")[2] for row in rows))
-    colours = {name: f"C{place}" for place, name in enumerate(METHODS)}
+    colours = {_RANDOM: "black", **{name: f"C{place}" for place, name in enumerate(judged())}}
     lines = -(-len(spaces) // _COLUMNS)
     figure = Figure(figsize=(4.6 * min(_COLUMNS, len(spaces)), 0.6 + 3.6 * lines), layout="constrained")
     axes = figure.subplots(lines, min(_COLUMNS, len(spaces)), sharey=True, squeeze=False).ravel()
@@ -69,7 +74,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
                     [each["macs"]["mean"] for each in exits],
                     [each["accuracy"]["mean"] for each in exits],
                     [each["accuracy"]["sd"] or 0.0 for each in exits],
-                    color="0.55" if method == _RANDOM else colours[method],
+                    color=colours[method],
                     linestyle="--" if method == _RANDOM else "-",
                     marker="o",
                     markersize=4,
