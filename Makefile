@@ -9,7 +9,7 @@ install: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[train,parquet,dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[train,parquet,pretrained,dev]'
 	touch $@
 
 demo: install
@@ -34,7 +34,7 @@ bench-%: install
 # What others offer, in an environment of its own: nothing of it is a dependency.
 .peers/.installed: benchmarks/peers-requirements.txt | install
 	test -x .peers/venv/bin/python || $(PYTHON) -m venv .peers/venv
-	$(BIN)/uv pip install --quiet --python .peers/venv/bin/python --requirement $<
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .peers/venv/bin/python --requirement $<
 	touch $@
 
 bench-peers: .peers/.installed

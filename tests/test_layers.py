@@ -200,8 +200,13 @@ def test_importing_the_package_and_its_command_line_costs_no_torch() -> None:
 def test_nothing_is_pickled(module: str) -> None:
     assert not [f.target for f in imports(module) if f.target.split(".")[0] in PICKLERS]
     calls = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
-    # torch's own save and load pickle; weights travel as safetensors.
-    assert not {"torch.save", "torch.load"} & {ast.unparse(call.func) for call in calls}
+    # torch's own save and load pickle; weights travel as safetensors. Others' published weights exist only as torch
+    # wrote them: for these alone there is its reader of tensors, which runs nothing that a file says.
+    assert "torch.save" not in {ast.unparse(call.func) for call in calls}
+    readers = [call for call in calls if ast.unparse(call.func) == "torch.load"]
+    assert not readers or module == "models.imagenet"
+    for call in readers:
+        assert {k.arg: ast.unparse(k.value) for k in call.keywords}["weights_only"] == "True", f"line {call.lineno}"
     for call in calls:
         for keyword in call.keywords:
             if keyword.arg == "allow_pickle":

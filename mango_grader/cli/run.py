@@ -32,6 +32,11 @@ _OF_ONE_RUN = (
     click.option("--fold", type=Fold(), metavar="K/N", help="Test on fold K of N (cross-validation)."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
     click.option(
+        "--init-from",
+        metavar="RUN|NAME",
+        help="Start from that run's weights, as far as they fit, or from ImageNet's: efficientnet-lite0.",
+    ),
+    click.option(
         "--teacher",
         metavar="RUN|FILE|NAME",
         help="Learn from its answers, too: a run, a .mango, any .onnx classifier, or a torchvision model.",

@@ -17,7 +17,6 @@ from mango_grader.workflow.train import train as run_train
 @run_options
 @click.option("--architecture", metavar="FILE", help="architecture.json of a search.")
 @click.option("--baseline", type=click.Choice(sorted(BASELINES)), help="A known network to compare with.")
-@click.option("--init-from", metavar="RUN", help="Start from the weights of that run instead of from scratch.")
 @progress_option
 def train(out: str, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
     """Train a given architecture on new photos; calibrate and export it as search does.

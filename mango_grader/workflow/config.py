@@ -141,9 +141,9 @@ class TeacherConfig:
 class RunConfig:
     """A whole run: a search and the training of its result, or (`search` None) the training of a known `network`.
 
-    budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder whose
-    weights the training starts from. teacher: whose answers the training learns from, too. checkpoint_every: seconds of
-    work that a kill may cost.
+    budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder, or
+    the name of ImageNet weights, from which search and training start. teacher: whose answers the training learns from,
+    too. checkpoint_every: seconds of work that a kill may cost.
     """
 
     data: DataConfig

@@ -14,6 +14,7 @@ from mango_grader.datasets import read_dataset
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json
 from mango_grader.models.baselines import BASELINES
+from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.workflow.config import DataConfig, MethodConfig, RunConfig, SearchConfig, TeacherConfig
 from mango_grader.workflow.presets import PRESETS, Preset
 
@@ -23,7 +24,8 @@ class RunOptions:
     """What every run can be told; the preset says the rest.
 
     data: folder of graded photos. group_by, ordinal, fold: see `read_dataset` and `make_split`. budget: seconds.
-    size: (height, width) of the network's input in pixels. teacher, unlabelled: see `TeacherConfig`. settings:
+    size: (height, width) of the network's input in pixels. teacher, unlabelled: see `TeacherConfig`.
+    init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits. settings:
     "name=value" for any setting. split_seed: of the split alone, where runs of several seeds shall share it; `seed`
     unless given.
     """
@@ -39,6 +41,7 @@ class RunOptions:
     size: tuple[int, int] | None = None
     teacher: str | None = None
     unlabelled: str | None = None
+    init_from: str | None = None
     settings: Sequence[str] = ()
     split_seed: int | None = None
 
@@ -61,7 +64,12 @@ class RunOptions:
             regime.rotate_portrait,
         )
         config = RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
-        return replace(config, teacher=self._teacher())
+        return replace(config, teacher=self._teacher(), init_from=self._start())
+
+    def _start(self) -> str | None:
+        if self.init_from is None or self.init_from == EFFICIENTNET_LITE0:
+            return self.init_from
+        return str(Path(self.init_from).resolve())
 
     def _teacher(self) -> TeacherConfig | None:
         if self.teacher is None:
@@ -113,20 +121,15 @@ class SearchOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(RunOptions):
-    """What a training can be told besides: one of an architecture file and a baseline's name.
-
-    init_from: a finished run folder whose weights to start from, as far as they fit.
-    """
+    """What a training can be told besides: one of an architecture file and a baseline's name."""
 
     architecture: str | None = None
     baseline: str | None = None
-    init_from: str | None = None
 
     def config(self) -> RunConfig:
         """Return the whole configuration; raises UsageError for files, names or values that do not fit."""
         base = self._base().with_settings(self.settings)
         classes = len(read_dataset(base.data.path, base.data.group_by, base.data.ordinal).classes)
-        base = replace(base, init_from=self.init_from and str(Path(self.init_from).resolve()))
         if (self.architecture is None) == (self.baseline is None):
             raise UsageError("name what to train: --architecture FILE or --baseline NAME")
         if self.baseline is not None:

@@ -29,6 +29,7 @@ from mango_grader.workflow.folder import RunFolder, open_run
 from mango_grader.workflow.teacher import TeacherSource, open_teacher
 from mango_grader.workflow.train import train_cost, train_network
 from mango_grader.workflow.unlabelled import prepare_run
+from mango_grader.workflow.weights import load_matching
 
 _PROBE_STEPS = 3
 
@@ -134,6 +135,8 @@ class _Run:
         batches = Batches(for_weights, self.search.batch_size, seed, augmented)
         loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
         net = self.space.supernet()
+        if self.config.init_from is not None:
+            load_matching(net, self.config.init_from)
         training = SharedTraining(net, method.recipe, batches, for_architecture, loss, self.device)
         cost = self.admission.cost()
         seen = [batches[step] for step in range(method.recalibration)]

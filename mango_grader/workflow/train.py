@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
@@ -86,7 +85,7 @@ def train_network(
     seed_everything(config.seed, TRAIN_SEED)
     net = build_network(spec)
     if config.init_from is not None:
-        loaded = load_matching(net, RunFolder(Path(config.init_from)).weights)
+        loaded = load_matching(net, config.init_from)
         progress.note(f"train: {loaded} of {len(net.state_dict())} tensors taken over from {config.init_from}")
     trainer = Trainer(
         net,

