@@ -2,8 +2,8 @@
 
     python benchmarks/close_the_gap.py --data ../shared/data/mango_lesions --minutes 120
 
-Every idea changes one thing of the plain recipe: EfficientNet-Lite0's first eight blocks at 64×64 pixels, started from
-ImageNet weights. A cell is one idea on one fold; folds and pictures are the same for all, and differences to the plain
+Every idea changes one thing of the plain recipe: EfficientNet-Lite0's first eight blocks, started from ImageNet
+weights, on pictures of 128×128 pixels that the network halves first. A cell is one idea on one fold; folds and pictures are the same for all, and differences to the plain
 recipe are paired. Ideas are chosen by their accuracy on validation pictures. --teachers DIR holds fold-K/model.onnx,
 as peers.py leaves them, each fine-tuned without that fold's validation and test pictures.
 """
@@ -33,7 +33,7 @@ from mango_grader.workflow.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.standings import standings
 
 PLAIN = "plain"
-_FRONT, _SHUFFLENET = Trained("efficientnet_lite0_front"), Trained("shufflenet_v2_x0_5")
+_FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")
 # The original's widths, searched: kernels, expansions and depth of what the plain recipe takes as it is.
 _SPACE = (
     "space.channels=[24,40,80]", "space.blocks=[2,2,3]", "space.strides=[2,2,2]", "space.stem_channels=32",
@@ -49,7 +49,7 @@ class Idea:
     entry: Entry = _FRONT
     settings: tuple[str, ...] = ()
     init_from: str | None = EFFICIENTNET_LITE0
-    size: int = 64
+    size: int = 128
     taught: bool = False
     unlabelled: bool = False
     max_macs: int | None = None
@@ -78,9 +78,10 @@ IDEAS: Mapping[str, Idea] = {
     "taught": Idea(taught=True),
     "taught, thrice the epochs": Idea(taught=True, settings=("train.epochs=120",)),
     "taught on unlabelled fruit, too": Idea(taught=True, unlabelled=True),
-    "96 pixels": Idea(size=96),
-    "searched": Idea(Searched("spos", "mbconv"), _SPACE, max_macs=13_000_000),
-    "ShuffleNetV2 ×0.5 at 128 pixels": Idea(_SHUFFLENET, init_from=None, size=128),
+    "pictures of 64 pixels": Idea(_WHOLE, size=64),
+    "not halved, 4 times the MACs": Idea(_WHOLE),
+    "searched, pictures of 64 pixels": Idea(Searched("spos", "mbconv"), _SPACE, size=64, max_macs=13_000_000),
+    "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
 }
 
 

@@ -23,7 +23,16 @@ def mangoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_smoke_run_measures_pairs_random_and_resumes(mangoes: Path, tmp_path: Path) -> None:
     out = tmp_path / "methods_on_mangoes.json"
     options = [
-        *("--data", str(mangoes), "--group-by", "fruit_id", "--pairs", "enas/layerwise,random/layerwise", "--seeds", "1"),
+        *(
+            "--data",
+            str(mangoes),
+            "--group-by",
+            "fruit_id",
+            "--pairs",
+            "enas/layerwise,random/layerwise",
+            "--seeds",
+            "1",
+        ),
         *("--folds", "3", "--size", "32", "--max-params", "20000", "--device", "cpu", "--work", str(tmp_path / "work")),
         *("--minutes", "10", "--jobs", "1"),
         *(part for setting in TINY for part in ("--set", setting)),

@@ -17,8 +17,9 @@ LITE = MbconvConfig(
 ORIGINAL = {f"block{n}": (f"k{kernel}e6",) for n, kernel in enumerate((3, 3, 5, 5, 3, 3, 3), start=1)}
 
 
-def test_the_front_keeps_within_thirteen_million_multiply_adds_at_64_pixels():
-    spec = efficientnet_lite0_front((3, 64, 64), 5)
+@pytest.mark.parametrize(("size", "halved"), [(64, False), (128, True)])
+def test_the_front_keeps_within_thirteen_million_multiply_adds(size, halved):
+    spec = efficientnet_lite0_front((3, size, size), 5, halved)
     assert spec.macs()[-1] <= 13_000_000
     assert spec.params()[-1] <= 350_000
     assert len(spec.exits) == 3

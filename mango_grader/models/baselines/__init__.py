@@ -13,6 +13,7 @@ from mango_grader.models.spec import NetworkSpec
 BASELINES: Mapping[str, Callable[[Shape, int], NetworkSpec]] = MappingProxyType(
     {
         "efficientnet_lite0_front": efficientnet_lite0_front,
+        "efficientnet_lite0_front_halved": partial(efficientnet_lite0_front, halved=True),
         "msdnet": msdnet_spec,
         "msdnet_cifar": partial(msdnet_spec, settings=MSDNetSettings.cifar()),
         **{name: partial(torchvision_spec, name) for name in TORCHVISION},
