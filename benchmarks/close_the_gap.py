@@ -3,9 +3,10 @@
     python benchmarks/close_the_gap.py --data ../shared/data/mango_lesions --minutes 120
 
 Every idea changes one thing of the plain recipe: EfficientNet-Lite0's first eight blocks, started from ImageNet
-weights, on pictures of 128×128 pixels that the network halves first. A cell is one idea on one fold; folds and pictures are the same for all, and differences to the plain
-recipe are paired. Ideas are chosen by their accuracy on validation pictures. --teachers DIR holds fold-K/model.onnx,
-as peers.py leaves them, each fine-tuned without that fold's validation and test pictures.
+weights, on pictures of 128×128 pixels that the network halves first. A cell is one idea on one fold; folds and pictures
+are the same for all, and differences to the plain recipe are paired. Ideas are chosen by their accuracy on validation
+pictures. --teachers DIR holds fold-K/model.onnx, as peers.py leaves them, each fine-tuned without that fold's
+validation and test pictures.
 """
 
 from collections.abc import Mapping, Sequence
