@@ -35,12 +35,6 @@ from mango_grader.workflow.standings import standings
 
 PLAIN = "plain"
 _FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")
-# The original's widths, searched: kernels, expansions and depth of what the plain recipe takes as it is.
-_SPACE = (
-    "space.channels=[24,40,80]", "space.blocks=[2,2,3]", "space.strides=[2,2,2]", "space.stem_channels=32",
-    "space.first_channels=16", "space.head=96", "space.exits=[1,2,3]", "space.final_squeeze=0",
-    "space.final_activation=relu6",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,9 @@ IDEAS: Mapping[str, Idea] = {
     "taught on unlabelled fruit, too": Idea(taught=True, unlabelled=True),
     "pictures of 64 pixels": Idea(_WHOLE, size=64),
     "not halved, 4 times the MACs": Idea(_WHOLE),
-    "searched, pictures of 64 pixels": Idea(Searched("spos", "mbconv"), _SPACE, size=64, max_macs=13_000_000),
+    "searched by spos": Idea(Searched("spos", "lite"), max_macs=13_000_000),
+    "searched by betanas": Idea(Searched("betanas", "lite"), max_macs=13_000_000),
+    "searched at random": Idea(Searched("random", "lite"), max_macs=13_000_000),
     "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
 }
 

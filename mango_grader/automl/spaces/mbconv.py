@@ -1,6 +1,6 @@
 """BetaNAS's space (§4.1, "search space"): a chain of blocks, each an inverted residual or nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, get_args
 
@@ -85,12 +85,15 @@ class MbconvConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """Stem, fixed block, searched blocks, exits."""
+        return chain((3, self.height, self.width), self.opening(), self._stages(), self._block, self._heads())
+
+    def opening(self) -> Sequence[Node]:
+        """Return what is not searched: stem and fixed block."""
         stem, first = self.channels_of(self.stem_channels), self.channels_of(self.first_channels)
-        opening = [
+        return (
             Node(STEM, Convolution(3, stem, kernel=3, stride=self.stem_stride), (IMAGE,)),
             Node(FIRST, InvertedResidual(stem, first, 3, 1, 1, self.squeeze, self.activation), (STEM,)),
-        ]
-        return chain((3, self.height, self.width), opening, self._stages(), self._block, self._heads())
+        )
 
     def _stages(self) -> Stages:
         return stages_of(self, self.first_channels, self.channels, self.blocks, self.strides)
