@@ -98,7 +98,8 @@ def _timed(measure: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _json_safe(data: Any) -> Any:
-    return json.loads(json.dumps(data, default=float))
+    """Return plain data, six digits of each number: more would only make the files longer."""
+    return json.loads(json.dumps(data, default=float), parse_float=lambda text: float(f"{float(text):.6g}"))
 
 
 def cell_options(benchmark: str, minutes: float) -> Callable[[F], F]:

@@ -90,10 +90,11 @@ def _flat(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 
 def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
     console = Console(highlight=False, markup=False)
-    table = Table("method", *SPACES, box=None, pad_edge=False)
-    for row in rows:
-        marks = ["home" if kind == row["home"] else "no" if why else "yes" for kind, why in row["spaces"].items()]
-        table.add_row(row["name"], *marks)
+    table = Table("space", *METHODS, box=None, pad_edge=False)
+    for kind in SPACES:
+        table.add_row(
+            kind, *("home" if kind == row["home"] else "no" if row["spaces"][kind] else "yes" for row in rows)
+        )
     console.print(table)
     for row in rows:
         for kind, why in row["spaces"].items():
