@@ -66,6 +66,7 @@ IDEAS: Mapping[str, Idea] = {
     "not pretrained": Idea(init_from=None),
     "average of weights": Idea(settings=("train.ema=0.98",)),
     "last exit weighs most": Idea(settings=("train.exit_weights=[0.2,0.2,1]",)),
+    "earlier exits only listen": Idea(settings=("train.exit_gradient=0",)),
     "no cutout": Idea(settings=("augment.cutout_probability=0",)),
     "thrice the epochs": Idea(settings=("train.epochs=120",)),
     "turned by any angle": Idea(settings=("augment.rotate=180",)),

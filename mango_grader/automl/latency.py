@@ -26,7 +26,7 @@ from mango_grader.export.onnx_graphs import IMAGES, export_graphs
 from mango_grader.export.operations import INPUT, copy_graph, export_from_bytes, export_operations
 from mango_grader.files import digest, read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
-from mango_grader.models.operations import Add, DropPath, Identity, Operation, Shape, Zero
+from mango_grader.models.operations import Add, DropPath, Identity, Operation, ScaleGradient, Shape, Zero
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.host import cpu_name
 
@@ -214,7 +214,7 @@ def compare(architectures: Sequence[Architecture], table: LatencyTable) -> Compa
 def _free(place: Place) -> bool:
     op, inputs = place
     nothing_to_add = isinstance(op, Add) and not op.activate and len(inputs) == 1
-    return isinstance(op, Identity | Zero | DropPath) or nothing_to_add
+    return isinstance(op, Identity | Zero | DropPath | ScaleGradient) or nothing_to_add
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mango_grader.errors import UsageError
-from mango_grader.models.operations import Add, Classifier, Concat, DropPath, Identity
+from mango_grader.models.operations import Add, Classifier, Concat, DropPath, Identity, ScaleGradient
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node, live_nodes
 
 AUXILIARY = "auxiliary"  # the name of the extra exit, the last one
@@ -42,6 +42,24 @@ def with_drop_path(spec: NetworkSpec, rate: float) -> NetworkSpec:
                 drop = Node(f"{node.name}/drop_path{place}", DropPath(rate), (inputs[place],))
                 nodes.append(drop)
                 inputs[place] = drop.name
+        nodes.append(replace(node, inputs=tuple(inputs)))
+    return NetworkSpec(spec.input, tuple(nodes), spec.exits)
+
+
+def with_exit_gradient(spec: NetworkSpec, factor: float) -> NetworkSpec:
+    """Return `spec` with only `factor`, from 0 to 1, of what earlier exits ask for reaching the features they share.
+
+    The exits themselves learn as ever. At 0 they only listen, and the last exit has the features to itself.
+    """
+    early, nodes = {_block_of(name) for name in spec.exits[:-1]}, []
+    for node in spec.nodes:
+        inputs = list(node.inputs)
+        if _block_of(node.name) in early:
+            for place, name in enumerate(inputs):
+                if _block_of(name) != _block_of(node.name):
+                    scaled = Node(f"{node.name}/heard{place}", ScaleGradient(factor), (name,))
+                    nodes.append(scaled)
+                    inputs[place] = scaled.name
         nodes.append(replace(node, inputs=tuple(inputs)))
     return NetworkSpec(spec.input, tuple(nodes), spec.exits)
 

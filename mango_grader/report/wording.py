@@ -16,13 +16,14 @@ from mango_grader.models.operations import (
     Normalise,
     Operation,
     Pool,
+    ScaleGradient,
     SeparableConvolution,
     ShuffleUnit,
     Torchvision,
     Zero,
 )
 
-GLUE = (Add, Concat, DropPath, Identity, Match, Normalise, Zero)
+GLUE = (Add, Concat, DropPath, Identity, Match, Normalise, ScaleGradient, Zero)
 """What only connects the operations that a drawing names."""
 
 HUES = {

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mango_grader.models import AnytimeClassifier, FromBytes, NetworkSpec, build_network
 from mango_grader.models.ops.basic import DropPath
-from mango_grader.models.regularise import with_auxiliary, with_drop_path, with_dropout
+from mango_grader.models.regularise import with_auxiliary, with_drop_path, with_dropout, with_exit_gradient
 from mango_grader.training.average import MovingAverage
 from mango_grader.training.batches import BatchSeries
 from mango_grader.training.device import Device
@@ -92,4 +92,6 @@ def _regularised(spec: NetworkSpec, recipe: TrainRecipe) -> NetworkSpec:
         spec = with_drop_path(spec, recipe.drop_path)
     if recipe.dropout:
         spec = with_dropout(spec, recipe.dropout)
+    if recipe.exit_gradient != 1:
+        spec = with_exit_gradient(spec, recipe.exit_gradient)
     return with_auxiliary(spec) if recipe.auxiliary else spec

@@ -91,7 +91,8 @@ class TrainRecipe:
     weights that is measured and kept. distil: weight of the last exit's teaching of the earlier ones, at
     distil_temperature. drop_path, dropout: probabilities, the first one reached at the last epoch, the second replacing
     each exit's own. auxiliary: weight of an extra exit's loss. Zeros switch these off; drop path, dropout and auxiliary
-    exit are there in training only. Raises ValueError for values out of range.
+    exit are there in training only. exit_gradient: how much of what earlier exits ask for reaches the features that
+    they share with later ones, 0 to 1. Raises ValueError for values out of range.
     """
 
     epochs: int = 60
@@ -109,11 +110,14 @@ class TrainRecipe:
     drop_path: float = 0.0
     dropout: float = 0.0
     auxiliary: float = 0.0
+    exit_gradient: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("ema", "drop_path", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in 0..1, below 1, not {getattr(self, name)}")
+        if not 0 <= self.exit_gradient <= 1:
+            raise ValueError(f"exit_gradient must be in 0..1, not {self.exit_gradient}")
         if not (self.distil >= 0 and self.auxiliary >= 0 and self.distil_temperature > 0):
             raise ValueError("distil and auxiliary must not be negative, distil_temperature must be above 0")
 

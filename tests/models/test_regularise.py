@@ -7,10 +7,11 @@ import torch
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.spaces.layerwise import LayerwiseConfig
 from mango_grader.errors import UsageError
-from mango_grader.models import NetworkSpec, Node, build_network
+from mango_grader.models import AnytimeClassifier, NetworkSpec, Node, build_network
+from mango_grader.models.baselines import BASELINES
 from mango_grader.models.operations import Add, Classifier, Concat, Convolution, DropPath, Operation
 from mango_grader.models.ops.basic import DropPath as DropPathModule
-from mango_grader.models.regularise import AUXILIARY, with_auxiliary, with_drop_path, with_dropout
+from mango_grader.models.regularise import AUXILIARY, with_auxiliary, with_drop_path, with_dropout, with_exit_gradient
 from mango_grader.models.spec import IMAGE
 
 CONV = Convolution(8, 8, 3)
@@ -149,3 +150,27 @@ def test_a_network_in_one_piece_has_no_place_for_one() -> None:
     spec = network(("exit", Classifier(3, 2), IMAGE))
     with pytest.raises(UsageError, match=r"train\.auxiliary"):
         with_auxiliary(spec)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.25])
+def test_earlier_exits_reach_the_shared_features_by_a_factor_and_learn_themselves_as_ever(factor: float) -> None:
+    spec = BASELINES["efficientnet_lite0_front"]((3, 32, 32), 3)
+    plain, scaled = (build_network(each) for each in (spec, with_exit_gradient(spec, factor)))
+    scaled.load_state_dict(plain.state_dict())  # the same names
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for one, other in zip(plain.train()(images), scaled.train()(images), strict=True):
+        assert torch.equal(one, other)
+
+    def gradients(net: AnytimeClassifier, exit_: int) -> dict[str, torch.Tensor]:
+        net.zero_grad()
+        net(images)[exit_].square().sum().backward()
+        return {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
+
+    for exit_ in (0, 1):
+        ours, theirs = gradients(scaled, exit_), gradients(plain, exit_)
+        for name, value in theirs.items():
+            share = 1.0 if name.startswith("nodes.exit") else factor
+            torch.testing.assert_close(ours.get(name, torch.zeros_like(value)), share * value)
+    last = gradients(plain, 2)
+    for name, value in gradients(scaled, 2).items():
+        torch.testing.assert_close(value, last[name])

@@ -11,6 +11,7 @@ from mango_grader.models.operations.basic import (
     Match,
     Normalise,
     Pool,
+    ScaleGradient,
     SeparableConvolution,
     Zero,
 )
@@ -20,6 +21,6 @@ from mango_grader.models.operations.torchvision import Torchvision
 
 __all__ = [
     "Activation", "Add", "CellConvolution", "Classifier", "Concat", "Convolution", "DropPath", "FactorisedReduction",
-    "Identity", "InvertedResidual", "Match", "Normalise", "Operation", "Pool", "SeparableConvolution", "Shape",
-    "ShuffleUnit", "Torchvision", "Zero",
+    "Identity", "InvertedResidual", "Match", "Normalise", "Operation", "Pool", "ScaleGradient", "SeparableConvolution",
+    "Shape", "ShuffleUnit", "Torchvision", "Zero",
 ]  # fmt: skip

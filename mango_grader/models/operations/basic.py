@@ -183,6 +183,18 @@ class DropPath(Operation):
 
 
 @dataclass(frozen=True)
+class ScaleGradient(Operation):
+    """The identity, through which only `factor`, from 0 to 1, of the gradient comes back."""
+
+    kind: ClassVar[str] = "scale_gradient"
+    factor: float
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """One shape, unchanged."""
+        return one_input(inputs, inputs[0][0])
+
+
+@dataclass(frozen=True)
 class Pool(Operation):
     """Maximum or average over a window: odd, padded so that stride 1 keeps the size, or even and equal to the stride.
 

@@ -105,11 +105,24 @@ class Classifier(nn.Module):
         return logits
 
 
+class ScaleGradient(nn.Module):
+    """(N, C, H, W) → the same; `factor` of its gradient comes back."""
+
+    def __init__(self, op: spec.ScaleGradient) -> None:
+        super().__init__()
+        self.factor = op.factor
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Keep the value, part the gradient."""
+        return torch.lerp(features.detach(), features, self.factor) if self.training else features
+
+
 build_operation.register(spec.Convolution, Convolution)
 build_operation.register(spec.SeparableConvolution, SeparableConvolution)
 build_operation.register(spec.Match, Match)
 build_operation.register(spec.Add, Add)
 build_operation.register(spec.DropPath, DropPath)
+build_operation.register(spec.ScaleGradient, ScaleGradient)
 build_operation.register(spec.Classifier, Classifier)
 
 
