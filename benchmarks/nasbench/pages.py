@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasbench.table import DATA
 
+tab20 = colormaps["tab20"]
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -32,36 +34,36 @@ def print_table(rows: Rows, queries: Sequence[int]) -> None:
 
 def draw(rows: Rows, queries: Sequence[int], draws: Sequence[int], path: Path) -> None:
     """Draw accuracy against queries, and below it what draws of the learned distributions are worth on average."""
-    figure = Figure(figsize=(15, 9), layout="constrained")
+    figure = Figure(figsize=(16, 9), layout="constrained")
     axes = figure.subplots(2, len(DATA))
+    names = list(dict.fromkeys(_name(row) for row in rows))
+    colours = {name: tab20(place / 20) for place, name in enumerate(names)}
     for column, data in enumerate(DATA):
-        mine = [row for row in rows if row["data"] == data]
         top, bottom = axes[0][column], axes[1][column]
-        for number, row in enumerate(mine):
-            values = [row["test"][str(count)] for count in queries]
-            _line(top, number, queries, values, _name(row), row["n"])
+        for row in (row for row in rows if row["data"] == data):
+            name, n = _name(row), row["n"]
+            _line(top, queries, [row["test"][str(count)] for count in queries], n, colours[name], name)
             if "mean_of_draws" in row:
-                _line(bottom, number, draws, [row["mean_of_draws"][str(c)] for c in draws], row["method"], row["n"])
-                bottom.plot([draws[-1] * 1.15], [row["kept"]["30"]["mean"]], marker="_", color=f"C{number % 10}", ms=12)
-        top.set_title(f"{data}: best validated so far", loc="left")
-        bottom.set_title(f"{data}: mean of draws afterwards; at the right edge, the 30 best found", loc="left")
-        top.set_xlabel("queries")
-        bottom.set_xlabel("draws")
+                _line(bottom, draws, [row["mean_of_draws"][str(count)] for count in draws], n, colours[name])
+            found = next(iter(row["kept"].values()))["mean"]
+            bottom.plot([draws[-1] * 1.25], [found], marker="_", color=colours[name], ms=14, mew=2)
+        top.set(title=f"{data}: best validated so far", xlabel="queries")
+        bottom.set(title=f"{data}: mean of draws; right: 30 best finds", xlabel="draws after 500 queries")
         for axis, ticks in ((top, queries), (bottom, draws)):
             axis.set_xscale("log")
             axis.set_xticks(ticks, [str(tick) for tick in ticks])
             axis.minorticks_off()
             axis.grid(alpha=0.3)
-            axis.set_ylabel("test accuracy after 200 epochs, %")
-    axes[0][-1].legend(loc="lower right", fontsize=7)
-    axes[1][-1].legend(loc="lower right", fontsize=7)
+    for axis in (axes[0][0], axes[1][0]):
+        axis.set_ylabel("test accuracy after 200 epochs, %")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     figure.suptitle("NAS-Bench-201, mean over seeds; bars: standard error")
     figure.savefig(path, dpi=80)
 
 
 def _line(
-    axis: Axes, number: int, counts: Sequence[int], values: Sequence[Mapping[str, float]], name: str, n: int
+    axis: Axes, counts: Sequence[int], values: Sequence[Mapping[str, float]], n: int, colour: Any, name: str = ""
 ) -> None:
-    style = "-" if number < 10 else "--"
     errors = [value["sd"] / n**0.5 for value in values]
-    axis.errorbar(counts, [value["mean"] for value in values], errors, label=f"{name} (n={n})", ls=style, lw=1.2)
+    label = {"label": f"{name} (n = {n})"} if name else {}
+    axis.errorbar(counts, [value["mean"] for value in values], errors, color=colour, lw=1.4, **label)
