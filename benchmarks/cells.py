@@ -89,7 +89,8 @@ def measure_cells(ledger: Ledger, cells: Sequence[Cell], minutes: float, jobs: i
                 cell = running.pop(future)
                 figures, seconds = future.result()
                 ledger.add(cell.name, figures, seconds, under)
-                click.echo(f"{len(ledger.cells)} of {len(cells)} cells: {cell.name}, {seconds:.0f} s")
+                done = sum(each.name in ledger.cells for each in cells)
+                click.echo(f"{done} of {len(cells)} cells: {cell.name}, {seconds:.0f} s")
 
 
 def _timed(measure: Callable[[], Any]) -> tuple[Any, float]:

@@ -13,7 +13,14 @@ from mango_grader.models.baselines import BASELINES
 from mango_grader.workflow.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/add-a-method.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/add-a-method.md",
+    "docs/evidence.md",
+)
 
 
 def text(document: str) -> str:
