@@ -168,7 +168,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     ]
     axis.set_yticks(range(len(rows)), names[::-1])
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axis.set_xlabel("accuracy of the last exit; dot: test pictures with 95 % interval over groups, bar: validation")
+    axis.set_xlabel("accuracy of the last exit: test, 95 % interval over groups (dot); validation (bar)")
     axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
