@@ -1,6 +1,7 @@
 """What a run's report and model card are made of."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,7 @@ def provenance(
     """Return what identifies a run and its data, JSON-safe."""
     last = measured.test.exits[-1]
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
+    started = {"init_from": Path(config.init_from).name} if config.init_from else {}
     taught = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -78,6 +80,7 @@ def provenance(
         "labels_sha256": digest(labels.encode("utf-8", "surrogateescape")),
         "test_images": last.count,
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
+        **started,
         **taught,
     }
 

