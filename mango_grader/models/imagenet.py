@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite0, under our names: a start where photos are few. From a package beside ours."""
+"""ImageNet weights of EfficientNet-Lite0, under our names; they come from a package beside ours."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _CENTRE, _SCALE = 127.0, 128.0  # their pixels: (value − 127) / 128
 
 
 def efficientnet_lite0_state() -> dict[str, Tensor]:
-    """Return weights and statistics by the names of `efficientnet_lite0_front` and the `mbconv` space, blocks 1 to 15.
+    """Return weights and statistics by the names of `efficientnet_lite0_front` and the space `lite`, up to block 15.
 
     The weights come from TensorFlow, which pads strided convolutions at the right and bottom where torch pads at the
     left and top. So each kernel is turned by 180°: the network then sees upside down, but exactly (at even sizes) what

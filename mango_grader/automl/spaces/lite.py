@@ -13,9 +13,9 @@ from mango_grader.models.spec import IMAGE, Node
 class LiteConfig(MbconvConfig):
     """BetaNAS's candidates at the widths of EfficientNet-Lite0's first eight blocks, one of them the original.
 
-    Where photos are few, a start from ImageNet is worth more than a wider space (docs/evidence.md). halved: the network
-    first takes means of 2 × 2 pixels, so that it costs a quarter while augmentation still has the whole image. The
-    rest as in `MbconvConfig`; a multiplier other than 1, or squeeze-excitation, leaves blocks without such a start.
+    What a start from ImageNet is worth is measured in docs/evidence.md. halved: the network first takes means of 2 × 2
+    pixels, so that it costs a quarter while augmentation still has the whole image. The rest as in `MbconvConfig`; a
+    multiplier other than 1, or squeeze-excitation, leaves blocks without such a start.
     """
 
     kind: ClassVar[str] = "lite"
