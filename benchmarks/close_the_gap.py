@@ -27,11 +27,11 @@ from mango_grader.files import read_json
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.progress import Progress, make_progress
 from mango_grader.training.bootstrap import paired_difference
+from mango_grader.workflow.comparison.entries import Entry, Searched, Trained
+from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
+from mango_grader.workflow.comparison.standings import standings
 from mango_grader.workflow.config import RunConfig, checked, plain
-from mango_grader.workflow.entries import Entry, Searched, Trained
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.standings import standings
 
 PLAIN = "plain"
 _FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")

@@ -23,10 +23,10 @@ from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli.types import Duration, Size
 from mango_grader.progress import make_progress
-from mango_grader.workflow.compare import Comparison
+from mango_grader.workflow.comparison import Comparison
+from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
+from mango_grader.workflow.comparison.standings import standings
 from mango_grader.workflow.config import checked, plain
-from mango_grader.workflow.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.standings import standings
 
 _RANDOM, _COMMON = "random", "multiscale"
 _COLUMNS = 3

@@ -10,8 +10,8 @@ from mango_grader.cli.options import FINISHED_WITH_ERRORS, reporter_option
 from mango_grader.cli.run import shared_options
 from mango_grader.cli.summary import print_comparison
 from mango_grader.progress import Progress
-from mango_grader.workflow.compare import Comparison
-from mango_grader.workflow.compare import compare as run_compare
+from mango_grader.workflow.comparison import Comparison
+from mango_grader.workflow.comparison import compare as run_compare
 from mango_grader.workflow.configure import SearchOptions
 
 

@@ -6,7 +6,7 @@ from rich.table import Table
 from mango_grader.files import read_json
 from mango_grader.report import Against
 from mango_grader.training.bootstrap import Estimate
-from mango_grader.workflow.compare import ComparisonFolder
+from mango_grader.workflow.comparison import ComparisonFolder
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import Measured
 

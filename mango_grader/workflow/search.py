@@ -26,9 +26,8 @@ from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.teacher import TeacherSource, open_teacher
+from mango_grader.workflow.teaching import TeacherSource, open_teacher, prepare_run
 from mango_grader.workflow.train import train_cost, train_network
-from mango_grader.workflow.unlabelled import prepare_run
 from mango_grader.workflow.weights import load_matching
 
 _PROBE_STEPS = 3

@@ -15,9 +15,16 @@ from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, on_device
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.lessons import TRAIN_SEED, rehearsed, taught, untaught, with_teacher
-from mango_grader.workflow.teacher import TeacherSource, open_teacher
-from mango_grader.workflow.unlabelled import prepare_run
+from mango_grader.workflow.teaching import (
+    TRAIN_SEED,
+    TeacherSource,
+    open_teacher,
+    prepare_run,
+    rehearsed,
+    taught,
+    untaught,
+    with_teacher,
+)
 from mango_grader.workflow.weights import load_matching, save_weights
 
 

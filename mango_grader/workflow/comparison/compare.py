@@ -17,13 +17,13 @@ from mango_grader.progress import LabelledProgress, Progress
 from mango_grader.report import ComparisonData, Standing, write_comparison
 from mango_grader.runtime.host import cpu_name
 from mango_grader.training.device import pick_device
+from mango_grader.workflow.comparison.entries import read_entries
+from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
+from mango_grader.workflow.comparison.processes import Crashed, one_by_one, side_by_side
+from mango_grader.workflow.comparison.standings import standings
 from mango_grader.workflow.config import checked, plain
 from mango_grader.workflow.configure import SearchOptions
-from mango_grader.workflow.entries import read_entries
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.processes import Crashed, one_by_one, side_by_side
-from mango_grader.workflow.standings import standings
 
 
 @dataclass(frozen=True)

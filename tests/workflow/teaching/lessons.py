@@ -20,9 +20,9 @@ from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.configure import TrainOptions
 from mango_grader.workflow.data import PreparedData
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.teacher import TeacherSource, open_teacher
+from mango_grader.workflow.teaching.teacher import TeacherSource, open_teacher
+from mango_grader.workflow.teaching.unlabelled import prepare_run
 from mango_grader.workflow.train import train_network
-from mango_grader.workflow.unlabelled import prepare_run
 
 CPU = Device("cpu")
 # Columns are green, red, yellow; applied to the mean colour, standardised by the usual figures.

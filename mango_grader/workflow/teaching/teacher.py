@@ -24,7 +24,7 @@ from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.pretrained import Pretrained
+from mango_grader.workflow.teaching.pretrained import Pretrained
 from mango_grader.workflow.weights import load_network
 
 _SAMPLE = 16  # training pictures that show what kind of answers a graph gives

@@ -8,11 +8,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-from mango_grader.workflow.processes import Crashed, one_by_one, side_by_side
+from mango_grader.workflow.comparison.processes import Crashed, one_by_one, side_by_side
 
 PARENT = """
 from functools import partial
-from mango_grader.workflow.processes import side_by_side
+from mango_grader.workflow.comparison.processes import side_by_side
 WAIT = "import os, pathlib, time; pathlib.Path({mark!r}).write_text(str(os.getpid())); time.sleep(60)"
 if __name__ == "__main__":
     list(side_by_side([partial(exec, WAIT)], 1))

@@ -8,8 +8,8 @@ from mango_grader.errors import MangoError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
 from mango_grader.workflow.answers import Marks, answers_of
+from mango_grader.workflow.comparison.entries import Entry
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.entries import Entry
 from mango_grader.workflow.folder import RunFolder
 
 

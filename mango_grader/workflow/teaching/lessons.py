@@ -12,7 +12,7 @@ from mango_grader.workflow.budget import TrainCost, timed
 from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData, augmenter
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.teacher import TeacherSource, measure_teacher
+from mango_grader.workflow.teaching.teacher import TeacherSource, measure_teacher
 
 TRAIN_SEED = 1
 """Keeps the stream of training batches apart from the search's."""

@@ -19,9 +19,9 @@ from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle
 from mango_grader.runtime.sessions import softmax
 from mango_grader.training.distillation import ask
-from mango_grader.workflow.lessons import untaught
-from mango_grader.workflow.teacher import open_teacher
-from mango_grader.workflow.unlabelled import prepare_run
+from mango_grader.workflow.teaching.lessons import untaught
+from mango_grader.workflow.teaching.teacher import open_teacher
+from mango_grader.workflow.teaching.unlabelled import prepare_run
 
 NAME = "shufflenet_v2_x0_5"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mango_grader.workflow.outcomes import ExitFigures, Outcome, RunFigures, Seconds
-from mango_grader.workflow.standings import random_rival, standings
+from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds
+from mango_grader.workflow.comparison.standings import random_rival, standings
 
 
 def outcome(entry: str, repeat: int, *exits: str, macs: tuple[int, ...] = (100, 200)) -> Outcome:
