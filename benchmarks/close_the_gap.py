@@ -26,10 +26,9 @@ from mango_grader.datasets import read_dataset
 from mango_grader.files import read_json
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.progress import Progress, make_progress
-from mango_grader.training.bootstrap import paired_difference
 from mango_grader.workflow.comparison.entries import Entry, Searched, Trained
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.comparison.standings import standings
+from mango_grader.workflow.comparison.standings import against, standings
 from mango_grader.workflow.config import RunConfig, checked, plain
 from mango_grader.workflow.folder import RunFolder
 
@@ -115,28 +114,10 @@ def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
             float(v) for v in np.average([cell["validation"] for cell in cells], axis=0, weights=weights)
         ]
         row["validated"] = sum(weights)
-        row["gain"] = _gain(standing.name, outcomes)
+        gain = None if standing.name == PLAIN else against(standing.name, PLAIN, outcomes)
+        row["gain"] = None if gain is None else asdict(gain.difference) | {"n": gain.pictures}
         rows.append(row)
     return rows
-
-
-def _gain(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
-    own, other = (_last({o.repeat: o for o in outcomes if o.entry == each and o.figures}) for each in (name, PLAIN))
-    common = [key for key in own if key in other]
-    if name == PLAIN or not common:
-        return None
-    right = (np.array([side[key] for key in common]) for side in (own, other))
-    return asdict(paired_difference(*right, [group for _, group, _ in common], 0)) | {"n": len(common)}
-
-
-def _last(runs: Mapping[int, Outcome]) -> dict[tuple[int, str, str], bool]:
-    return {
-        (repeat, group, path): letters[-1] == "1"
-        for repeat, run in runs.items()
-        if run.figures is not None
-        for group, marks in run.figures.right.items()
-        for path, letters in marks.items()
-    }
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -24,10 +24,11 @@ class MeanExit:
 
 @dataclass(frozen=True)
 class Against:
-    """An entry's difference to the entry `name`, on the pictures that both were tested on."""
+    """An entry's difference to the entry `name`, on the `pictures` test pictures that both answered."""
 
     name: str
     difference: Difference
+    pictures: int
 
 
 @dataclass(frozen=True, kw_only=True)

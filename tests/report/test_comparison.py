@@ -32,8 +32,8 @@ def standing(name: str, accuracy: float, **fields: object) -> Standing:
     return replace(plain, **fields)
 
 
-BEHIND = Against("dso/<dag>", Difference(-0.041, -0.08, -0.002, 0.0377))
-AHEAD = Against("random/dag", Difference(0.041, 0.002, 0.08, 0.0377))
+BEHIND = Against("dso/<dag>", Difference(-0.041, -0.08, -0.002, 0.0377), 405)
+AHEAD = Against("random/dag", Difference(0.041, 0.002, 0.08, 0.0377), 405)
 DATA = ComparisonData(
     title="Mangoes <2026>",
     standings=(standing("dso/<dag>", 0.842, to_random=AHEAD), standing("random/dag", 0.801, to_best=BEHIND)),

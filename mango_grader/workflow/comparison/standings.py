@@ -19,13 +19,9 @@ Answered = dict[tuple[int, str], tuple[str, bool]]
 def standings(outcomes: Sequence[Outcome], seed: int = 0) -> tuple[Standing, ...]:
     """Return each entry with at least one finished run, the most accurate first; `seed` draws the bootstrap.
 
-    Differences pair the last exits' answers to the same pictures in the same repeats; groups are resampled over all
-    repeats together. Areas are up to the multiply-accumulates of the costliest network of all.
+    Areas are up to the multiply-accumulates of the costliest network of all.
     """
-    runs: dict[str, dict[int, RunFigures]] = {}
-    for outcome in outcomes:
-        if outcome.figures is not None:
-            runs.setdefault(outcome.entry, {})[outcome.repeat] = outcome.figures
+    runs = _finished(outcomes)
     if not runs:
         return ()
     answered = {name: _answered(own) for name, own in runs.items()}
@@ -34,7 +30,7 @@ def standings(outcomes: Sequence[Outcome], seed: int = 0) -> tuple[Standing, ...
     best = next(name for name in order if len(runs[name]) == most)  # of one lucky run nobody is the best
     horizon = max(figures.exits[-1].macs for own in runs.values() for figures in own.values())
 
-    def against(name: str, rival: str | None) -> Against | None:
+    def versus(name: str, rival: str | None) -> Against | None:
         return None if rival is None or rival == name else _against(rival, answered[name], answered[rival], seed)
 
     return tuple(
@@ -44,11 +40,22 @@ def standings(outcomes: Sequence[Outcome], seed: int = 0) -> tuple[Standing, ...
             answered[name],
             horizon,
             seed,
-            against(name, best),
-            against(name, random_rival(name, order)),
+            versus(name, best),
+            versus(name, random_rival(name, order)),
         )
         for name in order
     )
+
+
+def against(name: str, rival: str, outcomes: Sequence[Outcome], seed: int = 0) -> Against | None:
+    """Return the difference of two entries; None unless both were tested on some picture in the same repeat.
+
+    It pairs the last exits' answers to the same pictures in the same repeats; groups are resampled over all repeats
+    together.
+    """
+    runs = _finished(outcomes)
+    own, other = (_answered(runs.get(each, {})) for each in (name, rival))
+    return _against(rival, own, other, seed)
 
 
 def random_rival(name: str, names: Sequence[str]) -> str | None:
@@ -58,6 +65,15 @@ def random_rival(name: str, names: Sequence[str]) -> str | None:
         return None
     own = f"{_RIVAL}/{space}"
     return own if own in names else next((each for each in names if each.startswith(f"{_RIVAL}/")), None)
+
+
+def _finished(outcomes: Sequence[Outcome]) -> dict[str, dict[int, RunFigures]]:
+    """Return what every entry achieved, by repeat."""
+    runs: dict[str, dict[int, RunFigures]] = {}
+    for outcome in outcomes:
+        if outcome.figures is not None:
+            runs.setdefault(outcome.entry, {})[outcome.repeat] = outcome.figures
+    return runs
 
 
 def _answered(runs: dict[int, RunFigures]) -> Answered:
@@ -78,7 +94,8 @@ def _against(rival: str, own: Answered, other: Answered, seed: int) -> Against |
     if not common:
         return None
     groups = [own[key][0] for key in common]
-    return Against(rival, paired_difference(_right(own, common), _right(other, common), groups, seed))
+    difference = paired_difference(_right(own, common), _right(other, common), groups, seed)
+    return Against(rival, difference, len(common))
 
 
 def _right(answered: Answered, keys: Sequence[tuple[int, str]]) -> NDArray[np.bool_]:

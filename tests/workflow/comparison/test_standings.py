@@ -3,7 +3,7 @@
 import pytest
 
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds
-from mango_grader.workflow.comparison.standings import random_rival, standings
+from mango_grader.workflow.comparison.standings import against, random_rival, standings
 
 
 def outcome(entry: str, repeat: int, *exits: str, macs: tuple[int, ...] = (100, 200)) -> Outcome:
@@ -41,9 +41,19 @@ def test_the_most_accurate_comes_first_and_differences_are_paired() -> None:
 
 def test_only_what_both_were_tested_on_is_compared() -> None:
     found = {each.name: each for each in standings([*OUTCOMES, outcome("enas/dag", 2, GOOD, FAIR)])}
-    against = found["enas/dag"].to_random
-    assert against is not None
-    assert against.difference.value == 0, "they agree where both are, whatever the other repeats say"
+    gap = found["enas/dag"].to_random
+    assert gap is not None
+    assert gap.difference.value == 0, "they agree where both are, whatever the other repeats say"
+    assert gap.pictures == 8
+
+
+def test_any_two_entries_can_be_held_against_each_other() -> None:
+    gap = against("random/dag", "dso/dag", OUTCOMES)
+    assert gap is not None
+    assert (gap.name, gap.difference.value, gap.pictures) == ("dso/dag", -0.5, 16)
+    assert against("random/dag", "nobody", OUTCOMES) is None
+    elsewhere = outcome("enas/dag", 3, GOOD, GOOD)
+    assert against("enas/dag", "dso/dag", [*OUTCOMES, elsewhere]) is None, "no repeat of its own to be paired with"
 
 
 def test_of_one_lucky_run_nobody_is_the_best() -> None:
