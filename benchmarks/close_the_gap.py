@@ -9,8 +9,8 @@ pictures. --teachers DIR holds fold-K/model.onnx, as peers.py leaves them, each 
 validation and test pictures.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,79 +18,16 @@ from typing import Any
 import click
 import numpy as np
 from cells import Cell, Ledger, cell_options, measure_cells
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from gap.ideas import IDEAS, PLAIN, Beside, Named, on_other_fruit
+from gap.pages import draw, show
 
-from mango_grader import SearchOptions
 from mango_grader.datasets import read_dataset
 from mango_grader.files import read_json
-from mango_grader.models.imagenet import EFFICIENTNET_LITE0
-from mango_grader.progress import Progress, make_progress
-from mango_grader.workflow.comparison.entries import Entry, Searched, Trained
+from mango_grader.progress import make_progress
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.comparison.standings import against, standings
-from mango_grader.workflow.config import RunConfig, checked, plain
+from mango_grader.workflow.config import checked, plain
 from mango_grader.workflow.folder import RunFolder
-
-PLAIN = "plain"
-_FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")
-
-
-@dataclass(frozen=True)
-class Idea:
-    """What is tried: a network or a search, how far it is from the plain recipe, and whose answers it learns."""
-
-    entry: Entry = _FRONT
-    settings: tuple[str, ...] = ()
-    init_from: str | None = EFFICIENTNET_LITE0
-    size: int = 128
-    taught: bool = False
-    unlabelled: bool = False
-    max_macs: int | None = None
-
-    def config(self, place: Mapping[str, Any], teacher: str | None, unlabelled: str | None) -> RunConfig:
-        options = SearchOptions(
-            **{**place, "settings": (*place["settings"], *self.settings)},
-            size=(self.size, self.size),
-            init_from=self.init_from,
-            teacher=teacher if self.taught else None,
-            unlabelled=unlabelled if self.unlabelled else None,
-            max_macs=self.max_macs,
-        )
-        return self.entry.config(options)
-
-
-IDEAS: Mapping[str, Idea] = {
-    PLAIN: Idea(),
-    "not pretrained": Idea(init_from=None),
-    "average of weights": Idea(settings=("train.ema=0.98",)),
-    "last exit weighs most": Idea(settings=("train.exit_weights=[0.2,0.2,1]",)),
-    "earlier exits only listen": Idea(settings=("train.exit_gradient=0",)),
-    "no cutout": Idea(settings=("augment.cutout_probability=0",)),
-    "thrice the epochs": Idea(settings=("train.epochs=120",)),
-    "turned by any angle": Idea(settings=("augment.rotate=180",)),
-    "AutoAugment": Idea(settings=("augment.policy=imagenet",)),
-    "taught": Idea(taught=True),
-    "taught, thrice the epochs": Idea(taught=True, settings=("train.epochs=120",)),
-    "taught on unlabelled fruit, too": Idea(taught=True, unlabelled=True),
-    "pictures of 64 pixels": Idea(_WHOLE, size=64),
-    "not halved, 4 times the MACs": Idea(_WHOLE),
-    "searched by spos": Idea(Searched("spos", "lite"), max_macs=13_000_000),
-    "searched by betanas": Idea(Searched("betanas", "lite"), max_macs=13_000_000),
-    "searched at random": Idea(Searched("random", "lite"), max_macs=13_000_000),
-    "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
-}
-
-
-@dataclass(frozen=True)
-class Named:
-    """An entry under the name of its idea."""
-
-    name: str
-    entry: Entry
-
-    def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
-        return self.entry.run(out, config, progress)
 
 
 def measure(run: ComparedRun, work: str) -> dict[str, Any]:
@@ -120,40 +57,6 @@ def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def show(rows: Sequence[Mapping[str, Any]]) -> None:
-    click.echo(
-        f"{'idea':34}{'folds':>6}{'validation':>12}{'test, pooled':>22}{'M MACs':>8}{'k params':>10}  gain on plain"
-    )
-    for row in rows:
-        at, last, gain = row["pooled"], row["exits"][-1], row["gain"]
-        interval = f"{100 * at['value']:.1f} ({100 * at['low']:.1f} to {100 * at['high']:.1f})"
-        told = f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})" if gain else ""
-        click.echo(
-            f"{row['name']:34}{row['runs']:6}{100 * row['validation'][-1]:12.1f}{interval:>22}"
-            f"{last['macs']['mean'] / 1e6:8.1f}{last['params']['mean'] / 1e3:10.0f}  {told}"
-        )
-
-
-def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw each idea's pooled test accuracy with its interval over groups, the best on top."""
-    figure = Figure(figsize=(9, 1.2 + 0.4 * len(rows)), layout="constrained")
-    axis = figure.subplots()
-    for place, row in enumerate(reversed(rows)):
-        at = row["pooled"]
-        axis.errorbar(
-            at["value"], place, xerr=[[at["value"] - at["low"]], [at["high"] - at["value"]]], fmt="o", color="C0"
-        )
-        axis.plot(row["validation"][-1], place, marker="|", ms=12, color="C1")
-    names = [
-        f"{row['name']} ({row['runs']} folds, {row['exits'][-1]['macs']['mean'] / 1e6:.0f} M MACs)" for row in rows
-    ]
-    axis.set_yticks(range(len(rows)), names[::-1])
-    axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axis.set_xlabel("accuracy of the last exit: test, 95 % interval over groups (dot); validation (bar)")
-    axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
-
-
 @click.command()
 @click.option("--data", default="../shared/data/mango_lesions", show_default=True)
 @click.option("--group-by", default="groups.csv:group", show_default=True)
@@ -164,6 +67,9 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 @click.option("--lr", type=float, default=1e-3, show_default=True)
 @click.option("--teachers", type=click.Path(path_type=Path), help="Folder with fold-K/model.onnx; ideas need it.")
 @click.option("--unlabelled", type=click.Path(path_type=Path), help="Folder of other fruit; ideas need it.")
+@click.option("--other-fruit", help="Other graded fruit to learn from first; an idea needs it.")
+@click.option("--other-group-by", help="What keeps its pictures together.")
+@click.option("--other-epochs", type=click.IntRange(1), default=8, show_default=True, help="How often it is seen.")
 @click.option("--work", default="runs/close_the_gap", show_default=True, help="Where the runs are kept.")
 @cell_options("close_the_gap", minutes=120)
 def main(
@@ -176,6 +82,9 @@ def main(
     lr: float,
     teachers: Path | None,
     unlabelled: Path | None,
+    other_fruit: str | None,
+    other_group_by: str | None,
+    other_epochs: int,
     work: str,
     minutes: float,
     jobs: int,
@@ -188,17 +97,19 @@ def main(
     ledger.open(resume)
     read_dataset(data, group_by)  # refuses what cannot be used before anything is spent
     chosen = {name: idea for name, idea in IDEAS.items() if not names or name in names}
+    start = None
+    if other_fruit and any(idea.other_fruit for idea in chosen.values()):
+        start = on_other_fruit(other_fruit, other_group_by, Path(work), other_epochs)
     cells = []
     for fold in range(1, (until or folds) + 1):
         place = {"data": data, "group_by": group_by, "fold": (fold, folds), "split_seed": 0, "seed": 0}
         place["settings"] = (f"train.epochs={epochs}", f"train.weights.lr={lr}")
         teacher = teachers / f"fold-{fold}" / "model.onnx" if teachers else None
+        beside = Beside(str(teacher) if teacher and teacher.exists() else None, unlabelled and str(unlabelled), start)
         for name, idea in chosen.items():
-            if (idea.taught and not (teacher and teacher.exists())) or (idea.unlabelled and unlabelled is None):
-                continue
-            config = idea.config(place, teacher and str(teacher), unlabelled and str(unlabelled))
-            run = ComparedRun(Named(name, idea.entry), fold, config)
-            cells.append(Cell(f"{name}/{fold}", partial(measure, run, str(Path(work) / f"fold-{fold}"))))
+            if idea.possible(beside):
+                run = ComparedRun(Named(name, idea.entry), fold, idea.config(place, beside))
+                cells.append(Cell(f"{name}/{fold}", partial(measure, run, str(Path(work) / f"fold-{fold}"))))
     measure_cells(ledger, cells, minutes, jobs)
     ledger.save()
     show(rows := summary(ledger.figures))

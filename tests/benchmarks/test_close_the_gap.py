@@ -21,8 +21,12 @@ def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
     assert plain["exits"][-1]["macs"]["mean"] <= 13_000_000
     assert out.with_suffix(".png").stat().st_size > 5_000
 
-    again = run_script("close_the_gap.py", *options, "--idea", "not pretrained", "--resume", out=out)
+    other = ("--other-fruit", str(tmp_path / "mangoes"), "--other-group-by", "fruit_id", "--other-epochs", "1")
+    ideas = ("--idea", "not pretrained", "--idea", "first on other fruit")
+    again = run_script("close_the_gap.py", *options, *other, *ideas, "--resume", out=out)
     assert cells_done(again).items() > cells_done(found).items()
-    gain = {row["name"]: row["gain"] for row in again["summary"]}["not pretrained"]
-    assert gain["n"] == 10
-    assert gain["low"] <= gain["value"] <= gain["high"]
+    gains = {row["name"]: row["gain"] for row in again["summary"]}
+    for idea in ("not pretrained", "first on other fruit"):
+        assert gains[idea]["n"] == 10
+        assert gains[idea]["low"] <= gains[idea]["value"] <= gains[idea]["high"]
+    assert (tmp_path / "work" / "other fruit").is_dir()

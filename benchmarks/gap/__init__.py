@@ -1,0 +1,1 @@
+"""What close_the_gap.py tries, and the pages that it writes."""

@@ -1,0 +1,112 @@
+"""Ideas that may close the gap to a pretrained network: each changes one thing of the plain recipe, or adds two up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mango_grader import SearchOptions
+from mango_grader.models.imagenet import EFFICIENTNET_LITE0
+from mango_grader.progress import Progress, make_progress
+from mango_grader.workflow.comparison.entries import Entry, Searched, Trained
+from mango_grader.workflow.comparison.outcomes import ComparedRun
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.folder import RunFolder
+
+PLAIN = "plain"
+_FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What ideas need beside the graded fruit, as far as it is there: paths."""
+
+    teacher: str | None
+    unlabelled: str | None
+    other_fruit: str | None
+
+
+@dataclass(frozen=True)
+class Idea:
+    """What is tried: a network or a search, how far it is from the plain recipe, and what it needs beside the fruit.
+
+    other_fruit: the start is a run on other fruit, itself started from `init_from`.
+    """
+
+    entry: Entry = _FRONT
+    settings: tuple[str, ...] = ()
+    init_from: str | None = EFFICIENTNET_LITE0
+    size: int = 128
+    taught: bool = False
+    unlabelled: bool = False
+    other_fruit: bool = False
+    max_macs: int | None = None
+
+    def possible(self, beside: Beside) -> bool:
+        needs = {"taught": beside.teacher, "unlabelled": beside.unlabelled, "other_fruit": beside.other_fruit}
+        return all(there for need, there in needs.items() if getattr(self, need))
+
+    def config(self, place: Mapping[str, Any], beside: Beside) -> RunConfig:
+        options = SearchOptions(
+            **{**place, "settings": (*place["settings"], *self.settings)},
+            size=(self.size, self.size),
+            init_from=beside.other_fruit if self.other_fruit else self.init_from,
+            teacher=beside.teacher if self.taught else None,
+            unlabelled=beside.unlabelled if self.unlabelled else None,
+            max_macs=self.max_macs,
+        )
+        return self.entry.config(options)
+
+
+_WIDER = (
+    *("augment.rotate=30", "augment.scale=0.2", "augment.brightness=0.2", "augment.contrast=0.2"),
+    *("augment.saturation=0.2", "augment.hue=0.02", "augment.cutout_probability=0"),
+)
+IDEAS: Mapping[str, Idea] = {
+    PLAIN: Idea(),
+    "not pretrained": Idea(init_from=None),
+    "average of weights": Idea(settings=("train.ema=0.98",)),
+    "last exit weighs most": Idea(settings=("train.exit_weights=[0.2,0.2,1]",)),
+    "earlier exits only listen": Idea(settings=("train.exit_gradient=0",)),
+    "no cutout": Idea(settings=("augment.cutout_probability=0",)),
+    "thrice the epochs": Idea(settings=("train.epochs=120",)),
+    "turned by any angle": Idea(settings=("augment.rotate=180",)),
+    "wider changes, no cutout": Idea(settings=_WIDER),
+    "AutoAugment": Idea(settings=("augment.policy=imagenet",)),
+    "taught": Idea(taught=True),
+    "taught, thrice the epochs": Idea(taught=True, settings=("train.epochs=120",)),
+    "taught on unlabelled fruit, too": Idea(taught=True, unlabelled=True),
+    "taught, wider changes, thrice the epochs": Idea(taught=True, settings=(*_WIDER, "train.epochs=120")),
+    "first on other fruit": Idea(other_fruit=True),
+    "pictures of 64 pixels": Idea(_WHOLE, size=64),
+    "not halved, 4 times the MACs": Idea(_WHOLE),
+    "searched by spos": Idea(Searched("spos", "lite"), max_macs=13_000_000),
+    "searched by betanas": Idea(Searched("betanas", "lite"), max_macs=13_000_000),
+    "searched at random": Idea(Searched("random", "lite"), max_macs=13_000_000),
+    "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    """An entry under the name of its idea."""
+
+    name: str
+    entry: Entry
+
+    def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
+        return self.entry.run(out, config, progress)
+
+
+def on_other_fruit(data: str, group_by: str | None, work: Path, epochs: int) -> str:
+    """Train the plain recipe on other fruit, unless that is done, and return its run folder."""
+    settings = (f"train.epochs={epochs}",)
+    options = SearchOptions(
+        data=data, group_by=group_by, size=(128, 128), init_from=EFFICIENTNET_LITE0, settings=settings, seed=0
+    )
+    run = ComparedRun(Named("other fruit", _FRONT), 1, _FRONT.config(options))
+    if (outcome := run.perform(work, make_progress("plain"))).error:
+        raise click.ClickException(f"--other-fruit {data}: {outcome.error}")
+    return str(work / run.folder)
