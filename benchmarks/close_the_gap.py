@@ -105,7 +105,9 @@ def main(
         place = {"data": data, "group_by": group_by, "fold": (fold, folds), "split_seed": 0, "seed": 0}
         place["settings"] = (f"train.epochs={epochs}", f"train.weights.lr={lr}")
         teacher = teachers / f"fold-{fold}" / "model.onnx" if teachers else None
-        beside = Beside(str(teacher) if teacher and teacher.exists() else None, unlabelled and str(unlabelled), start)
+        beside = Beside(
+            str(teacher) if teacher and teacher.exists() else None, str(unlabelled) if unlabelled else None, start
+        )
         for name, idea in chosen.items():
             if idea.possible(beside):
                 run = ComparedRun(Named(name, idea.entry), fold, idea.config(place, beside))

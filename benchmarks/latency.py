@@ -86,7 +86,7 @@ def main(
     out: Path,
 ) -> None:
     scale = {"preset": preset, "size": size, "networks": networks, "seed": seed}
-    asked = {**scale, "widths": [float(width) for width in widths.split(",")]}
+    asked: dict[str, Any] = {**scale, "widths": [float(width) for width in widths.split(",")]}
     ledger = Ledger("latency", out, asked, summarise)
     ledger.open(resume)
     measure_cells(ledger, [Cell(kind, partial(measure, kind, **asked)) for kind in kinds], minutes, jobs)

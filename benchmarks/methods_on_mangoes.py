@@ -110,8 +110,8 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def _gap(gap: Mapping[str, float | None]) -> str:
-    if gap["low"] is None or gap["high"] is None:
+def _gap(gap: Mapping[str, Any]) -> str:
+    if gap["low"] is None:
         return f"{100 * gap['value']:+.1f}"
     return f"{100 * gap['value']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}), p = {gap['p']:.3f}"
 

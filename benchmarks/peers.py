@@ -48,8 +48,8 @@ class Scale:
         return TrainOptions(**self.place(fold), baseline=baseline, settings=epochs)
 
     def searched(self, fold: int) -> SearchOptions:
-        limits = {"max_params": self.max_params, "budget": self.budget}
-        return SearchOptions(**self.place(fold), **limits, settings=self.settings)
+        place = self.place(fold)
+        return SearchOptions(**place, max_params=self.max_params, budget=self.budget, settings=self.settings)
 
 
 SCRIPTS = Path(__file__).parent / "peers"

@@ -157,7 +157,7 @@ def draw(rows: Sequence[Any], path: Path, scale: str) -> None:
     plt.close(figure)
 
 
-def in_pairs(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[tuple[str, str]]:
+def in_pairs(context: click.Context, option: click.Parameter, names: Sequence[str]) -> list[tuple[str, str]]:
     pairs = []
     for name in names:
         method, _, space = name.partition(":")
@@ -191,7 +191,8 @@ def main(
     resume: bool,
     out: Path,
 ) -> None:
-    asked = {"data": data, "group_by": group_by or None, "preset": preset, "device": device, "size": (size, size)}
+    asked: dict[str, Any] = {"data": data, "group_by": group_by or None, "size": (size, size)}
+    asked |= {"preset": preset, "device": device}
     ledger = Ledger("search_speed", out, {**asked, "share": share}, summarise)
     ledger.open(resume)
     cells = [

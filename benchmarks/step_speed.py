@@ -48,11 +48,13 @@ class Stepper:
 
     def value(self, images: Tensor, labels: Tensor) -> Tensor:
         with self.device.autocast():
-            return self.loss(self.forward(self.from_bytes(self.device.send(images))), self.device.send(labels))
+            answers = self.forward(self.from_bytes(self.device.send(images)))
+            loss: Tensor = self.loss(answers, self.device.send(labels))
+            return loss
 
     def step(self, images: Tensor, labels: Tensor) -> None:
         self.net.train()
-        self.value(images, labels).backward()
+        self.value(images, labels).backward()  # type: ignore[no-untyped-call]
         step_with(self.optimiser, 1e-3, self.net.parameters(), _RECIPE.clip)
 
     def kept_bytes(self, images: Tensor, labels: Tensor) -> int:
@@ -110,7 +112,7 @@ def compare_steps(kind: str, name: str, place: str, repeats: int, seed: int) -> 
     for repeat in range(repeats):
         order = list(both) if repeat % 2 else list(both)[::-1]
         for name in order:
-            times[name].append(seconds(lambda name=name: both[name].step(images, labels), device))
+            times[name].append(seconds(partial(both[name].step, images, labels), device))
     ratios = np.array(times["super"]) / np.array(times["plain"])
     return {
         "space": kind,

@@ -89,7 +89,8 @@ class GaussianProcess:
         believed = self.posterior()
         asked = np.array(list(self._scores))
         near = asked[believed.mean[asked] >= believed.mean[asked].max() - within * believed.noise]
-        return max((self._all[place] for place in near), key=cost.__getitem__)
+        chosen: Architecture = max((self._all[place] for place in near), key=cost.__getitem__)
+        return chosen
 
 
 def _hamming(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

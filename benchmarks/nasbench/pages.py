@@ -65,5 +65,5 @@ def _line(
     axis: Axes, counts: Sequence[int], values: Sequence[Mapping[str, float]], n: int, colour: Any, name: str = ""
 ) -> None:
     errors = [value["sd"] / n**0.5 for value in values]
-    label = {"label": f"{name} (n = {n})"} if name else {}
-    axis.errorbar(counts, [value["mean"] for value in values], errors, color=colour, lw=1.4, **label)
+    label = f"{name} (n = {n})" if name else None
+    axis.errorbar(counts, [value["mean"] for value in values], errors, color=colour, lw=1.4, label=label)

@@ -58,10 +58,10 @@ class Cifar10:
 
 @lru_cache(maxsize=2)
 def _cifar10(source: Cifar10, seed: int) -> PreparedData:
-    learned = np.random.default_rng(seed).permutation(_rows(source, "train"))[: source.train + source.val]
+    learned = np.random.default_rng(seed).permutation(_rows(source, "train"))[: source.train + source.val].tolist()
     tested = np.random.default_rng(0).permutation(_rows(source, "test"))  # one order, of which seeds take slices
-    tested = tested[source.test * (seed % PARTS) :][: source.test]
-    pictures = [*_read(source, "train", learned), *_read(source, "test", tested)]
+    of_seed = tested[source.test * (seed % PARTS) :][: source.test].tolist()
+    pictures = [*_read(source, "train", learned), *_read(source, "test", of_seed)]
     classes = tuple(sorted({label for _, _, label in pictures}))
     items = tuple(Item(name, classes.index(label), name) for name, _, label in pictures)
     dataset = Dataset(Path(source.path), classes, items)
@@ -69,7 +69,8 @@ def _cifar10(source: Cifar10, seed: int) -> PreparedData:
     packed = PackedImages(images, dataset.labels, tuple(dataset.groups), tuple(dataset.paths), index, {}, f"{seed}")
     bounds = (source.train, source.train + source.val)
     parts = [Examples(images, dataset.labels, rows) for rows in np.split(index, bounds)]
-    split = Split(*(tuple(part.rows.tolist()) for part in parts), groups=tuple(dataset.groups))
+    train, val, test = (tuple(part.rows.tolist()) for part in parts)
+    split = Split(train, val, test, tuple(dataset.groups))
     return PreparedData(dataset, packed, Preprocess(*images.shape[1:3]), split, *parts)
 
 

@@ -154,7 +154,7 @@ def summarise(figures: Figures, scale: Scale) -> list[dict[str, Any]]:
     return rows
 
 
-def _both(nets: Mapping[str, Mapping[int, Trained]]) -> list[tuple[Trained, Trained]]:
+def _both(nets: Mapping[str, Mapping[int, Any]]) -> list[tuple[Trained, Trained]]:
     ours, theirs = nets.get("all>all", {}), nets.get("msdnet", {})
     return [(ours[seed], theirs[seed]) for seed in sorted(set(ours) & set(theirs))]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Protocol
 
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
@@ -16,6 +17,20 @@ from mango_grader.workflow.search import search
 from mango_grader.workflow.train import train
 
 _OF_SEARCHES = ("method.", "space.", "search.")
+
+
+class Entry(Protocol):
+    """What a comparison runs."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the comparison, and with "/" as "-" its folder's name."""
+
+    def config(self, options: SearchOptions) -> RunConfig:
+        """Return one run's configuration; raises UsageError where an option does not fit."""
+
+    def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
+        """Do the run in `out`, or what is missing of it."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +69,6 @@ class Trained:
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
         """Do the run in `out`, or what is missing of it."""
         return train(out, config, resume=RunFolder(out).config.exists(), progress=progress)
-
-
-Entry = Searched | Trained
 
 
 def read_entries(written: Sequence[str]) -> tuple[Entry, ...]:
