@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 import numpy as np
-from cells import Cell, Ledger, cell_options, measure_cells
+from cells import Cell, CellFailedError, Ledger, cell_options, measure_cells
 from gap.ideas import IDEAS, PLAIN, Beside, Named, on_other_fruit
 from gap.pages import draw, show
 
@@ -32,11 +32,12 @@ from mango_grader.workflow.folder import RunFolder
 
 def measure(run: ComparedRun, work: str) -> dict[str, Any]:
     """Do the run, or what is missing of it; what the last epoch's validation accuracies were is kept beside it."""
-    outcome: dict[str, Any] = plain(run.perform(Path(work), make_progress("none")))
+    outcome = run.perform(Path(work), make_progress("none"))
+    if outcome.error is not None:
+        raise CellFailedError(outcome.error)
     folder = RunFolder(Path(work) / run.folder)
-    rows = [row for row in folder.read_history() if row["phase"] == "train"] if outcome["figures"] else []
-    parts = read_json(folder.split) if rows else {"val": []}
-    return {"outcome": outcome, "validation": rows[-1]["val_accuracy"] if rows else None, "n": len(parts["val"])}
+    last = [row for row in folder.read_history() if row["phase"] == "train"][-1]
+    return {"outcome": plain(outcome), "validation": last["val_accuracy"], "n": len(read_json(folder.split)["val"])}
 
 
 def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -44,7 +45,7 @@ def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     outcomes = [checked(Outcome, cell["outcome"]) for cell in figures.values()]
     rows = []
     for standing in standings(outcomes):
-        cells = [c for c in figures.values() if c["outcome"]["entry"] == standing.name and c["validation"]]
+        cells = [c for c in figures.values() if c["outcome"]["entry"] == standing.name]
         weights = [cell["n"] for cell in cells]
         row = asdict(standing) | {"to_random": None}
         row["validation"] = [
@@ -113,8 +114,7 @@ def main(
                 run = ComparedRun(Named(name, idea.entry), fold, idea.config(place, beside))
                 cells.append(Cell(f"{name}/{fold}", partial(measure, run, str(Path(work) / f"fold-{fold}"))))
     measure_cells(ledger, cells, minutes, jobs)
-    ledger.save()
-    show(rows := summary(ledger.figures))
+    show(rows := ledger.save())
     draw(rows, out.with_suffix(".png"))
 
 

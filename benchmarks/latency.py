@@ -90,8 +90,7 @@ def main(
     ledger = Ledger("latency", out, asked, summarise)
     ledger.open(resume)
     measure_cells(ledger, [Cell(kind, partial(measure, kind, **asked)) for kind in kinds], minutes, jobs)
-    ledger.save()
-    for row in summarise(ledger.figures):
+    for row in ledger.save():
         click.echo(
             f"{row['space']:14} exit {row['exit']}  n = {row['n']}  tau {row['kendall_tau']:.3f} "
             f"(of MACs {row['kendall_tau_of_macs']:.3f})  median error {100 * row['median_error']:.1f} %"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cells import Cell, Ledger, cell_options, measure_cells
+from cells import Cell, CellFailedError, Ledger, cell_options, measure_cells
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
@@ -46,16 +46,17 @@ def judged() -> list[str]:
 
 
 def measure(run: ComparedRun, work: str) -> dict[str, Any]:
-    """Do the run, or what is missing of it; a pair that nothing obeys the limits of is an answer, too."""
-    outcome: dict[str, Any] = plain(run.perform(Path(work), make_progress("none")))
-    return outcome
+    """Do the run, or what is missing of it; a pair that nothing obeys the limits of fails, and says so."""
+    outcome = run.perform(Path(work), make_progress("none"))
+    if outcome.error is not None:
+        raise CellFailedError(outcome.error)
+    figures: dict[str, Any] = plain(outcome)
+    return figures
 
 
-def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where the pairs stand, the most accurate first, with their differences; and what failed."""
-    outcomes = [checked(Outcome, each) for each in figures.values()]
-    failed = {f"{each.entry} #{each.repeat}": each.error for each in outcomes if each.error is not None}
-    return {"standings": [asdict(each) for each in standings(outcomes)], "failed": failed}
+def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return where the pairs stand, the most accurate first, with their differences."""
+    return [asdict(each) for each in standings([checked(Outcome, each) for each in figures.values()])]
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
@@ -147,13 +148,10 @@ def main(
     ledger.open(resume)
     cells = [Cell(run.name, partial(measure, run, work)) for run in comparison.runs()]
     measure_cells(ledger, cells, minutes, jobs)
-    ledger.save()
-    if rows := summary(ledger.figures)["standings"]:
+    if rows := ledger.save():
         show(rows)
         given = f"{told['budget']:.0f} s a run, ≤ {told['max_params']:,} parameters, {rows[0]['groups']} groups pooled"
         draw(rows, out.with_suffix(".png"), f"{Path(told['data']).name}: {given}")
-    for run, reason in summary(ledger.figures)["failed"].items():
-        click.echo(f"failed: {run}: {reason}")
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def main(
     ledger = Ledger("nasbench201", out, setup, summarise)
     ledger.open(resume)
     measure_cells(ledger, cells(str(Path(table).resolve()), methods), minutes, jobs)
-    rows = summarise(ledger.figures)
+    rows = ledger.save()
     print_table(rows, QUERIES)
     draw(rows, QUERIES, DRAWS, out.with_suffix(".png"))
 

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cells import CellFailedError
 from numpy.typing import NDArray
 
 from mango_grader import search, train
@@ -92,7 +92,8 @@ def pack_fold(config: DataConfig, folder: Path) -> Pack:
 class Figures:
     """What a cell holds: lists have one entry per exit, all of them running up to it.
 
-    right: "1" for each test picture that is answered rightly, else "0". train_s: wall-clock seconds on one thread.
+    right: "1" for each test picture that is answered rightly, else "0". train_s: wall-clock seconds on one thread, from
+    decoded pictures to weights; a search included.
     """
 
     right: list[str]
@@ -107,9 +108,9 @@ def measure_own(pack: Pack, folder: Path, config: RunConfig) -> dict[str, Any]:
     """Search or train with our own workflow, on one thread; exits are timed as their chained stages."""
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)  # of a cell that was cut short: half of it would be untimed
-    run, start = search if config.search else train, time.time()
-    done = run(folder, config)
-    train_s = done.weights.stat().st_mtime - start  # calibration, export and report come after the weights
+    done = (search if config.search else train)(folder, config)
+    # From the decoded pictures, which foreign scripts are given, to the weights: calibration and export come after.
+    train_s = done.weights.stat().st_mtime - done.split.stat().st_mtime
     metrics = read_json(done.metrics)
     rows = [json.loads(line) for line in done.predictions.read_text().splitlines()]
     assert [row["path"] for row in rows] == pack.paths(), "every peer must be tested on the same pictures"
@@ -132,7 +133,7 @@ def measure_own(pack: Pack, folder: Path, config: RunConfig) -> dict[str, Any]:
 def measure_foreign(pack: Pack, folder: Path, command: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
     """Run a peer's script (interpreter and file) in its own environment, then measure the ONNX file that it leaves.
 
-    A script that fails is a result too: its figures are {"failed": the end of what it printed}.
+    Raises CellFailedError with the end of what a script that fails printed.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -141,7 +142,7 @@ def measure_foreign(pack: Pack, folder: Path, command: Sequence[str], options: S
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         code = subprocess.run(whole, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False).returncode
     if code:
-        return {"failed": (folder / "log.txt").read_text()[-_LOG_CHARACTERS:]}
+        raise CellFailedError((folder / "log.txt").read_text()[-_LOG_CHARACTERS:])
     found = read_json(folder / "figures.json")
     graph = (folder / "model.onnx").read_bytes()
     images, labels = pack.test()

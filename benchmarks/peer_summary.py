@@ -27,21 +27,16 @@ def cell_name(peer: str, fold: int) -> str:
 def summary(
     peers: Sequence[str], missing: Sequence[str], groups: Groups, figures: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return one row a peer over the folds that are done, and one for each that is not installed or failed."""
+    """Return one row a peer over the folds that are done, and one for each that is not installed."""
     found = {
         peer: {fold: figures[name] for fold in groups if (name := cell_name(peer, fold)) in figures} for peer in peers
     }
-    good = {
-        peer: {fold: each for fold, each in by_fold.items() if "failed" not in each} for peer, by_fold in found.items()
-    }
     rows: list[dict[str, Any]] = []
     for peer in peers:
-        if lost := sorted(set(found[peer]) - set(good[peer])):
-            rows.append({"peer": peer, "status": "failed", "folds": lost})
-        if good[peer]:
-            against = None if peer == OURS else versus(good[OURS], good[peer], groups)
-            rows.append({"peer": peer, "status": "measured", **pooled(good[peer], groups), "ours_minus_it": against})
-        if peer in missing and not found[peer]:
+        if found[peer]:
+            against = None if peer == OURS else versus(found[OURS], found[peer], groups)
+            rows.append({"peer": peer, "status": "measured", **pooled(found[peer], groups), "ours_minus_it": against})
+        elif peer in missing:
             rows.append({"peer": peer, "status": "not installed"})
     return rows
 

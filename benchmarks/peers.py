@@ -22,6 +22,8 @@ from peer_summary import OURS, cell_name, draw, show, summary
 
 from mango_grader import SearchOptions, TrainOptions
 from mango_grader.cli.types import Duration
+from mango_grader.workflow.budget import seconds_left
+from mango_grader.workflow.conclude import FIXED_SECONDS
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class Foreign:
 
     def __call__(self, scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure:
         epochs = self.epochs if scale.epochs is None else scale.epochs
-        options = (f"--seed={scale.seed}", f"--epochs={epochs}", f"--seconds={scale.budget}")
+        seconds = seconds_left(scale.budget, FIXED_SECONDS, 0.0)  # what our search and training may take of it
+        options = (f"--seed={scale.seed}", f"--epochs={epochs}", f"--seconds={seconds}")
         return partial(measure_foreign, pack, folder, (str(self.python), str(SCRIPTS / self.script)), options)
 
     def installed(self) -> bool:
@@ -108,7 +111,9 @@ def peers_of(python: Path) -> Mapping[str, Peer]:
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--until", type=click.IntRange(1), default=None, help="Measure folds 1 to this one only.")
 @click.option("--peers", "chosen", default=",".join(peers_of(PYTHON)), show_default=True, help="Names, by commas.")
-@click.option("--budget", type=Duration(), default="10m", show_default=True, help="Of our search, and of AutoKeras.")
+@click.option(
+    "--budget", type=Duration(), default="10m", show_default=True, help="Of our run; AutoKeras learns as long."
+)
 @click.option("--max-params", default=350_000, show_default=True, help="Of our search.")
 @click.option("--set", "settings", multiple=True, help="Settings of our search.")
 @click.option("--epochs", type=int, help="Of all trainings but our search's; each one's own number unless given.")
@@ -147,9 +152,7 @@ def main(
         if name not in missing and (until is None or fold <= until)
     ]
     measure_cells(ledger, cells, minutes, jobs)
-    ledger.save()
-    rows = ledger.summarise(ledger.figures)
-    show(rows)
+    show(rows := ledger.save())
     draw(rows, scale.size, out.with_suffix(".png"))
 
 

@@ -61,14 +61,12 @@ def test_folds_are_pooled_and_compared_where_both_are_done(monkeypatch: pytest.M
         cell_name(OURS, 1): cell("0000", "1111"),
         cell_name(OURS, 2): cell("11", "11"),
         cell_name("theirs", 1): cell("1110"),
-        cell_name("theirs", 2): {"failed": "no memory"},
     }
     groups = {1: ["a", "b", "c", "d"], 2: ["a", "b"]}
-    ours, failed, theirs, absent = summary([OURS, "theirs", "lacking"], ["lacking"], groups, figures)
+    ours, theirs, absent = summary([OURS, "theirs", "lacking"], ["lacking"], groups, figures)
     assert [exit_["accuracy"]["value"] for exit_ in ours["exits"]] == pytest.approx([2 / 6, 1])
     assert [exit_["macs"] for exit_ in ours["exits"]] == [1, 2]
     assert (ours["n"], ours["groups"], theirs["n"]) == (6, 6, 4)
-    assert failed == {"peer": "theirs", "status": "failed", "folds": [2]}
     assert theirs["ours_minus_it"]["folds"] == [1]
     assert theirs["ours_minus_it"]["value"] == pytest.approx(0.25)
     assert absent["status"] == "not installed"
@@ -117,5 +115,7 @@ def test_pictures_are_scaled_and_laid_out_as_asked(monkeypatch: pytest.MonkeyPat
     assert np.array_equal(prepared(images, {**asked, "layout": "NHWC"}), np.moveaxis(upright, 1, 3))
 
 
-def test_a_script_that_fails_is_a_figure(measure: Callable[[str], dict[str, Any]]) -> None:
-    assert "too few pictures" in measure("raise SystemExit('too few pictures')")["failed"]
+def test_a_script_that_fails_says_why(measure: Callable[[str], dict[str, Any]]) -> None:
+    with pytest.raises(Exception, match="too few pictures") as failed:
+        measure("raise SystemExit('too few pictures')")
+    assert failed.type.__name__ == "CellFailedError"

@@ -67,7 +67,7 @@ def _received(reader: Connection, process: BaseProcess) -> Any:
 
 def _work(action: Callable[[], object], writer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent ends its processes by itself
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     writer.send(_result(action))
 
 
@@ -78,8 +78,13 @@ def _result(action: Callable[[], T]) -> T | Crashed:
         return Crashed(f"unexpected {type(error).__name__}: {error}")
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Let this process, which another one started, end with it: a killed one could neither stop it nor hear of it."""
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    os._exit(1)  # a killed parent could neither stop this one nor hear of it
+    os._exit(1)
