@@ -32,9 +32,9 @@ bench-%: install
 	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 # What others offer, in an environment of its own: nothing of it is a dependency.
-.peers/.installed: benchmarks/peers-requirements.txt | install
+.peers/.installed: benchmarks/peers-requirements.txt benchmarks/peers-constraints.txt | install
 	test -x .peers/venv/bin/python || $(PYTHON) -m venv .peers/venv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python .peers/venv/bin/python --requirement $<
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .peers/venv/bin/python --requirement $< --constraints benchmarks/peers-constraints.txt
 	touch $@
 
 bench-peers: .peers/.installed

@@ -76,7 +76,8 @@ def train(task: Task) -> Trained:
             for trial in search.tuner.oracle.trials.values()
         ],
     }
-    return Trained(seconds, model.count_params(), macs, "NHWC", (0.0,) * 3, (1 / 255,) * 3, settings)
+    params = sum(int(np.prod(weights.shape)) for weights in model.trainable_weights)
+    return Trained(seconds, params, macs, "NHWC", (0.0,) * 3, (1 / 255,) * 3, settings)
 
 
 if __name__ == "__main__":

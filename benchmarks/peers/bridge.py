@@ -9,6 +9,9 @@ Test pictures are not in it: whoever called measures the ONNX file on them. A sc
 
 import argparse
 import json
+import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -73,6 +76,7 @@ def run(train: Callable[[Task], Trained], packages: Sequence[str]) -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=600.0)
     options = parser.parse_args()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -83,6 +87,13 @@ def run(train: Callable[[Task], Trained], packages: Sequence[str]) -> None:
     trained = train(Task(fold, options.out.resolve(), options.seed, options.epochs, options.seconds))
     figures = {**asdict(trained), "versions": {name: version(name) for name in ("torch", "onnx", *packages)}}
     (options.out / FIGURES).write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _end_with(parent: int) -> None:
+    """End this process with the one that started it, so that no script writes where another one has begun."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def count_params(net: nn.Module) -> int:

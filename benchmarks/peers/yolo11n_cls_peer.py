@@ -1,4 +1,7 @@
-"""Ultralytics' YOLO11n-cls from scratch, by its own trainer and defaults. AGPL-3.0: only ever run, never imported."""
+"""Ultralytics' YOLO11n-cls from scratch, by its own trainer, all else than OPTIONS and epochs its defaults.
+
+AGPL-3.0: only ever run, never imported.
+"""
 
 import os
 import time
