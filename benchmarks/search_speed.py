@@ -49,12 +49,24 @@ PUBLISHED = (
 )  # GPU hours; TNAS states none
 
 
+def _now() -> np.ndarray:
+    return np.array([time.monotonic(), time.process_time()])
+
+
 @dataclass
 class Stopwatch(SilentProgress):
-    """Notes when the tasks of a run begin and end: seconds on the wall, and of this process's own work."""
+    """Notes when the tasks of a run begin and end: seconds on the wall, and of this process's own work.
+
+    planned: when the plan was told, after which the super net is built.
+    """
 
     began: dict[str, np.ndarray] = field(default_factory=dict)
     ended: dict[str, np.ndarray] = field(default_factory=dict)
+    planned: np.ndarray = field(default_factory=_now)
+
+    def note(self, message: str, **figures: Any) -> None:
+        if message.startswith("plan:") and "search" not in self.began:
+            self.planned = _now()
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
@@ -62,10 +74,6 @@ class Stopwatch(SilentProgress):
         with super().task(name, total, done) as task:
             yield task
         self.ended[name] = _now()
-
-
-def _now() -> np.ndarray:
-    return np.array([time.monotonic(), time.process_time()])
 
 
 def measure(options: SearchOptions, share: float) -> dict[str, Any]:
@@ -76,7 +84,7 @@ def measure(options: SearchOptions, share: float) -> dict[str, Any]:
         network = NetworkSpec.from_dict(read_json(run.network))
         epochs = read_json(run.plan)["epochs"]
     parts = {
-        "rounds": watch.ended["search"] - watch.began["search"],
+        "rounds": watch.ended["search"] - watch.planned,
         "picking": watch.began["train"] - watch.ended["search"],
         "training": watch.ended["train"] - watch.began["train"],
     }
@@ -204,8 +212,7 @@ def main(
         for method, space in pairs
     ]
     measure_cells(ledger, cells, minutes, jobs)
-    ledger.save()
-    rows = summarise(ledger.figures)["pairs"]
+    rows = ledger.save()["pairs"]
     show(rows)
     draw(rows, out.with_suffix(".png"), f"preset {preset}, {size}×{size} pixels, {Path(data).name}, {device}")
 
