@@ -1,7 +1,8 @@
 """The cells of peers.py: one peer on one fold, by our own workflow or by a script in the peers' environment.
 
 Every network sees the same pictures, is measured on test pictures that its training never saw, and is timed as the ONNX
-graph that it exports to: one image, one onnxruntime thread.
+graph that it exports to when nothing runs beside it: one image, one onnxruntime thread. Our graphs take bytes, the
+others prepared floats.
 """
 
 import json
@@ -32,6 +33,7 @@ from mango_grader.workflow.folder import RunFolder
 
 WARM_UP, TIMED = 20, 300  # runs of one image
 _LOG_CHARACTERS = 600
+_GRAPH = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,12 @@ class Figures:
     right: list[str]
     params: list[int]
     macs: list[int]
-    latency_ms: list[float]
     train_s: float
     about: dict[str, Any]
 
 
 def measure_own(pack: Pack, folder: Path, config: RunConfig) -> dict[str, Any]:
-    """Search or train with our own workflow, on one thread; exits are timed as their chained stages."""
+    """Search or train with our own workflow, on one thread."""
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)  # of a cell that was cut short: half of it would be untimed
     done = (search if config.search else train)(folder, config)
@@ -116,14 +117,11 @@ def measure_own(pack: Pack, folder: Path, config: RunConfig) -> dict[str, Any]:
     assert [row["path"] for row in rows] == pack.paths(), "every peer must be tested on the same pictures"
     answers = np.array([row["probabilities"] for row in rows]).argmax(2)
     labels = np.array([metrics["classes"].index(row["label"]) for row in rows])
-    bundle = Bundle.open(done.model)
-    stages = [bundle.read(name) for name in bundle.manifest.stages["fp32"]]
     exits = metrics["test"]["exits"]
     figures = Figures(
         [as_text(answers[:, place] == labels) for place in range(len(exits))],
         [each["params"] for each in exits],
         [each["macs"] for each in exits],
-        latency(stages, {IMAGES: pack.test()[0][:1]}),
         train_s,
         {"plan": read_json(done.plan)},
     )
@@ -144,20 +142,35 @@ def measure_foreign(pack: Pack, folder: Path, command: Sequence[str], options: S
     if code:
         raise CellFailedError((folder / "log.txt").read_text()[-_LOG_CHARACTERS:])
     found = read_json(folder / "figures.json")
-    graph = (folder / "model.onnx").read_bytes()
+    session = make_session((folder / _GRAPH).read_bytes(), "cpu")
     images, labels = pack.test()
-    session = make_session(graph, "cpu")
-    feeds = [{session.get_inputs()[0].name: prepared(images[row : row + 1], found)} for row in range(len(images))]
-    answers = np.concatenate([run_session(session, feed)[0].reshape(1, -1) for feed in feeds])
+    answers = [run_session(session, feed(session, images[row : row + 1], found))[0] for row in range(len(images))]
     figures = Figures(
-        [as_text(answers.argmax(1) == labels)],
+        [as_text(np.array([answer.ravel().argmax() for answer in answers]) == labels)],
         [found["params"]],
         [found["macs"]],
-        latency([graph], feeds[0]),
         found["seconds"],
         {"settings": found["settings"], "versions": found["versions"]},
     )
     return asdict(figures)
+
+
+def time_own(pack: Pack, folder: Path) -> list[float]:
+    """Return the latency up to each exit of a finished run, as chained stages."""
+    bundle = Bundle.open(RunFolder(folder).model)
+    stages = [bundle.read(name) for name in bundle.manifest.stages["fp32"]]
+    return latency(stages, {IMAGES: pack.test()[0][:1]})
+
+
+def time_foreign(pack: Pack, folder: Path) -> list[float]:
+    """Return the latency of the graph that a script left."""
+    graph, found = (folder / _GRAPH).read_bytes(), read_json(folder / "figures.json")
+    return latency([graph], feed(make_session(graph, "cpu"), pack.test()[0][:1], found))
+
+
+def feed(session: Any, images: NDArray[np.uint8], found: dict[str, Any]) -> dict[str, Any]:
+    """Return pictures under the name of the graph's input."""
+    return {session.get_inputs()[0].name: prepared(images, found)}
 
 
 def prepared(images: NDArray[np.uint8], found: dict[str, Any]) -> NDArray[np.float32]:
@@ -166,9 +179,9 @@ def prepared(images: NDArray[np.uint8], found: dict[str, Any]) -> NDArray[np.flo
     return np.ascontiguousarray(np.moveaxis(scaled, 3, 1) if found["layout"] == "NCHW" else scaled, np.float32)
 
 
-def latency(graphs: Sequence[bytes], feed: dict[str, Any]) -> list[float]:
+def latency(graphs: Sequence[bytes], image: dict[str, Any]) -> list[float]:
     """Return the median milliseconds of one image up to and including each graph of a chain, the thread's own time."""
-    chain = Chain(graphs, feed)
+    chain = Chain(graphs, image)
     runs = [chain.run() for _ in range(WARM_UP + TIMED)][WARM_UP:]
     return [float(value) for value in np.median(runs, axis=0)]
 

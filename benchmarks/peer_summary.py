@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 
 OURS = "searched"
-_EACH_EXIT = ("params", "macs", "latency_ms")
 
 Found = Mapping[int, Mapping[str, Any]]  # fold → a cell's figures
 Groups = Mapping[int, Sequence[str]]  # fold → the group of each of its test pictures
@@ -24,12 +23,21 @@ def cell_name(peer: str, fold: int) -> str:
     return f"{peer}/fold {fold}"
 
 
+def latency_name(peer: str, fold: int) -> str:
+    return f"{cell_name(peer, fold)}/latency"
+
+
 def summary(
     peers: Sequence[str], missing: Sequence[str], groups: Groups, figures: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Return one row a peer over the folds that are done, and one for each that is not installed."""
     found = {
-        peer: {fold: figures[name] for fold in groups if (name := cell_name(peer, fold)) in figures} for peer in peers
+        peer: {
+            fold: {**figures[name], "latency_ms": figures.get(latency_name(peer, fold))}
+            for fold in groups
+            if (name := cell_name(peer, fold)) in figures
+        }
+        for peer in peers
     }
     rows: list[dict[str, Any]] = []
     for peer in peers:
@@ -58,7 +66,8 @@ def pooled(found: Found, groups: Groups) -> dict[str, Any]:
     bootstrap = GroupBootstrap(joined(groups, folds), seed=0)
     last = [float(right(found, [fold])[-1].mean()) for fold in folds]
     train_s = [each["train_s"] for each in found.values()]
-    costs = {name: np.array([each[name] for each in found.values()], np.float64) for name in _EACH_EXIT}
+    timed = [each["latency_ms"] for each in found.values() if each["latency_ms"] is not None]
+    costs = {name: [each[name] for each in found.values()] for name in ("params", "macs")} | {"latency_ms": timed}
 
     def accuracy(answers: NDArray[np.bool_]) -> dict[str, Any]:
         counted = np.stack([answers, np.ones_like(answers)], axis=1)
@@ -71,10 +80,14 @@ def pooled(found: Found, groups: Groups) -> dict[str, Any]:
         "accuracy_by_fold": {"mean": np.mean(last), "sd": np.std(last, ddof=1) if len(last) > 1 else None},
         "train_s": {"mean": np.mean(train_s), "sd": np.std(train_s, ddof=1) if len(last) > 1 else None},
         "exits": [
-            {"accuracy": accuracy(answers), **{name: rows[:, number].mean() for name, rows in costs.items()}}
+            {"accuracy": accuracy(answers), **{name: _mean(rows, number) for name, rows in costs.items()}}
             for number, answers in enumerate(right(found, folds))
         ],
     }
+
+
+def _mean(rows: Sequence[Sequence[float]], number: int) -> float | None:
+    return float(np.mean([row[number] for row in rows])) if rows else None
 
 
 def versus(ours: Found, theirs: Found, groups: Groups) -> dict[str, Any] | None:
@@ -94,11 +107,12 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
             continue
         last, against = row["exits"][-1], row["ours_minus_it"]
         gap = "" if against is None else f"  ours {100 * against['value']:+.1f} points, p {against['p']}"
+        latency = "not timed" if last["latency_ms"] is None else f"{last['latency_ms']:.2f} ms"
         low, high = (100 * (last["accuracy"][side] or np.nan) for side in ("low", "high"))
         click.echo(
             f"{row['peer']:20}{100 * last['accuracy']['value']:5.1f} % ({low:.1f} to {high:.1f}, n {row['n']}, "
             f"{len(row['folds'])} folds)  {last['params'] / 1e6:.2f} M params  {last['macs'] / 1e6:.1f} M MACs  "
-            f"{row['train_s']['mean']:.0f} s  {last['latency_ms']:.2f} ms{gap}"
+            f"{row['train_s']['mean']:.0f} s  {latency}{gap}"
         )
 
 

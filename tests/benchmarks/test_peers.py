@@ -37,12 +37,13 @@ def test_a_peer_is_measured_once_and_one_that_is_not_installed_is_named(tmp_path
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
     chosen = ("--peers", "shufflenet_v2_x0_5,efficientnet_lite0", "--python", sys.executable)
     first = run_script("peers.py", *place, *OPTIONS, *chosen, out=tmp_path / "peers.json")
-    (cell,) = first["cells"].values()
+    cell, latency = first["cells"].values()
     measured, absent = first["summary"]
     assert absent == {"peer": "efficientnet_lite0", "status": "not installed"}
     (answers,) = cell["figures"]["right"]
     (exit_,) = measured["exits"]
     assert exit_["accuracy"]["value"] == pytest.approx(answers.count("1") / len(answers))
+    assert latency["figures"] == [exit_["latency_ms"]]
     assert min(exit_["macs"], exit_["params"], exit_["latency_ms"], measured["train_s"]["mean"]) > 0
     assert (tmp_path / "peers.png").stat().st_size > 10_000
     again = run_script("peers.py", *place, *OPTIONS, *chosen, "--resume", out=tmp_path / "peers.json")
@@ -51,21 +52,24 @@ def test_a_peer_is_measured_once_and_one_that_is_not_installed_is_named(tmp_path
 
 def test_folds_are_pooled_and_compared_where_both_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from peer_summary import OURS, cell_name, summary
+    from peer_summary import OURS, cell_name, latency_name, summary
 
     def cell(*right: str) -> dict[str, Any]:
-        costs = {name: [1 + number for number in range(len(right))] for name in ("params", "macs", "latency_ms")}
+        costs = {name: [1 + number for number in range(len(right))] for name in ("params", "macs")}
         return {"right": list(right), "train_s": 2.0, **costs}
 
     figures = {
         cell_name(OURS, 1): cell("0000", "1111"),
         cell_name(OURS, 2): cell("11", "11"),
+        latency_name(OURS, 2): [3.0, 4.0],
         cell_name("theirs", 1): cell("1110"),
     }
     groups = {1: ["a", "b", "c", "d"], 2: ["a", "b"]}
     ours, theirs, absent = summary([OURS, "theirs", "lacking"], ["lacking"], groups, figures)
     assert [exit_["accuracy"]["value"] for exit_ in ours["exits"]] == pytest.approx([2 / 6, 1])
     assert [exit_["macs"] for exit_ in ours["exits"]] == [1, 2]
+    assert [exit_["latency_ms"] for exit_ in ours["exits"]] == [3.0, 4.0], "of the fold that was timed"
+    assert theirs["exits"][0]["latency_ms"] is None
     assert (ours["n"], ours["groups"], theirs["n"]) == (6, 6, 4)
     assert theirs["ours_minus_it"]["folds"] == [1]
     assert theirs["ours_minus_it"]["value"] == pytest.approx(0.25)
@@ -76,7 +80,7 @@ def test_folds_are_pooled_and_compared_where_both_are_done(monkeypatch: pytest.M
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
     """Return what runs a script on a fold of one blue and three red test pictures, labelled red, red, red, blue."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from peer_runs import Pack, measure_foreign
+    from peer_runs import Pack, measure_foreign, time_foreign
 
     pack = Pack(tmp_path)
     images = np.zeros((4, 8, 8, 3), np.uint8)
@@ -90,7 +94,7 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         (tmp_path / "script.py").write_text(script)
         command = (sys.executable, str(tmp_path / "script.py"))
         found: dict[str, Any] = measure_foreign(pack, tmp_path / "out", command, ["--epochs=3"])
-        return found
+        return {**found, "latency_ms": time_foreign(pack, tmp_path / "out")}
 
     return run
 
@@ -99,7 +103,7 @@ def test_a_foreign_graph_is_fed_as_its_figures_say(measure: Callable[[str], dict
     found = measure(SCRIPT.format(scripts=str(ROOT / "benchmarks" / "peers")))
     assert found["right"] == ["1111"]
     assert (found["params"], found["macs"], found["train_s"]) == ([0], [0], 1.5)
-    assert len(found["latency_ms"]) == 1
+    assert min(found["latency_ms"]) > 0
 
 
 def test_pictures_are_scaled_and_laid_out_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
