@@ -43,12 +43,12 @@ def main(
     scale = Scale(work=work, **scaling)
     studies = chosen or tuple(STUDIES)
     settings = {name: [repr(each) for each in study.settings] for name, study in STUDIES.items()}
-    ledger = Ledger("ablations", out, {**asdict(scale), "settings": settings}, partial(summary, scale=scale))
+    setup = {key: value for key, value in asdict(scale).items() if key != "seeds"}  # more of them change no cell
+    ledger = Ledger("ablations", out, {**setup, "settings": settings}, partial(summary, scale=scale))
     ledger.open(resume)
     planned = [each for name in studies for each in STUDIES[name].cells(scale)]
     measure_cells(ledger, [cell for _, cell in sorted(planned, key=lambda each: each[0])], minutes, jobs)
-    ledger.save()
-    for name, rows in summary(ledger.figures, scale).items():
+    for name, rows in ledger.save().items():
         click.echo(f"\n{STUDIES[name].paper}{_minutes_of(name, ledger, scale)}")
         for row in rows:
             click.echo(f"  {row['verdict']:30}{row['where']:12}{row['claim']}{_figures_of(row)}")
@@ -74,7 +74,8 @@ def _minutes_of(name: str, ledger: Ledger, scale: Scale) -> str:
 def _figures_of(row: Mapping[str, Any]) -> str:
     p = "" if row["p"] is None else f", p = {row['p']:.2g}"
     if "difference" not in row:
-        return f": {row['counts']} (n = {row['n']}{p})"
+        figures = ", ".join(f"{name} {value:.3g}" for name, value in row["figures"].items())
+        return f": {figures} (n = {row['n']}{p})"
     sides = " against ".join(f"{row[side]['mean']:.3g} ± {row[side]['sd']:.2g}" for side in ("first", "second"))
     return f": {sides} (n = {row['n']}{p})"
 

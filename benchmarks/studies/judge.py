@@ -52,6 +52,8 @@ def judged(claims: Sequence[Claim], nets: Nets, scale: str) -> list[Row]:
         if len(seeds) > 1:
             values = [(first[seed]["accuracy"][-1], second[seed]["accuracy"][-1]) for seed in seeds]
             row = paired_row(claim.text, claim.where, values, claim.allowed, scale, (claim.first, claim.second))
+            for side, nets_by_seed in (("first", first), ("second", second)):  # nobody takes a cheaper net for a worse
+                row[side]["macs"] = spread_of([nets_by_seed[seed]["macs"][-1] for seed in seeds])
             rows.append(row | {"pictures": by_picture([(first[seed], second[seed]) for seed in seeds])})
     return rows
 

@@ -12,16 +12,16 @@ TINY = ("--minutes", "10", "--jobs", "1", "--seeds", "2", "--size", "32", "--eff
 def test_a_tiny_run_judges_claims_and_repeats_nothing(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "fruit", 45, 0, size=64)
     out = tmp_path / "ablations.json"
-    studies = [word for study in ("betanas", "dso", "mnet") for word in ("--study", study)]
+    studies = [word for study in ("betanas", "dso", "mnet", "room") for word in ("--study", study)]
     where = (*TINY, *studies, "--data", str(tmp_path / "fruit"), "--work", str(tmp_path / "work"))
     found = run_script("ablations.py", *where, out=out)
-    assert {name.split("/")[0] for name in found["cells"]} == {"betanas", "dso", "mnet"}
-    for study in ("betanas", "dso", "mnet"):
+    assert {name.split("/")[0] for name in found["cells"]} == {"betanas", "dso", "mnet", "room"}
+    for study in ("betanas", "dso", "mnet", "room"):
         rows = found["summary"][study]
         assert rows
         assert (tmp_path / f"ablations-{study}.png").stat().st_size > 10_000
         for row in rows:
-            assert row["verdict"] in ("holds", "does not hold", "cannot be told at this scale")
+            assert row["verdict"] in ("holds", "does not hold", "cannot be told at this scale", "counted")
             assert row["n"] >= 2
             assert row["scale"]
     again = run_script("ablations.py", *where, "--resume", out=out)
@@ -49,7 +49,7 @@ def test_claims_are_judged_by_seed_and_by_picture() -> None:
     from studies.judge import Claim, judged
 
     def net(right: str) -> dict[str, object]:
-        return {"accuracy": [0.0, right.count("1") / 4], "right": ["0000", right], "groups": "0 0 1 2"}
+        return {"accuracy": [0.0, right.count("1") / 4], "macs": [1, 2], "right": ["0000", right], "groups": "0 0 1 2"}
 
     nets = {"new": {0: net("1111"), 1: net("1110"), 2: net("1111")}, "old": {0: net("1000"), 1: net("0000")}}
     (row,) = judged([Claim("new is better", "Fig 1", "new", "old")], nets, "tiny")
@@ -113,8 +113,31 @@ def test_the_spread_of_steps_ignores_what_was_dropped() -> None:
     steps = {"trained": [[10, 10, 2]], "alive": [[True, True, False]], "preferred": [[0.7, 0.3, 0.0]]}
     even = spread_in(steps)
     assert even["variation"] == 0
-    assert even["max_to_min"] == 1
     assert even["winner"] == pytest.approx(10 / 22)
     uneven = spread_in({**steps, "alive": [[True, True, True]]})
-    assert uneven["max_to_min"] == 5
     assert uneven["variation"] > 0.5
+
+
+@pytest.mark.usefixtures("studies")
+def test_what_networks_and_what_seeds_make_is_told_apart() -> None:
+    import numpy as np
+    from studies.room import components
+
+    rng = np.random.default_rng(0)
+    accuracies = 0.7 + 0.05 * rng.standard_normal((400, 1)) + 0.02 * rng.standard_normal((400, 3))
+    found = components(accuracies.tolist())
+    assert found["sd of networks"] == pytest.approx(0.05, rel=0.1)
+    assert found["sd of seeds"] == pytest.approx(0.02, rel=0.1)
+    assert components([[0.1, 0.9], [0.9, 0.1]])["sd of networks"] == 0.0
+
+
+@pytest.mark.usefixtures("studies")
+def test_random_prunings_keep_as_many_connections_as_asked() -> None:
+    import numpy as np
+    from studies.dso import SEARCHES, randomly_pruned, share_kept
+
+    from mango_grader.automl.spaces import SearchSpace
+
+    space, rng = SearchSpace(SEARCHES["full"][0]), np.random.default_rng(0)
+    shares = [share_kept(space, randomly_pruned(space, 0.3, rng)) for _ in range(20)]
+    assert np.mean(shares) == pytest.approx(0.3, abs=0.03)
