@@ -6,6 +6,7 @@ import pytest
 from scripts import cells_done, run_script
 
 from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.workflow.folder import RunFolder
 
 TINY = (
     "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",
@@ -20,7 +21,7 @@ def mangoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_smoke_run_measures_pairs_random_and_resumes(mangoes: Path, tmp_path: Path) -> None:
+def test_a_smoke_run_measures_pairs_random_resumes_and_trains_again(mangoes: Path, tmp_path: Path) -> None:
     out = tmp_path / "methods_on_mangoes.json"
     options = [
         *(
@@ -49,3 +50,14 @@ def test_a_smoke_run_measures_pairs_random_and_resumes(mangoes: Path, tmp_path: 
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     again = run_script("methods_on_mangoes.py", *options, "--resume", out=out)
     assert cells_done(again) == cells_done(found)
+
+    longer = tmp_path / "equal_epochs.json"
+    pairs = ["--pairs", "enas/layerwise,random/layerwise", "--seeds", "1", "--epochs", "2", "--jobs", "1"]
+    where = ["--found", str(tmp_path / "work"), "--work", str(tmp_path / "longer")]
+    trained = run_script("equal_epochs.py", *where, *pairs, out=longer)
+    assert not trained["failed"]
+    for each in trained["summary"]:
+        assert each["exits"][-1]["macs"] == standings[each["name"]]["exits"][-1]["macs"], "the same network"
+    history = RunFolder(tmp_path / "longer" / "enas-layerwise" / "seed-0").read_history()
+    assert [row["phase"] for row in history] == ["train"] * 2, "nothing is searched again"
+    assert longer.with_suffix(".png").exists()
