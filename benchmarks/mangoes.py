@@ -78,7 +78,7 @@ class Job:
 @click.option("--folds", default=5, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--preset", default="quick", show_default=True)
-@click.option("--method", default="enas", show_default=True)
+@click.option("--method", default=SearchOptions.method, show_default=True)
 @click.option("--max-params", default=350_000, show_default=True)
 @click.option("--baseline", default="shufflenet_v2_x0_5", show_default=True)
 @click.option("--set", "settings", multiple=True, help="Settings for both sides.")

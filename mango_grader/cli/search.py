@@ -16,7 +16,7 @@ from mango_grader.workflow.search import search as run_search
 
 @click.command(short_help="Search an architecture for your photos; train, calibrate and export it.")
 @run_options
-@click.option("--method", type=click.Choice(list(METHODS)), default="enas", show_default=True)
+@click.option("--method", type=click.Choice(list(METHODS)), default="random", show_default=True)
 @click.option(
     "--space", type=click.Choice(list(SPACES)), help="What is searched; the space of the method's paper unless named."
 )

@@ -88,7 +88,7 @@ class SearchOptions(RunOptions):
     max_params, max_macs, max_latency: see `Limits`.
     """
 
-    method: str = "enas"
+    method: str = "random"
     space: str | None = None
     metric: Metric = "accuracy"
     over: Over = "mean"

@@ -21,7 +21,9 @@ from mango_grader.workflow.admission import Admission
 from mango_grader.workflow.config import MethodConfig, RunConfig, SearchConfig
 from mango_grader.workflow.configure import SearchOptions
 
-SETTINGS = [part for setting in (*TINY, "train.epochs=1", "method.epochs=1") for part in ("--set", setting)]
+SETTINGS = ["--method", "enas"] + [
+    part for setting in (*TINY, "train.epochs=1", "method.epochs=1") for part in ("--set", setting)
+]
 # All its networks are of the same few operations, so that little has to be measured.
 PLAIN = ["space.depth=2", "space.channels=4", "space.stem_channels=4", "space.kernels=[3]", "space.exits=1,2"]
 PLAIN_SETTINGS = [*SETTINGS, *(part for setting in (*PLAIN, "space.reduce_at=[]") for part in ("--set", setting))]

@@ -23,7 +23,9 @@ MILESTONES = (
 
 def command(data: Path, out: Path) -> list[str]:
     settings = [part for setting in (*TINY, "checkpoint_every=0") for part in ("--set", setting)]
-    options = ["--data", str(data), "--size", "24", "--seed", "1", "--device", "cpu", "--out", str(out)]
+    options = [
+        "--data", str(data), "--method", "enas", "--size", "24", "--seed", "1", "--device", "cpu", "--out", str(out)
+    ]  # fmt: skip
     return [sys.executable, "-m", "mango_grader", "search", *options, *settings, "--progress", "none"]
 
 

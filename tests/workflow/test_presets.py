@@ -26,7 +26,7 @@ def test_configurations_survive_json(preset: str, method: str) -> None:
 
 
 def test_the_paper_preset_is_the_paper() -> None:
-    config = SearchOptions(data=".", preset="paper").config()
+    config = SearchOptions(data=".", preset="paper", method="enas").config()
     assert config.search is not None
     space, settings = config.search.space, config.search.method.settings
     assert isinstance(space, LayerwiseConfig)

@@ -39,7 +39,7 @@ class RandomSearch(SearchMethod):
     """Best of n uniform samples (Li & Talwalkar, Random search and reproducibility for NAS, 2019, §3)."""
 
     name: ClassVar[str] = "random"
-    home: ClassVar[str] = "layerwise"
+    home: ClassVar[str] = "dag"  # no paper's own: where it found the best networks (docs/evidence.md)
     settings_type = RandomSettings
     paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"
 

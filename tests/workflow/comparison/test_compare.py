@@ -17,7 +17,7 @@ from mango_grader.workflow.comparison import Comparison
 from mango_grader.workflow.configure import SearchOptions
 
 SETTINGS = ("checkpoint_every=0", *(each for each in TINY if each != "method.steps=4" and "paths" not in each))
-METHODS = "random,enas"
+METHODS = "random/layerwise,enas"
 RUNS = [("random/layerwise", 1), ("enas/layerwise", 1)]
 
 
@@ -61,7 +61,9 @@ def test_every_entry_stands_in_table_and_page(compared: Path) -> None:
 
 
 def test_repeats_are_taken_in_turn_and_differ_in_seed_and_fold_of_one_split(fruit: Path) -> None:
-    comparison = Comparison(("random", "resnet18"), SearchOptions(data=str(fruit), settings=["method.epochs=3"]), 4, 3)
+    comparison = Comparison(
+        ("random/layerwise", "resnet18"), SearchOptions(data=str(fruit), settings=["method.epochs=3"]), 4, 3
+    )
     runs = comparison.runs()
     assert [(run.entry.name, run.repeat) for run in runs[:3]] == [
         ("random/layerwise", 1), ("resnet18", 1), ("random/layerwise", 2)
@@ -118,7 +120,16 @@ def test_a_finished_comparison_is_not_run_again_and_keeps_its_options(compared: 
 
 def test_of_two_at_a_time_one_that_fails_is_told_and_stops_no_other(fruit: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    methods = ["--methods", "random,shufflenet_v2_x0_5", "--jobs", "2", "--size", "32", "--set", "train.epochs=1"]
+    methods = [
+        "--methods",
+        "random/layerwise,shufflenet_v2_x0_5",
+        "--jobs",
+        "2",
+        "--size",
+        "32",
+        "--set",
+        "train.epochs=1",
+    ]
     result = run(*arguments(fruit, out), *methods, "--max-params", "10")
     assert result.exit_code == 3, result.output
     failed, trained = read_json(out / "comparison.json")["runs"]

@@ -167,7 +167,8 @@ def test_unlabelled_pictures_are_taught_and_judged_ones_are_left_out(
 def test_a_search_hands_its_result_to_the_teacher(fruit: Path, taught: Path, tmp_path: Path) -> None:
     settings = (*TINY, "train.epochs=2", "teacher.views=1", "method.epochs=1")
     result = run(
-        "search", "--data", fruit, "--size", 24, "--out", tmp_path / "run", "--teacher", taught / "model.mango",
+        "search", "--data", fruit, "--method", "enas", "--size", 24, "--out", tmp_path / "run",
+        "--teacher", taught / "model.mango",
         *(part for setting in settings for part in ("--set", setting)),
     )  # fmt: skip
     assert result.exit_code == 0, result.output
