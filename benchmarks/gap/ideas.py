@@ -96,9 +96,6 @@ class Named:
     name: str
     entry: Entry
 
-    def config(self, options: SearchOptions) -> RunConfig:
-        return self.entry.config(options)
-
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
         return self.entry.run(out, config, progress)
 
@@ -109,8 +106,7 @@ def on_other_fruit(data: str, group_by: str | None, work: Path, epochs: int) -> 
     options = SearchOptions(
         data=data, group_by=group_by, size=(128, 128), init_from=EFFICIENTNET_LITE0, settings=settings, seed=0
     )
-    start = Named("other fruit", _FRONT)
-    run = ComparedRun(start, 1, start.config(options))
+    run = ComparedRun(Named("other fruit", _FRONT), 1, _FRONT.config(options))
     if (outcome := run.perform(work, make_progress("plain"))).error:
         raise click.ClickException(f"--other-fruit {data}: {outcome.error}")
     return str(work / run.folder)

@@ -19,18 +19,22 @@ from mango_grader.workflow.train import train
 _OF_SEARCHES = ("method.", "space.", "search.")
 
 
-class Entry(Protocol):
-    """What a comparison runs."""
+class Runner(Protocol):
+    """Who does one run of a comparison."""
 
     @property
     def name(self) -> str:
         """What it is called in the comparison, and with "/" as "-" its folder's name."""
 
-    def config(self, options: SearchOptions) -> RunConfig:
-        """Return one run's configuration; raises UsageError where an option does not fit."""
-
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
         """Do the run in `out`, or what is missing of it."""
+
+
+class Entry(Runner, Protocol):
+    """What a comparison runs, told what all its entries are told."""
+
+    def config(self, options: SearchOptions) -> RunConfig:
+        """Return one run's configuration; raises UsageError where an option does not fit."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from mango_grader.errors import MangoError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
 from mango_grader.workflow.answers import Marks, answers_of
-from mango_grader.workflow.comparison.entries import Entry
+from mango_grader.workflow.comparison.entries import Runner
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.folder import RunFolder
 
@@ -54,7 +54,7 @@ class Outcome:
 class ComparedRun:
     """Run number `repeat`, from 1, of an entry; it travels to another process."""
 
-    entry: Entry
+    entry: Runner
     repeat: int
     config: RunConfig
 
