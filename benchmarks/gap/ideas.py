@@ -17,6 +17,7 @@ from mango_grader.workflow.folder import RunFolder
 
 PLAIN = "plain"
 _FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")
+_IN_DAG = Searched("random", "dag")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,11 @@ IDEAS: Mapping[str, Idea] = {
     "searched by spos": Idea(Searched("spos", "lite"), max_macs=13_000_000),
     "searched by betanas": Idea(Searched("betanas", "lite"), max_macs=13_000_000),
     "searched at random": Idea(Searched("random", "lite"), max_macs=13_000_000),
+    "searched in dag": Idea(_IN_DAG, init_from=None, max_macs=13_000_000),
+    "searched in dag, taught": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, taught=True),
+    "searched in dag, taught, thrice the epochs": Idea(
+        _IN_DAG, settings=("train.epochs=120",), init_from=None, max_macs=13_000_000, taught=True
+    ),
     "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
 }
 

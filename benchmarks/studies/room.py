@@ -23,7 +23,7 @@ from studies.data import Fruit
 from studies.frame import Bench, Figures, Scale, Study
 from studies.judge import nets_of
 
-_KINDS = ("multiscale", "layerwise")  # the space that all methods can search, and the default one
+_KINDS = ("multiscale", "dag")  # the space of all comparisons, and the default one
 _NETWORKS = 6
 _LIMITS = Limits(max_params=350_000)
 _PIXELS, _RECIPE = 128, TrainRecipe(epochs=25)  # what methods_on_mangoes.py gives in its four minutes
