@@ -16,45 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from cells import Cell, CellFailedError, Ledger, cell_options, measure_cells
+from cells import Cell, Ledger, cell_options, measure_cells
+from compared import measure, outcomes_of, summary
 from gap.ideas import IDEAS, PLAIN, Beside, Named, on_other_fruit
 from gap.pages import draw, show
 
 from mango_grader.datasets import read_dataset
-from mango_grader.files import read_json
-from mango_grader.progress import make_progress
-from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.comparison.standings import against, standings
-from mango_grader.workflow.config import checked, plain
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.comparison.outcomes import ComparedRun
+from mango_grader.workflow.comparison.standings import against
 
 
-def measure(run: ComparedRun, work: str) -> dict[str, Any]:
-    """Do the run, or what is missing of it; what the last epoch's validation accuracies were is kept beside it."""
-    outcome = run.perform(Path(work), make_progress("none"))
-    if outcome.error is not None:
-        raise CellFailedError(outcome.error)
-    folder = RunFolder(Path(work) / run.folder)
-    last = [row for row in folder.read_history() if row["phase"] == "train"][-1]
-    return {"outcome": plain(outcome), "validation": last["val_accuracy"], "n": len(read_json(folder.split)["val"])}
-
-
-def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+def gains(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return where the ideas stand, and what each gains on the plain recipe on the folds that both have."""
-    outcomes = [checked(Outcome, cell["outcome"]) for cell in figures.values()]
+    outcomes = outcomes_of(figures)
     rows = []
-    for standing in standings(outcomes):
-        cells = [c for c in figures.values() if c["outcome"]["entry"] == standing.name]
-        weights = [cell["n"] for cell in cells]
-        row = asdict(standing) | {"to_random": None}
-        row["validation"] = [
-            float(v) for v in np.average([cell["validation"] for cell in cells], axis=0, weights=weights)
-        ]
-        row["validated"] = sum(weights)
-        gain = None if standing.name == PLAIN else against(standing.name, PLAIN, outcomes)
-        row["gain"] = None if gain is None else asdict(gain.difference) | {"n": gain.pictures}
-        rows.append(row)
+    for row in summary(figures):
+        gain = None if row["name"] == PLAIN else against(row["name"], PLAIN, outcomes)
+        rows.append(row | {"gain": None if gain is None else asdict(gain.difference) | {"n": gain.pictures}})
     return rows
 
 
@@ -94,7 +72,7 @@ def main(
 ) -> None:
     """Measure every idea fold by fold, write the JSON, print a table and draw it."""
     setup = {"data": data, "group_by": group_by, "folds": folds, "epochs": epochs, "lr": lr, "seed": 0}
-    ledger = Ledger("close_the_gap", out, setup, summary)
+    ledger = Ledger("close_the_gap", out, setup, gains)
     ledger.open(resume)
     read_dataset(data, group_by)  # refuses what cannot be used before anything is spent
     chosen = {name: idea for name, idea in IDEAS.items() if not names or name in names}

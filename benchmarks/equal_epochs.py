@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 from cells import Cell, Ledger, cell_options, measure_cells
-from methods_on_mangoes import draw, measure, show, summary
+from compared import measure, summary
+from methods_on_mangoes import draw, show
 
 from mango_grader.files import read_json
 from mango_grader.models import NetworkSpec

@@ -9,24 +9,21 @@ unfinished run goes on. Every cell keeps who was right about which picture, so t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from cells import Cell, CellFailedError, Ledger, cell_options, measure_cells
+from cells import Cell, Ledger, cell_options, measure_cells
+from compared import measure, summary
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli.types import Duration, Size
-from mango_grader.progress import make_progress
 from mango_grader.workflow.comparison import Comparison
-from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.comparison.standings import standings
-from mango_grader.workflow.config import checked, plain
+from mango_grader.workflow.config import plain
 
 _RANDOM, _COMMON = "random", "multiscale"
 _COLUMNS = 3
@@ -43,20 +40,6 @@ def pairs() -> list[str]:
 def judged() -> list[str]:
     """Return the methods that random search is the judge of."""
     return [name for name in METHODS if name != _RANDOM]
-
-
-def measure(run: ComparedRun, work: str) -> dict[str, Any]:
-    """Do the run, or what is missing of it; a pair that nothing obeys the limits of fails, and says so."""
-    outcome = run.perform(Path(work), make_progress("none"))
-    if outcome.error is not None:
-        raise CellFailedError(outcome.error)
-    figures: dict[str, Any] = plain(outcome)
-    return figures
-
-
-def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return where the pairs stand, the most accurate first, with their differences."""
-    return [asdict(each) for each in standings([checked(Outcome, each) for each in figures.values()])]
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
@@ -99,14 +82,18 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a line for each pair."""
-    click.echo(f"{'pair':24}{'n':>3}{'last exit %':>15}{'pooled':>8}{'M MACs':>8}{'k params':>10}{'s':>6}  to random")
+    click.echo(
+        f"{'pair':24}{'n':>3}{'validation':>12}{'last exit %':>15}{'pooled':>8}"
+        f"{'M MACs':>8}{'k params':>10}{'s':>6}  to random"
+    )
     for row in rows:
         last, against = row["exits"][-1], row["to_random"]
         gap = "" if against is None else _gap(against["difference"])
         spread = f"{100 * last['accuracy']['mean']:.1f} ± {100 * (last['accuracy']['sd'] or 0):.1f}"
         seconds = f"{row['whole_s']['mean']:.0f}" if row["whole_s"] else "–"
         click.echo(
-            f"{row['name']:24}{row['runs']:3}{spread:>15}{100 * row['pooled']['value']:8.1f}"
+            f"{row['name']:24}{row['runs']:3}{100 * row['validation'][-1]:12.1f}"
+            f"{spread:>15}{100 * row['pooled']['value']:8.1f}"
             f"{last['macs']['mean'] / 1e6:8.1f}{last['params']['mean'] / 1e3:10.0f}{seconds:>6}  {gap}"
         )
 
@@ -144,7 +131,9 @@ def main(
 ) -> None:
     """Measure every pair, all first repeats first; write the JSON, the plot and a short table."""
     comparison = Comparison(tuple(asked.split(",")), SearchOptions(**told), seeds, folds, jobs)
-    ledger = Ledger("methods_on_mangoes", out, plain(comparison), summary)
+    setup = plain(comparison)
+    del setup["options"]["method"], setup["options"]["space"]  # the pairs say that
+    ledger = Ledger("methods_on_mangoes", out, setup, summary)
     ledger.open(resume)
     cells = [Cell(run.name, partial(measure, run, work)) for run in comparison.runs()]
     measure_cells(ledger, cells, minutes, jobs)
