@@ -8,7 +8,7 @@ from scripts import run_script
 from mango_grader.datasets.synthetic import write_synthetic
 
 TINY = (
-    "train.batch_size=8", "train.epochs=1", "method.epochs=1", "method.steps=1",
+    "train.batch_size=8", "train.epochs=1", "method.epochs=1",
     "method.samples=1", "data.height=32", "data.width=32", "space.height=32", "space.width=32",
 )  # fmt: skip
 
