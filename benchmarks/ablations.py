@@ -43,7 +43,8 @@ def main(
     scale = Scale(work=work, **scaling)
     studies = chosen or tuple(STUDIES)
     settings = {name: [repr(each) for each in study.settings] for name, study in STUDIES.items()}
-    setup = {key: value for key, value in asdict(scale).items() if key != "seeds"}  # more of them change no cell
+    asked = asdict(scale)
+    setup = {key: asked[key] for key in ("data", "group_by", "size", "effort", "width")}  # more seeds change no cell
     ledger = Ledger("ablations", out, {**setup, "settings": settings}, partial(summary, scale=scale))
     ledger.open(resume)
     planned = [each for name in studies for each in STUDIES[name].cells(scale)]
