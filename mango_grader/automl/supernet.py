@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from mango_grader.automl.architecture import Architecture, Decision
 from mango_grader.automl.gates import Gate, Gates
 from mango_grader.automl.graph import Choice, SearchGraph
+from mango_grader.models.modules import build_operation, call
 from mango_grader.models.operations import Add
-from mango_grader.models.ops import build_operation, call
 from mango_grader.models.spec import IMAGE
 
 

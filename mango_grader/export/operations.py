@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mango_grader.export.onnx_graphs import IR_VERSION, OPSET, cut, to_onnx
 from mango_grader.models import FromBytes
+from mango_grader.models.modules import build_operation, call
 from mango_grader.models.operations import Operation, Shape
-from mango_grader.models.ops import build_operation, call
 
 INPUT = "input"
 

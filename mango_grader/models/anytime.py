@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mango_grader.models.ops import build_operation, call
+from mango_grader.models.modules import build_operation, call
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
 
 

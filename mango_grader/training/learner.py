@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from mango_grader.models import AnytimeClassifier, FromBytes, NetworkSpec, build_network
-from mango_grader.models.ops.basic import DropPath
+from mango_grader.models.modules.basic import DropPath
 from mango_grader.models.regularise import with_auxiliary, with_drop_path, with_dropout, with_exit_gradient
 from mango_grader.training.average import MovingAverage
 from mango_grader.training.batches import BatchSeries

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from mango_grader.models.modules import build_operation
 from mango_grader.models.operations import CellConvolution, FactorisedReduction, Operation
-from mango_grader.models.ops import build_operation
 
 OPERATIONS = [
     CellConvolution(6, 3, repeats=2),

@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 from mango_grader.datasets import Augment
 from mango_grader.datasets.torch_augment import TorchAugmenter
 from mango_grader.models import FromBytes, NetworkSpec, Node, build_network
+from mango_grader.models.modules.basic import DropPath
 from mango_grader.models.operations import Add, Classifier, Convolution
-from mango_grader.models.ops.basic import DropPath
 from mango_grader.models.spec import IMAGE
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples, copied_to

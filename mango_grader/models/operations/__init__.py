@@ -1,4 +1,4 @@
-"""The operations a network is made of, as plain data: no torch. A new one is a dataclass here and a module in `ops`."""
+"""What a network is made of, as plain data: no torch. A new operation is a dataclass here and a class in `modules`."""
 
 from mango_grader.models.operations.base import Operation, Shape
 from mango_grader.models.operations.basic import (

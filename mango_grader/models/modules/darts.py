@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mango_grader.models import operations as spec
-from mango_grader.models.ops.base import build_operation
-from mango_grader.models.ops.basic import Convolution
+from mango_grader.models.modules.base import build_operation
+from mango_grader.models.modules.basic import Convolution
 
 
 class CellConvolution(nn.Sequential):

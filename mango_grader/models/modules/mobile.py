@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from mango_grader.models import operations as spec
-from mango_grader.models.ops.base import build_operation
-from mango_grader.models.ops.basic import Convolution
+from mango_grader.models.modules.base import build_operation
+from mango_grader.models.modules.basic import Convolution
 
 _ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu6": nn.ReLU6, "swish": nn.SiLU}
 

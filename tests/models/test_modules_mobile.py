@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mango_grader.models.modules import build_operation
 from mango_grader.models.operations import InvertedResidual, Operation, ShuffleUnit
-from mango_grader.models.ops import build_operation
 
 HEIGHT, WIDTH = 13, 9  # odd, so that halving rounds
 

@@ -2,8 +2,8 @@
 
 from torch import nn
 
+from mango_grader.models.modules.base import build_operation
 from mango_grader.models.operations import Torchvision
-from mango_grader.models.ops.base import build_operation
 
 
 @build_operation.register

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mango_grader.models import operations as spec
-from mango_grader.models.ops.base import build_operation
+from mango_grader.models.modules.base import build_operation
 
 
 class Convolution(nn.Sequential):
