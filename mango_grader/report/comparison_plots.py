@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from mango_grader.report.figures import CARD, INK, LINE, SERIES, SOFT, svg
+from mango_grader.report.figures import CARD, INK, LINE, SERIES, SOFT, percent, svg
 from mango_grader.report.standing import Against, Standing
 from mango_grader.report.text import shortened
 
@@ -44,7 +44,7 @@ def curves(standings: Sequence[Standing]) -> str:
         else:
             axis.set_xlim(0, 1.08 * max(spent))
         axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
-        axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol="\N{THIN SPACE}%"))
+        axis.yaxis.set_major_formatter(percent())
         axis.set(xlabel="multiply-adds per image", ylabel="accuracy")
         axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 

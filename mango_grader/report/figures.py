@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 # Drawn in these, then replaced by the page's variables. Series: Okabe and Ito's colours, safe for the colour-blind.
 _SENTINELS = {
@@ -28,6 +29,14 @@ _STYLE: dict[Any, Any] = {
     "xtick.labelcolor": SOFT, "ytick.labelcolor": SOFT, "text.color": INK, "legend.frameon": False,
     "legend.labelcolor": INK, "lines.linewidth": 1.8, "lines.solid_capstyle": "round",
 }  # fmt: skip
+
+
+def percent() -> PercentFormatter:
+    """Return what labels an axis of shares as the page writes them: as many decimals as tell its ticks apart.
+
+    One for each axis, whose range decides on decimals.
+    """
+    return PercentFormatter(1.0, symbol="\N{THIN SPACE}%")
 
 
 def svg(draw: Callable[[list[Axes]], None], width: float, height: float, panels: int = 1) -> str:

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from mango_grader.report.content import Reference
-from mango_grader.report.figures import CARD, INK, LINE, SERIES, SOFT, svg
+from mango_grader.report.figures import CARD, INK, LINE, SERIES, SOFT, percent, svg
 from mango_grader.report.text import shortened
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
@@ -16,8 +16,6 @@ from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
 _BLUE, _ORANGE, _GREEN, _PURPLE, _SKY = SERIES
 _CHARTS, _TELLING = 4, ("loss", "reward", "score", "entropy", "baseline")
 _WIDE, _HALF = 12.0, 5.7  # inches; one inch is 90 pixels on a full page
-# A thin space before the sign, as the page's own figures have one.
-_PERCENT = PercentFormatter(1.0, decimals=0, symbol="\N{THIN SPACE}%")
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -57,7 +55,7 @@ def anytime(exits: Sequence[ExitMetrics], policy: PolicyMetrics | None, referenc
         else:
             axis.set_xlim(0, 1.12 * max(*spent, 1))
         axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
-        axis.yaxis.set_major_formatter(_PERCENT)
+        axis.yaxis.set_major_formatter(percent())
         axis.set(xlabel="multiply-adds per image", ylabel="accuracy")
         axis.legend(loc="lower right")
 
@@ -84,7 +82,7 @@ def reliability(metrics: ExitMetrics) -> str:
         low = min([0.5, *(each.confidence for each in bins)])
         axis.set(xlim=(max(0, low - 0.06), 1.02), ylim=(-0.02, 1.04), xlabel="confidence", ylabel="share right")
         for direction in (axis.xaxis, axis.yaxis):
-            direction.set_major_formatter(_PERCENT)
+            direction.set_major_formatter(percent())
 
     return svg(draw, _HALF, 3.6)
 
@@ -106,7 +104,7 @@ def recalls(metrics: ExitMetrics, classes: Sequence[str]) -> str:
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(classes) - 0.4), xlabel="recall: of this class, share recognised")
         axis.grid(visible=False)
         axis.spines["left"].set_visible(False)
-        axis.xaxis.set_major_formatter(_PERCENT)
+        axis.xaxis.set_major_formatter(percent())
 
     return svg(draw, _HALF, max(1.6, 0.75 + 0.36 * len(classes)))
 
@@ -146,7 +144,7 @@ def training_progress(history: Rows) -> str | None:
             axes[1].plot(epochs, accuracy, color=SERIES[index % len(SERIES)], label=f"exit {index + 1}")
         axes[1].set_title("validation accuracy")
         axes[1].set_xlabel("epoch")
-        axes[1].yaxis.set_major_formatter(_PERCENT)
+        axes[1].yaxis.set_major_formatter(percent())
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[1].legend(loc="lower right")
 
