@@ -92,7 +92,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
         spread = f"{100 * last['accuracy']['mean']:.1f} ± {100 * (last['accuracy']['sd'] or 0):.1f}"
         seconds = f"{row['whole_s']['mean']:.0f}" if row["whole_s"] else "–"
         click.echo(
-            f"{row['name']:24}{row['runs']:3}{100 * row['validation'][-1]:12.1f}"
+            f"{row['name']:24}{row['runs']:3}{100 * last['validation']['mean']:12.1f}"
             f"{spread:>15}{100 * row['pooled']['value']:8.1f}"
             f"{last['macs']['mean'] / 1e6:8.1f}{last['params']['mean'] / 1e3:10.0f}{seconds:>6}  {gap}"
         )

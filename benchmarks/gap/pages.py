@@ -18,7 +18,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
         interval = f"{100 * at['value']:.1f} ({100 * at['low']:.1f} to {100 * at['high']:.1f})"
         told = f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})" if gain else ""
         click.echo(
-            f"{row['name']:34}{row['runs']:6}{100 * row['validation'][-1]:12.1f}{interval:>22}"
+            f"{row['name']:34}{row['runs']:6}{100 * last['validation']['mean']:12.1f}{interval:>22}"
             f"{last['macs']['mean'] / 1e6:8.1f}{last['params']['mean'] / 1e3:10.0f}  {told}"
         )
 
@@ -32,7 +32,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         axis.errorbar(
             at["value"], place, xerr=[[at["value"] - at["low"]], [at["high"] - at["value"]]], fmt="o", color="C0"
         )
-        axis.plot(row["validation"][-1], place, marker="|", ms=12, color="C1")
+        axis.plot(row["exits"][-1]["validation"]["mean"], place, marker="|", ms=12, color="C1")
     names = [
         f"{row['name']} ({row['runs']} folds, {row['exits'][-1]['macs']['mean'] / 1e6:.0f} M MACs)" for row in rows
     ]

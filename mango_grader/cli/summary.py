@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mango_grader.files import read_json
-from mango_grader.report import Against
+from mango_grader.report import Against, Spread
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.workflow.comparison import ComparisonFolder
 from mango_grader.workflow.folder import RunFolder
@@ -44,15 +44,16 @@ def print_comparison(folder: ComparisonFolder) -> None:
     """Print where entries stand, what failed, and where the page is."""
     table = Table(title=f"{folder.comparison.seeds} runs each, 95 % intervals", title_justify="left")
     table.add_column("")
-    for name in ("runs", "last exit %", "pooled %", "M MACs", "M params", "min", "to best", "to random", "p"):
+    accuracies = ("validation %", "test %", "pooled %")
+    for name in ("runs", *accuracies, "M MACs", "M params", "min", "to best", "to random", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in folder.standings:
         last = each.exits[-1]
         table.add_row(
             each.name,
             str(each.runs),
-            f"{100 * last.accuracy.mean:.1f}"
-            + ("" if last.accuracy.sd is None else f" ± {100 * last.accuracy.sd:.1f}"),
+            _spread(last.validation),
+            _spread(last.accuracy),
             _percent(each.pooled),
             f"{last.macs.mean / 1e6:.1f}",
             f"{last.params.mean / 1e6:.3f}",
@@ -68,6 +69,10 @@ def print_comparison(folder: ComparisonFolder) -> None:
     for run, reason in folder.failures.items():
         console.print(f"failed  {run}: {reason}", highlight=False, markup=False)
     console.print(f"report  {folder.report}", highlight=False, markup=False)
+
+
+def _spread(share: Spread) -> str:
+    return f"{100 * share.mean:.1f}" + ("" if share.sd is None else f" ± {100 * share.sd:.1f}")
 
 
 def _points(against: Against | None) -> str:

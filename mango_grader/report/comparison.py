@@ -22,7 +22,7 @@ class ComparisonData:
 
     Fields:
         title: a name for it.
-        standings: the most accurate first.
+        standings: the best on validation first.
         asked: how many runs of each entry were asked for.
         budget: seconds that each run was given; None for none.
         failures: by run, why it failed.

@@ -15,9 +15,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class MeanExit:
-    """One exit over the runs of an entry: accuracy in [0, 1]; multiply-adds and parameters up to it."""
+    """One exit over the runs of an entry: accuracy on test and on validation pictures, in [0, 1]; its whole cost."""
 
     accuracy: Spread
+    validation: Spread
     macs: Spread
     params: Spread
 
@@ -36,18 +37,20 @@ class Standing:
     """One entry over its runs.
 
     Fields:
+        validated: validation pictures of all runs.
         pooled: accuracy of the last exit over all test pictures of all runs, its interval over groups.
         pictures, groups: how many of them.
         area: mean accuracy over budgets from 0 to one horizon of multiply-adds, the same for all entries; a budget
             below the first exit scores 0, one beyond the last scores the last.
         search_s, train_s, whole_s: wall-clock of the runs that nothing interrupted; None without any.
-        to_best, to_random: last exit against the most accurate entry's and against random search's; None for these
-            themselves.
+        to_best, to_random: last exit, on test pictures, against the entry that is best on validation pictures and
+            against random search's; None for these themselves.
     """
 
     name: str
     runs: int
     exits: tuple[MeanExit, ...]
+    validated: int
     pooled: Estimate
     pictures: int
     groups: int

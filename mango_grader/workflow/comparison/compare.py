@@ -83,7 +83,7 @@ class ComparisonFolder:
 
     @property
     def standings(self) -> tuple[Standing, ...]:
-        """Where the entries stand, the most accurate first."""
+        """Where the entries stand, the best on validation first."""
         return standings(self._ordered)
 
     @property

@@ -15,9 +15,10 @@ from mango_grader.workflow.folder import RunFolder
 
 @dataclass(frozen=True)
 class ExitFigures:
-    """One exit on the test part: accuracy in [0, 1]; multiply-accumulates and parameters up to it."""
+    """One exit: accuracy on the test and on the validation part, in [0, 1]; multiply-adds and parameters up to it."""
 
     accuracy: float
+    validation: float
     macs: int
     params: int
 
@@ -33,9 +34,14 @@ class Seconds:
 
 @dataclass(frozen=True)
 class RunFigures:
-    """What a finished run achieved. seconds: None where it was interrupted. right: who answered which picture right."""
+    """What a finished run achieved.
+
+    validated: on so many validation pictures. seconds: None where it was interrupted. right: who answered which test
+    picture right.
+    """
 
     exits: tuple[ExitFigures, ...]
+    validated: int
     seconds: Seconds | None
     right: Marks
 
@@ -76,9 +82,14 @@ class ComparedRun:
             self.entry.run(folder.path, self.config, progress)
         except MangoError as error:
             return self.failed(str(error))
-        exits = read_json(folder.metrics)["test"]["exits"]
+        metrics = read_json(folder.metrics)
+        tested, validated = metrics["test"]["exits"], metrics["val"]["exits"]
         figures = RunFigures(
-            tuple(ExitFigures(each["accuracy"]["value"], each["macs"], each["params"]) for each in exits),
+            tuple(
+                ExitFigures(test["accuracy"]["value"], val["accuracy"]["value"], test["macs"], test["params"])
+                for test, val in zip(tested, validated, strict=True)
+            ),
+            validated[-1]["count"],
             _seconds(folder, started) if fresh else None,
             answers_of(folder).marks(),
         )

@@ -17,15 +17,16 @@ Answered = dict[tuple[int, str], tuple[str, bool]]
 
 
 def standings(outcomes: Sequence[Outcome], seed: int = 0) -> tuple[Standing, ...]:
-    """Return each entry with at least one finished run, the most accurate first; `seed` draws the bootstrap.
+    """Return each entry with at least one finished run, the best on validation first; `seed` draws the bootstrap.
 
-    Areas are up to the multiply-accumulates of the costliest network of all.
+    Validation ranks and test reports: the best of many on test pictures would look better than it is. Areas are up to
+    the multiply-accumulates of the costliest network of all.
     """
     runs = _finished(outcomes)
     if not runs:
         return ()
     answered = {name: _answered(own) for name, own in runs.items()}
-    order = sorted(runs, key=lambda name: -_accuracy(answered[name]))
+    order = sorted(runs, key=lambda name: -_validation(runs[name]))
     most = max(len(own) for own in runs.values())
     best = next(name for name in order if len(runs[name]) == most)  # of one lucky run nobody is the best
     horizon = max(figures.exits[-1].macs for own in runs.values() for figures in own.values())
@@ -85,8 +86,8 @@ def _answered(runs: dict[int, RunFigures]) -> Answered:
     }
 
 
-def _accuracy(answered: Answered) -> float:
-    return float(np.mean([right for _, right in answered.values()]))
+def _validation(runs: dict[int, RunFigures]) -> float:
+    return float(np.mean([figures.exits[-1].validation for figures in runs.values()]))
 
 
 def _against(rival: str, own: Answered, other: Answered, seed: int) -> Against | None:
@@ -121,11 +122,13 @@ def _standing(
         exits=tuple(
             MeanExit(
                 _spread([each.accuracy for each in column]),
+                _spread([each.validation for each in column]),
                 _spread([each.macs for each in column]),
                 _spread([each.params for each in column]),
             )
             for column in exits
         ),
+        validated=sum(figures.validated for figures in runs),
         pooled=GroupBootstrap(groups, seed).estimate(right, lambda sums: sums[:, 0] / sums[:, 1]),
         pictures=len(groups),
         groups=len(set(groups)),

@@ -6,15 +6,22 @@ from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunF
 from mango_grader.workflow.comparison.standings import against, random_rival, standings
 
 
-def outcome(entry: str, repeat: int, *exits: str, macs: tuple[int, ...] = (100, 200)) -> Outcome:
-    """Return a run whose exits were right ("1") about one picture after the other, two of each group."""
+def outcome(
+    entry: str, repeat: int, *exits: str, macs: tuple[int, ...] = (100, 200), validation: float | None = None
+) -> Outcome:
+    """Return a run whose exits were right ("1") about one picture after the other, two of each group.
+
+    validation: accuracy of all exits there; as on test unless given.
+    """
+    tested = [marks.count("1") / len(marks) for marks in exits]
     figures = tuple(
-        ExitFigures(marks.count("1") / len(marks), cost, 10 * cost) for marks, cost in zip(exits, macs, strict=True)
+        ExitFigures(share, share if validation is None else validation, cost, 10 * cost)
+        for share, cost in zip(tested, macs, strict=True)
     )
     right: dict[str, dict[str, str]] = {}
     for place, letters in enumerate(zip(*exits, strict=True)):
         right.setdefault(f"fruit{repeat}.{place // 2}", {})[f"{repeat}/{place}.jpg"] = "".join(letters)
-    return Outcome(entry, repeat, RunFigures(figures, Seconds(1.0, 2.0, 4.0), right))
+    return Outcome(entry, repeat, RunFigures(figures, 4, Seconds(1.0, 2.0, 4.0), right))
 
 
 GOOD, FAIR = "11111111", "11110000"
@@ -26,7 +33,7 @@ OUTCOMES = [
 ]
 
 
-def test_the_most_accurate_comes_first_and_differences_are_paired() -> None:
+def test_the_best_comes_first_and_differences_are_paired() -> None:
     first, second = standings(OUTCOMES)
     assert (first.name, second.name) == ("dso/dag", "random/dag")
     assert first.to_best is None
@@ -56,6 +63,19 @@ def test_any_two_entries_can_be_held_against_each_other() -> None:
     assert against("enas/dag", "dso/dag", [*OUTCOMES, elsewhere]) is None, "no repeat of its own to be paired with"
 
 
+def test_validation_ranks_whatever_test_says() -> None:
+    modest = [outcome("modest/dag", repeat, FAIR, FAIR, validation=0.9) for repeat in (1, 2)]
+    first, second, third = standings([*OUTCOMES[1::2], *OUTCOMES[::2], *modest])
+    assert (first.name, second.name, third.name) == ("dso/dag", "modest/dag", "random/dag")
+    boasting = [outcome("boasting/dag", repeat, GOOD, GOOD, validation=0.1) for repeat in (1, 2)]
+    first, *_, last = standings([*boasting, *modest])
+    assert (first.name, last.name) == ("modest/dag", "boasting/dag")
+    assert last.to_best is not None
+    assert last.to_best.difference.value == 0.5, "on test pictures"
+    assert first.exits[-1].validation.mean == 0.9
+    assert first.validated == 8
+
+
 def test_of_one_lucky_run_nobody_is_the_best() -> None:
     found = standings([*OUTCOMES[:3], outcome("lucky/dag", 1, GOOD, GOOD)])
     best = {each.to_best.name for each in found if each.to_best is not None}
@@ -73,7 +93,7 @@ def test_failures_and_interruptions_leave_no_figures() -> None:
     assert standings([Outcome("enas/dag", 1, None, "no")]) == ()
     done = outcome("enas/dag", 1, GOOD, GOOD)
     assert done.figures is not None
-    (alone,) = standings([Outcome("enas/dag", 1, RunFigures(done.figures.exits, None, done.figures.right))])
+    (alone,) = standings([Outcome("enas/dag", 1, RunFigures(done.figures.exits, 4, None, done.figures.right))])
     assert alone.whole_s is None
     assert alone.exits[-1].accuracy.sd is None
 
