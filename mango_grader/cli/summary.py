@@ -44,8 +44,7 @@ def print_comparison(folder: ComparisonFolder) -> None:
     """Print where entries stand, what failed, and where the page is."""
     table = Table(title=f"{folder.comparison.seeds} runs each, 95 % intervals", title_justify="left")
     table.add_column("")
-    accuracies = ("validation %", "test %", "pooled %")
-    for name in ("runs", *accuracies, "M MACs", "M params", "min", "to best", "to random", "p"):
+    for name in ("runs", "validation %", "test %", "M MACs", "M params", "min", "to best", "to random", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in folder.standings:
         last = each.exits[-1]
@@ -53,7 +52,6 @@ def print_comparison(folder: ComparisonFolder) -> None:
             each.name,
             str(each.runs),
             _spread(last.validation),
-            _spread(last.accuracy),
             _percent(each.pooled),
             f"{last.macs.mean / 1e6:.1f}",
             f"{last.params.mean / 1e6:.3f}",
