@@ -19,7 +19,7 @@ from mango_grader.automl.limits import Limits, fitted
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.presets import PRESETS
-from studies.data import Fruit
+from studies.data import Fruit, Source
 from studies.frame import Bench, Figures, Scale, Study
 from studies.judge import nets_of
 
@@ -32,13 +32,16 @@ _PART = 0  # seeds vary the training alone
 
 def measure(kind: str, network: int, seed: int, scale: Scale) -> dict[str, Any]:
     """Draw a network within the limits, and train it."""
-    source = scale.mangoes()
-    if scale.data is None and isinstance(source, Fruit):
-        source = replace(source, size=_PIXELS)
-    bench = Bench.of(scale, source, seed, part=_PART)
+    bench = Bench.of(scale, source_of(scale), seed, part=_PART)
     shape = bench.data.preprocess
     drawn = admitted(bench.space(PRESETS["quick"].space(kind, shape.height, shape.width)), network)
     return {"nets": {f"{kind} {network}": bench.train(bench.final(drawn), _RECIPE)}}
+
+
+def source_of(scale: Scale) -> Source:
+    """Return the mangoes at the size at which searches see them; other fruit at the size asked for."""
+    source = scale.mangoes()
+    return replace(source, size=_PIXELS) if scale.data is None and isinstance(source, Fruit) else source
 
 
 def admitted(space: SearchSpace, network: int) -> Architecture:
@@ -87,7 +90,7 @@ def summarise(figures: Figures, scale: Scale) -> list[dict[str, Any]]:
             {
                 "claim": f"networks of {kind} differ by more than their seeds",
                 "where": "control",
-                "scale": f"{scale.mangoes()}; {_PIXELS} pixels, {_RECIPE.epochs} epochs at {scale}",
+                "scale": f"{source_of(scale)}, here all on the first; {_RECIPE.epochs} epochs at {scale}",
                 "unit": "accuracy of networks and seeds",
                 "n": len(accuracies),
                 "figures": {**spread, "seeds": len(accuracies[0])},
