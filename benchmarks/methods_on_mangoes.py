@@ -17,11 +17,12 @@ import click
 from cells import Cell, Ledger, cell_options, measure_cells
 from compared import measure, summary
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter
 
 from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli.types import Duration, Size
+from mango_grader.report.figures import percent
 from mango_grader.workflow.comparison import Comparison
 from mango_grader.workflow.config import plain
 
@@ -69,7 +70,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
         axis.set(title=space, xlabel="MACs of one image, up to the exit")
         axis.set_xlim(left=0)
         axis.xaxis.set_major_formatter(EngFormatter(sep=" "))
-        axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axis.yaxis.set_major_formatter(percent())
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, loc="lower right")
     for axis in axes[len(spaces) :]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+
+from mango_grader.report.figures import percent
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -37,7 +38,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         f"{row['name']} ({row['runs']} folds, {row['exits'][-1]['macs']['mean'] / 1e6:.0f} M MACs)" for row in rows
     ]
     axis.set_yticks(range(len(rows)), names[::-1])
-    axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.xaxis.set_major_formatter(percent())
     axis.set_xlabel("accuracy of the last exit: test, 95 % interval over groups (dot); validation (bar)")
     axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
