@@ -86,6 +86,9 @@ IDEAS: Mapping[str, Idea] = {
     "searched by spos": Idea(Searched("spos", "lite"), max_macs=13_000_000),
     "searched by betanas": Idea(Searched("betanas", "lite"), max_macs=13_000_000),
     "searched at random": Idea(Searched("random", "lite"), max_macs=13_000_000),
+    "searched at random, resolution too": Idea(
+        Searched("random", "lite"), settings=("space.halving=searched",), max_macs=13_000_000
+    ),
     "searched in dag": Idea(_IN_DAG, init_from=None, max_macs=13_000_000),
     "searched in dag, taught": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, taught=True),
     "searched in dag, taught, thrice the epochs": Idea(

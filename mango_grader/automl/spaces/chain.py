@@ -89,7 +89,7 @@ def heads_of(
 
 def chain(
     image: Shape,
-    opening: Sequence[Node],
+    opening: Sequence[Node | Choice],
     stages: Stages,
     build: Callable[[Block, str], Sequence[Node | Choice]],
     heads: Mapping[int, Classifier],

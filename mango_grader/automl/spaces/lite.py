@@ -2,20 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
-from mango_grader.automl.spaces.mbconv import MbconvConfig
-from mango_grader.models.operations import Activation, Pool
+from mango_grader.automl.architecture import Decision
+from mango_grader.automl.graph import Branch, Choice
+from mango_grader.automl.spaces.mbconv import FIRST, MbconvConfig
+from mango_grader.models.operations import Activation, Identity, Pool
 from mango_grader.models.spec import IMAGE, Node
+
+Halving = Literal["early", "late", "searched", "none"]
+EARLY, LATE, HALVING = "early", "late", "halving"
+_MEANS = Pool(maximum=False, kernel=2, stride=2)
 
 
 @dataclass(frozen=True)
 class LiteConfig(MbconvConfig):
     """BetaNAS's candidates at the widths of EfficientNet-Lite0's first eight blocks, one of them the original.
 
-    What a start from ImageNet is worth is measured in docs/evidence.md. halved: the network first takes means of 2 × 2
-    pixels, so that it costs a quarter while augmentation still has the whole image. The rest as in `MbconvConfig`; a
-    multiplier other than 1, or squeeze-excitation, leaves blocks without such a start.
+    What a start from ImageNet is worth is measured in docs/evidence.md. halving: where the network takes means of 2 × 2
+    pixels, so that its blocks cost a quarter while augmentation still has the whole image: "early" of the image itself,
+    "late" of what stem and fixed block make of the whole image, which they thus see at four times the cost; "searched"
+    leaves that to the search, "none" takes no means at all. The rest as in `MbconvConfig`; a multiplier other than 1,
+    or squeeze-excitation, leaves blocks without a start from ImageNet. Raises ValueError for another halving.
     """
 
     kind: ClassVar[str] = "lite"
@@ -28,12 +36,29 @@ class LiteConfig(MbconvConfig):
     dropout: float = 0.0
     final_squeeze: float = 0.0
     final_activation: Activation = "relu6"
-    halved: bool = True
+    halving: Halving = "early"
 
-    def opening(self) -> Sequence[Node]:
-        """Halve the image, if so, then go on as `MbconvConfig` does."""
-        stem, *rest = super().opening()
-        if not self.halved:
-            return stem, *rest
-        shrunk = Node("shrunk", Pool(maximum=False, kernel=2, stride=2), (IMAGE,))
-        return shrunk, Node(stem.name, stem.op, (shrunk.name,)), *rest
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.halving not in get_args(Halving):
+            raise ValueError(f"halving is one of {', '.join(get_args(Halving))}, got {self.halving}")
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Where to halve, if that is searched, then as `MbconvConfig`."""
+        resolution = (Decision(HALVING, (EARLY, LATE)),) if self.halving == "searched" else ()
+        return (*resolution, *super().decisions())
+
+    def opening(self) -> Sequence[Node | Choice]:
+        """Stem and fixed block, the picture halved before or behind them, or a choice between the two."""
+        shrunk = Node("shrunk", _MEANS, (IMAGE,))
+        match self.halving:
+            case "none":
+                return self.fixed(IMAGE)
+            case "early":
+                return shrunk, *self.fixed(shrunk.name)
+            case "late":
+                return *self.fixed(IMAGE), Node("shrunk", _MEANS, (FIRST,))
+            case "searched":
+                early, late = self.fixed(shrunk.name, f"/{EARLY}"), self.fixed(IMAGE, f"/{LATE}")
+                ways = (Branch(EARLY, Identity(), (early[-1].name,)), Branch(LATE, _MEANS, (late[-1].name,)))
+                return shrunk, *early, *late, Choice(HALVING, HALVING, ways)

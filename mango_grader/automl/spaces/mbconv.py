@@ -87,12 +87,17 @@ class MbconvConfig(SpaceConfig):
         """Stem, fixed block, searched blocks, exits."""
         return chain((3, self.height, self.width), self.opening(), self._stages(), self._block, self._heads())
 
-    def opening(self) -> Sequence[Node]:
-        """Return what is not searched: stem and fixed block."""
+    def opening(self) -> Sequence[Node | Choice]:
+        """Return what comes before the searched blocks."""
+        return self.fixed(IMAGE)
+
+    def fixed(self, image: str, suffix: str = "") -> tuple[Node, Node]:
+        """Return stem and fixed block on the output of the node `image`, `suffix` behind their names."""
         stem, first = self.channels_of(self.stem_channels), self.channels_of(self.first_channels)
+        block = InvertedResidual(stem, first, 3, 1, 1, self.squeeze, self.activation)
         return (
-            Node(STEM, Convolution(3, stem, kernel=3, stride=self.stem_stride), (IMAGE,)),
-            Node(FIRST, InvertedResidual(stem, first, 3, 1, 1, self.squeeze, self.activation), (STEM,)),
+            Node(STEM + suffix, Convolution(3, stem, kernel=3, stride=self.stem_stride), (image,)),
+            Node(FIRST + suffix, block, (STEM + suffix,)),
         )
 
     def _stages(self) -> Stages:
