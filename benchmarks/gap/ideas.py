@@ -89,6 +89,7 @@ IDEAS: Mapping[str, Idea] = {
     "searched at random, resolution too": Idea(
         Searched("random", "lite"), settings=("space.halving=searched",), max_macs=13_000_000
     ),
+    "searched at random, first on other fruit": Idea(Searched("random", "lite"), other_fruit=True, max_macs=13_000_000),
     "searched in dag": Idea(_IN_DAG, init_from=None, max_macs=13_000_000),
     "searched in dag, taught": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, taught=True),
     "searched in dag, taught, thrice the epochs": Idea(

