@@ -21,17 +21,17 @@ from mango_grader.training.recipe import Teaching, TrainRecipe
 
 @dataclass
 class Trainer:
-    """Trains `net` in place on `batches`; `validation` is only watched, it chooses nothing.
+    """Trains `net` in place on `batches`; `validation` is only watched, if there is any; it chooses nothing.
 
     checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds; None keeps no state.
     teaching: how the teacher's answers count that `batches` bring. `history` grows by a row an epoch. name: of the
-    progress bar.
+    progress bar, and of the phase in the history.
     """
 
     net: AnytimeClassifier
     recipe: TrainRecipe
     batches: BatchSeries
-    validation: Examples
+    validation: Examples | None
     classes: int
     device: Device
     seed: int
@@ -50,7 +50,8 @@ class Trainer:
             for epoch in range(start, self.recipe.epochs):
                 row = self._epoch(epoch, learner)
                 self.history.append(row)
-                task.advance(loss=row["loss"], accuracy=row["val_accuracy"][-1])
+                watched = {"accuracy": row["val_accuracy"][-1]} if self.validation else {}
+                task.advance(loss=row["loss"], **watched)
                 last = epoch + 1 == self.recipe.epochs
                 if self.checkpoint and (last or time.monotonic() - saved > self.checkpoint_every):
                     state = {"epoch": epoch + 1, **learner.state_dict(), "history": list(self.history)}
@@ -63,14 +64,11 @@ class Trainer:
         first = epoch * self.batches.per_epoch
         losses = [learner.step(step) for step in range(first, first + self.batches.per_epoch)]
         learner.end_epoch()
-        predicted = predict(self.net, self.validation, self.device).argmax(-1)
-        right = (predicted == self.validation.targets).mean(1)
-        return {
-            "phase": "train",
-            "epoch": epoch + 1,
-            "loss": float(torch.stack(losses).mean()),
-            "val_accuracy": [float(share) for share in right],
-        }
+        row = {"phase": self.name, "epoch": epoch + 1, "loss": float(torch.stack(losses).mean())}
+        if self.validation:
+            predicted = predict(self.net, self.validation, self.device).argmax(-1)
+            row["val_accuracy"] = [float(share) for share in (predicted == self.validation.targets).mean(1)]
+        return row
 
     def _restore(self, learner: Learner) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():

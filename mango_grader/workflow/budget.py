@@ -33,6 +33,10 @@ class TrainCost:
     views: int = 0
     making: float = 0.0
 
+    def times(self, factor: float) -> "TrainCost":
+        """Return the cost of a training that sees `factor` times as many pictures an epoch."""
+        return replace(self, epoch=factor * self.epoch, view=factor * self.view)
+
     def seconds(self, epochs: int) -> float:
         """Return the estimated time of so many epochs."""
         return self.making + epochs * self.epoch + min(epochs, self.views) * self.view

@@ -54,7 +54,7 @@ def _conclude(
 ) -> None:
     net = load_network(folder)
     progress.note("measuring on validation and test data")
-    measured = measure_run(net, data, device, config.seed)
+    measured = measure_run(net, load_network(folder, validated=True), data, device, config.seed)
     measured.save(folder, data)
     report = report_data(folder, config, data, net.spec, measured, progress)
     progress.note("exporting, and comparing the exported graphs with the network")

@@ -143,7 +143,8 @@ class RunConfig:
 
     budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder, or
     the name of ImageNet weights, from which search and training start. teacher: whose answers the training learns from,
-    too. checkpoint_every: seconds of work that a kill may cost.
+    too. refit: train the result twice, the second time on the validation pictures as well; calibration and validation
+    figures are those of the first. checkpoint_every: seconds of work that a kill may cost.
     """
 
     data: DataConfig
@@ -157,6 +158,7 @@ class RunConfig:
     network: Annotated[NetworkSpec, *_NETWORK] | None = None
     init_from: str | None = None
     teacher: TeacherConfig | None = None
+    refit: bool = False
     checkpoint_every: float = 10.0
 
     @property

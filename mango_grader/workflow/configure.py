@@ -25,9 +25,9 @@ class RunOptions:
 
     data: folder of graded photos. group_by, ordinal, fold: see `read_dataset` and `make_split`. budget: seconds.
     size: (height, width) of the network's input in pixels. teacher, unlabelled: see `TeacherConfig`.
-    init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits. settings:
-    "name=value" for any setting. split_seed: of the split alone, where runs of several seeds shall share it; `seed`
-    unless given.
+    init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits. refit: see
+    `RunConfig`. settings: "name=value" for any setting. split_seed: of the split alone, where runs of several seeds
+    shall share it; `seed` unless given.
     """
 
     data: str
@@ -42,6 +42,7 @@ class RunOptions:
     teacher: str | None = None
     unlabelled: str | None = None
     init_from: str | None = None
+    refit: bool = False
     settings: Sequence[str] = ()
     split_seed: int | None = None
 
@@ -64,7 +65,7 @@ class RunOptions:
             regime.rotate_portrait,
         )
         config = RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
-        return replace(config, teacher=self._teacher(), init_from=self._start())
+        return replace(config, teacher=self._teacher(), init_from=self._start(), refit=self.refit)
 
     def _start(self) -> str | None:
         if self.init_from is None or self.init_from == EFFICIENTNET_LITE0:

@@ -45,6 +45,10 @@ class PreparedData:
         """Return the path of each example, relative to the data folder."""
         return [self.packed.paths[row] for row in examples.rows]
 
+    def with_val(self) -> "PreparedData":
+        """Return the data with the validation pictures among the training ones, too."""
+        return replace(self, train=replace(self.train, rows=np.union1d(self.train.rows, self.val.rows)))
+
     def held_out(self, share: float, seed: int) -> tuple[Examples, Examples]:
         """Part the training examples by group: what weights learn from, and what only the architecture sees.
 

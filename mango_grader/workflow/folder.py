@@ -53,10 +53,9 @@ class RunFolder:
         """State of an unfinished search."""
         return self.path / "checkpoints" / "search.safetensors"
 
-    @property
-    def train_checkpoint(self) -> Path:
+    def training_checkpoint(self, phase: str) -> Path:
         """State of an unfinished training."""
-        return self.path / "checkpoints" / "train.safetensors"
+        return self.path / "checkpoints" / f"{phase}.safetensors"
 
     @property
     def teacher(self) -> Path:
@@ -87,6 +86,11 @@ class RunFolder:
     def weights(self) -> Path:
         """The trained weights."""
         return self.path / "weights.safetensors"
+
+    @property
+    def validated(self) -> Path:
+        """Of a run that refits, the weights that never saw the validation pictures."""
+        return self.path / "validated.safetensors"
 
     @property
     def metrics(self) -> Path:

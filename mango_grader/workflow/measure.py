@@ -107,11 +107,17 @@ class RunMeasurements:
         write_text(folder.predictions, "".join(line + "\n" for line in lines))
 
 
-def measure_run(net: AnytimeClassifier, data: PreparedData, device: Device, seed: int) -> RunMeasurements:
-    """Fit temperatures and thresholds on the validation part, then measure both parts; test data touch no choice."""
+def measure_run(
+    net: AnytimeClassifier, validated: AnytimeClassifier, data: PreparedData, device: Device, seed: int
+) -> RunMeasurements:
+    """Fit temperatures and thresholds on the validation part, then measure both parts; test data touch no choice.
+
+    validated: the same network with weights that never saw the validation part, of which that part is asked.
+    """
     device.place(net)
+    device.place(validated)
     macs, params = net.spec.macs(), net.spec.params()
-    logits = predict(net, data.val, device)
+    logits = predict(validated, data.val, device)
     temperatures = tuple(fit_temperature(exit_logits, data.val.targets) for exit_logits in logits)
     val = calibrated(logits, temperatures)
     thresholds = tune_threshold(val, data.val.targets, macs)

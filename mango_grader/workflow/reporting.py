@@ -22,6 +22,10 @@ from mango_grader.workflow.data import PreparedData
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import RunMeasurements
 
+_REFITTED = (
+    "The network learned from the validation pictures, too; its temperatures and thresholds, and all figures of that"
+    " part, are of the same network trained without them."
+)
 _PROBE_GROUPS = 10  # fewer tell nothing
 
 
@@ -59,6 +63,7 @@ def report_data(
         data=_summary(data, config.seed, progress),
         teacher=teacher,
         settings=config.to_dict(),
+        notes=(_REFITTED,) if config.refit else (),
         provenance=provenance(config, data, measured, teacher),
     )
 
@@ -70,6 +75,7 @@ def provenance(
     last = measured.test.exits[-1]
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
     started = {"init_from": Path(config.init_from).name} if config.init_from else {}
+    refitted = {"refit": True} if config.refit else {}
     taught = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -81,6 +87,7 @@ def provenance(
         "test_images": last.count,
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
         **started,
+        **refitted,
         **taught,
     }
 

@@ -2,11 +2,14 @@
 
 import os
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import Progress, SilentProgress
+from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
@@ -82,34 +85,65 @@ def train_network(
     device: Device,
     progress: Progress,
 ) -> None:
-    """Train `spec` for `epochs` epochs and save its weights, continuing from the folder's checkpoint if any."""
+    """Train `spec` for `epochs` epochs and save its weights, continuing from the folder's checkpoints if any.
+
+    A run that refits does so twice: first without the validation pictures, for its calibration, then with them.
+    """
     if folder.weights.exists():
         return
-    if config.teacher is not None and teacher is not None:
-        batches = taught(config, config.teacher, teacher, data, epochs, folder, progress)
-    else:
-        batches = untaught(config, data)
-    seed_everything(config.seed, TRAIN_SEED)
-    net = build_network(spec)
-    if config.init_from is not None:
-        loaded = load_matching(net, config.init_from)
-        progress.note(f"train: {loaded} of {len(net.state_dict())} tensors taken over from {config.init_from}")
-    trainer = Trainer(
-        net,
-        config.train.lasting(epochs),
-        batches,
-        data.val,
-        len(data.dataset.classes),
-        device,
-        config.seed,
-        folder.train_checkpoint,
-        config.checkpoint_every,
-        config.teaching,
-    )
-    trainer.run(progress)
-    searched = [row for row in folder.read_history() if row["phase"] != "train"]
-    folder.write_history(searched, trainer.history)
-    save_weights(net, folder.weights)
+    training = _Training(folder, config, spec, teacher, epochs, device, progress)
+    if not config.refit:
+        training.run("train", data, data.val, folder.weights)
+        return
+    if not folder.validated.exists():
+        training.run("train", data, data.val, folder.validated)
+    training.run("refit", data.with_val(), None, folder.weights)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What the trainings of one run have in common."""
+
+    folder: RunFolder
+    config: RunConfig
+    spec: NetworkSpec
+    teacher: TeacherSource | None
+    epochs: int
+    device: Device
+    progress: Progress
+
+    def run(self, phase: str, data: PreparedData, watched: Examples | None, weights: Path) -> None:
+        """Train the network from its start on the training part of `data` and save its weights."""
+        folder, config = self.folder, self.config
+        seed_everything(config.seed, TRAIN_SEED)
+        net = build_network(self.spec)
+        if (start := config.init_from) is not None:
+            loaded = load_matching(net, start)
+            self.progress.note(f"{phase}: {loaded} of {len(net.state_dict())} tensors taken over from {start}")
+        trainer = Trainer(
+            net,
+            config.train.lasting(self.epochs),
+            self._batches(phase, data),
+            watched,
+            len(data.dataset.classes),
+            self.device,
+            config.seed,
+            folder.training_checkpoint(phase),
+            config.checkpoint_every,
+            config.teaching,
+            phase,
+        )
+        trainer.run(self.progress)
+        before = [row for row in folder.read_history() if row["phase"] != phase]
+        folder.write_history(before, trainer.history)
+        save_weights(net, weights)
+
+    def _batches(self, phase: str, data: PreparedData) -> BatchSeries:
+        if self.config.teacher is None or self.teacher is None:
+            return untaught(self.config, data)
+        return taught(
+            self.config, self.config.teacher, self.teacher, data, self.epochs, self.folder, phase, self.progress
+        )
 
 
 def train_cost(
@@ -127,6 +161,6 @@ def train_cost(
     shown = rehearsed(batches, spec.classes) if config.teacher else batches
     learner = Learner(build_network(spec), config.train, shown, spec.classes, device, config.teaching)
     cost = TrainCost(epoch_seconds(learner, len(data.val), device))
-    if config.teacher is None or teacher is None:
-        return cost
-    return with_teacher(cost, teacher, config.teacher.views, batches, data, device)
+    if config.teacher is not None and teacher is not None:
+        cost = with_teacher(cost, teacher, config.teacher.views, batches, data, device)
+    return cost.times(1 + len(data.with_val().train) / len(data.train)) if config.refit else cost

@@ -20,12 +20,15 @@ def save_weights(net: nn.Module, path: Path) -> None:
         save_file(state, temporary)
 
 
-def load_network(folder: RunFolder) -> AnytimeClassifier:
-    """Return the run's trained network, on the CPU; raises UsageError if its training is not finished."""
+def load_network(folder: RunFolder, *, validated: bool = False) -> AnytimeClassifier:
+    """Return the run's trained network, on the CPU; raises UsageError if its training is not finished.
+
+    validated: with the weights that never saw the validation pictures; only a run that refits has others.
+    """
     if not folder.weights.exists():
         raise UsageError(f"{folder.path} has no trained weights yet; finish it with --resume")
     net = build_network(NetworkSpec.from_dict(read_json(folder.network)))
-    load_weights(net, folder.weights)
+    load_weights(net, folder.validated if validated and folder.validated.exists() else folder.weights)
     return net
 
 

@@ -17,14 +17,16 @@ from mango_grader.files import read_json
 
 # A kill comes a random moment after the run has got this far; between them they hit every part of it.
 MILESTONES = (
-    "plan.json", "checkpoints/search.safetensors", "network.json", "checkpoints/train.safetensors", "metrics.json"
+    "plan.json", "checkpoints/search.safetensors", "network.json", "checkpoints/train.safetensors",
+    "checkpoints/refit.safetensors", "metrics.json",
 )  # fmt: skip
 
 
 def command(data: Path, out: Path) -> list[str]:
     settings = [part for setting in (*TINY, "checkpoint_every=0") for part in ("--set", setting)]
     options = [
-        "--data", str(data), "--method", "enas", "--size", "24", "--seed", "1", "--device", "cpu", "--out", str(out)
+        "--data", str(data), "--method", "enas", "--size", "24", "--seed", "1", "--device", "cpu", "--out", str(out),
+        "--refit",
     ]  # fmt: skip
     return [sys.executable, "-m", "mango_grader", "search", *options, *settings, "--progress", "none"]
 
@@ -44,7 +46,7 @@ def start_and_kill(arguments: list[str], milestone: Path, delay: float) -> None:
     assert process.wait() == -signal.SIGKILL, "the run was over before the kill"
 
 
-def test_five_kills_change_nothing(fruit: Path, tmp_path: Path) -> None:
+def test_kills_change_nothing(fruit: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     subprocess.run(command(fruit, whole), check=True, env=ENVIRONMENT)
     chance = random.Random()
@@ -52,8 +54,9 @@ def test_five_kills_change_nothing(fruit: Path, tmp_path: Path) -> None:
         start_and_kill([*command(fruit, broken), "--resume"], broken / milestone, chance.uniform(0, 0.4))
     subprocess.run([*command(fruit, broken), "--resume"], check=True, env=ENVIRONMENT)
     assert read_json(broken / "architecture.json") == read_json(whole / "architecture.json")
-    first, second = load_file(whole / "weights.safetensors"), load_file(broken / "weights.safetensors")
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    for kind in ("weights", "validated"):
+        first, second = (load_file(out / f"{kind}.safetensors") for out in (whole, broken))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
     assert (broken / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
     assert not list(broken.rglob("*.part")), "a finished run leaves no halves behind"

@@ -38,15 +38,19 @@ def taught(
     data: PreparedData,
     epochs: int,
     folder: RunFolder,
+    phase: str,
     progress: Progress,
 ) -> BatchSeries:
-    """Make the teacher, let it answer what the plan has it answer, and return the batches with its answers."""
+    """Make the teacher, let it answer what the plan has it answer, and return the batches with its answers.
+
+    phase: of the training, each of which keeps answers of its own.
+    """
     teacher, batches = source.make(progress), untaught(config, data)
     measure_teacher(source.name, teacher, data, folder, config.seed, progress)
     if not teaching.views:
         return Taught.afresh(batches, teacher)
     steps = min(teaching.views, epochs) * batches.per_epoch
-    return Taught.kept(batches, keep_answers(batches, teacher, steps, folder.teacher / "answers", progress))
+    return Taught.kept(batches, keep_answers(batches, teacher, steps, folder.teacher / f"answers-{phase}", progress))
 
 
 def rehearsed(batches: BatchSeries, classes: int) -> BatchSeries:

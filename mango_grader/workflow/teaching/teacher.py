@@ -107,7 +107,7 @@ def _pretrained(
 
 def _of_run(run: RunFolder, data: PreparedData, device: Device) -> Teacher:
     run.read_config()  # says so where it is no run
-    net = load_network(run)
+    net = load_network(run, validated=True)  # its temperatures are of these weights
     if not run.metrics.exists():
         raise UsageError("the run is not finished; finish it with --resume")
     metrics = read_json(run.metrics)

@@ -14,7 +14,7 @@ from tiny import write_fruit
 
 NAME = "shufflenet_v2_x0_5"
 # Each is followed by a kill: while the teacher is fine-tuned, while it answers, and while the student learns.
-MILESTONES = ("teacher/checkpoint.safetensors", "teacher/answers/000000.npy", "checkpoints/train.safetensors")
+MILESTONES = ("teacher/checkpoint.safetensors", "teacher/answers-train/000000.npy", "checkpoints/train.safetensors")
 SETTINGS = (
     "train.epochs=8", "checkpoint_every=0", "teacher.views=8", "teacher.recipe.epochs=4",
     "teacher.recipe.batch_size=8",
@@ -68,6 +68,6 @@ def test_kills_change_nothing(fruit: Path, tmp_path: Path, monkeypatch: pytest.M
         first, second = read_tensors(whole / name), read_tensors(broken / name)
         assert first.keys() == second.keys()
         assert all(torch.equal(first[key], second[key]) for key in first)
-    for path in (whole / "teacher" / "answers").iterdir():
-        assert path.read_bytes() == (broken / "teacher" / "answers" / path.name).read_bytes()
+    for path in (whole / "teacher" / "answers-train").iterdir():
+        assert path.read_bytes() == (broken / "teacher" / "answers-train" / path.name).read_bytes()
     assert (broken / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()

@@ -55,7 +55,7 @@ def taught(student: Path, fruit: Path, colour: Path, tmp_path_factory: pytest.Te
 
 
 def test_an_onnx_file_teaches(taught: Path) -> None:
-    answers = [np.load(path) for path in sorted((taught / "teacher" / "answers").glob("*.npy"))]
+    answers = [np.load(path) for path in sorted((taught / "teacher" / "answers-train").glob("*.npy"))]
     assert sum(map(len, answers)) == 2 * (len(read_json(taught / "split.json")["train"]) // 8)
     assert read_json(taught / "metrics.json")["test"]["exits"][0]["accuracy"]["value"] > 0.8, "no label was looked at"
 
@@ -172,7 +172,7 @@ def test_a_search_hands_its_result_to_the_teacher(fruit: Path, taught: Path, tmp
         *(part for setting in settings for part in ("--set", setting)),
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert list((tmp_path / "run" / "teacher" / "answers").iterdir())
+    assert list((tmp_path / "run" / "teacher" / "answers-train").iterdir())
 
 
 @pytest.mark.parametrize(

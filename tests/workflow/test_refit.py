@@ -1,0 +1,113 @@
+"""A run that refits: calibrated without the validation pictures, shipped with them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+from teaching import lessons
+
+from mango_grader.cli import main
+from mango_grader.files import read_json
+from mango_grader.progress import SilentProgress
+from mango_grader.runtime import Bundle, Grader
+from mango_grader.workflow.budget import TrainCost
+from mango_grader.workflow.data import prepare
+from mango_grader.workflow.folder import RunFolder
+
+EPOCHS = 6
+
+
+def trained(fruit: Path, out: Path, *options: str) -> RunFolder:
+    architecture = lessons.write_architecture(out.parent / f"{out.name}.json")
+    arguments = [
+        "train",
+        "--architecture",
+        str(architecture),
+        "--data",
+        str(fruit),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+    ]
+    settings = (f"train.epochs={EPOCHS}", "train.batch_size=8")
+    set_ = [part for setting in settings for part in ("--set", setting)]
+    result = CliRunner().invoke(main, [*arguments, *set_, *options])
+    assert result.exit_code == 0, result.output
+    return RunFolder(out)
+
+
+@pytest.fixture(scope="module")
+def plain(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return trained(fruit, tmp_path_factory.mktemp("runs") / "plain")
+
+
+@pytest.fixture(scope="module")
+def refitted(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return trained(fruit, tmp_path_factory.mktemp("runs") / "refitted", "--refit")
+
+
+def test_calibration_and_validation_are_those_of_a_run_that_does_not_refit(
+    plain: RunFolder, refitted: RunFolder
+) -> None:
+    first, second = load_file(plain.weights), load_file(refitted.validated)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    before, after = read_json(plain.metrics), read_json(refitted.metrics)
+    assert before["calibration"] == after["calibration"]
+    assert before["val"] == after["val"]
+
+
+def test_what_is_measured_on_test_pictures_and_shipped_learned_from_all_others(
+    plain: RunFolder, refitted: RunFolder, fruit: Path
+) -> None:
+    first, second = load_file(plain.weights), load_file(refitted.weights)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    rows = [json.loads(line) for line in refitted.predictions.read_text().splitlines()]
+    grader = Grader.load(refitted.model, policy="full")
+    for record, row in zip(grader.grade_many(fruit / row["path"] for row in rows), rows, strict=True):
+        np.testing.assert_allclose(record.probabilities, row["probabilities"][-1], atol=1e-4)
+    phases = [row["phase"] for row in refitted.read_history()]
+    assert phases == ["train"] * EPOCHS + ["refit"] * EPOCHS
+    assert "val_accuracy" not in refitted.read_history()[-1]
+
+
+def test_the_second_training_sees_training_and_validation_pictures_and_no_test_picture(plain: RunFolder) -> None:
+    data = prepare(plain.read_config().data, plain, SilentProgress())
+    seen = set(data.with_val().train.rows)
+    assert seen == {*data.train.rows, *data.val.rows}
+    assert not seen & set(data.test.rows)
+    assert len(data.with_val().train) == len(data.train) + len(data.val)
+
+
+def test_report_and_bundle_say_so(plain: RunFolder, refitted: RunFolder) -> None:
+    said = "learned from the validation pictures, too"
+    assert said in refitted.report.read_text()
+    assert said in Bundle.open(refitted.model).card
+    assert Bundle.open(refitted.model).manifest.provenance["refit"] is True
+    assert said not in plain.report.read_text()
+
+
+def test_a_teacher_answers_for_the_validation_pictures_too(plain: RunFolder, fruit: Path, tmp_path: Path) -> None:
+    run = trained(fruit, tmp_path / "taught", "--refit", "--teacher", str(plain.path), "--set", "teacher.views=1")
+    data = prepare(run.read_config().data, run, SilentProgress())
+    for phase, part in (("train", data.train), ("refit", data.with_val().train)):
+        answers = [np.load(path) for path in sorted((run.teacher / f"answers-{phase}").glob("*.npy"))]
+        assert sum(map(len, answers)) == len(part) // 8
+
+
+def test_a_plan_counts_both_trainings(
+    plain: RunFolder, refitted: RunFolder, fruit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mango_grader.workflow.train.epoch_seconds", lambda *_: 10.0)
+    data = prepare(plain.read_config().data, plain, SilentProgress())
+    once, twice = (
+        read_json(trained(fruit, tmp_path / name, "--plan-only", *options).plan)["train_s"]
+        for name, options in (("once", ()), ("twice", ("--refit",)))
+    )
+    assert once == 10 * EPOCHS
+    assert twice == pytest.approx(once * (1 + len(data.with_val().train) / len(data.train)))
+    assert TrainCost(epoch=2.0, view=1.0, views=3, making=5.0).times(2.5).seconds(4) == 5.0 + 4 * 5.0 + 3 * 2.5
