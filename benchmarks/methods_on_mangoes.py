@@ -44,8 +44,8 @@ def judged() -> list[str]:
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Draw the accuracy–MACs curve of each method, a panel for each space."""
-    spaces = list(dict.fromkeys(row["name"].partition("/")[2] for row in rows))
+    """Draw the accuracy–MACs curve of each method, a panel for each space; known networks are in every panel."""
+    spaces = list(dict.fromkeys(space for row in rows if (space := row["name"].partition("/")[2])))
     colours = {_RANDOM: "black", **{name: f"C{place}" for place, name in enumerate(judged())}}
     lines = -(-len(spaces) // _COLUMNS)
     figure = Figure(figsize=(4.6 * min(_COLUMNS, len(spaces)), 0.6 + 3.6 * lines), layout="constrained")
@@ -53,13 +53,13 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     for axis, space in zip(axes, spaces, strict=False):
         for row in rows:
             method, _, own = row["name"].partition("/")
-            if own == space:
+            if own in (space, ""):
                 exits = row["exits"]
                 axis.errorbar(
                     [each["macs"]["mean"] for each in exits],
                     [each["accuracy"]["mean"] for each in exits],
                     [each["accuracy"]["sd"] or 0.0 for each in exits],
-                    color=colours[method],
+                    color=colours.get(method, "grey"),
                     linestyle="--" if method == _RANDOM else "-",
                     marker="o",
                     markersize=4,
