@@ -22,7 +22,6 @@ from mango_grader.automl.spaces import (
     LayerwiseConfig,
     LiteConfig,
     MbconvConfig,
-    MsdnetConfig,
     MultiscaleConfig,
     NasBench201Config,
     NasnetConfig,
@@ -50,18 +49,6 @@ SPACES: Mapping[str, SpaceConfig] = {
     "multiscale": MultiscaleConfig(12, 16, CLASSES, depth=3, scales=2, channels=4, nodes=2, exits=(2, 3)),
     "nasnet": NasnetConfig(
         16, 12, CLASSES, depth=3, channels=4, nodes=2, stem_stride=2, stem_channels=8, reduce_at=(2,), exits=(2, 3)
-    ),
-    "msdnet": MsdnetConfig(
-        *(16, 12, CLASSES),
-        exits=(1, 3),
-        channels=4,
-        growth=2,
-        factors=(1, 2),
-        bottlenecks=(1, 2),
-        exit_channels=8,
-        stem_stride=1,
-        operations=("sep3", "conv3", "dil3"),
-        stem_kernels=(3, 5),
     ),
     "mbconv": MbconvConfig(
         *(16, 12, CLASSES),

@@ -8,7 +8,6 @@ from mango_grader.automl.spaces.dag import DagConfig
 from mango_grader.automl.spaces.layerwise import LayerwiseConfig
 from mango_grader.automl.spaces.lite import LiteConfig
 from mango_grader.automl.spaces.mbconv import MbconvConfig
-from mango_grader.automl.spaces.msdnet import MsdnetConfig
 from mango_grader.automl.spaces.multiscale import MultiscaleConfig
 from mango_grader.automl.spaces.nasbench201 import NasBench201Config, cell_string, from_cell_string
 from mango_grader.automl.spaces.nasnet import NasnetConfig
@@ -21,7 +20,6 @@ SPACES: Mapping[str, type[SpaceConfig]] = {
         DagConfig,
         NasBench201Config,
         MultiscaleConfig,
-        MsdnetConfig,
         NasnetConfig,
         MbconvConfig,
         LiteConfig,
@@ -30,6 +28,6 @@ SPACES: Mapping[str, type[SpaceConfig]] = {
 }
 
 __all__ = [
-    "SPACES", "DagConfig", "LayerwiseConfig", "LiteConfig", "MbconvConfig", "MsdnetConfig", "MultiscaleConfig",
-    "NasBench201Config", "NasnetConfig", "SearchSpace", "ShufflenetConfig", "Tokens", "cell_string", "from_cell_string",
+    "SPACES", "DagConfig", "LayerwiseConfig", "LiteConfig", "MbconvConfig", "MultiscaleConfig", "NasBench201Config",
+    "NasnetConfig", "SearchSpace", "ShufflenetConfig", "Tokens", "cell_string", "from_cell_string",
 ]  # fmt: skip

@@ -4,10 +4,9 @@ Huang, Chen, Li, Wu, van der Maaten, Weinberger: "Multi-Scale Dense Networks for
 Classification", ICLR 2018. Section and appendix numbers below are that paper's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Generic, Protocol, TypeVar
 
 from mango_grader.models.operations import Classifier, Concat, Convolution, Operation, Pool, Shape
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
@@ -79,35 +78,10 @@ class MSDNetSettings:
         return cls(exits=(2, 4, 6, 8), channels=12, exit_channels=32, stem_stride=4)
 
 
-class Named(Protocol):
-    """A node of any kind of graph."""
-
-    @property
-    def name(self) -> str:
-        """What others call it."""
-
-
-N = TypeVar("N", bound=Named)
-Place = Callable[[str, Convolution, str], N]
-"""What stands in a convolution's place: a node of that name, on the output of the node named last."""
-
-
 def msdnet_spec(input_shape: Shape, classes: int, settings: MSDNetSettings | None = None) -> NetworkSpec:
     """Return the MSDNet of `settings` (compact by default) for (3, H, W) images and `classes` classes."""
-    nodes, exits = msdnet_nodes(
-        input_shape, classes, settings or MSDNetSettings.compact(), lambda name, op, source: Node(name, op, (source,))
-    )
-    return NetworkSpec(input_shape, tuple(nodes), exits)
-
-
-def msdnet_nodes(
-    input_shape: Shape, classes: int, settings: MSDNetSettings, place: Place[N]
-) -> tuple[list[Node | N], tuple[str, ...]]:
-    """Return an MSDNet's nodes, what `place` puts in place of its convolutions among them, and its exits' names.
-
-    `place` is asked for the first convolution of all and for the last of each dense layer's transforms.
-    """
-    graph = _Graph(settings, input_shape, place)
+    settings = settings or MSDNetSettings.compact()
+    graph = _Graph(settings, input_shape)
     features = graph.first_layer()
     width, exits = settings.channels, list[str]()
     for layer in range(1, settings.layers + 1):
@@ -120,15 +94,15 @@ def msdnet_nodes(
             features = {scale: graph.transition(layer, scale, features[scale], width) for scale in kept}
         if layer in settings.exits:
             exits.append(graph.exit(len(exits) + 1, features[settings.scales - 1], classes))
-    return graph.nodes, tuple(exits)
+    return NetworkSpec(input_shape, tuple(graph.nodes), tuple(exits))
 
 
-class _Graph(Generic[N]):
+class _Graph:
     """The network's nodes so far; `features` below map each living scale to the node that holds its features."""
 
-    def __init__(self, settings: MSDNetSettings, image: Shape, place: Place[N]) -> None:
-        self.settings, self.place = settings, place
-        self.nodes: list[Node | N] = []
+    def __init__(self, settings: MSDNetSettings, image: Shape) -> None:
+        self.settings = settings
+        self.nodes: list[Node] = []
         self.shapes = {IMAGE: image}
 
     def add(self, name: str, op: Operation, *inputs: str) -> str:
@@ -139,17 +113,11 @@ class _Graph(Generic[N]):
     def convolve(self, name: str, source: str, channels: int, kernel: int = 3, stride: int = 1) -> str:
         return self.add(name, Convolution(self.shapes[source][0], channels, kernel, stride), source)
 
-    def put(self, name: str, source: str, channels: int, kernel: int = 3, stride: int = 1) -> str:
-        op = Convolution(self.shapes[source][0], channels, kernel, stride)
-        self.nodes.append(self.place(name, op, source))
-        self.shapes[name] = op.output([self.shapes[source]])
-        return name
-
     def first_layer(self) -> dict[int, str]:
         """Make every scale out of the next finer one by strided convolutions (§4, "first layer")."""
         finest, *coarser = (self.settings.channels * factor for factor in self.settings.factors)
         stem = (3, 1) if self.settings.stem_stride == 1 else (7, 2)
-        features = {0: self.put("first_scale0", IMAGE, finest, *stem)}
+        features = {0: self.convolve("first_scale0", IMAGE, finest, *stem)}
         if self.settings.stem_stride == 4:
             features[0] = self.add("first_pool", Pool(maximum=True, stride=2), features[0])
         for scale, width in enumerate(coarser, start=1):
@@ -171,7 +139,7 @@ class _Graph(Generic[N]):
         if self.settings.bottlenecks:
             narrow = min(self.shapes[source][0], self.settings.bottlenecks[scale] * channels)
             source = self.convolve(f"{name}-narrow", source, narrow, kernel=1)
-        return self.put(name, source, channels, stride=stride)
+        return self.convolve(name, source, channels, stride=stride)
 
     def transition(self, layer: int, scale: int, source: str, width: int) -> str:
         """1×1 convolution to `width` channels times the scale's factor (§4, as in DenseNet)."""
