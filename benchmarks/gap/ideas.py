@@ -17,7 +17,7 @@ from mango_grader.workflow.folder import RunFolder
 
 PLAIN = "plain"
 _FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")
-_IN_DAG = Searched("random", "dag")
+_IN_DAG, _MSDNET = Searched("random", "dag"), Trained("msdnet")
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,15 @@ IDEAS: Mapping[str, Idea] = {
         _IN_DAG, settings=("train.epochs=120",), init_from=None, max_macs=13_000_000, taught=True
     ),
     "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
+    "MSDNet of 88 pixels": Idea(_MSDNET, init_from=None, size=88),
+    "MSDNet of 88 pixels, taught": Idea(_MSDNET, init_from=None, size=88, taught=True),
+    "MSDNet of 88 pixels, taught, thrice the epochs": Idea(
+        _MSDNET, settings=("train.epochs=120",), init_from=None, size=88, taught=True
+    ),
+    "MSDNet of 88 pixels, taught, again with validation pictures": Idea(
+        _MSDNET, settings=("refit=true",), init_from=None, size=88, taught=True
+    ),
+    "MSDNet, twice the MACs": Idea(_MSDNET, init_from=None),
 }
 
 
