@@ -48,7 +48,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     spaces = list(dict.fromkeys(space for row in rows if (space := row["name"].partition("/")[2])))
     colours = {_RANDOM: "black", **{name: f"C{place}" for place, name in enumerate(judged())}}
     lines = -(-len(spaces) // _COLUMNS)
-    figure = Figure(figsize=(4.6 * min(_COLUMNS, len(spaces)), 0.6 + 3.6 * lines), layout="constrained")
+    figure = Figure(figsize=(max(7, 4.6 * min(_COLUMNS, len(spaces))), 0.6 + 3.6 * lines), layout="constrained")
     axes = figure.subplots(lines, min(_COLUMNS, len(spaces)), sharey=True, squeeze=False).ravel()
     for axis, space in zip(axes, spaces, strict=False):
         for row in rows:

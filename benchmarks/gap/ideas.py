@@ -103,12 +103,6 @@ IDEAS: Mapping[str, Idea] = {
     "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
     "MSDNet of 88 pixels": Idea(_MSDNET, init_from=None, size=88),
     "MSDNet of 88 pixels, taught": Idea(_MSDNET, init_from=None, size=88, taught=True),
-    "MSDNet of 88 pixels, taught, thrice the epochs": Idea(
-        _MSDNET, settings=("train.epochs=120",), init_from=None, size=88, taught=True
-    ),
-    "MSDNet of 88 pixels, taught, again with validation pictures": Idea(
-        _MSDNET, settings=("refit=true",), init_from=None, size=88, taught=True
-    ),
     "MSDNet, twice the MACs": Idea(_MSDNET, init_from=None),
 }
 
