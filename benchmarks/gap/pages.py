@@ -39,6 +39,8 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     ]
     axis.set_yticks(range(len(rows)), names[::-1])
     axis.xaxis.set_major_formatter(percent())
-    axis.set_xlabel("accuracy of the last exit: test, 95 % interval over groups (dot); validation (bar)")
+    figure.supxlabel(
+        "accuracy of the last exit: test with its 95 % interval over groups (dot), validation (bar)", fontsize=10
+    )
     axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
