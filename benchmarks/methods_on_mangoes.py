@@ -45,7 +45,7 @@ def judged() -> list[str]:
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """Draw the accuracy–MACs curve of each method, a panel for each space; known networks are in every panel."""
-    spaces = list(dict.fromkeys(space for row in rows if (space := row["name"].partition("/")[2])))
+    spaces = list(dict.fromkeys(space for row in rows if (space := row["name"].partition("/")[2]))) or [""]
     colours = {_RANDOM: "black", **{name: f"C{place}" for place, name in enumerate(judged())}}
     lines = -(-len(spaces) // _COLUMNS)
     figure = Figure(figsize=(max(7, 4.6 * min(_COLUMNS, len(spaces))), 0.6 + 3.6 * lines), layout="constrained")

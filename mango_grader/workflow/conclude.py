@@ -53,8 +53,9 @@ def _conclude(
     folder: RunFolder, config: RunConfig, data: PreparedData, target: Path, device: Device, progress: Progress
 ) -> None:
     net = load_network(folder)
+    validated = load_network(folder, validated=True) if config.refit else net
     progress.note("measuring on validation and test data")
-    measured = measure_run(net, load_network(folder, validated=True), data, device, config.seed)
+    measured = measure_run(net, validated, data, device, config.seed)
     measured.save(folder, data)
     report = report_data(folder, config, data, net.spec, measured, progress)
     progress.note("exporting, and comparing the exported graphs with the network")

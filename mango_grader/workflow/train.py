@@ -89,15 +89,12 @@ def train_network(
 
     A run that refits does so twice: first without the validation pictures, for its calibration, then with them.
     """
-    if folder.weights.exists():
-        return
     training = _Training(folder, config, spec, teacher, epochs, device, progress)
-    if not config.refit:
-        training.run("train", data, data.val, folder.weights)
-        return
-    if not folder.validated.exists():
+    if config.refit:
         training.run("train", data, data.val, folder.validated)
-    training.run("refit", data.with_val(), None, folder.weights)
+        training.run("refit", data.with_val(), None, folder.weights)
+    else:
+        training.run("train", data, data.val, folder.weights)
 
 
 @dataclass(frozen=True)
@@ -113,8 +110,11 @@ class _Training:
     progress: Progress
 
     def run(self, phase: str, data: PreparedData, watched: Examples | None, weights: Path) -> None:
-        """Train the network from its start on the training part of `data` and save its weights."""
+        """Train the network on the training part of `data` and save its weights, unless they are there already."""
+        if weights.exists():
+            return
         folder, config = self.folder, self.config
+        batches = self._batches(phase, data)
         seed_everything(config.seed, TRAIN_SEED)
         net = build_network(self.spec)
         if (start := config.init_from) is not None:
@@ -123,7 +123,7 @@ class _Training:
         trainer = Trainer(
             net,
             config.train.lasting(self.epochs),
-            self._batches(phase, data),
+            batches,
             watched,
             len(data.dataset.classes),
             self.device,

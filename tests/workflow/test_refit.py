@@ -24,16 +24,8 @@ EPOCHS = 6
 def trained(fruit: Path, out: Path, *options: str) -> RunFolder:
     architecture = lessons.write_architecture(out.parent / f"{out.name}.json")
     arguments = [
-        "train",
-        "--architecture",
-        str(architecture),
-        "--data",
-        str(fruit),
-        "--out",
-        str(out),
-        "--device",
-        "cpu",
-    ]
+        "train", "--architecture", str(architecture), "--data", str(fruit), "--out", str(out), "--device", "cpu"
+    ]  # fmt: skip
     settings = (f"train.epochs={EPOCHS}", "train.batch_size=8")
     set_ = [part for setting in settings for part in ("--set", setting)]
     result = CliRunner().invoke(main, [*arguments, *set_, *options])
@@ -100,7 +92,7 @@ def test_a_teacher_answers_for_the_validation_pictures_too(plain: RunFolder, fru
 
 
 def test_a_plan_counts_both_trainings(
-    plain: RunFolder, refitted: RunFolder, fruit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: RunFolder, fruit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mango_grader.workflow.train.epoch_seconds", lambda *_: 10.0)
     data = prepare(plain.read_config().data, plain, SilentProgress())
