@@ -30,7 +30,7 @@ from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.training.recipe import WeightRecipe, step_with
 from mango_grader.workflow.data import make_augmenter
-from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.presets import PRESETS, Preset
 
 _CLASSES = 3
 _AUGMENTED = "layerwise"
@@ -87,12 +87,18 @@ def seconds(action: Callable[[], object], device: Device) -> float:
     return time.perf_counter() - start
 
 
+def space_of(preset: Preset, kind: str) -> SearchSpace:
+    """Return a space as the preset searches it, for few classes."""
+    regime = preset.regime
+    return SearchSpace(replace(preset.space(kind, regime.height, regime.width), classes=_CLASSES))
+
+
 def compare_steps(kind: str, name: str, place: str, repeats: int, seed: int) -> dict[str, Any]:
     """Return step times and memory of super net and plain network, over `repeats` paired steps of one path."""
     torch.set_num_threads(1)
     preset, device = PRESETS[name], pick_device(place)
     regime = preset.regime
-    space = SearchSpace(replace(preset.space(kind, regime.height, regime.width), classes=_CLASSES))
+    space = space_of(preset, kind)
     rng = np.random.default_rng(seed)
     seed_everything(seed)
     path = space.sample(rng)
@@ -131,7 +137,7 @@ def compare_augmentation(kind: str, name: str, place: str, seed: int) -> dict[st
     torch.set_num_threads(1)
     preset, device = PRESETS[name], pick_device(place)
     regime = preset.regime
-    space = SearchSpace(replace(preset.space(kind, regime.height, regime.width), classes=_CLASSES))
+    space = space_of(preset, kind)
     rng = np.random.default_rng(seed)
     seed_everything(seed)
     net = build_network(space.resolve(space.sample(rng)))
