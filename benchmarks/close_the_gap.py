@@ -4,36 +4,50 @@
 
 Every idea changes one thing of the plain recipe: EfficientNet-Lite0's first eight blocks, started from ImageNet
 weights, on pictures of 128×128 pixels that the network halves first. A cell is one idea on one fold; folds and pictures
-are the same for all, and differences to the plain recipe are paired. Ideas are chosen by their accuracy on validation
+are the same for all, and differences to the plain recipe are paired. Ideas are chosen by what they gain on validation
 pictures. --teachers DIR holds fold-K/model.onnx, as peers.py leaves them, each fine-tuned without that fold's
 validation and test pictures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from cells import Cell, Ledger, cell_options, measure_cells
 from compared import measure, outcomes_of, summary
 from gap.ideas import IDEAS, PLAIN, Beside, Named, on_other_fruit
 from gap.pages import draw, show
 
 from mango_grader.datasets import read_dataset
-from mango_grader.workflow.comparison.outcomes import ComparedRun
+from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.comparison.standings import against
 
 
 def gains(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return where the ideas stand, and what each gains on the plain recipe on the folds that both have."""
+    """Return where the ideas stand, and what each gains on the plain recipe on the folds that both have.
+
+    Ideas on more folds come first; of equally many, the one that gains most on validation pictures.
+    """
     outcomes = outcomes_of(figures)
-    rows = []
-    for row in summary(figures):
-        gain = None if row["name"] == PLAIN else against(row["name"], PLAIN, outcomes)
-        rows.append(row | {"gain": None if gain is None else asdict(gain.difference) | {"n": gain.pictures}})
-    return rows
+    rows = [row | {"gain": gain_on_plain(row["name"], outcomes)} for row in summary(figures)]
+    return sorted(rows, key=lambda row: (-row["runs"], -row["gain"]["validation"] if row["gain"] else 0.0))
+
+
+def gain_on_plain(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
+    """Return what the last exit gains on test, paired by pictures, and on validation; None without a common fold."""
+    found = None if name == PLAIN else against(name, PLAIN, outcomes)
+    if found is None:
+        return None
+    own, plain = (
+        {each.repeat: each.figures.exits[-1].validation for each in outcomes if each.entry == entry and each.figures}
+        for entry in (name, PLAIN)
+    )
+    validation = float(np.mean([own[fold] - plain[fold] for fold in own.keys() & plain.keys()]))
+    return asdict(found.difference) | {"n": found.pictures, "validation": validation}
 
 
 @click.command()

@@ -25,8 +25,11 @@ def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
     ideas = ("--idea", "not pretrained", "--idea", "first on other fruit")
     again = run_script("close_the_gap.py", *options, *other, *ideas, "--resume", out=out)
     assert cells_done(again).items() > cells_done(found).items()
-    gains = {row["name"]: row["gain"] for row in again["summary"]}
+    rows = {row["name"]: row for row in again["summary"]}
+    validated = {name: row["exits"][-1]["validation"]["mean"] for name, row in rows.items()}
     for idea in ("not pretrained", "first on other fruit"):
-        assert gains[idea]["n"] == 10
-        assert gains[idea]["low"] <= gains[idea]["value"] <= gains[idea]["high"]
+        gain = rows[idea]["gain"]
+        assert gain["n"] == 10
+        assert gain["low"] <= gain["value"] <= gain["high"]
+        assert gain["validation"] == pytest.approx(validated[idea] - validated["plain"], abs=1e-5)
     assert (tmp_path / "work" / "other fruit").is_dir()
