@@ -119,7 +119,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 def draw(rows: Sequence[Mapping[str, Any]], size: int, path: Path) -> None:
     """Draw pooled accuracy against multiply-accumulates, every exit of every peer."""
     measured = [row for row in rows if row["status"] == "measured"]
-    figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
+    figure, axis = plt.subplots(figsize=(9, 7), layout="constrained")
     for row, marker in zip(measured, "osD^vP*X<>hd", strict=False):
         found = [each["accuracy"] for each in row["exits"]]
         value, low, high = (
@@ -136,6 +136,6 @@ def draw(rows: Sequence[Mapping[str, Any]], size: int, path: Path) -> None:
     axis.set_ylabel("test accuracy in %, pooled over folds, 95 % interval over groups")
     axis.grid(alpha=0.3)
     if measured:
-        axis.legend(fontsize="small")
+        figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     figure.savefig(path, dpi=150)
     plt.close(figure)
