@@ -1,0 +1,59 @@
+"""A regression on features that a script of the peers' environment makes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from scripts import ROOT, run_script
+
+from mango_grader.datasets.synthetic import write_synthetic
+
+# Sees the mean colour of a picture: enough to tell some synthetic fruit apart.
+SCRIPT = """
+import sys
+import numpy as np
+assert sys.argv[3] == "--network=0", sys.argv
+np.save(sys.argv[2], np.load(sys.argv[1]).mean((1, 2), dtype=np.float32))
+"""
+
+
+def test_every_picture_is_tested_once_and_validation_pictures_are_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import frozen_features
+    from cells import CellFailedError
+
+    monkeypatch.setattr(frozen_features, "SCRIPTS", tmp_path)
+    write_synthetic(tmp_path / "mangoes", 60, 0, size=64)
+    scale = frozen_features.Scale(str(tmp_path / "mangoes"), "fruit_id", folds=3, seed=0)
+    script, python, work = tmp_path / "frozen_features.py", Path(sys.executable), tmp_path / "work"
+    script.write_text(SCRIPT)
+    found = frozen_features.measure(frozen_features.USUAL, scale, python, work)
+    pictures = sum(len(fold) for fold in found["groups"])
+    assert {sum(map(len, folds)) for folds in found["right"].values()} == {pictures}
+    assert found["right"]["train"] != found["right"]["train and validation"]
+    assert sum(found["mistakes"].values()) == sum(fold.count("0") for fold in found["right"]["train"])
+
+    figures = {frozen_features.USUAL: found, "another": {**found, "right": dict.fromkeys(found["right"], ones(found))}}
+    usual, another = frozen_features.summary(figures)
+    assert usual["accuracy"]["low"] < usual["accuracy"]["value"] < usual["accuracy"]["high"]
+    assert usual["gain_on_usual"]["value"] == another["gain_of_validation"]["value"] == 0
+    assert another["gain_on_usual"]["value"] == pytest.approx(1 - usual["accuracy"]["value"])
+
+    script.write_text("raise SystemExit('no such network')")
+    with pytest.raises(CellFailedError, match="no such network"):
+        frozen_features.measure(frozen_features.USUAL, scale, python, work)
+
+
+def ones(found: dict[str, dict[str, list[str]]]) -> list[str]:
+    return ["1" * len(fold) for fold in found["right"]["train"]]
+
+
+def test_without_the_environment_it_says_what_is_missing(tmp_path: Path) -> None:
+    write_synthetic(tmp_path / "mangoes", 30, 0, size=64)
+    place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--folds", "3", "--work", str(tmp_path))
+    options = ("--look", "lite0 at 128", "--python", sys.executable, "--minutes", "1", "--jobs", "1")
+    found = run_script("frozen_features.py", *place, *options, out=tmp_path / "found.json")
+    assert "No module named 'efficientnet_lite_pytorch'" in found["failed"]["lite0 at 128"]
+    assert found["summary"] == []
