@@ -80,7 +80,7 @@ def main(ideas: Path, peers: Path, peer: str, out: Path) -> None:
     for row in rows:
         own, its, value, low, high = (100 * row[name] for name in ("idea", "peer", "value", "low", "high"))
         click.echo(
-            f"{row['name']:42}{len(row['folds'])} folds  {own:.1f} against {its:.1f} %  "
+            f"{row['name']:44}{len(row['folds'])} folds  {own:.1f} against {its:.1f} %  "
             f"{value:+.1f} ({low:+.1f} to {high:+.1f}), p = {row['p']:.3f}"
         )
 
