@@ -70,6 +70,7 @@ FRUIT, OWN = 128, {0: 224, 1: 240, 2: 260}  # pixels: as our networks see the fr
 USUAL = str(Seen(0, FRUIT))
 LOOKS = {
     **{str(look): (look,) for look in (Seen(0, FRUIT), *(Seen(number, size) for number, size in OWN.items()))},
+    f"all at {FRUIT}": tuple(Seen(number, FRUIT) for number in OWN),
     "all at their own": tuple(Seen(number, size) for number, size in OWN.items()),
 }
 PARTS = ("train", "train and validation")
