@@ -37,7 +37,7 @@ bench-%: install
 	$(BIN)/uv pip install --quiet --compile-bytecode --python .peers/venv/bin/python --requirement $< --constraints benchmarks/peers-constraints.txt
 	touch $@
 
-bench-peers: .peers/.installed
+bench-peers bench-frozen_features: .peers/.installed
 
 clean:
 	rm -rf .venv .peers $(DEMO) dist build

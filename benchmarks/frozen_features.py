@@ -1,6 +1,6 @@
 """What pretrained networks know of the fruit as they are: logistic regression on features that nothing fine-tuned.
 
-    make .peers/.installed          (the environment of foreign peers)
+    make bench-frozen_features      (makes the environment of foreign peers, .peers/venv, first)
     python benchmarks/frozen_features.py --data ../shared/data/mango_lesions
 
 It bounds what a larger teacher could tell, and what more graded pictures are worth. A cell is one or more of
