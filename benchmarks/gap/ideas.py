@@ -83,6 +83,7 @@ IDEAS: Mapping[str, Idea] = {
     "taught, thrice the epochs": Idea(taught=True, settings=("train.epochs=120",)),
     "taught on unlabelled fruit, too": Idea(taught=True, unlabelled=True),
     "taught, wider changes, thrice the epochs": Idea(taught=True, settings=(*_WIDER, "train.epochs=120")),
+    "taught, wider changes, six times the epochs": Idea(taught=True, settings=(*_WIDER, "train.epochs=240")),
     "first on other fruit": Idea(other_fruit=True),
     "pictures of 64 pixels": Idea(_WHOLE, size=64),
     "not halved, 4 times the MACs": Idea(_WHOLE),
