@@ -16,7 +16,7 @@ import click
 import numpy as np
 from cells import RESULTS, Ledger
 from conditions import conditions
-from gap.pages import draw_intervals
+from intervals import draw_intervals
 from peer_runs import Pack, pack_fold
 from peer_summary import cell_name
 from peers import Scale
@@ -27,7 +27,9 @@ from mango_grader.training.bootstrap import paired_difference
 _SPLIT = ("data", "group_by", "folds", "seed")
 
 
-def gain_of(idea: str, ideas: Mapping[str, Any], peer: str, peers: Mapping[str, Any], packs: Mapping[int, Pack]) -> Any:
+def gain_of(
+    idea: str, ideas: Mapping[str, Any], peer: str, peers: Mapping[str, Any], packs: Mapping[int, Pack]
+) -> dict[str, Any] | None:
     """Return the idea's last exit minus the peer's on the test pictures of the folds that both have; None without one.
 
     ideas, peers: figures by the names of their cells.
@@ -70,9 +72,10 @@ def main(ideas: Path, peers: Path, peer: str, out: Path) -> None:
             fold: pack_fold(scale.searched(fold).config().data, Path(work) / f"fold-{fold}")
             for fold in range(1, scale.folds + 1)
         }
+        under = conditions()
         for name in dict.fromkeys(cell.rsplit("/", 1)[0] for cell in found):
             if row := gain_of(name, found, peer, theirs, packs):
-                ledger.add(name, row, 0.0, conditions())
+                ledger.add(name, row, 0.0, under)
     rows = ledger.save()
     names = [f"{row['name']} ({len(row['folds'])} fold{'s' * (len(row['folds']) > 1)})" for row in rows]
     label = f"gain on {peer}, last exit, points on test, with its 95 % interval over groups"

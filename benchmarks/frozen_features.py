@@ -22,7 +22,7 @@ import click
 import numpy as np
 import torch
 from cells import Cell, CellFailedError, Ledger, cell_options, measure_cells
-from gap.pages import draw_intervals
+from intervals import draw_intervals
 from numpy.typing import NDArray
 from peer_runs import as_text
 from peers import PYTHON, SCRIPTS
