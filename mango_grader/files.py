@@ -9,6 +9,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from mango_grader.errors import UsageError
+
+
+@contextmanager
+def locked(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
+    """Hold the lock file `path` for this process, on any system; raise `UsageError` with the message `busy` if taken.
+
+    A killed process lets go. The file itself stays.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(busy) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:

@@ -26,14 +26,14 @@ LAYERS = (
     *("export", "automl", "report", "workflow", "cli"),
 )
 # What a sorting line installs, and the modules that must run on nothing else.
-BASE = {"numpy", "PIL", "onnxruntime", "click", "rich"}
+BASE = {"numpy", "PIL", "onnxruntime", "click", "filelock", "rich"}
 LINE = (
     *("errors", "files", "lazy", "progress", "runtime", "cli.__init__", "cli.options", "cli.table"),
     *("cli.grade", "cli.info", "cli.verify", "cli.doctor"),
 )
-OPTIONAL_ON_THE_LINE = {"pyarrow"}  # inside a function, for who asked for Parquet
+OPTIONAL_ON_THE_LINE = {"pyarrow", "pi_heif"}  # inside a function, for those who asked for Parquet or HEIC
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-LONGEST_FILE = 300
+LONGEST_FILE = 400
 
 
 @dataclass(frozen=True)

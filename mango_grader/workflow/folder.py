@@ -1,6 +1,5 @@
 """RunFolder: what a run leaves behind, and where it stands after an interruption."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mango_grader.errors import UsageError
-from mango_grader.files import read_json, write_json, write_text
+from mango_grader.files import locked, read_json, write_json, write_text
 from mango_grader.workflow.config import RunConfig
 
 _LOCK = ".lock"
@@ -129,13 +128,8 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process; raises UsageError if another one does. A killed process lets go."""
-        with (self.path / _LOCK).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UsageError(
-                    f"{self.path} is in use by another process; wait for it, or choose another --out"
-                ) from error
+        busy = f"{self.path} is in use by another process; wait for it, or choose another --out"
+        with locked(self.path / _LOCK, busy):
             for torn in self.path.rglob("*.part"):
                 torn.unlink()  # what a killed process had not finished writing
             yield

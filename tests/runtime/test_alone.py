@@ -11,7 +11,7 @@ WATCHED = """
 import sys
 opened = []
 sys.addaudithook(lambda event, args: opened.append(event) if event.startswith("socket.") else None)
-import numpy, PIL, onnxruntime, click, rich  # what the base installation brings, for the list below
+import numpy, PIL, onnxruntime, click, filelock, rich  # what the base installation brings, for the list below
 from mango_grader.runtime import Grader
 from mango_grader.cli import main
 model, folder, out = sys.argv[1:]
