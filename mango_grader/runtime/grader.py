@@ -16,7 +16,7 @@ from mango_grader.runtime.bundle import Bundle
 from mango_grader.runtime.decode import known_formats
 from mango_grader.runtime.manifest import Manifest
 from mango_grader.runtime.policy import Policy, parse_policy
-from mango_grader.runtime.preprocess import ImageSource
+from mango_grader.runtime.preprocess import ImageSource, Prepared
 from mango_grader.runtime.records import Record
 from mango_grader.runtime.sessions import StagedModel
 from mango_grader.runtime.verify import check_golden
@@ -98,35 +98,42 @@ class Grader:
 
     def _grade_batch(self, images: list[ImageSource]) -> list[Record]:
         decoded = [self._decode(image) for image in images]
-        sound = [pixels for pixels, _ in decoded if not isinstance(pixels, ImageError)]
+        sound = [prepared.pixels for prepared, _ in decoded if isinstance(prepared, Prepared)]
         graded = self._infer(np.stack(sound)) if sound else iter(())
         return [
-            Record.failed(_path(image), str(pixels), decode_ms)
-            if isinstance(pixels, ImageError)
-            else self._record(_path(image), decode_ms, *next(graded))
-            for image, (pixels, decode_ms) in zip(images, decoded, strict=True)
+            Record.failed(_path(image), str(prepared), decode_ms)
+            if isinstance(prepared, ImageError)
+            else self._record(_path(image), decode_ms, prepared.warning, *next(graded))
+            for image, (prepared, decode_ms) in zip(images, decoded, strict=True)
         ]
 
-    def _decode(self, image: ImageSource) -> tuple[NDArray[np.uint8] | ImageError, float]:
+    def _decode(self, image: ImageSource) -> tuple[Prepared | ImageError, float]:
         start = time.perf_counter()
         try:
-            pixels: NDArray[np.uint8] | ImageError = self.manifest.preprocess(image)
+            prepared: Prepared | ImageError = self.manifest.preprocess.prepare(image)
         except ImageError as error:
-            pixels = error
-        return pixels, (time.perf_counter() - start) * 1e3
+            prepared = error
+        return prepared, (time.perf_counter() - start) * 1e3
 
     def _infer(self, images: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.float32], int, float]]:
         answers = self.model.run(images, self.policy)
         return zip(answers.probabilities, answers.exits.tolist(), answers.infer_ms.tolist(), strict=True)
 
     def _record(
-        self, path: str, decode_ms: float, probabilities: NDArray[np.float32], stop: int, infer_ms: float
+        self,
+        path: str,
+        decode_ms: float,
+        warning: str | None,
+        probabilities: NDArray[np.float32],
+        stop: int,
+        infer_ms: float,
     ) -> Record:
         if not np.isfinite(probabilities).all():
             return Record.failed(path, "the model gave no finite answer", decode_ms, infer_ms)
         best = int(probabilities.argmax())
         values = tuple(probabilities.tolist())
-        return Record(path, self.manifest.classes[best], values, values[best], stop, decode_ms, infer_ms, None)
+        grade = self.manifest.classes[best]
+        return Record(path, grade, values, values[best], stop, decode_ms, infer_ms, None, warning)
 
 
 def _path(image: ImageSource) -> str:

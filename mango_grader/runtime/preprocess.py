@@ -10,10 +10,33 @@ from PIL import Image
 
 from mango_grader.runtime.decode import ImageSource, decode, scaled
 
-__all__ = ["ImageSource", "Preprocess"]
+__all__ = ["ImageSource", "Preprocess", "Prepared", "one_colour"]
 
 _FILTER = Image.Resampling.BILINEAR
 _DRAFT_MARGIN = 2  # A JPEG is decoded at no less than twice the final size, so that the filter still averages.
+_SAME = 4  # Grey levels: the noise of a covered camera after reduction stays below it.
+_NEARLY_ALL = 0.99
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image as a network takes it: `pixels`, (height, width, 3) uint8 RGB, and what is suspicious about it."""
+
+    pixels: NDArray[np.uint8]
+    warning: str | None
+
+
+def one_colour(pixels: NDArray[np.uint8]) -> str | None:
+    """Return a warning if `pixels`, (H, W, 3) uint8 RGB, are practically one colour, else None.
+
+    They are if 99 % of them lie within 4 grey levels of the median in each channel.
+    """
+    middle = np.median(pixels, axis=(0, 1)).astype(np.int16)
+    same = (np.abs(pixels - middle) <= _SAME).all(axis=2)
+    if same.mean() < _NEARLY_ALL:
+        return None
+    red, green, blue = middle.tolist()
+    return f"practically one colour, red {red}, green {green}, blue {blue} of 255: is there anything in it?"
 
 
 @dataclass(frozen=True)
@@ -38,6 +61,10 @@ class Preprocess:
 
     def __call__(self, source: ImageSource) -> NDArray[np.uint8]:
         """Return `source` as (height, width, 3) uint8 RGB; raise `ImageError` with the reason if it cannot be."""
+        return self.prepare(source).pixels
+
+    def prepare(self, source: ImageSource) -> Prepared:
+        """Return the pixels of `source` with a warning, if there is one; raise `ImageError` as a call does."""
         image = decode(source, self.fill, self._needed)
         if self._turns(*image.size):
             image = image.transpose(Image.Transpose.ROTATE_90)
@@ -47,8 +74,9 @@ class Preprocess:
         canvas = np.empty((self.height, self.width, 3), np.uint8)
         canvas[:] = self.fill
         left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
-        canvas[top : top + size[1], left : left + size[0]] = np.asarray(image)
-        return canvas
+        inside = np.asarray(image)
+        canvas[top : top + size[1], left : left + size[0]] = inside
+        return Prepared(canvas, one_colour(inside))
 
     def _turns(self, width: int, height: int) -> bool:
         return self.rotate_portrait and height > width

@@ -11,7 +11,8 @@ class Record:
     """What became of one image: a grade with its evidence, or an `error` that says why there is none.
 
     `path` is "" for an image that was not given as a path; `probabilities` follow the model's class order;
-    `exit` counts from 1; the times are milliseconds, inference as this image's share of its batch.
+    `exit` counts from 1; the times are milliseconds, inference as this image's share of its batch. `warning` says
+    why a graded image may not show what it should, such as an image of one colour.
     """
 
     path: str
@@ -22,6 +23,7 @@ class Record:
     decode_ms: float
     infer_ms: float
     error: str | None
+    warning: str | None = None
 
     @classmethod
     def failed(cls, path: str, error: str, decode_ms: float, infer_ms: float = 0.0) -> Self:
@@ -34,7 +36,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`; raise `KeyError` or `TypeError` for anything else."""
+        """Rebuild from `to_dict`, of earlier versions too; raise `KeyError` or `TypeError` for anything else."""
         numbers = values["probabilities"]
         return cls(**{**values, "probabilities": None if numbers is None else tuple(numbers)})
 
@@ -43,6 +45,7 @@ def columns(classes: Sequence[str]) -> list[str]:
     """Return the column names of a result table for these classes."""
     return [
         "path", "grade", *(f"p_{name}" for name in classes), "confidence", "exit", "decode_ms", "infer_ms", "error",
+        "warning",
     ]  # fmt: skip
 
 
@@ -58,6 +61,7 @@ def to_row(record: Record, classes: Sequence[str]) -> dict[str, Any]:
         "decode_ms": _rounded(record.decode_ms, 3),
         "infer_ms": _rounded(record.infer_ms, 3),
         "error": None if record.error is None else printable_path(record.error),
+        "warning": record.warning,
     }
 
 

@@ -13,6 +13,7 @@ class Summary:
     images: int = 0
     errors: int = 0
     review: int = 0
+    warnings: int = 0
     grades: dict[str, int] = field(default_factory=dict)
     exits: dict[int, int] = field(default_factory=dict)
     decode_ms: float = 0.0
@@ -33,6 +34,7 @@ class Summary:
         if record.grade is None or record.exit is None or record.confidence is None:
             self.errors += 1
             return
+        self.warnings += record.warning is not None
         self.grades[record.grade] = self.grades.get(record.grade, 0) + 1
         self.exits[record.exit] = self.exits.get(record.exit, 0) + 1
         self.review += review_below is not None and record.confidence < review_below
@@ -41,5 +43,6 @@ class Summary:
         parts = [f"{self.images} {'image' if self.images == 1 else 'images'}"]
         parts += [f"{grade} {count}" for grade, count in sorted(self.grades.items())]
         parts += [f"to review {self.review}"] if self.review else []
+        parts += [f"with a warning {self.warnings}"] if self.warnings else []
         parts += [f"errors {self.errors}"] if self.errors else []
         return ", ".join(parts)

@@ -53,7 +53,8 @@ def _parquet(path: Path, classes: Sequence[str], records: Iterable[Record]) -> N
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds: dict[str, Any] = {"path": pa.string(), "grade": pa.string(), "exit": pa.int32(), "error": pa.string()}
+    texts: dict[str, Any] = dict.fromkeys(("path", "grade", "error", "warning"), pa.string())
+    kinds: dict[str, Any] = {**texts, "exit": pa.int32()}
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns(classes)])
     rows = (to_row(record, classes) for record in records)
     with pq.ParquetWriter(path, schema) as writer:

@@ -211,3 +211,17 @@ def test_sessions_use_one_thread_and_do_not_spin(bundle: Path, monkeypatch: pyte
     for options in seen:
         assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
         assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize("size", [(400, 40), (40, 400), (40, 30)])
+def test_an_image_of_one_colour_is_not_graded_without_a_warning(grader: Grader, size: tuple[int, int]) -> None:
+    covered = np.random.default_rng(0).integers(0, 4, (*size, 3), np.uint8)
+    record = grader.grade(covered)
+    assert record.grade is not None
+    assert (record.warning or "").startswith("practically one colour")
+
+
+def test_an_image_with_something_in_it_gets_no_warning(grader: Grader) -> None:
+    ground = np.full((40, 400, 3), 114, np.uint8)  # As the letterbox is filled.
+    ground[10:30, 100:140] = (220, 180, 20)
+    assert grader.grade(ground).warning is None

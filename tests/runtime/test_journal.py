@@ -93,3 +93,14 @@ def test_a_row_is_in_the_file_before_append_returns(tmp_path: Path) -> None:
         journal.append(record("a"))
         assert (tmp_path / "j").read_bytes().endswith(b"\n")
         assert b'"a"' in (tmp_path / "j").read_bytes()
+
+
+def test_a_journal_without_warnings_of_an_earlier_version_is_still_continued(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "journal", {}) as journal:
+        journal.append(record("a.jpg"))
+    lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+    for line in lines:
+        line.pop("warning", None)
+    (tmp_path / "journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with Journal.open(tmp_path / "journal") as journal:
+        assert list(journal.records()) == [record("a.jpg")]
