@@ -29,13 +29,13 @@ def camera(folder: Path) -> Iterator[NDArray[np.uint8]]:
 def main(model: str, folder: str) -> None:
     """Grade every frame and count where the fruit went."""
     grader = Grader.load(model)
-    gates: Counter[str] = Counter()
-    for record in grader.grade_many(camera(Path(folder)), batch_size=1):
+    outlets: Counter[str] = Counter()
+    for number, record in enumerate(grader.stream(camera(Path(folder))), start=1):
         sure = record.grade is not None and (record.confidence or 0) >= REVIEW_BELOW
-        gate = str(record.grade) if sure else "review"
-        gates[gate] += 1
-        print(f"{record.path}: {gate} (exit {record.exit}, {record.infer_ms:.1f} ms)")
-    print(", ".join(f"{gate} {count}" for gate, count in sorted(gates.items())))
+        outlet = str(record.grade) if sure else "review"
+        outlets[outlet] += 1
+        print(f"frame {number}: {outlet} (exit {record.exit}, {record.infer_ms:.1f} ms)")
+    print(", ".join(f"{outlet} {count}" for outlet, count in sorted(outlets.items())))
 
 
 if __name__ == "__main__":

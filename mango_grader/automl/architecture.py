@@ -1,5 +1,6 @@
 """What a search decides (Decision) and what it decided (Architecture): plain data, no torch, no weights."""
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -114,7 +115,8 @@ class SpaceConfig(ABC):
         """Rebuild any space's settings; raises ValueError for an unknown kind or setting."""
         settings: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
         kind = settings.pop("kind", None)
-        if kind not in SpaceConfig.kinds:
+        importlib.import_module("mango_grader.automl.spaces")  # each space registers itself in `kinds`
+        if not isinstance(kind, str) or kind not in SpaceConfig.kinds:
             raise ValueError(f"unknown space {kind!r}; known: {', '.join(sorted(SpaceConfig.kinds))}")
         config = SpaceConfig.kinds[kind]
         if unknown := set(settings) - {field.name for field in fields(config)}:

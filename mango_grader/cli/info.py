@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="MODEL")
 @json_option
 def info(model: str, as_json: bool) -> None:
-    """Print the manifest of MODEL, a .mango file."""
+    """Print the manifest of MODEL, a .mango file or the folder of a finished run."""
     from mango_grader.runtime.bundle import Bundle
 
     bundle = Bundle.open(model)

@@ -47,7 +47,9 @@ def json_option(function: Function) -> Function:
 
 def model_option(function: Function) -> Function:
     """Add the required `--model`; the command receives `model: str`."""
-    return click.option("--model", required=True, metavar="MODEL", help="A .mango file.")(function)
+    return click.option(
+        "--model", required=True, metavar="MODEL", help="A .mango file, or the folder of a finished run."
+    )(function)
 
 
 def provider_option(function: Function) -> Function:

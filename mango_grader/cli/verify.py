@@ -13,7 +13,7 @@ from mango_grader.cli.options import json_option, print_json, provider_option
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, /, model: str, provider: str, as_json: bool) -> None:
-    """Check all parts of MODEL, a .mango file, and recompute its golden answers.
+    """Check all parts of MODEL, a .mango file or the folder of a finished run, and recompute its golden answers.
 
     Exit code 1 says that something does not hold.
     """

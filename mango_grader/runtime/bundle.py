@@ -16,6 +16,8 @@ from mango_grader import files
 from mango_grader.errors import BundleError, UsageError
 from mango_grader.runtime.manifest import Manifest
 
+MODEL = "model.mango"
+"""What a run's folder calls its bundle."""
 MANIFEST = "manifest.json"
 CARD = "card.md"
 GOLDEN_IMAGES = "golden/images.npy"
@@ -48,8 +50,15 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Read the manifest; raise `UsageError` if there is no such file, `BundleError` if it is no sound bundle."""
+        """Read the manifest of a .mango file, or of the one in the folder of a finished run.
+
+        Raises `UsageError` if there is none, `BundleError` if it is no sound bundle.
+        """
         path = Path(path)
+        if path.is_dir():
+            folder, path = path, path / MODEL
+            if not path.is_file():
+                raise UsageError(f"{folder} has no {MODEL}; name a .mango file, or the folder of a finished run")
         if not path.is_file():
             raise UsageError(f"no such model: {path}")
         try:

@@ -40,7 +40,7 @@ class Grader:
         *,
         check: bool = True,
     ) -> Self:
-        """Load a .mango file; `policy` defaults to the bundle's own.
+        """Load a .mango file, or that of a finished run's folder; `policy` defaults to the bundle's own.
 
         Unless `check` is False, the golden answers are recomputed first. Raises `UsageError` for a model, provider,
         precision or policy that is not there, `BundleError` for a damaged or later bundle.
@@ -63,16 +63,21 @@ class Grader:
         """Grade a path, encoded bytes, a PIL image or an RGB array; a bad image gives a record with `error`."""
         return self._grade_batch([image])[0]
 
+    def stream(self, images: Iterable[ImageSource]) -> Iterator[Record]:
+        """Yield each image's record before the next image is asked for: what a live camera needs."""
+        _check_many(images, "stream")
+        return map(self.grade, images)
+
     def grade_many(
         self, images: Iterable[ImageSource], batch_size: int = BATCH_SIZE, workers: int = 1
     ) -> Iterator[Record]:
         """Yield one record per image, in order, holding no more than a few batches at a time.
 
+        The first record comes after the first `batch_size` images; `stream` answers each image at once.
         `workers` threads decode and infer side by side: Pillow and onnxruntime leave the interpreter lock while
         they work. Records do not depend on `workers`.
         """
-        if isinstance(images, str | bytes | os.PathLike):
-            raise UsageError("grade_many takes many images; use grade for one")
+        _check_many(images, "grade_many")
         if batch_size < 1 or workers < 1:
             raise UsageError("batch size and workers must be at least 1")
         return self._grade_batches(images, batch_size, workers)
@@ -138,3 +143,8 @@ class Grader:
 
 def _path(image: ImageSource) -> str:
     return os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
+
+
+def _check_many(images: object, method: str) -> None:
+    if isinstance(images, str | bytes | os.PathLike):
+        raise UsageError(f"{method} takes many images; use grade for one")

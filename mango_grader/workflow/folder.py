@@ -11,6 +11,7 @@ from typing import Any
 
 from mango_grader.errors import UsageError
 from mango_grader.files import locked, read_json, write_json, write_text
+from mango_grader.runtime.bundle import MODEL
 from mango_grader.workflow.config import RunConfig
 
 _LOCK = ".lock"
@@ -104,7 +105,7 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """The bundle that grades."""
-        return self.path / "model.mango"
+        return self.path / MODEL
 
     @property
     def report(self) -> Path:

@@ -2,8 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from bundles import make_bundle
+from bundles import CLASSES, make_bundle, solid
 from commands import call
+from PIL import Image
 
 
 def test_info_prints_the_manifest(bundle: Path) -> None:
@@ -30,6 +31,22 @@ def test_a_missing_or_damaged_model_is_one_line(tmp_path: Path, command: str) ->
     damaged = call(command, tmp_path / "text.mango")
     assert damaged.exit_code == 1
     assert damaged.stderr.count("\n") == 1
+
+
+def test_every_command_takes_the_folder_of_a_finished_run(tmp_path: Path) -> None:
+    run, photos = tmp_path / "run", tmp_path / "photos"
+    make_bundle(run / "model.mango")
+    for name in CLASSES:
+        (photos / name).mkdir(parents=True)
+        Image.fromarray(solid(name)).save(photos / name / "1.png")
+    for command in (
+        ("info", run), ("verify", run), ("grade", photos, "--recursive", "--model", run, "--out", tmp_path / "g.csv"),
+        ("evaluate", "--model", run, "--data", photos),
+    ):  # fmt: skip
+        assert call(*command).exit_code == 0, command
+    empty = call("grade", photos, "--recursive", "--model", tmp_path / "photos")
+    assert (empty.exit_code, empty.stderr.count("\n")) == (2, 1)
+    assert "name a .mango file, or the folder of a finished run" in empty.stderr
 
 
 def test_verify_finds_a_sound_model_sound(bundle: Path) -> None:

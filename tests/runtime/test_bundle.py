@@ -128,10 +128,20 @@ def test_a_truncated_bundle_is_noticed(own: Path) -> None:
         Bundle.open(own)
 
 
-@pytest.mark.parametrize("name", ["missing.mango", "."])
-def test_no_such_model_is_a_usage_error(tmp_path: Path, name: str) -> None:
+def test_no_such_model_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such model"):
-        Bundle.open(tmp_path / name)
+        Bundle.open(tmp_path / "missing.mango")
+
+
+def test_a_finished_runs_folder_stands_for_its_model(tmp_path: Path) -> None:
+    model = make_bundle(tmp_path / "run" / "model.mango")
+    assert Bundle.open(tmp_path / "run").path == model
+    assert Grader.load(tmp_path / "run", "cpu").manifest.classes[0] == "green"
+
+
+def test_a_folder_without_a_model_says_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no model\.mango; name a \.mango file, or the folder of a finished run"):
+        Bundle.open(tmp_path)
 
 
 def test_a_pickled_array_is_never_loaded(tmp_path: Path, own: Path) -> None:

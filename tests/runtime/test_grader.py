@@ -137,6 +137,19 @@ def test_an_endless_stream_is_graded_as_it_is_asked_for(grader: Grader, workers:
     assert threading.active_count() == before, "the pool must not outlive its generator"
 
 
+def test_a_live_camera_gets_each_answer_before_its_next_image_is_taken(grader: Grader) -> None:
+    events: list[str] = []
+
+    def camera() -> Iterator[NDArray[np.uint8]]:
+        for name in CLASSES:
+            events.append(f"taken {name}")
+            yield solid(name)
+
+    for record in grader.stream(camera()):
+        events.append(f"answered {record.grade}")
+    assert events == [f"{what} {name}" for name in CLASSES for what in ("taken", "answered")]
+
+
 def test_memory_stays_constant(grader: Grader) -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
@@ -189,8 +202,9 @@ def test_nonsense_numbers_are_refused_at_once(grader: Grader, options: dict[str,
 
 @pytest.mark.parametrize("one", ["a.jpg", b"bytes", Path("a.jpg")])
 def test_a_single_path_is_not_taken_for_many_images(grader: Grader, one: object) -> None:
-    with pytest.raises(UsageError, match="use grade for one"):
-        grader.grade_many(one)  # type: ignore[arg-type]
+    for many in (grader.grade_many, grader.stream):
+        with pytest.raises(UsageError, match="use grade for one"):
+            many(one)  # type: ignore[arg-type]
 
 
 def test_sessions_use_one_thread_and_do_not_spin(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
