@@ -22,13 +22,14 @@ ROOT = PACKAGE.parent
 
 # A module imports only its own layer and those above it.
 LAYERS = (
-    *("errors", "files", "lazy", "progress", "runtime", "datasets", "models", "training"),
+    *("errors", "files", "lazy", "plural", "progress", "runtime", "datasets", "models", "training"),
     *("export", "automl", "report", "workflow", "cli"),
 )
 # What a sorting line installs, and the modules that must run on nothing else.
 BASE = {"numpy", "PIL", "onnxruntime", "click", "filelock", "rich"}
 LINE = (
-    *("errors", "files", "lazy", "progress", "runtime", "cli.__init__", "cli.options", "cli.table"),
+    *("errors", "files", "lazy", "plural", "progress", "runtime"),
+    *("cli.__init__", "cli.console", "cli.options", "cli.table"),
     *("cli.grade", "cli.info", "cli.verify", "cli.doctor"),
 )
 OPTIONAL_ON_THE_LINE = {"pyarrow", "pi_heif"}  # inside a function, for those who asked for Parquet or HEIC

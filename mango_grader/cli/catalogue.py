@@ -11,6 +11,7 @@ from rich.table import Table
 from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
+from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
 from mango_grader.workflow.config import plain
 from mango_grader.workflow.presets import PRESETS, Preset
@@ -89,7 +90,7 @@ def _flat(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 
 
 def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
-    console = Console(highlight=False, markup=False)
+    console = open_console()
     table = Table("space", *METHODS, box=None, pad_edge=False)
     for kind in SPACES:
         table.add_row(
@@ -105,7 +106,7 @@ def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
 
 
 def _print_spaces(rows: list[dict[str, Any]], preset: str) -> None:
-    console = Console(highlight=False, markup=False)
+    console = open_console()
     table = Table("space", "decisions", "architectures", "searched by", box=None, pad_edge=False)
     for row in rows:
         able = [name for name, why in row["methods"].items() if why is None]

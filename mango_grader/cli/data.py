@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, json_option, print_json, progress_option
+from mango_grader.plural import counted
 from mango_grader.progress import Progress
 
 if TYPE_CHECKING:
@@ -82,12 +83,13 @@ def inspect(
 
 
 def _print(seen: "Inspection") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    order = "grades in order" if seen.ordinal else "classes"
-    console.print(f"{seen.root}: {seen.images:,} images, {seen.groups:,} groups, {len(seen.classes)} {order}")
+    from mango_grader.cli.console import open_console
+
+    console = open_console()
+    order = counted(len(seen.classes), "class", "grades in order" if seen.ordinal else "classes")
+    console.print(f"{seen.root}: {counted(seen.images, 'image')}, {counted(seen.groups, 'group')}, {order}")
     table = Table("class", "images", "groups", "", box=None, pad_edge=False)
     table.columns[1].justify = table.columns[2].justify = "right"
     most = max(count.images for count in seen.classes)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ def info(model: str, as_json: bool) -> None:
 
 
 def _print(bundle: "Bundle") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     manifest = bundle.manifest
@@ -52,7 +52,7 @@ def _print(bundle: "Bundle") -> None:
     for number, one in enumerate(manifest.exits, 1):
         table.add_row(str(number), one.name, f"{one.macs:,}", f"{one.params:,}", f"{one.temperature:.3f}")
     click.echo()
-    Console(highlight=False, markup=False).print(table)
+    open_console().print(table)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

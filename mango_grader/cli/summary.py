@@ -1,72 +1,96 @@
-"""What a run or an evaluation prints at its end: one small table."""
+"""What a run, an evaluation or a comparison prints at its end."""
+
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from mango_grader.cli.console import open_console
 from mango_grader.files import read_json
+from mango_grader.plural import counted
 from mango_grader.report import Against, Spread
+from mango_grader.runtime.records import one_line
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.workflow.comparison import ComparisonFolder
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import Measured
 
+UNITS = "work: million multiply-adds per image; size: million parameters"
+
 
 def print_measured(measured: Measured) -> None:
     """Print exits and policies with their accuracy and cost."""
     last = measured.exits[-1]
-    table = Table(title=f"{last.count} pictures in {last.groups} groups, 95 % intervals", title_justify="left")
-    table.add_column("")
-    for name in ("accuracy %", "balanced %", "M MACs", "M params"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = _table("", "accuracy %", "balanced %", "work", "size")
     for each in measured.exits:
         table.add_row(
             f"exit {each.exit}",
-            _percent(each.accuracy),
-            _percent(each.balanced_accuracy),
+            percent(each.accuracy),
+            percent(each.balanced_accuracy),
             f"{each.macs / 1e6:.1f}",
             f"{each.params / 1e6:.3f}",
         )
     for policy in measured.policies:
         if policy.name != "full":
-            table.add_row(policy.name, _percent(policy.accuracy), "", f"{policy.macs.value / 1e6:.1f}", "")
-    Console().print(table)
+            table.add_row(policy.name, percent(policy.accuracy), "", f"{policy.macs.value / 1e6:.1f}", "")
+    console = open_console()
+    console.print(f"{counted(last.count, 'image')} in {counted(last.groups, 'group')}, 95 % intervals")
+    console.print(table)
+    console.print(UNITS)
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Print what the figures warn of, one line each."""
+    console = open_console()
+    for line in warnings:
+        console.print(f"warning: {one_line(line)}")
 
 
 def print_run(folder: RunFolder) -> None:
     """Print the test figures of a finished run and where its report and model are."""
     print_measured(Measured.from_dict(read_json(folder.metrics)["test"]))
-    console = Console(soft_wrap=True)
-    console.print(f"report  {folder.report}", highlight=False, markup=False)
-    console.print(f"model   {folder.model}", highlight=False, markup=False)
+    _print_places(open_console(), report=folder.report, model=folder.model)
 
 
 def print_comparison(folder: ComparisonFolder) -> None:
     """Print where entries stand, what failed, and where the page is."""
-    table = Table(title=f"{folder.comparison.seeds} runs each, 95 % intervals", title_justify="left")
-    table.add_column("")
-    for name in ("runs", "validation %", "test %", "M MACs", "M params", "min", "to best", "to random", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
+    console = open_console()
+    console.print(f"{counted(folder.comparison.seeds, 'run')} each, 95 % intervals")
+    standings = _table("", "runs", "validation %", "test %", "work", "size", "min")
+    differences = _table("points of test accuracy", "to best", "to random", "p")
     for each in folder.standings:
         last = each.exits[-1]
-        table.add_row(
+        standings.add_row(
             each.name,
             str(each.runs),
             _spread(last.validation),
-            _percent(each.pooled),
+            percent(each.pooled),
             f"{last.macs.mean / 1e6:.1f}",
             f"{last.params.mean / 1e6:.3f}",
             "–" if each.whole_s is None else f"{each.whole_s.mean / 60:.1f}",
-            _points(each.to_best),
-            _points(each.to_random),
-            "–"
-            if each.to_random is None or each.to_random.difference.p is None
-            else f"{each.to_random.difference.p:.3f}",
         )
-    console = Console(soft_wrap=True)
-    console.print(table)
+        differences.add_row(each.name, _points(each.to_best), _points(each.to_random), _chance(each.to_random))
+    console.print(standings)
+    console.print(f"{UNITS}; min: minutes of a run\n")
+    console.print(differences)
+    console.print("p: how easily chance in the choice of fruit alone makes the difference to random")
     for run, reason in folder.failures.items():
-        console.print(f"failed  {run}: {reason}", highlight=False, markup=False)
-    console.print(f"report  {folder.report}", highlight=False, markup=False)
+        console.print(f"failed  {run}: {reason}")
+    _print_places(console, report=folder.report)
+
+
+def _table(first: str, *others: str) -> Table:
+    """Return an empty table of a name and figures; names fold where a terminal is narrow, figures never."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first, overflow="fold", min_width=12)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _print_places(console: Console, **places: object) -> None:
+    for name, path in places.items():
+        console.print(f"{name:6}  {path}")
 
 
 def _spread(share: Spread) -> str:
@@ -77,7 +101,12 @@ def _points(against: Against | None) -> str:
     return "–" if against is None else f"{100 * against.difference.value:+.1f}"
 
 
-def _percent(estimate: Estimate) -> str:
+def _chance(against: Against | None) -> str:
+    return "–" if against is None or against.difference.p is None else f"{against.difference.p:.3f}"
+
+
+def percent(estimate: Estimate) -> str:
+    """Return a share in percent with its interval: 41.7 (20.8–62.5)."""
     if estimate.low is None or estimate.high is None:
         return f"{100 * estimate.value:.1f}"
     return f"{100 * estimate.value:.1f} ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"

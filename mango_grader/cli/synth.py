@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mango_grader.cli.options import json_option, print_json, progress_option
+from mango_grader.plural import counted
 from mango_grader.progress import Progress
 
 
@@ -55,5 +56,5 @@ def synth(
         print_json(asdict(written))
         return
     grades = ", ".join(f"{grade} {number}" for grade, number in written.grades.items())
-    click.echo(f"{folder}: {written.images} pictures, {written.made} of them new; {grades}")
+    click.echo(f"{folder}: {counted(written.images, 'image')}, {written.made:,} of them new; {grades}")
     click.echo(f"{written.near_limit:.0%} lie within 20 % of a limit of the grading rule")

@@ -14,6 +14,7 @@ from mango_grader.datasets.listing import about
 from mango_grader.datasets.probe import ProbeResult, border_probe
 from mango_grader.datasets.scan import Scan, scan
 from mango_grader.datasets.splits import MIN_GROUPS
+from mango_grader.plural import counted
 from mango_grader.progress import Progress
 
 __all__ = ["ClassCount", "Inspection", "Sizes", "inspect_dataset", "inspect_folder"]
@@ -136,16 +137,18 @@ def _findings(seen: Inspection, torn_groups: Sequence[str]) -> Iterable[str]:
         yield f"the largest class has {seen.imbalance:.0f} times the images of the smallest"
     for count in seen.classes:
         if count.groups < MIN_GROUPS:
-            yield f"class {count.name} has {count.groups} groups of images; a split needs {MIN_GROUPS}"
+            yield f"class {count.name} has {counted(count.groups, 'group')} of images; a split needs {MIN_GROUPS}"
     if seen.exact:
         copies = sum(len(found) - 1 for found in seen.exact)
-        yield f"{copies} files are exact copies of others ({len(seen.exact)} sets)"
+        copied = counted(copies, "file is an exact copy of another", "files are exact copies of others")
+        yield f"{copied} ({counted(len(seen.exact), 'set')})"
     for sets, what in (
         (seen.across_classes, "different classes: a label may be wrong"),
         (seen.across_parts, "different parts: the test is not fair"),
     ):
         if sets:
-            yield f"{len(sets)} sets of duplicates lie in {what} ({', '.join(sets[0][:3])})"
+            lying = counted(len(sets), "set of duplicates lies", "sets of duplicates lie")
+            yield f"{lying} in {what} ({', '.join(sets[0][:3])})"
     if torn_groups:
         yield about(torn_groups, "group", "in several of the given parts, so the test is not fair")
     if seen.probe and seen.probe.suspicious:
@@ -157,11 +160,14 @@ def _findings(seen: Inspection, torn_groups: Sequence[str]) -> Iterable[str]:
 
 def _notes(seen: Inspection) -> Iterable[str]:
     if seen.near:
-        yield f"{len(seen.near)} sets of near-duplicates; a split keeps each in one part"
+        near = counted(len(seen.near), "set of near-duplicates", "sets of near-duplicates")
+        yield f"{near}; a split keeps each in one part"
     if seen.across_groups:
-        yield f"{len(seen.across_groups)} sets of duplicates lie in different groups; a split merges these groups"
+        lying = counted(len(seen.across_groups), "set of duplicates lies", "sets of duplicates lie")
+        yield f"{lying} in different groups; a split merges these groups"
     if seen.turned:
-        yield f"{len(seen.turned)} images are turned upright as their EXIF orientation says"
+        turned = counted(len(seen.turned), "image is turned", "images are turned")
+        yield f"{turned} upright as the EXIF orientation says"
     if seen.probe is None:
         yield "too few images for the shortcut probe"
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from mango_grader.errors import UsageError
+from mango_grader.plural import counted
 
 __all__ = ["IMAGE_SUFFIXES", "TABLE_SUFFIXES", "Files", "about", "list_files"]
 
@@ -85,7 +86,7 @@ _COMPANIONS = frozenset({".txt", ".md", ".json", ".html", ".xml", ".yaml", ".yml
 def about(names: Sequence[str], what: str, remark: str) -> str:
     """Return a finding such as "12 images without a label: a, b, c, …"."""
     shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} {remark}: {shown}"
+    return f"{counted(len(names), what)} {remark}: {shown}"
 
 
 def _hidden(name: str) -> bool:
