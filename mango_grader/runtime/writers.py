@@ -4,7 +4,7 @@ import csv
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from mango_grader import files
 from mango_grader.errors import MissingExtraError, UsageError
 from mango_grader.runtime.records import Record, columns, to_row
 
+Row = Mapping[str, Any]
+
 _CHUNK = 8192
+_KINDS: dict[str, type] = {"path": str, "grade": str, "exit": int, "error": str, "warning": str}
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
@@ -26,43 +29,54 @@ def check_output(path: str | os.PathLike[str]) -> None:
 
 
 def write_records(path: str | os.PathLike[str], classes: Sequence[str], records: Iterable[Record]) -> None:
-    """Write one row per record in the format of `path`'s ending, atomically and in constant memory.
+    """Write one row per record in the format of `path`'s ending, atomically and in constant memory."""
+    kinds: dict[str, type] = {name: _KINDS.get(name, float) for name in columns(classes)}
+    write_rows(path, kinds, (to_row(record, classes) for record in records))
 
+
+def write_rows(path: str | os.PathLike[str], kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
+    """Write `rows` in the format of `path`'s ending, atomically and in constant memory.
+
+    `kinds` maps each column's name to the type of its values, str, int, float or bool; any value may be None.
     Cells hold file names as they are: an apostrophe against spreadsheet formulas would make them name no file.
     """
     check_output(path)
     with files.replacing(path) as temporary:
-        _WRITERS[Path(path).suffix.lower()](temporary, classes, records)
+        _WRITERS[Path(path).suffix.lower()](temporary, kinds, rows)
 
 
-def _csv(path: Path, classes: Sequence[str], records: Iterable[Record]) -> None:
+def _csv(path: Path, kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
     # RFC 4180: "\r\n" ends a row, and whatever holds a comma, a quote or a line break is quoted.
     with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, columns(classes))
+        table = csv.DictWriter(file, kinds)
         table.writeheader()
-        table.writerows(to_row(record, classes) for record in records)
+        table.writerows({name: _written(value) for name, value in row.items()} for row in rows)
 
 
-def _jsonl(path: Path, classes: Sequence[str], records: Iterable[Record]) -> None:
+def _written(value: Any) -> Any:
+    """Return a CSV cell's value: truth as JSON writes it."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _jsonl(path: Path, _kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for record in records:
-            file.write(json.dumps(to_row(record, classes), ensure_ascii=False) + "\n")
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _parquet(path: Path, classes: Sequence[str], records: Iterable[Record]) -> None:
+def _parquet(path: Path, kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts: dict[str, Any] = dict.fromkeys(("path", "grade", "error", "warning"), pa.string())
-    kinds: dict[str, Any] = {**texts, "exit": pa.int32()}
-    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns(classes)])
-    rows = (to_row(record, classes) for record in records)
+    known = {str: pa.string(), int: pa.int32(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema([(name, known[kind]) for name, kind in kinds.items()])
+    left = iter(rows)
     with pq.ParquetWriter(path, schema) as writer:
-        while chunk := list(itertools.islice(rows, _CHUNK)):
+        while chunk := list(itertools.islice(left, _CHUNK)):
             writer.write_table(pa.Table.from_pylist(chunk, schema))
 
 
-_WRITERS: dict[str, Callable[[Path, Sequence[str], Iterable[Record]], None]] = {
+_WRITERS: dict[str, Callable[[Path, Mapping[str, type], Iterable[Row]], None]] = {
     ".csv": _csv,
     ".jsonl": _jsonl,
     ".parquet": _parquet,
