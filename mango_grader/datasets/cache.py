@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
@@ -20,10 +20,17 @@ from mango_grader.files import digest, read_json, replacing, write_json
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.preprocess import Preprocess
 
-__all__ = ["PackedImages", "pack"]
+__all__ = ["Fingerprint", "PackedImages", "fingerprints", "pack", "packed_as"]
 
 _FORMAT = 1
 _STALE = 24 * 3600.0  # Temporary files untouched for a day are those of a killed build.
+
+
+class Fingerprint(NamedTuple):
+    """SHA-256 of a file's bytes and how many there are; of one that cannot be read, the reason instead, and 0."""
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -54,18 +61,20 @@ def pack(
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
     workers: int | None = None,
+    known: Sequence[Fingerprint] | None = None,
 ) -> PackedImages:
     """Return the preprocessed images, from `folder` if they are there and whole, else decoded on all cores.
 
-    All files are read to name the cache by their SHA-256, so no stale pixels are ever used. It is two files:
-    KEY.u8, the rows, then KEY.json with their digest, each put in place whole. A build that is interrupted, or
-    races with another (both write the same bytes), leaves nothing that would be taken for a cache; what does not
-    match its digest is built anew.
+    All files are read, unless `known` are their fingerprints, to name the cache by their SHA-256, so no stale pixels
+    are ever used. It is two files: KEY.u8, the rows, then KEY.json with their digest, each put in place whole. A build
+    that is interrupted, or races with another (both write the same bytes), leaves nothing that would be taken for a
+    cache; what does not match its digest is built anew.
 
     Raises `UsageError` if no image is readable, `MangoError` if a file changes meanwhile.
     """
     reporter = progress or SilentProgress()
-    digests = _digests(dataset, reporter, workers)
+    found = known or fingerprints([dataset.root / path for path in dataset.paths], reporter, workers)
+    digests = [each.sha256 for each in found]
     made_of = [_FORMAT, PIL.__version__, preprocess.to_dict(), digests]
     key = digest(json.dumps(made_of, sort_keys=True).encode())
     home = Path(folder)
@@ -73,6 +82,21 @@ def pack(
     if errors is None:
         _sweep(home)
         errors = _build(dataset, preprocess, home, key, digests, reporter, workers)
+    return _mapped(dataset, preprocess, home, key, errors)
+
+
+def packed_as(
+    dataset: Dataset, preprocess: Preprocess, folder: str | os.PathLike[str], key: str
+) -> PackedImages | None:
+    """Return the images that `pack` put into `folder` under the name `key`; None if they are not there and whole.
+
+    No image is read: `dataset` must be the one that was packed.
+    """
+    errors = _whole(Path(folder), key, preprocess)
+    return None if errors is None else _mapped(dataset, preprocess, Path(folder), key, errors)
+
+
+def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, errors: Mapping[int, str]) -> PackedImages:
     index = np.array([number for number in range(len(dataset.items)) if number not in errors], np.int64)
     if not len(index):
         raise UsageError(f"none of the {len(dataset.items)} images in {dataset.root} can be read")
@@ -93,20 +117,24 @@ def _pixels(home: Path, key: str) -> Path:
     return home / f"{key}.u8"
 
 
-def _digests(dataset: Dataset, progress: Progress, workers: int | None) -> list[str]:
-    digests = []
-    with progress.task("checking the cache", len(dataset.items)) as task:
-        for found in ordered_map(_digest, [dataset.root / path for path in dataset.paths], workers):
-            digests.append(found)
+def fingerprints(
+    paths: Sequence[Path], progress: Progress | None = None, workers: int | None = None
+) -> list[Fingerprint]:
+    """Read every file once, on all cores, and return its fingerprint."""
+    found = []
+    with (progress or SilentProgress()).task("checking the images", len(paths)) as task:
+        for each in ordered_map(_fingerprint, paths, workers):
+            found.append(each)
             task.advance()
-    return digests
+    return found
 
 
-def _digest(path: Path) -> str:
+def _fingerprint(path: Path) -> Fingerprint:
     try:
-        return digest(read_file(path))
+        data = read_file(path)
     except ImageError as error:
-        return f"unreadable: {error}"
+        return Fingerprint(f"unreadable: {error}", 0)
+    return Fingerprint(digest(data), len(data))
 
 
 def _digest_of_cache(path: Path) -> str:

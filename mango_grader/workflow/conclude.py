@@ -1,22 +1,29 @@
 """The end of every run: calibrate, measure, export, report."""
 
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.datasets.probe import ProbeResult
+from mango_grader.datasets.record import DataRecord
+from mango_grader.errors import UsageError
 from mango_grader.export import export_bundle
+from mango_grader.files import read_json, write_json
 from mango_grader.models import AnytimeClassifier
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, model_card, write_report
 from mango_grader.training.batches import Examples
-from mango_grader.training.device import Device, pick_device
+from mango_grader.training.device import Device
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.data import PreparedData, prepare
+from mango_grader.workflow.data import PreparedData, finished_data
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import RunMeasurements, measure_run
-from mango_grader.workflow.reporting import report_data
+from mango_grader.workflow.recorded import UNRECORDED, describe_changes
+from mango_grader.workflow.reporting import probe_border, report_data
 from mango_grader.workflow.weights import load_network
 
 FIXED_SECONDS = 45.0
@@ -26,41 +33,69 @@ _GOLDEN_PER_CLASS = 2
 _CALIBRATION_IMAGES = 128
 
 
+def already_finished(folder: RunFolder, config: RunConfig, progress: Progress) -> bool:
+    """Return whether nothing of the run is left to do; say then how its data have changed since."""
+    if not folder.finished:
+        return False
+    progress.note(f"{folder.path} is finished; nothing is left to do")
+    record = DataRecord.load(folder.data) if folder.data.exists() else None
+    changes = UNRECORDED if record is None else describe_changes(record, config.data, progress)
+    if changes is not None:
+        progress.note(f"data: {changes}")
+    return True
+
+
 def conclude(folder: RunFolder, config: RunConfig, data: PreparedData, device: Device, progress: Progress) -> None:
     """Calibrate, measure, export and report a trained run; does nothing where all of it stands already."""
-    if folder.report.exists() and folder.model.exists() and folder.metrics.exists():
+    if folder.finished:
         return
-    _conclude(folder, config, data, folder.model, device, progress)
-
-
-def export_run(run: str, out: str | None, moved_data: str | None, progress: Progress) -> Path:
-    """Measure and export a finished run again, to `out` or its own model file; return the path written.
-
-    Raises UsageError if the run is not finished, or its data have gone (`moved_data` says where they are now).
-    """
-    folder = RunFolder(Path(run))
-    config = folder.read_config()
-    if moved_data is not None:
-        config = replace(config, data=replace(config.data, path=str(Path(moved_data).resolve())))
-    target = folder.model if out is None else Path(out)
-    with folder.locked():
-        data = prepare(config.data, folder, progress)
-        _conclude(folder, config, data, target, pick_device(config.device), progress)
-    return target
-
-
-def _conclude(
-    folder: RunFolder, config: RunConfig, data: PreparedData, target: Path, device: Device, progress: Progress
-) -> None:
     net = load_network(folder)
     validated = load_network(folder, validated=True) if config.refit else net
     progress.note("measuring on validation and test data")
     measured = measure_run(net, validated, data, device, config.seed)
     measured.save(folder, data)
-    report = report_data(folder, config, data, net.spec, measured, progress)
+    border = probe_border(data, config.seed, progress)
+    write_json(folder.border, border and asdict(border))
+    report = report_data(folder, config, data, net.spec, measured, border)
     progress.note("exporting, and comparing the exported graphs with the network")
-    _export(target, net.cpu().eval(), data, measured, report)
+    _export(folder.model, net.cpu().eval(), data, measured, report)
     write_report(folder.report, report)
+
+
+def export_run(run: str, out: str | None, moved_data: str | None, progress: Progress) -> Path:
+    """Export a finished run again, to `out` or its own model file, as it was measured; return the path written.
+
+    Class names, calibration and figures are those of the run, whatever its data are now. Nothing else in the run folder
+    changes. Raises UsageError if the run is not finished, or if `moved_data`, where its data are now, are others.
+    """
+    folder = RunFolder(Path(run))
+    config = folder.read_config()
+    if not (folder.weights.exists() and folder.metrics.exists() and folder.predictions.exists()):
+        raise UsageError(f"{folder.path} is not finished; finish it: {folder.resuming()}")
+    if moved_data is not None:
+        config = config.at(str(Path(moved_data).resolve()))
+    target = folder.model if out is None else Path(out)
+    own = target.resolve() == folder.model.resolve()
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(TemporaryDirectory()))  # for pixels that the run does not hold any more
+        if own:
+            stack.enter_context(folder.locked())
+        data = finished_data(folder, config.data, scratch, progress, moved=moved_data is not None)
+        measured = RunMeasurements.load(folder)
+        border = _border(folder, config, data, progress)
+        net = load_network(folder)
+        report = report_data(folder, config, data, net.spec, measured, border)
+        progress.note("exporting, and comparing the exported graphs with the network")
+        _export(target, net.eval(), data, measured, report)
+        del data  # before its pixels go
+    return target
+
+
+def _border(folder: RunFolder, config: RunConfig, data: PreparedData, progress: Progress) -> ProbeResult | None:
+    if folder.border.exists():
+        found = read_json(folder.border)
+        return found and ProbeResult(**found)
+    return probe_border(data, config.seed, progress)  # a run of an older version
 
 
 def _export(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
@@ -165,6 +165,10 @@ class RunConfig:
     def teaching(self) -> Teaching | None:
         """How the teacher's answers count, if there is one."""
         return self.teacher.teaching if self.teacher else None
+
+    def at(self, path: str) -> "RunConfig":
+        """Return the configuration of the same run, its data lying at `path`."""
+        return replace(self, data=replace(self.data, path=path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

@@ -1,6 +1,8 @@
 """From a folder of graded photos to the rows that training, validation and test may see."""
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +17,17 @@ from mango_grader.datasets import (
     read_dataset,
 )
 from mango_grader.datasets.allocate import allocate
-from mango_grader.errors import MangoError
+from mango_grader.datasets.cache import fingerprints, packed_as
+from mango_grader.datasets.record import DataRecord
+from mango_grader.errors import MangoError, UsageError
+from mango_grader.files import read_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
 from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, on_tensors
 from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig
 from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.recorded import UNRECORDED, data_root, describe_changes, inspect_data
 
 
 @dataclass(frozen=True)
@@ -94,15 +100,15 @@ def on_device(data: PreparedData, device: Device) -> PreparedData:
 
 
 def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> PreparedData:
-    """Read, check, split (as the folder's split says, if it has one) and pack the data.
+    """Read, check, split (as the folder's split says, if it has one) and pack the data; record in the folder what
+    they were.
 
-    Raises UsageError for options or data that cannot be used, MangoError if no readable picture is left in a part.
+    A run that has such a record goes on with the classes, labels and groups in it. Raises UsageError for options or
+    data that cannot be used, and where images or labels are others than the record's; MangoError if no readable image
+    is left in a part.
     """
-    dataset = read_dataset(config.path, config.group_by, config.ordinal)
-    for finding in dataset.findings:
-        progress.note(f"data: {finding}")
     preprocess = Preprocess(config.height, config.width, config.rotate_portrait)
-    packed = pack(dataset, preprocess, folder.path / "cache", progress)
+    dataset, packed = _recorded(config, folder, preprocess, progress) or _new(config, folder, preprocess, progress)
     for path, reason in packed.errors.items():
         progress.note(f"data: left out {path}: {reason}")
     if folder.split.exists():
@@ -110,14 +116,116 @@ def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> Prepar
     else:
         split = make_split(dataset, config.split_seed, config.fold, progress=progress)
         split.save(folder.split, dataset)
-    return _part(dataset, packed, preprocess, split)
+    return part_data(dataset, packed, preprocess, split)
 
 
-def _part(dataset: Dataset, packed: PackedImages, preprocess: Preprocess, split: Split) -> PreparedData:
+def _new(
+    config: DataConfig, folder: RunFolder, preprocess: Preprocess, progress: Progress
+) -> tuple[Dataset, PackedImages]:
+    dataset = read_dataset(config.path, config.group_by, config.ordinal)
+    for finding in dataset.findings:
+        progress.note(f"data: {finding}")
+    if folder.begun:
+        progress.note(f"data: {UNRECORDED}")
+    found = fingerprints([dataset.root / path for path in dataset.paths], progress)
+    packed = pack(dataset, preprocess, folder.cache, progress, known=found)
+    DataRecord.of(dataset, found, packed).save(folder.data)
+    return dataset, packed
+
+
+def _recorded(
+    config: DataConfig, folder: RunFolder, preprocess: Preprocess, progress: Progress
+) -> tuple[Dataset, PackedImages] | None:
+    """Return the data as the run recorded them, None if it did not; raises UsageError if they are others now."""
+    if not folder.data.exists():
+        return None
+    record = DataRecord.load(folder.data)
+    now = inspect_data(record, config, progress)
+    if now is None:
+        raise UsageError(
+            f"the images of {folder.path} are no longer at {config.path}; say where they are now: "
+            + folder.resuming(data="DIR")
+        )
+    if now.changes.matters:
+        raise UsageError(
+            f"the data in {config.path} are not what {folder.path} began with: {now.changes}; restore them, or start a"
+            " new run without --resume"
+        )
+    if now.changes:
+        progress.note(f"data: changed since the run began: {now.changes}; it goes on with what it began with")
+    dataset = record.dataset(data_root(config.path))
+    packed = packed_as(dataset, preprocess, folder.cache, record.pixels)
+    if packed is None:
+        packed = pack(dataset, preprocess, folder.cache, progress, known=[now.found[path] for path in dataset.paths])
+        if packed.digest != record.pixels:
+            progress.note("data: this version of Pillow may decode the images a little differently than before")
+    return dataset, packed
+
+
+def finished_data(
+    folder: RunFolder, config: DataConfig, scratch: Path, progress: Progress, *, moved: bool
+) -> PreparedData:
+    """Return the data of a finished run as it had them, its folder unchanged.
+
+    What has changed since is said and does not count: pixels come from the run's cache. Where that is not whole any
+    more, or the images were `moved`, these are read: into `scratch`, if need be. Raises UsageError if they are then
+    gone or others.
+    """
+    preprocess = Preprocess(config.height, config.width, config.rotate_portrait)
+    if not folder.data.exists():
+        dataset = _unrecorded(folder, config, progress)
+        decoded = pack(dataset, preprocess, scratch, progress)
+        return part_data(dataset, decoded, preprocess, Split.load(folder.split, dataset))
+    record = DataRecord.load(folder.data)
+    dataset = record.dataset(data_root(config.path))
+    packed = packed_as(dataset, preprocess, folder.cache, record.pixels)
+    if packed is None or moved:
+        now = inspect_data(record, config, progress)
+        if now is None:
+            raise UsageError(
+                f"{folder.cache} is not whole, and the images are no longer at {config.path}; say where: --data DIR"
+            )
+        if now.changes.of_images:
+            raise UsageError(f"the data in {config.path} are not what {folder.path} was made of: {now.changes}")
+        known = [now.found[path] for path in dataset.paths]
+        packed = packed or pack(dataset, preprocess, scratch, progress, known=known)
+        remark = f"changed since the run: {now.changes}" if now.changes else None
+    else:
+        remark = describe_changes(record, config, progress)
+    if remark is not None:
+        progress.note(f"data: {remark}; the model is exported as it was trained")
+    return part_data(dataset, packed, preprocess, Split.load(folder.split, dataset))
+
+
+def _unrecorded(folder: RunFolder, config: DataConfig, progress: Progress) -> Dataset:
+    """Return the data of a run of an older version, their classes in the run's order.
+
+    Raises UsageError where the run's test images have other labels now.
+    """
+    dataset = read_dataset(config.path, config.group_by, config.ordinal)
+    metrics = read_json(folder.metrics)
+    classes = tuple(map(str, metrics["classes"]))
+    rows = map(json.loads, folder.predictions.read_text(encoding="utf-8").splitlines())
+    labels = {item.path: dataset.classes[item.label] for item in dataset.items}
+    others = [row["path"] for row in rows if labels.get(row["path"]) != row["label"]]
+    if others or set(classes) != set(dataset.classes):
+        shown = f", as of {others[0]}" if others else ""
+        raise UsageError(
+            f"{folder.path} was trained on the classes {', '.join(classes)}; the labels in {config.path} are others"
+            f" now{shown}; restore them to export it"
+        )
+    progress.note(f"data: {UNRECORDED}, except that the test images have the labels that they had")
+    items = (replace(item, label=classes.index(dataset.classes[item.label])) for item in dataset.items)
+    return replace(dataset, classes=classes, items=tuple(items), ordinal=bool(metrics["ordinal"]))
+
+
+def part_data(dataset: Dataset, packed: PackedImages, preprocess: Preprocess, split: Split) -> PreparedData:
+    """Return the rows of each part; raises MangoError if one has none."""
+
     def rows(part: tuple[int, ...], name: str) -> Examples:
         found: NDArray[np.int64] = np.flatnonzero(np.isin(packed.index, part))
         if not len(found):
-            raise MangoError(f"no readable picture is left in the {name} part of {dataset.root}; run `data inspect`")
+            raise MangoError(f"no readable image is left in the {name} part of {dataset.root}; run `data inspect`")
         return Examples(packed.images, packed.labels, found)
 
     parts = (rows(split.train, "training"), rows(split.val, "validation"), rows(split.test, "test"))

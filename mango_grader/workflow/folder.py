@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,16 @@ class RunFolder:
     def config(self) -> Path:
         """Every setting."""
         return self.path / "config.json"
+
+    @property
+    def data(self) -> Path:
+        """What the data were: classes in order, and every image with its class and digest."""
+        return self.path / "data.json"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of the decoded images."""
+        return self.path / "cache"
 
     @property
     def split(self) -> Path:
@@ -93,6 +104,11 @@ class RunFolder:
         return self.path / "validated.safetensors"
 
     @property
+    def border(self) -> Path:
+        """How well labels are told from the border of the images alone; null where there are too few to tell."""
+        return self.path / "border.json"
+
+    @property
     def metrics(self) -> Path:
         """Measurements on validation and test data, exit by exit."""
         return self.path / "metrics.json"
@@ -126,6 +142,22 @@ class RunFolder:
         """Return all rows, none if nothing was written yet."""
         return [json.loads(line) for line in self.history.read_text().splitlines()] if self.history.exists() else []
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has a plan: from then on, what it will come to is fixed."""
+        return self.plan.exists()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it stands: figures, report and bundle."""
+        return self.metrics.exists() and self.report.exists() and self.model.exists()
+
+    def resuming(self, data: str | None = None) -> str:
+        """Return the command that continues the run, with another place of its data if given."""
+        command = "train" if self.read_config().search is None else "search"
+        moved = [] if data is None else ["--data", data]
+        return shlex.join(["mango-grader", command, "--resume", "--out", str(self.path), *moved])
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process; raises UsageError if another one does. A killed process lets go."""
@@ -135,35 +167,70 @@ class RunFolder:
                 torn.unlink()  # what a killed process had not finished writing
             yield
 
+    def forget(self) -> None:
+        """Remove what a run leaves behind before its plan: it was refused, or killed, before its first step."""
+        for path in (self.data, self.split, self.space):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.teacher, ignore_errors=True)
 
-def open_run(path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool) -> tuple[RunFolder, RunConfig]:
+
+@contextmanager
+def opened(
+    path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, data: str | None = None
+) -> Iterator[tuple[RunFolder, RunConfig]]:
+    """Hold the folder of a run; yield it and the configuration that holds in it, as `open_run` returns them.
+
+    Nothing in a folder that another process holds is touched.
+    """
+    folder = RunFolder(Path(path))
+    _usable(folder, config, resume)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with folder.locked():
+        yield open_run(path, config, resume=resume, data=data)
+
+
+def open_run(
+    path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, data: str | None = None
+) -> tuple[RunFolder, RunConfig]:
     """Return the folder and the configuration that holds in it.
 
     A new run needs an empty or new folder. With `resume`, the saved configuration holds; where `config` is given, it
-    must be the same. A run that never got as far as a plan starts afresh. Raises UsageError otherwise.
+    must be the same, but for where the data are. `data` says where they are now, if they were moved. A run that never
+    got as far as a plan starts afresh. Raises UsageError otherwise.
     """
     folder = RunFolder(Path(path))
+    _usable(folder, config, resume)
+    if folder.config.exists() and (folder.path / _LOCK).exists() and not folder.begun:
+        folder.forget()
     if resume and folder.config.exists():
         saved = folder.read_config()
-        if config is not None and config != saved:
+        now = saved.data.path if config is None else config.data.path
+        if data is not None:
+            now = str(Path(data).resolve())
+        moved = saved.at(now)
+        if config is not None and config.at(now) != moved:
             raise UsageError(f"--resume: {folder.path} was started with other options; give the same, or only --out")
-        return folder, saved
+        return folder, moved
+    assert config is not None
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_json(folder.config, config.to_dict())
+    return folder, config
+
+
+def _usable(folder: RunFolder, config: RunConfig | None, resume: bool) -> None:
+    """Raise UsageError if the folder can neither be continued nor begun in."""
+    if resume and folder.config.exists():
+        return
     if config is None:
         raise UsageError(
             f"{folder.path} holds no run to continue; give --data to start one, or --resume the right --out"
         )
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"--out {folder.path} is a file; name a folder")
-    ours = folder.config.exists() and (folder.path / _LOCK).exists()
-    if ours and not folder.plan.exists():  # it was refused before its first step, for its data or its budget
-        folder.split.unlink(missing_ok=True)
-        folder.space.unlink(missing_ok=True)
-        shutil.rmtree(folder.teacher, ignore_errors=True)
-    elif folder.path.exists() and any(
+    if folder.config.exists() and (folder.path / _LOCK).exists() and not folder.begun:
+        return  # it was refused before its first step, for its data or its budget
+    if folder.path.exists() and any(
         item.name != _LOCK and not item.name.endswith(".part") for item in folder.path.iterdir()
     ):
         hint = "add --resume to continue it" if folder.config.exists() else "choose a new or empty folder"
         raise UsageError(f"--out {folder.path} is not empty; {hint}")
-    folder.path.mkdir(parents=True, exist_ok=True)
-    write_json(folder.config, config.to_dict())
-    return folder, config

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.export.parity import calibrated
-from mango_grader.files import write_json, write_text
+from mango_grader.files import read_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.policy import Full, Policy, Threshold
 from mango_grader.training.batches import Examples
@@ -105,6 +105,16 @@ class RunMeasurements:
             for path, group, label, exits in rows
         ]
         write_text(folder.predictions, "".join(line + "\n" for line in lines))
+
+    @classmethod
+    def load(cls, folder: RunFolder) -> "RunMeasurements":
+        """Read what `save` wrote."""
+        found = read_json(folder.metrics)
+        temperatures, thresholds = (tuple(found["calibration"][name]) for name in ("temperatures", "thresholds"))
+        rows = [json.loads(line) for line in folder.predictions.read_text(encoding="utf-8").splitlines()]
+        answers = np.array([row["probabilities"] for row in rows], np.float32)
+        val, test = (Measured.from_dict(found[part]) for part in ("val", "test"))
+        return cls(Calibration(temperatures, thresholds), val, test, np.moveaxis(answers, 0, 1))
 
 
 def measure_run(

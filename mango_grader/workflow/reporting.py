@@ -35,9 +35,9 @@ def report_data(
     data: PreparedData,
     spec: NetworkSpec,
     measured: RunMeasurements,
-    progress: Progress,
+    border: ProbeResult | None,
 ) -> ReportData:
-    """Return everything that the report and the model card of a run tell."""
+    """Return everything that the report and the model card of a run tell; `border` is what `probe_border` found."""
     taught = folder.teacher_figures
     teacher = TeacherFigures.from_dict(read_json(taught)) if taught.exists() else None
     settled = settled_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
@@ -60,7 +60,7 @@ def report_data(
             measured.probabilities,
             settled,
         ),
-        data=_summary(data, config.seed, progress),
+        data=_summary(data, border),
         teacher=teacher,
         settings=config.to_dict(),
         notes=(_REFITTED,) if config.refit else (),
@@ -92,18 +92,18 @@ def provenance(
     }
 
 
-def _summary(data: PreparedData, seed: int, progress: Progress) -> DataSummary:
+def _summary(data: PreparedData, border: ProbeResult | None) -> DataSummary:
     def part(name: str, examples: Examples) -> Part:
         counts = np.bincount(examples.targets, minlength=len(data.dataset.classes))
         return Part(name, tuple(int(count) for count in counts), len(set(data.groups(examples))))
 
     findings = (*data.dataset.findings, *(f"left out {path}: {why}" for path, why in data.packed.errors.items()))
     parts = (part("train", data.train), part("val", data.val), part("test", data.test))
-    return DataSummary(str(data.dataset.root), parts, findings, _probe(data, seed, progress))
+    return DataSummary(str(data.dataset.root), parts, findings, border)
 
 
-def _probe(data: PreparedData, seed: int, progress: Progress) -> ProbeResult | None:
-    """Return how well the label is told from the border of the pictures, before any letterbox."""
+def probe_border(data: PreparedData, seed: int, progress: Progress) -> ProbeResult | None:
+    """Return how well the label is told from the border of the images, before any letterbox; None of too few."""
     facts = scan(data.dataset, progress)
     rows: NDArray[np.intp] = np.flatnonzero(facts.readable)
     groups = [data.split.groups[row] for row in rows]

@@ -22,10 +22,10 @@ from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
 from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, seconds_left, timed
-from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
+from mango_grader.workflow.conclude import FIXED_SECONDS, already_finished, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
-from mango_grader.workflow.folder import RunFolder, open_run
+from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.teaching import TeacherSource, open_teacher, prepare_run
 from mango_grader.workflow.train import train_cost, train_network
 from mango_grader.workflow.weights import load_matching
@@ -40,26 +40,29 @@ def search(
     resume: bool = False,
     plan_only: bool = False,
     progress: Progress | None = None,
+    data: str | None = None,
 ) -> RunFolder:
     """Search, train, calibrate, export and report into the folder `out`; return it.
 
-    With `resume`, `config` may be None, and what is done already is not done again. `plan_only` stops after the plan.
+    With `resume`, `config` may be None, and what is done already is not done again; `data` says where the data are now,
+    if they were moved. `plan_only` stops after the plan.
     Raises UsageError for settings, data or a budget that cannot work, NoneAdmittedError if no architecture obeys the
     limits.
     """
     started = time.monotonic()
     progress = progress or SilentProgress()
-    folder, config = open_run(out, config, resume=resume)
-    if config.search is None:
-        raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
-    with folder.locked():
+    with opened(out, config, resume=resume, data=data) as (folder, config):
+        if config.search is None:
+            raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
+        if already_finished(folder, config, progress):
+            return folder
         device = pick_device(config.device)
-        data = on_device(prepare_run(config, folder, progress), device)
-        teacher = open_teacher(config, data, folder, device)
-        space = replace(config.search.space, classes=len(data.dataset.classes))
+        prepared = on_device(prepare_run(config, folder, progress), device)
+        teacher = open_teacher(config, prepared, folder, device)
+        space = replace(config.search.space, classes=len(prepared.dataset.classes))
         try:
             admission = Admission(config.search, space, folder.space, progress)
-            run = _Run(config, config.search, admission, data, teacher, device)
+            run = _Run(config, config.search, admission, prepared, teacher, device)
             resumed = folder.plan.exists()
             plan = _planned(folder, run, started, progress)
             progress.note(str(plan))
@@ -74,11 +77,11 @@ def search(
             spent = time.monotonic() - started
             left = None if resumed else seconds_left(config.budget, FIXED_SECONDS, spent)
             # Once, and kept, so that a resumed run repeats it.
-            plan = plan.settle(train_cost(config, spec, data, teacher, device), config.train.epochs, left)
+            plan = plan.settle(train_cost(config, spec, prepared, teacher, device), config.train.epochs, left)
             write_json(folder.plan, plan.to_dict())
             progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
-        train_network(folder, config, spec, data, teacher, plan.epochs, device, progress)
-        conclude(folder, config, data, device, progress)
+        train_network(folder, config, spec, prepared, teacher, plan.epochs, device, progress)
+        conclude(folder, config, prepared, device, progress)
     return folder
 
 

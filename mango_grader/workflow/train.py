@@ -14,10 +14,10 @@ from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
 from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, epoch_seconds, make_plan
-from mango_grader.workflow.conclude import FIXED_SECONDS, conclude
+from mango_grader.workflow.conclude import FIXED_SECONDS, already_finished, conclude
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, on_device
-from mango_grader.workflow.folder import RunFolder, open_run
+from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.teaching import (
     TRAIN_SEED,
     TeacherSource,
@@ -38,28 +38,31 @@ def train(
     resume: bool = False,
     plan_only: bool = False,
     progress: Progress | None = None,
+    data: str | None = None,
 ) -> RunFolder:
     """Train the configuration's network, calibrate, export and report into the folder `out`; return it.
 
-    With `resume`, `config` may be None, and what is done already is not done again. `plan_only` stops after the plan.
+    With `resume`, `config` may be None, and what is done already is not done again; `data` says where the data are now,
+    if they were moved. `plan_only` stops after the plan.
     Raises UsageError for settings, data or a budget that cannot work, or if the network's exits tell another number
     of classes apart than the data has.
     """
     started = time.monotonic()
     progress = progress or SilentProgress()
-    folder, config = open_run(out, config, resume=resume)
-    if config.network is None:
-        raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
-    spec = config.network
-    with folder.locked():
+    with opened(out, config, resume=resume, data=data) as (folder, config):
+        if config.network is None:
+            raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
+        if already_finished(folder, config, progress):
+            return folder
+        spec = config.network
         device = pick_device(config.device)
-        data = on_device(prepare_run(config, folder, progress), device)
-        classes = data.dataset.classes
+        prepared = on_device(prepare_run(config, folder, progress), device)
+        classes = prepared.dataset.classes
         if spec.classes != len(classes):
             raise UsageError(f"the network tells {spec.classes} classes apart, the data has {len(classes)}: {classes}")
-        teacher = open_teacher(config, data, folder, device)
+        teacher = open_teacher(config, prepared, folder, device)
         if not folder.plan.exists():
-            cost = train_cost(config, spec, data, teacher, device)
+            cost = train_cost(config, spec, prepared, teacher, device)
             rates = Rates(0.0, 0.0, 0.0, 0.0, cost, FIXED_SECONDS)
             spent = time.monotonic() - started
             plan = make_plan(config.budget, rates, None, None, config.train.epochs, spent, device)
@@ -70,8 +73,8 @@ def train(
             return folder
         if not folder.network.exists():
             write_json(folder.network, spec.to_dict())
-        train_network(folder, config, spec, data, teacher, plan.epochs, device, progress)
-        conclude(folder, config, data, device, progress)
+        train_network(folder, config, spec, prepared, teacher, plan.epochs, device, progress)
+        conclude(folder, config, prepared, device, progress)
     return folder
 
 

@@ -22,9 +22,13 @@ from mango_grader.workflow.folder import RunFolder
 def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:
     """Return the run's data, with the unlabelled pictures that its teacher is shown, if any.
 
+    Where the data were moved to, `config` says; once they have proved to be the same, the folder says so, too.
+
     Raises what `prepare` does, and UsageError if there is no unlabelled picture that can be used.
     """
     data = prepare(config.data, folder, progress)
+    if folder.config.exists() and folder.read_config() != config:
+        write_json(folder.config, config.to_dict())
     if config.teacher is None or config.teacher.unlabelled is None:
         return data
     return replace(data, unlabelled=_unlabelled(Path(config.teacher.unlabelled), data, folder, progress))
@@ -36,7 +40,7 @@ def _unlabelled(root: Path, data: PreparedData, folder: RunFolder, progress: Pro
     except UsageError as error:
         raise UsageError(f"--unlabelled: {error}") from error
     dataset = Dataset(root, ("none",), tuple(Item(path, 0, path) for path in files.images))
-    packed = pack(dataset, data.preprocess, folder.path / "cache", progress)
+    packed = pack(dataset, data.preprocess, folder.cache, progress)
     bad = [f"{path}: {reason}" for path, reason in packed.errors.items()]
     record = folder.teacher / "unlabelled.json"
     if not record.exists():

@@ -1,0 +1,194 @@
+"""What a run's data were, image by image, and what has changed in them since."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mango_grader.datasets.cache import Fingerprint, PackedImages
+from mango_grader.datasets.dataset import Dataset, Item
+from mango_grader.errors import MangoError
+from mango_grader.files import digest, read_json, write_json
+
+__all__ = ["DataChanges", "DataRecord", "RecordedImage"]
+
+_SCHEMA = 1
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class RecordedImage:
+    """One image as it was: its class by name, its bytes, and the reason if it could not be read and was left out."""
+
+    path: str
+    label: str
+    fingerprint: Fingerprint
+    group: str
+    part: str | None = None
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data; what goes without saying is left out."""
+        told = {"class": self.label, "sha256": self.fingerprint.sha256, "bytes": self.fingerprint.size}
+        further = {"part": self.part, "error": self.error, "group": self.group if self.group != self.path else None}
+        return {**told, **{name: value for name, value in further.items() if value is not None}}
+
+    @classmethod
+    def from_dict(cls, path: str, data: Mapping[str, Any]) -> "RecordedImage":
+        """Rebuild from `to_dict`'s data."""
+        fingerprint = Fingerprint(str(data["sha256"]), int(data["bytes"]))
+        return cls(path, str(data["class"]), fingerprint, data.get("group", path), data.get("part"), data.get("error"))
+
+
+@dataclass(frozen=True)
+class DataChanges:
+    """What differs between a record and the data now, as paths.
+
+    moved: images that lie under another name now. relabelled: images of another class now; where a whole class has a
+    new name, that is in `renamed` (old name → new name) instead. regrouped: images of another group now. What the run
+    could not read and left out counts for nothing.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    overwritten: tuple[str, ...] = ()
+    relabelled: tuple[str, ...] = ()
+    regrouped: tuple[str, ...] = ()
+    renamed: Mapping[str, str] | None = None
+
+    @property
+    def of_images(self) -> bool:
+        """Whether the images of the record are others now."""
+        return bool(self.removed or self.moved or self.overwritten)
+
+    @property
+    def matters(self) -> bool:
+        """Whether the images of the record, or their labels, are others now."""
+        return self.of_images or bool(self.relabelled)
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.matters or self.added or self.regrouped or self.renamed)
+
+    def __str__(self) -> str:
+        told = (
+            (self.removed, "image", "removed"),
+            (self.moved, "image", "moved"),
+            (self.overwritten, "image", "overwritten"),
+            (self.relabelled, "label", "changed"),
+            (self.added, "image", "added"),
+            (self.regrouped, "image", "regrouped"),
+        )
+        parts = [_counted(paths, what, how) for paths, what, how in told if paths]
+        if self.renamed:
+            parts.append("classes renamed (" + ", ".join(f"{old} → {new}" for old, new in self.renamed.items()) + ")")
+        return "; ".join(parts)
+
+
+def _counted(paths: Sequence[str], what: str, how: str) -> str:
+    shown = ", ".join(paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")
+    return f"{len(paths)} {what}{'s' if len(paths) > 1 else ''} {how} ({shown})"
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """A data set as a run read it: classes in order, every image, and the name of the cache of its pixels."""
+
+    classes: tuple[str, ...]
+    ordinal: bool
+    images: tuple[RecordedImage, ...]
+    findings: tuple[str, ...]
+    pixels: str
+
+    @classmethod
+    def of(cls, dataset: Dataset, fingerprints: Sequence[Fingerprint], packed: PackedImages) -> "DataRecord":
+        """Record what was read and packed; `fingerprints` are those of the data set's items."""
+        images = (
+            RecordedImage(
+                item.path, dataset.classes[item.label], found, item.group, item.part, packed.errors.get(item.path)
+            )
+            for item, found in zip(dataset.items, fingerprints, strict=True)
+        )
+        return cls(dataset.classes, dataset.ordinal, tuple(images), dataset.findings, packed.digest)
+
+    @cached_property
+    def labels_sha256(self) -> str:
+        """Digest of all paths with their classes."""
+        return digest("\n".join(f"{each.path},{each.label}" for each in self.images).encode("utf-8", "surrogateescape"))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write JSON, whole or not at all."""
+        write_json(
+            path,
+            {
+                "schema": _SCHEMA,
+                "classes": list(self.classes),
+                "ordinal": self.ordinal,
+                "labels_sha256": self.labels_sha256,
+                "pixels": self.pixels,
+                "findings": list(self.findings),
+                "images": {each.path: each.to_dict() for each in self.images},
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "DataRecord":
+        """Read what `save` wrote; raises MangoError for anything else."""
+        try:
+            values = read_json(path)
+            if values["schema"] != _SCHEMA:
+                raise MangoError(f"{path} is of schema {values['schema']}; this version reads {_SCHEMA}")
+            images = tuple(RecordedImage.from_dict(name, each) for name, each in values["images"].items())
+            classes, findings = tuple(map(str, values["classes"])), tuple(map(str, values["findings"]))
+            record = cls(classes, bool(values["ordinal"]), images, findings, str(values["pixels"]))
+            whole = record.labels_sha256 == values["labels_sha256"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MangoError(f"{path} is no record of a run's data: {error!r}") from error
+        if not whole or not {each.label for each in images} <= set(classes):
+            raise MangoError(f"{path} was changed by hand: its labels do not match their digest")
+        return record
+
+    def dataset(self, root: Path) -> Dataset:
+        """Return the data set as it was read, its images below `root`."""
+        index = {name: number for number, name in enumerate(self.classes)}
+        items = tuple(Item(each.path, index[each.label], each.group, each.part) for each in self.images)
+        return Dataset(root, self.classes, items, self.ordinal, self.findings)
+
+    def changes(self, now: Dataset, fingerprints: Mapping[str, Fingerprint]) -> DataChanges:
+        """Return what is different in the data set `now`, whose images have these fingerprints by path."""
+        items = {item.path: item for item in now.items}
+        used = {each.path: each for each in self.images if each.error is None}
+        left_out = {each.path: each.fingerprint for each in self.images if each.error is not None}
+        kept = [each for path, each in used.items() if path in items]
+        added = [path for path in items if path not in used and left_out.get(path) != fingerprints[path]]
+        lost = [each for path, each in used.items() if path not in items]
+        arrived = {fingerprints[path]: path for path in added}
+        moved = {each.path: arrived[each.fingerprint] for each in lost if each.fingerprint in arrived}
+        renamed = _renamed((each.label, now.classes[items[each.path].label]) for each in kept)
+        if set(renamed.values()) & set(self.classes):
+            renamed = {}  # names that changed places are labels that changed
+        return DataChanges(
+            added=tuple(path for path in added if path not in set(moved.values())),
+            removed=tuple(each.path for each in lost if each.path not in moved),
+            moved=tuple(f"{old} → {new}" for old, new in moved.items()),
+            overwritten=tuple(each.path for each in kept if fingerprints[each.path] != each.fingerprint),
+            relabelled=tuple(
+                each.path for each in kept if renamed.get(each.label, each.label) != now.classes[items[each.path].label]
+            ),
+            regrouped=tuple(each.path for each in kept if items[each.path].group != each.group),
+            renamed=renamed or None,
+        )
+
+
+def _renamed(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the classes whose images all have one new class, which no other class has: old name → new name."""
+    new, old = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for before, after in pairs:
+        new[before].add(after)
+        old[after].add(before)
+    alone = {before: next(iter(after)) for before, after in new.items() if len(after) == 1}
+    return {before: after for before, after in alone.items() if before != after and len(old[after]) == 1}

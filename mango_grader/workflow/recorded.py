@@ -1,0 +1,58 @@
+"""What a run's data are now, beside what the run recorded of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mango_grader.datasets import read_dataset
+from mango_grader.datasets.cache import Fingerprint, fingerprints
+from mango_grader.datasets.listing import TABLE_SUFFIXES
+from mango_grader.datasets.record import DataChanges, DataRecord
+from mango_grader.errors import UsageError
+from mango_grader.progress import Progress
+from mango_grader.workflow.config import DataConfig
+
+UNRECORDED = "the run is of an older version and kept no record of its data: whether they changed cannot be checked"
+
+
+@dataclass(frozen=True)
+class DataNow:
+    """The changes since the record, and the fingerprints by path of all that is recorded or there."""
+
+    changes: DataChanges
+    found: Mapping[str, Fingerprint]
+
+
+def data_root(path: str) -> Path:
+    """Return the folder that paths of images are relative to: `path`, or where it lies if it is a CSV."""
+    where = Path(path)
+    is_table = where.is_file() or (where.suffix.lower() in TABLE_SUFFIXES and not where.is_dir())
+    return where.parent if is_table else where
+
+
+def inspect_data(record: DataRecord, config: DataConfig, progress: Progress) -> DataNow | None:
+    """Read every image's bytes and label again and compare them with the record; None if the folder is gone.
+
+    Raises UsageError if what is there cannot be read as labelled images.
+    """
+    root = data_root(config.path)
+    if not root.is_dir():
+        return None
+    try:
+        now = read_dataset(config.path, config.group_by, config.ordinal)
+    except UsageError as error:
+        raise UsageError(f"the data in {config.path} are not what the run began with: {error}") from error
+    paths = sorted({*now.paths, *(each.path for each in record.images)})
+    found = dict(zip(paths, fingerprints([root / path for path in paths], progress), strict=True))
+    return DataNow(record.changes(now, found), found)
+
+
+def describe_changes(record: DataRecord, config: DataConfig, progress: Progress) -> str | None:
+    """Return in one line what changed in the data since the record, None if nothing did."""
+    try:
+        now = inspect_data(record, config, progress)
+    except UsageError as error:
+        return str(error)
+    if now is None:
+        return f"the images are no longer at {config.path}: whether they changed cannot be checked"
+    return f"changed since the run: {now.changes}" if now.changes else None
