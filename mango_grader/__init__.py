@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from mango_grader.datasets import Dataset, read_dataset
     from mango_grader.runtime import Grader, Record
     from mango_grader.workflow.configure import SearchOptions, TrainOptions
-    from mango_grader.workflow.evaluate import evaluate
+    from mango_grader.workflow.evaluate import EvaluateOptions, evaluate
     from mango_grader.workflow.search import search
     from mango_grader.workflow.train import train
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Dataset", "Grader", "Record", "SearchOptions", "TrainOptions", "__version__", "evaluate", "read_dataset", "search",
-    "train",
+    "Dataset", "EvaluateOptions", "Grader", "Record", "SearchOptions", "TrainOptions", "__version__", "evaluate",
+    "read_dataset", "search", "train",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -28,7 +28,7 @@ __getattr__ = lazy_names(
         "datasets": ("Dataset", "read_dataset"),
         "runtime": ("Grader", "Record"),
         "workflow.configure": ("SearchOptions", "TrainOptions"),
-        "workflow.evaluate": ("evaluate",),
+        "workflow.evaluate": ("EvaluateOptions", "evaluate"),
         "workflow.search": ("search",),
         "workflow.train": ("train",),
     },

@@ -1,5 +1,8 @@
 """`mango-grader evaluate`: a model against graded photos, exit by exit."""
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from mango_grader.cli.options import (
@@ -10,10 +13,15 @@ from mango_grader.cli.options import (
     progress_option,
     provider_option,
 )
-from mango_grader.cli.summary import print_measured
+from mango_grader.cli.summary import print_confusion, print_measured, print_warnings
+from mango_grader.errors import UsageError
 from mango_grader.files import write_json
 from mango_grader.progress import Progress
+from mango_grader.runtime.records import one_line
+from mango_grader.runtime.writers import check_output
+from mango_grader.workflow.evaluate import EvaluateOptions
 from mango_grader.workflow.evaluate import evaluate as run_evaluate
+from mango_grader.workflow.predictions import write_predictions
 
 
 @click.command(short_help="Measure a model on graded photos, exit by exit.")
@@ -21,33 +29,40 @@ from mango_grader.workflow.evaluate import evaluate as run_evaluate
 @click.option("--data", required=True, metavar="DIR", help="Folder of graded photos.")
 @click.option("--group-by", metavar="COLUMN|FILE:COLUMN|re:…", help="What belongs together in the intervals.")
 @click.option("--split", metavar="FILE", help="split.json of a run: measure only on its test part.")
-@click.option("--out", metavar="FILE", help="Write the figures as JSON.")
+@click.option(
+    "--policy",
+    metavar="full|exit:K|threshold",
+    help="Whose answers the confusion and the predictions are; the model's own policy by default.",
+)
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
+@click.option("--out", metavar="FILE", help="Write the figures to FILE: .json.")
+@click.option("--predictions", metavar="FILE", help="Write a row for each image to FILE: .csv, .jsonl or .parquet.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 @provider_option
 @json_option
 @progress_option
 def evaluate(
-    model: str,
-    data: str,
-    group_by: str | None,
-    split: str | None,
-    out: str | None,
-    seed: int,
-    provider: str,
-    as_json: bool,
-    progress: Progress,
+    model: str, data: str, out: str | None, predictions: str | None, as_json: bool, progress: Progress, **options: Any
 ) -> None:
-    """Measure a model on graded photos, exit by exit and under its policies.
+    """Measure a model on graded photos: every exit, every policy, and which classes are taken for which.
 
-    Classes are matched by name. Pictures that cannot be read are listed and left out; the exit code is then 3.
+    Classes are matched by name. Images that cannot be read are listed and left out; the exit code is then 3.
     """
-    result = run_evaluate(model, data, group_by, split, seed, provider, progress)
+    if out is not None and Path(out).suffix.lower() != ".json":
+        raise UsageError(f"--out {out}: figures are written as .json; --predictions writes rows")
+    if predictions is not None:
+        check_output(predictions)
+    result = run_evaluate(model, data, EvaluateOptions(**options), progress)
     if out is not None:
         write_json(out, result.to_dict())
+    if predictions is not None:
+        write_predictions(predictions, result.classes, result.predictions)
     if as_json:
         print_json(result.to_dict())
     else:
         print_measured(result.measured)
+        print_confusion(result.answered, result.classes)
+        print_warnings(result.warnings)
         for path, reason in result.errors.items():
-            click.echo(f"left out {path}: {reason}", err=True)
+            click.echo(one_line(f"left out {path}: {reason}"), err=True)
     raise click.exceptions.Exit(FINISHED_WITH_ERRORS if result.errors else 0)

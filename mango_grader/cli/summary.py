@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from mango_grader.cli.console import open_console
@@ -12,6 +13,7 @@ from mango_grader.report import Against, Spread
 from mango_grader.runtime.records import one_line
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.workflow.comparison import ComparisonFolder
+from mango_grader.workflow.evaluate import Answered
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import Measured
 
@@ -37,6 +39,30 @@ def print_measured(measured: Measured) -> None:
     console.print(f"{counted(last.count, 'image')} in {counted(last.groups, 'group')}, 95 % intervals")
     console.print(table)
     console.print(UNITS)
+
+
+def print_confusion(answered: Answered, classes: Sequence[str]) -> None:
+    """Print how often each class was taken for which, and its recall."""
+    console = open_console()
+    table = _confusion(answered, [one_line(name) for name in classes], classes=classes)
+    if not _fits(console, table):  # Too many classes for this terminal: number the columns, and let it wrap its lines.
+        numbers = [str(number) for number in range(1, len(classes) + 1)]
+        table = _confusion(answered, numbers, classes=[f"{n} {name}" for n, name in zip(numbers, classes, strict=True)])
+        console = open_console(wide=True)
+    console.print(f"\nanswers by policy {answered.policy}: true class by row, answer by column")
+    console.print(table)
+
+
+def _confusion(answered: Answered, columns: Sequence[str], classes: Sequence[str]) -> Table:
+    table = _table("", *columns, "recall %")
+    for name, counts, recall in zip(classes, answered.confusion, answered.recalls, strict=True):
+        table.add_row(one_line(name), *map(str, counts), "–" if recall is None else percent(recall))
+    return table
+
+
+def _fits(console: Console, table: Table) -> bool:
+    wide = open_console(wide=True)
+    return Measurement.get(wide, wide.options, table).maximum <= console.width
 
 
 def print_warnings(warnings: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from mango_grader.files import write_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Grader, Preprocess
 from mango_grader.workflow.configure import SearchOptions
-from mango_grader.workflow.evaluate import evaluate
+from mango_grader.workflow.evaluate import EvaluateOptions, evaluate
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.search import search
 
@@ -56,7 +56,7 @@ def demo(folder: Path, budget: float, seed: int, progress: Progress) -> tuple[Ru
 
 
 def _judge(run: RunFolder, unseen: Path, seed: int, progress: Progress) -> DemoResult:
-    evaluation = evaluate(str(run.model), str(unseen), None, None, seed, "cpu", progress)
+    evaluation = evaluate(str(run.model), str(unseen), EvaluateOptions(provider="cpu", seed=seed), progress)
     with (unseen / "labels.csv").open(newline="", encoding="utf-8") as file:
         grades = {row["image_id"]: row["label"] for row in csv.DictReader(file)}
     names = sorted(grades)

@@ -1,7 +1,7 @@
 """`mango-grader evaluate` as a function: a bundle against graded photos, answered by the runtime that ships."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,89 +9,203 @@ from numpy.typing import NDArray
 
 from mango_grader.datasets import Dataset, Split, read_dataset
 from mango_grader.errors import ImageError, MangoError, UsageError
-from mango_grader.progress import Progress, Task
-from mango_grader.runtime import Bundle, Preprocess, StagedModel
+from mango_grader.progress import Progress, SilentProgress
+from mango_grader.report import ReportData
+from mango_grader.report.remarks import warnings
+from mango_grader.runtime import Grader
+from mango_grader.training.bootstrap import Estimate
+from mango_grader.training.metrics import exit_metrics, settled_exits
 from mango_grader.workflow.measure import Measured, measure
+from mango_grader.workflow.predictions import Prediction
 
 _BATCH = 32
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """How a model is evaluated.
+
+    Fields:
+        policy: whose answers are counted class by class: "full", "exit:K" or "threshold"; None for the model's own.
+        precision: "fp32" or "int8". provider: where onnxruntime runs.
+        group_by: what belongs together in the intervals.
+        split: a run's split.json, of whose test part alone the figures are.
+        seed: of the bootstrap.
+    """
+
+    policy: str | None = None
+    precision: str = "fp32"
+    provider: str = "auto"
+    group_by: str | None = None
+    split: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a policy answered: recalls by class, None where there is no image; [true][answered] counts."""
+
+    policy: str
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    recalls: tuple[Estimate | None, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """What a bundle achieves on a data set. errors: path → reason of the pictures that could not be read."""
+    """What a bundle achieves on a data set.
+
+    Fields:
+        measured: every exit and every policy of the model.
+        answered: what the policy that was asked for answered.
+        predictions: the same image by image, in the data's order.
+        warnings: what these figures warn of, one line each.
+    """
 
     model: str
     data: str
+    precision: str
     classes: tuple[str, ...]
     measured: Measured
-    errors: dict[str, str]
+    answered: Answered
+    predictions: tuple[Prediction, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Path → reason of the images that have no answer."""
+        return {each.path: each.error for each in self.predictions if each.error is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe plain data."""
-        plain = {"model": self.model, "data": self.data, "classes": list(self.classes)}
-        return {**plain, **self.measured.to_dict(), "errors": self.errors}
+        """Return JSON-safe plain data, without the predictions."""
+        return {
+            "model": self.model,
+            "data": self.data,
+            "precision": self.precision,
+            "classes": list(self.classes),
+            **self.measured.to_dict(),
+            "answered": asdict(self.answered),
+            "warnings": list(self.warnings),
+            "errors": self.errors,
+        }
 
 
 def evaluate(
-    model: str,
-    data: str,
-    group_by: str | None,
-    split: str | None,
-    seed: int,
-    provider: str,
-    progress: Progress,
+    model: str, data: str, options: EvaluateOptions | None = None, progress: Progress | None = None
 ) -> Evaluation:
-    """Measure a bundle on the labelled pictures of `data`; with `split`, a run's split.json, on its test part only.
+    """Measure a bundle on the labelled images of `data`.
 
-    Raises UsageError if the data have a class that the model does not know, MangoError if no picture can be read.
+    Raises UsageError if the data have a class that the model does not know or an option names what the model lacks,
+    MangoError if no image can be read.
     """
-    bundle = Bundle.open(model)
-    manifest = bundle.manifest
-    dataset = read_dataset(data, group_by, manifest.ordinal)
+    options, progress = options or EvaluateOptions(), progress or SilentProgress()
+    grader = Grader.load(model, options.provider, options.precision, options.policy)
+    manifest = grader.manifest
+    dataset = read_dataset(data, options.group_by, manifest.ordinal)
     if unknown := set(dataset.classes) - set(manifest.classes):
         raise UsageError(f"{data} has classes that {model} does not know: {', '.join(sorted(unknown))}")
-    indices = Split.load(split, dataset).test if split else tuple(range(len(dataset.items)))
-    errors: dict[str, str] = {}
-    rows: list[int] = []
-    answers: list[NDArray[np.float32]] = []
-    staged = StagedModel.load(bundle, provider)
-    with progress.task("evaluate", len(indices)) as task:
-        for part, images in _batches(dataset, indices, manifest.preprocess, errors, task):
-            answers.append(staged.every_exit(images))
-            rows += part
-    if not rows:
-        raise MangoError(f"no picture of {data} can be read")
-    names = [dataset.classes[dataset.items[row].label] for row in rows]
+    split = Split.load(options.split, dataset) if options.split else None
+    indices = split.test if split else tuple(range(len(dataset.items)))
+    groups = split.groups if split else tuple(item.group for item in dataset.items)
+    seen = _answer(grader, dataset, indices, progress)
+    labels = np.array([manifest.classes.index(dataset.classes[dataset.items[row].label]) for row in seen.rows])
+    tested = [groups[row] for row in seen.rows]
+    macs, params = [info.macs for info in manifest.exits], [info.params for info in manifest.exits]
     measured = measure(
-        np.concatenate(answers, axis=1),
-        np.array([manifest.classes.index(name) for name in names]),
-        [dataset.items[row].group for row in rows],
+        seen.probabilities,
+        labels,
+        tested,
         classes=manifest.classes,
         ordinal=manifest.ordinal,
-        macs=[info.macs for info in manifest.exits],
-        params=[info.params for info in manifest.exits],
+        macs=macs,
+        params=params,
         policies=manifest.policies,
-        seed=seed,
+        seed=options.seed,
     )
-    return Evaluation(model, data, manifest.classes, measured, errors)
+    policy = options.policy or manifest.default_policy
+    settled = settled_exits(grader.policy, seen.probabilities)
+    answers = seen.probabilities[settled, np.arange(len(labels))]
+    # The answers of a policy, wherever each was given, are those of one exit to their counts.
+    (counts,) = exit_metrics(
+        answers[None], labels, manifest.classes, manifest.ordinal, tested, macs[-1:], params[-1:], options.seed
+    )
+    answered = Answered(policy, counts.accuracy, counts.balanced_accuracy, counts.recalls, counts.confusion)
+    found = dict(zip(seen.rows, zip(answers, settled, strict=True), strict=True))
+    return Evaluation(
+        model,
+        data,
+        options.precision,
+        manifest.classes,
+        measured,
+        answered,
+        tuple(_predictions(dataset, indices, groups, found, seen.errors, manifest.classes)),
+        warnings(
+            ReportData(
+                title=data,
+                classes=manifest.classes,
+                ordinal=manifest.ordinal,
+                exits=measured.exits,
+                policies=measured.policies,
+                default_policy=policy,
+            )
+        ),
+    )
 
 
-def _batches(
-    dataset: Dataset, indices: tuple[int, ...], preprocess: Preprocess, errors: dict[str, str], task: Task
-) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-    """Yield item indices and their pictures (N, H, W, 3); unreadable ones go to `errors`."""
+@dataclass(frozen=True)
+class _Seen:
+    """rows: dataset indices of N answered images. probabilities: (exits, N, classes). errors: index → reason."""
+
+    rows: tuple[int, ...]
+    probabilities: NDArray[np.float32]
+    errors: dict[int, str]
+
+
+def _answer(grader: Grader, dataset: Dataset, indices: Sequence[int], progress: Progress) -> _Seen:
+    """Ask every exit about the images at `indices`; raise `MangoError` if none of them gets an answer."""
     rows: list[int] = []
-    images: list[NDArray[np.uint8]] = []
+    answers: list[NDArray[np.float32]] = []
+    errors: dict[int, str] = {}
+    with progress.task("evaluate", len(indices)) as task:
+        for start in range(0, len(indices), _BATCH):
+            images: dict[int, NDArray[np.uint8]] = {}
+            for index in indices[start : start + _BATCH]:
+                try:
+                    images[index] = grader.manifest.preprocess(dataset.root / dataset.items[index].path)
+                except ImageError as error:
+                    errors[index] = str(error)
+                task.advance()
+            if not images:
+                continue
+            batch = grader.model.every_exit(np.stack(list(images.values())))
+            finite = np.asarray(np.isfinite(batch).all(axis=(0, 2)))
+            for index, sound in zip(images, finite.tolist(), strict=True):
+                if sound:
+                    rows.append(index)
+                else:
+                    errors[index] = "the model gave no finite answer"
+            answers.append(batch[:, finite])
+    if not rows:
+        raise MangoError(f"no image of {dataset.root} can be graded: {next(iter(errors.values()), 'there is none')}")
+    return _Seen(tuple(rows), np.concatenate(answers, axis=1), errors)
+
+
+def _predictions(
+    dataset: Dataset,
+    indices: Sequence[int],
+    groups: Sequence[str],
+    found: dict[int, tuple[NDArray[np.float32], np.int64]],
+    errors: dict[int, str],
+    classes: Sequence[str],
+) -> Iterator[Prediction]:
     for index in indices:
-        path = dataset.items[index].path
-        try:
-            images.append(preprocess(dataset.root / path))
-            rows.append(index)
-        except ImageError as error:
-            errors[path] = str(error)
-        task.advance()
-        if len(rows) == _BATCH:
-            yield rows, np.stack(images)
-            rows, images = [], []
-    if rows:
-        yield rows, np.stack(images)
+        item = dataset.items[index]
+        named = (item.path, dataset.classes[item.label], groups[index])
+        if index in errors:
+            yield Prediction(*named, error=errors[index])
+            continue
+        probabilities, settled = found[index]
+        best = int(probabilities.argmax())
+        values = tuple(probabilities.tolist())
+        yield Prediction(*named, classes[best], values, values[best], int(settled) + 1)

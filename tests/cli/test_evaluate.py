@@ -1,0 +1,154 @@
+"""`mango-grader evaluate`: every figure of a small real bundle can be told in advance."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from bundles import CLASSES, make_bundle, solid
+from commands import call, read_csv
+from PIL import Image
+
+from mango_grader.files import write_json
+from mango_grader.runtime import Grader
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("model") / "m.mango")
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four images of each class of the model's, one of the red ones green, and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("graded")
+    for name in CLASSES:
+        (folder / name).mkdir()
+        for number in range(4):
+            colour = "green" if name == "red" and number == 0 else name
+            pixels = np.clip(solid(colour).astype(int) + 10 * number, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    (folder / "yellow" / "torn.png").write_bytes(b"\x89PNG torn")
+    return folder
+
+
+def evaluated(*arguments: str | Path) -> dict[str, Any]:
+    found = call("evaluate", *arguments, "--progress", "none", "--json")
+    assert found.exit_code == 3, found.output
+    values: dict[str, Any] = json.loads(found.stdout)
+    return values
+
+
+def test_the_confusion_and_the_recalls_are_on_the_screen(model: Path, graded: Path) -> None:
+    printed = call("evaluate", "--model", model, "--data", graded, "--progress", "none")
+    assert printed.exit_code == 3
+    rows = [line.split() for line in printed.stdout.splitlines()]
+    assert ["green", "yellow", "red", "recall", "%"] in rows
+    assert [row[:5] for row in rows if row and row[0] in CLASSES and len(row) > 5] == [
+        ["green", "4", "0", "0", "100.0"], ["yellow", "0", "4", "0", "100.0"], ["red", "1", "0", "3", "75.0"],
+    ]  # fmt: skip
+    assert "12 images in 12 groups" in printed.stdout
+    assert "left out yellow/torn.png: " in printed.stderr
+
+
+def test_what_the_report_warns_of_is_on_the_screen(model: Path, graded: Path) -> None:
+    printed = call("evaluate", "--model", model, "--data", graded, "--progress", "none").stdout
+    assert "warning: Only 12 groups" in printed
+    assert "warning: Only 12 groups" in "\n".join(
+        f"warning: {line}" for line in evaluated("--model", model, "--data", graded)["warnings"]
+    )
+
+
+@pytest.mark.parametrize(("policy", "exits"), [("full", {2}), ("exit:1", {1}), ("exit:2", {2})])
+def test_a_policy_decides_where_images_are_answered(
+    policy: str, exits: set[int], model: Path, graded: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    found = evaluated("--model", model, "--data", graded, "--policy", policy, "--predictions", rows)
+    assert found["answered"]["policy"] == policy
+    answers = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert {row["exit"] for row in answers if row["error"] is None} == exits
+    last = found["exits"][exits.pop() - 1]
+    assert found["answered"]["confusion"] == last["confusion"]
+    assert found["answered"]["recalls"] == last["recalls"]
+
+
+def test_predictions_are_those_of_grade_image_by_image(model: Path, graded: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    evaluated("--model", model, "--data", graded, "--policy", "threshold", "--predictions", rows)
+    grader = Grader.load(model, policy="threshold")
+    found = read_csv(rows)
+    assert len(found) == 13, "the unreadable image has a row, too"
+    for row in found:
+        record = grader.grade(graded / row["path"])
+        assert row["label"] == row["path"].split("/")[0]
+        assert row["group"] == row["path"]
+        if record.error is not None:
+            assert row["path"] == "yellow/torn.png"
+            assert row["error"] == record.error
+            assert (row["grade"], row["correct"], row["confidence"], row["exit"]) == ("", "", "", "")
+            continue
+        assert (row["grade"], int(row["exit"]), row["error"]) == (record.grade, record.exit, "")
+        assert row["correct"] == ("true" if row["grade"] == row["label"] else "false")
+        assert record.probabilities is not None
+        np.testing.assert_allclose([float(row[f"p_{name}"]) for name in CLASSES], record.probabilities, atol=1e-6)
+        assert float(row["confidence"]) == pytest.approx(max(record.probabilities), abs=1e-6)
+
+
+def test_predictions_have_the_same_rows_in_every_format(model: Path, graded: Path, tmp_path: Path) -> None:
+    for ending in ("jsonl", "parquet"):
+        evaluated("--model", model, "--data", graded, "--predictions", tmp_path / f"rows.{ending}")
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert pq.read_table(tmp_path / "rows.parquet").to_pylist() == lines
+    assert list(lines[0]) == [
+        "path", "label", "group", "grade", "correct", "confidence", "exit", *(f"p_{name}" for name in CLASSES), "error",
+    ]  # fmt: skip
+
+
+def test_the_precision_that_is_asked_for_answers(graded: Path, tmp_path: Path) -> None:
+    shifted = make_bundle(tmp_path / "m.mango", noise=50.0)  # the int8 stages call everything green
+    for precision, correct in (("fp32", 11), ("int8", 4)):
+        found = evaluated("--model", shifted, "--data", graded, "--precision", precision)
+        assert found["precision"] == precision
+        assert sum(found["answered"]["confusion"][label][label] for label in range(3)) == correct
+
+
+def test_a_split_says_which_images_belong_together(model: Path, graded: Path, tmp_path: Path) -> None:
+    names = [f"green/{number}.png" for number in range(4)]
+    split = tmp_path / "split.json"
+    parts = {"train": [], "val": [], "test": [*names, "red/1.png", "red/2.png"]}
+    write_json(split, {"schema": 1, **parts, "joined": dict.fromkeys(names, "one fruit"), "findings": []})
+    found = call("evaluate", "--model", model, "--data", graded, "--split", split, "--json", "--progress", "none")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["exits"][0]["groups"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--policy", "often"], "use full, exit:1 … exit:2, threshold"),
+        (["--policy", "exit:3"], "exits 1 to 2"),
+        (["--precision", "fp16"], "'fp32', 'int8'"),
+        (["--predictions", "rows.txt"], ".csv, .jsonl, .parquet"),
+        (["--out", "figures.csv"], "written as .json"),
+        (["--split", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_what_evaluate_cannot_do_is_one_line(options: list[str], says: str, model: Path, graded: Path) -> None:
+    refused = call("evaluate", "--model", model, "--data", graded, *options)
+    assert refused.exit_code in (1, 2)
+    assert says in refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith("Error: ")
+    assert refused.stdout == ""
+
+
+def test_only_unreadable_images_are_one_line_with_the_reason(model: Path, tmp_path: Path) -> None:
+    for name in CLASSES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(b"torn")
+    failed = call("evaluate", "--model", model, "--data", tmp_path, "--progress", "none")
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith(f"Error: no image of {tmp_path} can be graded: ")
+    assert failed.stderr.count("\n") == 1
