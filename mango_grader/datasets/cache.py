@@ -22,7 +22,7 @@ from mango_grader.runtime.preprocess import Preprocess
 
 __all__ = ["Fingerprint", "PackedImages", "fingerprints", "pack", "packed_as"]
 
-_FORMAT = 1
+_FORMAT = 2  # Counts up whenever the same file may give other pixels.
 _STALE = 24 * 3600.0  # Temporary files untouched for a day are those of a killed build.
 
 

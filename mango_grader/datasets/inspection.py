@@ -51,10 +51,10 @@ class Sizes:
 class Inspection:
     """Everything `data inspect` tells. `findings` ask for a look (`--strict` fails on them), `notes` do not.
 
-    `unreadable`: path and reason. `turned`: paths that EXIF shows rotated or mirrored. `exact`, `near`: sets of
-    paths of identical files and of nearly the same picture; `across_classes`, `across_parts`, `across_groups`: the
-    sets of both kinds that lie in several classes, given parts, or given groups. `probe` is None where there are
-    too few images.
+    `unreadable`: path and reason. `doubtful`: path and warning of images that may not show what they should.
+    `turned`: paths that EXIF shows rotated or mirrored. `exact`, `near`: sets of paths of identical files and of
+    nearly the same picture; `across_classes`, `across_parts`, `across_groups`: the sets of both kinds that lie in
+    several classes, given parts, or given groups. `probe` is None where there are too few images.
     """
 
     root: str
@@ -65,6 +65,7 @@ class Inspection:
     imbalance: float
     sizes: Sizes | None
     unreadable: tuple[tuple[str, str], ...]
+    doubtful: tuple[tuple[str, str], ...]
     turned: Paths
     exact: tuple[Paths, ...]
     near: tuple[Paths, ...]
@@ -113,6 +114,7 @@ def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
         imbalance=max(present) / min(present),
         sizes=_sizes(facts),
         unreadable=tuple((paths[index], reason) for index, reason in sorted(facts.errors.items())),
+        doubtful=tuple((paths[index], warning) for index, warning in sorted(facts.warnings.items())),
         turned=tuple(paths[index] for index in np.flatnonzero(facts.orientations > 1)),
         exact=_named(exact, paths),
         near=_named(near, paths),
@@ -131,6 +133,8 @@ def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
 def _findings(seen: Inspection, torn_groups: Sequence[str]) -> Iterable[str]:
     if seen.unreadable:
         yield about([path for path, _ in seen.unreadable], "image", "unreadable")
+    if seen.doubtful:
+        yield about([f"{path} ({warning})" for path, warning in seen.doubtful], "image", "to look at")
     if len(seen.classes) < 2:
         yield f"there is only one class, {seen.classes[0].name}"
     if seen.imbalance > MAX_IMBALANCE:

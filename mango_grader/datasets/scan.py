@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,9 @@ from mango_grader.datasets.parallel import ordered_map, read_file
 from mango_grader.errors import ImageError
 from mango_grader.files import digest
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.runtime.decode import decode, quiet
+from mango_grader.runtime.decode import examine
+from mango_grader.runtime.preprocess import one_colour
+from mango_grader.runtime.quiet import quiet
 
 __all__ = ["THUMB", "Scan", "scan"]
 
@@ -35,6 +37,7 @@ class Scan:
     `digests`: SHA-256 of the bytes, "" if unreadable as a file. `sizes`: int64 (N, 2) upright width and height.
     `orientations`: int64 (N,) EXIF orientation, 1 is upright. `hashes`: uint64 (N,) perceptual hash.
     `thumbs`: uint8 (N, THUMB, THUMB, 3). `errors`: reason by item index.
+    `warnings`: what is doubtful about a readable image, by item index.
     """
 
     digests: tuple[str, ...]
@@ -43,6 +46,7 @@ class Scan:
     hashes: NDArray[np.uint64]
     thumbs: NDArray[np.uint8]
     errors: Mapping[int, str]
+    warnings: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def readable(self) -> NDArray[np.bool_]:
@@ -59,6 +63,7 @@ class _Facts(NamedTuple):
     hash: int = 0
     thumb: NDArray[np.uint8] | None = None
     error: str | None = None
+    warning: str | None = None
 
 
 def scan(dataset: Dataset, progress: Progress | None = None, workers: int | None = None) -> Scan:
@@ -80,6 +85,7 @@ def scan(dataset: Dataset, progress: Progress | None = None, workers: int | None
         hashes=np.array([one.hash for one in facts], np.uint64),
         thumbs=thumbs,
         errors={index: one.error for index, one in enumerate(facts) if one.error is not None},
+        warnings={index: one.warning for index, one in enumerate(facts) if one.warning is not None},
     )
 
 
@@ -94,9 +100,10 @@ def _look(path: Path) -> _Facts:
     try:
         data = read_file(path)
         name = digest(data)
-        image = decode(data, needed=needed)
+        decoded = examine(data, needed=needed)
     except ImageError as error:
         return _Facts(name, error=str(error))
+    image = decoded.image
     size = sizes[0] if sizes else image.size
     small = image.resize((_HASHED, _HASHED), Image.Resampling.BILINEAR)
     bits = np.asarray(imagehash.phash(small).hash, np.uint8).ravel()
@@ -106,6 +113,7 @@ def _look(path: Path) -> _Facts:
         orientation=_orientation(data),
         hash=int.from_bytes(np.packbits(bits).tobytes(), "big"),
         thumb=np.asarray(small.resize((THUMB, THUMB), Image.Resampling.BOX)),
+        warning=decoded.warning or one_colour(np.asarray(small)),
     )
 
 

@@ -4,17 +4,19 @@ import io
 import math
 import os
 import stat
-import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from mango_grader.errors import ImageError
+from mango_grader.runtime.depth import Depth, depth_of, eight_bits, from_integers
+from mango_grader.runtime.quiet import quiet
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
 
@@ -33,6 +35,14 @@ _UPRIGHT = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """An upright RGB image, and what is doubtful about it, if anything is."""
+
+    image: Image.Image
+    warning: str | None = None
+
+
 def decode(
     source: ImageSource,
     fill: tuple[int, int, int] = (114, 114, 114),
@@ -41,19 +51,29 @@ def decode(
     """Return `source` as an upright RGB image: EXIF orientation applied, transparency laid over `fill`.
 
     `needed(width, height)` maps the upright size to the smallest size the caller can use; a JPEG is then decoded
-    at 1/2, 1/4 or 1/8 (Pillow's `draft`), never below that size. Of an animation the first frame is taken; 16-bit
-    values are divided by 256. Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
+    at 1/2, 1/4 or 1/8 (Pillow's `draft`), never below that size. Of an animation the first frame is taken. Values of
+    more than 8 bits are scaled as `mango_grader/runtime/depth.py` says. Arrays are (H, W), (H, W, 1), (H, W, 3) RGB
+    or (H, W, 4) RGBA, uint8 or uint16.
 
     Raises `ImageError`, and nothing else, for whatever cannot be decoded.
     """
+    return examine(source, fill, needed).image
+
+
+def examine(
+    source: ImageSource,
+    fill: tuple[int, int, int] = (114, 114, 114),
+    needed: Callable[[int, int], tuple[int, int]] | None = None,
+) -> Decoded:
+    """Return what `decode` returns, with a warning if its brightness is doubtful; raise `ImageError` as it does."""
     try:
         with quiet:
             if isinstance(source, np.ndarray):
-                return _to_rgb(_from_array(source), fill)
+                return _from_array(source, fill)
             if isinstance(source, Image.Image):
                 return _upright(source, fill, None)
-            with _opened(source) as image:
-                return _upright(image, fill, needed)
+            with _opened(source) as file, _image_in(file) as image:
+                return _upright(image, fill, needed, file)
     except ImageError:
         raise
     except Exception as error:  # Pillow's readers raise nearly every type there is on damaged files.
@@ -61,7 +81,7 @@ def decode(
 
 
 @contextmanager
-def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
+def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
     if not isinstance(source, bytes | str | os.PathLike):  # An int would open that file descriptor.
         raise ImageError(f"cannot read an image from {type(source).__name__}; use a path, bytes, PIL or an array")
     if not isinstance(source, bytes):
@@ -69,11 +89,16 @@ def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
     with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:  # noqa: PTH123
         if not file.read(1):
             raise ImageError("empty file")
-        file.seek(0)
-        with Image.open(file, formats=known_formats()) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"too large: {image.width}×{image.height} pixels")
-            yield image
+        yield file
+
+
+@contextmanager
+def _image_in(file: BinaryIO) -> Iterator[Image.Image]:
+    file.seek(0)
+    with Image.open(file, formats=known_formats()) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(f"too large: {image.width}×{image.height} pixels")
+        yield image
 
 
 def _require_regular(path: str | os.PathLike[str]) -> None:
@@ -92,9 +117,11 @@ def _upright(
     image: Image.Image,
     fill: tuple[int, int, int],
     needed: Callable[[int, int], tuple[int, int]] | None,
-) -> Image.Image:
+    file: BinaryIO | None = None,
+) -> Decoded:
     if not image.width or not image.height:
         raise ImageError(f"no pixels: {image.width}×{image.height}")
+    depth = depth_of(image)
     reducible = needed is not None and image.format in ("JPEG", "MPO")
     if not reducible:
         image.load()  # PNG and TIFF settle their orientation only here.
@@ -104,8 +131,9 @@ def _upright(
         size = needed(*(image.size[::-1] if turned else image.size))
         image.draft(None, size[::-1] if turned else size)
         image.load()
+    image, warning = eight_bits(image, depth, None if file is None else lambda: _image_in(file))
     image = _to_rgb(image, fill)
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+    return Decoded(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image, warning)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -116,15 +144,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image, fill: tuple[int, int, int]) -> Image.Image:
-    if image.mode.startswith("I"):  # "I;16…", and "I": what Pillow makes of 16-bit PGM.
-        deep = np.asarray(image).astype(np.int64) // 256
-        image = Image.fromarray(np.clip(deep, 0, 255).astype(np.uint8))
-    elif image.mode == "F":
-        values = np.asarray(image)
-        if not np.isfinite(values).all():
-            raise ImageError("floating-point pixels that are not finite")
-        image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
-    elif image.mode == "LAB":
+    if image.mode == "LAB":
         profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         image = ImageCms.profileToProfile(image, *profiles, outputMode="RGB") or image
     elif image.mode == "La":
@@ -136,16 +156,19 @@ def _to_rgb(image: Image.Image, fill: tuple[int, int, int]) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_array(array: NDArray[np.generic]) -> Image.Image:
+def _from_array(array: NDArray[np.generic], fill: tuple[int, int, int]) -> Decoded:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
         raise ImageError(f"array of shape {array.shape}; use (H, W), (H, W, 3) or (H, W, 4)")
-    if array.dtype == np.uint16:
-        array = (array // 256).astype(np.uint8)
+    warning = None
+    if array.dtype.newbyteorder("=") == np.uint16:
+        values = array.astype(np.int64)
+        _, warning = from_integers(values[:, :, :3] if values.ndim == 3 else values, Depth())
+        array = (values >> 8).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise ImageError(f"array of {array.dtype}; use uint8 or uint16")
-    return Image.fromarray(np.ascontiguousarray(array))
+        raise ImageError(f"array of {array.dtype}; use uint8 (0 to 255) or uint16 (0 to 65535)")
+    return Decoded(_to_rgb(Image.fromarray(np.ascontiguousarray(array)), fill), warning)
 
 
 @cache
@@ -165,33 +188,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-class _Quiet:
-    """Silences Pillow's warnings while any thread decodes (`warnings.catch_warnings` alone is not thread-safe)."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._catch = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._catch = warnings.catch_warnings()
-                self._catch.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._catch.__exit__(None, None, None)
-
-
-quiet = _Quiet()
-"""Use as `with quiet:` around any other use of Pillow on files that may be damaged."""
 
 
 def scaled(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mango_grader.runtime.decode import ImageSource, decode, scaled
+from mango_grader.runtime.decode import ImageSource, examine, scaled
 
-__all__ = ["ImageSource", "Preprocess", "Prepared", "one_colour"]
+__all__ = ["ImageSource", "Prepared", "Preprocess", "one_colour"]
 
 _FILTER = Image.Resampling.BILINEAR
 _DRAFT_MARGIN = 2  # A JPEG is decoded at no less than twice the final size, so that the filter still averages.
@@ -65,7 +65,8 @@ class Preprocess:
 
     def prepare(self, source: ImageSource) -> Prepared:
         """Return the pixels of `source` with a warning, if there is one; raise `ImageError` as a call does."""
-        image = decode(source, self.fill, self._needed)
+        decoded = examine(source, self.fill, self._needed)
+        image = decoded.image
         if self._turns(*image.size):
             image = image.transpose(Image.Transpose.ROTATE_90)
         size = scaled(*image.size, (self.width, self.height))
@@ -76,7 +77,8 @@ class Preprocess:
         left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
         inside = np.asarray(image)
         canvas[top : top + size[1], left : left + size[0]] = inside
-        return Prepared(canvas, one_colour(inside))
+        doubts = [doubt for doubt in (decoded.warning, one_colour(inside)) if doubt is not None]
+        return Prepared(canvas, "; ".join(doubts) or None)
 
     def _turns(self, width: int, height: int) -> bool:
         return self.rotate_portrait and height > width

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from deepfiles import png
 from photos import write_folders, write_photo
 
 from mango_grader.datasets import Dataset, PackedImages, pack, read_dataset
-from mango_grader.errors import MangoError, UsageError
+from mango_grader.errors import ImageError, MangoError, UsageError
 from mango_grader.runtime.preprocess import ImageSource, Preprocess
 
 FIT = Preprocess(20, 24)
@@ -175,3 +176,19 @@ def test_vanished_and_odd_files_are_errors_of_their_rows(data: Dataset, tmp_path
     assert packed.errors[data.paths[0]] == "no such file"
     assert packed.errors[data.paths[1]] == "not a regular file"
     assert len(packed.images) == 7
+
+
+def test_deep_images_are_packed_as_they_are_graded(tmp_path: Path) -> None:
+    write_folders(tmp_path / "set", {"A": 2, "B": 2})
+    ramp = np.linspace(0, 1, 24 * 32).reshape(24, 32)
+    declared, unknown = tmp_path / "set/A/declared.png", tmp_path / "set/A/unknown.png"
+    declared.write_bytes(png((ramp * 1023).astype(np.uint16), 10))
+    unknown.write_bytes(png((ramp * 1023).astype(np.uint16)))
+    preprocess = Preprocess(16, 16)
+    packed = pack(read_dataset(tmp_path / "set"), preprocess, tmp_path / "cache")
+    row = packed.paths.index("A/declared.png")
+    assert np.array_equal(packed.images[row], preprocess(declared))
+    assert packed.images[row].max() > 240
+    with pytest.raises(ImageError) as refused:
+        preprocess(unknown)
+    assert packed.errors == {"A/unknown.png": str(refused.value)}

@@ -4,7 +4,9 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from deepfiles import png
 from photos import photo, write_folders, write_photo
 from PIL import Image
 
@@ -129,3 +131,18 @@ def test_the_report_of_nothing_readable(tmp_path: Path) -> None:
     page = render_inspection(inspect_dataset(dataset, facts), dataset, facts)
     assert "empty file" in page
     assert "Shortcut probe" not in page
+
+
+def test_images_of_unknown_depth_or_of_one_colour_are_named(tmp_path: Path) -> None:
+    write_folders(tmp_path, {"A": 5, "B": 5})
+    ramp = np.linspace(0, 1, 24 * 32).reshape(24, 32)
+    (tmp_path / "A/twelve.png").write_bytes(png((ramp * 4095).astype(np.uint16)))
+    (tmp_path / "A/fourteen.png").write_bytes(png((ramp * 16383).astype(np.uint16)))
+    Image.new("RGB", (24, 32), (3, 3, 3)).save(tmp_path / "B/covered.png")
+    seen = inspect_folder(tmp_path)
+    assert [path for path, _ in seen.unreadable] == ["A/twelve.png"]
+    assert "16-bit values of at most 4095" in seen.unreadable[0][1]
+    assert [path for path, _ in seen.doubtful] == ["A/fourteen.png", "B/covered.png"]
+    assert any(
+        "2 images to look at: A/fourteen.png (16-bit values of at most 16383" in found for found in seen.findings
+    )

@@ -205,3 +205,16 @@ def test_scaled_fits_and_touches_the_box(width: int, height: int, box_width: int
     assert 1 <= fitted[0] <= box_width
     assert 1 <= fitted[1] <= box_height
     assert fitted[0] == box_width or fitted[1] == box_height
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "group4"])
+def test_damaged_tiffs_print_nothing_on_the_terminal(compression: str, capfd: pytest.CaptureFixture[str]) -> None:
+    image = Image.open(io.BytesIO(picture("PNG")))
+    data = encoded(image.convert("1") if compression == "group4" else image, "TIFF", compression=compression)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        damaged = np.frombuffer(data, np.uint8).copy()
+        damaged[rng.integers(8, len(damaged), 3)] = rng.integers(0, 256, 3)
+        with suppress(ImageError):
+            decode(damaged.tobytes())
+    assert capfd.readouterr() == ("", "")
