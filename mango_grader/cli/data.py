@@ -64,7 +64,10 @@ def inspect(
     from mango_grader.datasets.dataset import read_dataset
     from mango_grader.datasets.inspection import inspect_dataset
     from mango_grader.datasets.scan import scan
+    from mango_grader.runtime.outputs import PAGE, check_replaceable
 
+    if out is not None:
+        check_replaceable(out, PAGE)
     dataset = read_dataset(folder, group_by, ordinal)
     facts = scan(dataset, progress)
     inspection = inspect_dataset(dataset, facts, seed)

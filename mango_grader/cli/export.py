@@ -4,6 +4,7 @@ import click
 
 from mango_grader.cli.options import progress_option
 from mango_grader.progress import Progress
+from mango_grader.runtime.outputs import BUNDLE, check_replaceable
 from mango_grader.workflow.conclude import export_run
 
 
@@ -14,4 +15,6 @@ from mango_grader.workflow.conclude import export_run
 @progress_option
 def export(run: str, out: str | None, data: str | None, progress: Progress) -> None:
     """Write the trained model of RUN as one .mango file, checked against torch on every exit."""
+    if out is not None:
+        check_replaceable(out, BUNDLE)
     click.echo(export_run(run, out, data, progress))

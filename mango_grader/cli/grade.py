@@ -28,6 +28,7 @@ class _Results:
     sort_into: str | None
     review_below: float | None
     contact_sheet: str | None
+    excel: bool
 
     @property
     def journal(self) -> str:
@@ -44,11 +45,12 @@ class _Results:
 @model_option
 @click.option("--recursive", is_flag=True, help="Look into sub-folders, too.")
 @click.option("--out", metavar="FILE", help="Write the rows to FILE: .csv, .jsonl or .parquet.")
+@click.option("--excel", is_flag=True, help="Write a .csv that Excel opens: semicolons, decimal commas, UTF-8 mark.")
 @click.option("--policy", metavar="full|exit:K|threshold", help="Where images may stop; the model's own by default.")
 @click.option("--workers", type=click.IntRange(min=1), help="Images decoded and graded side by side; one per core.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run, or add new images to a finished one.")
 @click.option("--sort-into", metavar="DIR", help="Copy each image into DIR/GRADE/, failed ones into DIR/_errors/.")
-@click.option("--review-below", type=click.FloatRange(0, 1), metavar="P", help="Less sure grades are to be reviewed.")
+@click.option("--review-below", type=click.FloatRange(0, 1), metavar="P", help="Mark less sure grades for review.")
 @click.option("--contact-sheet", metavar="FILE", help="Write thumbnails by grade into one HTML file.")
 @provider_option
 @click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
@@ -89,10 +91,13 @@ def grade(
 
 
 def _check(results: _Results) -> None:
+    from mango_grader.runtime.outputs import PAGE, check_replaceable
     from mango_grader.runtime.writers import check_output
 
-    if results.contact_sheet is not None and Path(results.contact_sheet).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{results.contact_sheet}: the contact sheet is written as .html")
+    if results.contact_sheet is not None:
+        check_replaceable(results.contact_sheet, PAGE)
+    if results.excel and (results.out is None or Path(results.out).suffix.lower() != ".csv"):
+        raise UsageError("--excel is about CSV; give --out FILE.csv")
     if results.out is None:
         if results.resume:
             raise UsageError("--resume continues a run with --out; give the same --out")
@@ -146,13 +151,13 @@ def _report(results: _Results, grader: "Grader", journal: "Journal", progress: P
     from mango_grader.runtime.sheet import write_sheet
     from mango_grader.runtime.sorting import sort_into
     from mango_grader.runtime.summary import Summary
-    from mango_grader.runtime.writers import write_records
+    from mango_grader.runtime.writers import EXCEL, PLAIN, write_records
 
     classes, below = grader.manifest.classes, results.review_below
     uncopied = 0
     summary = Summary.of(journal.records(), below)
     if results.out is not None:
-        write_records(results.out, classes, journal.records())
+        write_records(results.out, classes, journal.records(), below, EXCEL if results.excel else PLAIN)
     if results.sort_into is not None:
         done = sort_into(results.sort_into, journal.records(), classes, below)
         uncopied = len(done.failed)

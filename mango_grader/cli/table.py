@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mango_grader.cli.console import open_console
 from mango_grader.runtime.records import Record, one_line
 from mango_grader.runtime.summary import Summary
 
@@ -15,7 +15,7 @@ ROWS = 40
 
 def print_table(records: Iterable[Record], summary: Summary, review_below: float | None = None) -> None:
     """Print the first `ROWS` records and the summary to standard output."""
-    console = Console(highlight=False)
+    console = open_console()
     table = Table("image", "grade", "confidence", "exit", "ms", box=None, pad_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
@@ -24,23 +24,23 @@ def print_table(records: Iterable[Record], summary: Summary, review_below: float
         table.add_row(*_cells(record, review_below))
     console.print(table)
     if summary.images > ROWS:
-        console.print(f"… and {summary.images - ROWS} more; --out FILE keeps them all", markup=False)
+        console.print(f"… and {summary.images - ROWS} more; --out FILE keeps them all")
     console.print()
-    console.print(one_line(str(summary)), markup=False)
+    console.print(one_line(str(summary)))
     graded = summary.images - summary.errors
     if graded:
         exits = ", ".join(f"{number}: {count / graded:.0%}" for number, count in sorted(summary.exits.items()))
         per_image = (
             f"{summary.decode_ms / summary.images:.1f} ms decoding, {summary.infer_ms / graded:.2f} ms inference"
         )
-        console.print(f"exits {exits}; per image {per_image}", markup=False)
+        console.print(f"exits {exits}; per image {per_image}")
 
 
 def _cells(record: Record, review_below: float | None) -> list[Text]:
     name = Text(one_line(record.path))
     if record.grade is None or record.confidence is None:
         return [name, Text(one_line(record.error or ""), style="red"), Text(), Text(), Text(f"{record.decode_ms:.1f}")]
-    doubtful = review_below is not None and record.confidence < review_below
+    doubtful = record.to_review(review_below)
     return [
         name,
         Text(one_line(record.grade)),

@@ -25,6 +25,13 @@ class Record:
     error: str | None
     warning: str | None = None
 
+    def to_review(self, below: float | None) -> bool | None:
+        """Return whether a person should look at the grade, which is less sure than `below`.
+
+        None without a grade, and where `below` is None, as nobody asked.
+        """
+        return None if below is None or self.confidence is None else self.confidence < below
+
     @classmethod
     def failed(cls, path: str, error: str, decode_ms: float, infer_ms: float = 0.0) -> Self:
         """Return the record of an image that got no grade."""
@@ -45,12 +52,15 @@ def columns(classes: Sequence[str]) -> list[str]:
     """Return the column names of a result table for these classes."""
     return [
         "path", "grade", *(f"p_{name}" for name in classes), "confidence", "exit", "decode_ms", "infer_ms", "error",
-        "warning",
+        "review", "warning",
     ]  # fmt: skip
 
 
-def to_row(record: Record, classes: Sequence[str]) -> dict[str, Any]:
-    """Return one result row, in the order of `columns`; probabilities to 6 digits, times to the microsecond."""
+def to_row(record: Record, classes: Sequence[str], review_below: float | None = None) -> dict[str, Any]:
+    """Return one result row, in the order of `columns`; probabilities to 6 digits, times to the microsecond.
+
+    `review` is true or false for grades, None where there is no grade or no `review_below`.
+    """
     numbers = record.probabilities or (None,) * len(classes)
     return {
         "path": printable_path(record.path),
@@ -61,6 +71,7 @@ def to_row(record: Record, classes: Sequence[str]) -> dict[str, Any]:
         "decode_ms": _rounded(record.decode_ms, 3),
         "infer_ms": _rounded(record.infer_ms, 3),
         "error": None if record.error is None else printable_path(record.error),
+        "review": record.to_review(review_below),
         "warning": record.warning,
     }
 

@@ -9,6 +9,7 @@ from html import escape
 from mango_grader import files
 from mango_grader.errors import ImageError
 from mango_grader.runtime.decode import decode, scaled
+from mango_grader.runtime.outputs import PAGE_MARK
 from mango_grader.runtime.records import Record, one_line
 
 THUMBNAIL = (144, 144)
@@ -38,7 +39,8 @@ def write_sheet(
     for record in records:
         groups[record.grade].add(record)
     with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>{escape(title)}</title>\n")
+        file.write(f"<!doctype html>\n<html lang=en><meta charset=utf-8>{PAGE_MARK}\n")
+        file.write(f"<title>{escape(title)}</title>\n")
         file.write(f"<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n")
         file.write("<p>Within each grade the least confident come first.</p>\n")
         for grade, group in groups.items():
@@ -74,7 +76,7 @@ def _figure(record: Record, review_below: float | None) -> str:
     says = one_line(record.error or "")
     if record.confidence is not None:
         says = f"{record.confidence:.1%}, exit {record.exit}"
-        if review_below is not None and record.confidence < review_below:
+        if record.to_review(review_below):
             kind, says = "review", f"{says}, to review"
     name = escape(one_line(record.path.rsplit(os.sep, 1)[-1]))
     return (

@@ -37,7 +37,7 @@ class Summary:
         self.warnings += record.warning is not None
         self.grades[record.grade] = self.grades.get(record.grade, 0) + 1
         self.exits[record.exit] = self.exits.get(record.exit, 0) + 1
-        self.review += review_below is not None and record.confidence < review_below
+        self.review += bool(record.to_review(review_below))
 
     def __str__(self) -> str:
         parts = [f"{self.images} {'image' if self.images == 1 else 'images'}"]

@@ -4,61 +4,97 @@ import csv
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mango_grader import files
-from mango_grader.errors import MissingExtraError, UsageError
+from mango_grader.errors import MissingExtraError
+from mango_grader.runtime.outputs import ROWS, check_replaceable
 from mango_grader.runtime.records import Record, columns, to_row
 
 Row = Mapping[str, Any]
 
 _CHUNK = 8192
-_KINDS: dict[str, type] = {"path": str, "grade": str, "exit": int, "error": str, "warning": str}
+_KINDS: dict[str, type] = {"path": str, "grade": str, "exit": int, "error": str, "review": bool, "warning": str}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written."""
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    decimal: str = "."
+
+    def cell(self, value: Any) -> Any:
+        """Return what is written for `value`: truth as JSON writes it, fractions with this dialect's point."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        return str(value).replace(".", self.decimal) if isinstance(value, float) else value
+
+
+PLAIN = Dialect()
+EXCEL = Dialect("utf-8-sig", ";", ",")
+"""What Excel opens by a double click wherever the comma is the decimal point: without the mark it takes ANSI."""
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
-    """Raise `UsageError` unless results can be written to `path`: its ending is known, its format installed."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in _WRITERS:
-        raise UsageError(f"{path}: results are written as {', '.join(_WRITERS)}")
-    if suffix == ".parquet" and find_spec("pyarrow") is None:
+    """Raise `UsageError` unless results can be written to `path`.
+
+    Its ending must be known, its format installed, and what stands there, if anything, results that we wrote.
+    """
+    if Path(path).suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet", "parquet")
+    check_replaceable(path, ROWS)
 
 
-def write_records(path: str | os.PathLike[str], classes: Sequence[str], records: Iterable[Record]) -> None:
-    """Write one row per record in the format of `path`'s ending, atomically and in constant memory."""
+def write_records(
+    path: str | os.PathLike[str],
+    classes: Sequence[str],
+    records: Iterable[Record],
+    review_below: float | None = None,
+    dialect: Dialect = PLAIN,
+) -> None:
+    """Write one row per record in the format of `path`'s ending, atomically and in constant memory.
+
+    Grades less sure than `review_below` have a true `review`.
+    """
     kinds: dict[str, type] = {name: _KINDS.get(name, float) for name in columns(classes)}
-    write_rows(path, kinds, (to_row(record, classes) for record in records))
+    write_rows(path, kinds, (to_row(record, classes, review_below) for record in records), dialect)
 
 
-def write_rows(path: str | os.PathLike[str], kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
+def write_rows(
+    path: str | os.PathLike[str], kinds: Mapping[str, type], rows: Iterable[Row], dialect: Dialect = PLAIN
+) -> None:
     """Write `rows` in the format of `path`'s ending, atomically and in constant memory.
 
     `kinds` maps each column's name to the type of its values, str, int, float or bool; any value may be None.
     Cells hold file names as they are: an apostrophe against spreadsheet formulas would make them name no file.
+    Raises `UsageError` where results may not be written to `path`; `dialect` is of CSV alone.
     """
     check_output(path)
+    suffix = Path(path).suffix.lower()
     with files.replacing(path) as temporary:
-        _WRITERS[Path(path).suffix.lower()](temporary, kinds, rows)
+        if suffix == ".csv":
+            _csv(temporary, kinds, rows, dialect)
+        elif suffix == ".jsonl":
+            _jsonl(temporary, rows)
+        else:
+            _parquet(temporary, kinds, rows)
 
 
-def _csv(path: Path, kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
+def _csv(path: Path, kinds: Mapping[str, type], rows: Iterable[Row], dialect: Dialect) -> None:
     # RFC 4180: "\r\n" ends a row, and whatever holds a comma, a quote or a line break is quoted.
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, kinds)
+    with path.open("w", encoding=dialect.encoding, newline="") as file:
+        table = csv.DictWriter(file, kinds, delimiter=dialect.delimiter)
         table.writeheader()
-        table.writerows({name: _written(value) for name, value in row.items()} for row in rows)
+        table.writerows({name: dialect.cell(value) for name, value in row.items()} for row in rows)
 
 
-def _written(value: Any) -> Any:
-    """Return a CSV cell's value: truth as JSON writes it."""
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _jsonl(path: Path, _kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
+def _jsonl(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -74,10 +110,3 @@ def _parquet(path: Path, kinds: Mapping[str, type], rows: Iterable[Row]) -> None
     with pq.ParquetWriter(path, schema) as writer:
         while chunk := list(itertools.islice(left, _CHUNK)):
             writer.write_table(pa.Table.from_pylist(chunk, schema))
-
-
-_WRITERS: dict[str, Callable[[Path, Mapping[str, type], Iterable[Row]], None]] = {
-    ".csv": _csv,
-    ".jsonl": _jsonl,
-    ".parquet": _parquet,
-}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from commands import call
 from photos import write_folders
 
 from mango_grader.cli import main
@@ -71,3 +72,15 @@ def test_help_lists_both_commands_without_importing_what_they_need() -> None:
     assert done.returncode == 0, done.stderr
     assert "--group-by" in done.stdout
     assert CliRunner().invoke(main, ["data"]).output.count("inspect") >= 1
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "photo.png", "home.html"])
+def test_inspect_never_writes_over_labels_photos_or_pages_of_others(tmp_path: Path, name: str) -> None:
+    folder = write_folders(tmp_path / "fruit", {"A": 2, "B": 2})
+    (tmp_path / name).write_text("mine")
+    done = call("data", "inspect", folder, "--out", tmp_path / name)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert (tmp_path / name).read_text() == "mine"
+    for _ in range(2):  # Its own page it writes again.
+        assert call("data", "inspect", folder, "--out", tmp_path / "inspect.html").exit_code == 0

@@ -52,6 +52,59 @@ def test_without_out_a_table_and_a_summary(fruit: Path, bundle: Path) -> None:
     assert sorted(path.name for path in fruit.iterdir()) == ["0.png", "1.png", "2.png", "3.png", "4.png", "sub"]
 
 
+def test_a_pipe_gets_file_names_and_reasons_unfolded(fruit: Path, bundle: Path, tmp_path: Path) -> None:
+    name = "mango_" + "0123456789" * 12 + ".png"
+    os.link(fruit / "0.png", fruit / name)
+    (fruit / ("bad" * 40)).write_text("no picture")
+    (line,) = [line for line in call("grade", fruit, "--model", bundle).stdout.splitlines() if name in line]
+    assert line.split()[:2] == [str(fruit / name), "green"]
+    (line,) = [line for line in call("grade", fruit, "--model", bundle).stdout.splitlines() if "bad" * 40 in line]
+    assert "not an image in a known format" in line
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_review_below_marks_rows_in_every_format(fruit: Path, bundle: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"out{suffix}"
+    done = call("grade", fruit, "--model", bundle, "--review-below", "0.993", "--out", out, "--progress", "plain")
+    assert "to review 3" in done.stderr
+    if suffix == ".csv":
+        marks = [row["review"] for row in read_csv(out)]
+        assert marks.count("true") == 3
+    elif suffix == ".jsonl":
+        marks = [json.loads(line)["review"] for line in out.read_text().splitlines()]
+    else:
+        marks = pytest.importorskip("pyarrow.parquet").read_table(out).column("review").to_pylist()
+    assert sorted(str(mark).lower() for mark in marks) == ["false", "false", "true", "true", "true"]
+
+
+def test_excel_gets_its_own_csv(fruit: Path, bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    for more in ([], ["--resume"]):
+        assert call("grade", fruit, "--model", bundle, "--out", out, "--excel", *more).exit_code == 0
+        assert out.read_bytes().startswith(b"\xef\xbb\xbfpath;grade;p_green;")
+        assert out.read_text("utf-8-sig").count(";0,9") >= 5
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "labels.csv", "home.html"])
+def test_the_contact_sheet_never_replaces_what_others_wrote(
+    fruit: Path, bundle: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("mine")
+    done = call("grade", fruit, "--model", bundle, "--contact-sheet", tmp_path / name)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_results_that_somebody_replaced_are_left_alone(fruit: Path, bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    assert call("grade", fruit, "--model", bundle, "--out", out).exit_code == 0
+    out.write_text("image_id,label\n0.png,green\n")
+    done = call("grade", fruit, "--model", bundle, "--out", out, "--resume")
+    assert done.exit_code == 2
+    assert "mango-grader did not write it" in done.stderr
+    assert out.read_text() == "image_id,label\n0.png,green\n"
+
+
 def test_a_long_table_is_cut_and_says_so(fruit: Path, bundle: Path) -> None:
     for number in range(60):
         os.link(fruit / "0.png", fruit / f"more{number:02}.png")
@@ -116,11 +169,24 @@ def test_the_contact_sheet_is_written_and_never_graded(fruit: Path, bundle: Path
 def test_existing_results_are_refused_and_left_alone(fruit: Path, bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     out.write_text("mine")
+    for more in ([], ["--resume"]):
+        done = call("grade", fruit, "--model", bundle, "--out", out, *more)
+        assert done.exit_code == 2
+        assert done.stderr == f"Error: {out} exists, and mango-grader did not write it; choose another name\n"
+        assert out.read_text() == "mine"
+
+
+def test_results_of_an_earlier_run_are_not_thrown_away(fruit: Path, bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert call("grade", fruit, "--model", bundle, "--out", out).exit_code == 0
+    before = out.read_bytes()
     done = call("grade", fruit, "--model", bundle, "--out", out)
     assert done.exit_code == 2
     assert done.stderr == f"Error: {out} exists; add --resume to continue it, or choose another --out\n"
-    assert call("grade", fruit, "--model", bundle, "--out", out, "--resume").exit_code == 2
-    assert out.read_text() == "mine"
+    (tmp_path / "out.csv.journal").unlink()
+    done = call("grade", fruit, "--model", bundle, "--out", out, "--resume")
+    assert (done.exit_code, f"{out}.journal is gone" in done.stderr) == (2, True)
+    assert out.read_bytes() == before
 
 
 def test_resume_of_a_finished_run_grades_only_what_is_new(fruit: Path, bundle: Path, tmp_path: Path) -> None:
@@ -158,13 +224,13 @@ def test_an_interrupted_run_is_not_thrown_away(fruit: Path, bundle: Path, tmp_pa
 
 
 def test_a_run_that_could_not_write_its_results_is_one_to_resume(fruit: Path, bundle: Path, tmp_path: Path) -> None:
-    out, sheet = tmp_path / "out.csv", tmp_path / "sheet.html"
-    sheet.mkdir()
+    out, sheet = tmp_path / "out.csv", tmp_path / "full" / "sheet.html"
+    sheet.parent.write_text("in the way")
     done = call("grade", fruit, "--model", bundle, "--out", out, "--contact-sheet", sheet)
-    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"Error: Is a directory: {sheet}")
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"Error: File exists: {sheet.parent}")
     out.unlink()
     assert "add --resume" in call("grade", fruit, "--model", bundle, "--out", out).stderr
-    sheet.rmdir()
+    sheet.parent.unlink()
     assert call("grade", fruit, "--model", bundle, "--out", out, "--contact-sheet", sheet, "--resume").exit_code == 0
     assert len(read_csv(out)) == 5
 
@@ -194,7 +260,10 @@ def test_results_beside_the_images_are_not_graded(fruit: Path, bundle: Path) -> 
     [
         (["--resume"], "--resume continues a run with --out"),
         (["--out", "x.txt"], "written as .csv, .jsonl, .parquet"),
-        (["--contact-sheet", "photo.jpg"], "photo.jpg: the contact sheet is written as .html"),
+        (["--contact-sheet", "photo.jpg"], "photo.jpg: a page is written as .html"),
+        (["--contact-sheet", "."], ".: a page is written as .html"),
+        (["--excel"], "--excel is about CSV"),
+        (["--excel", "--out", "x.jsonl"], "--excel is about CSV"),
         (["--policy", "exit:7"], "exits 1 to 2"),
         (["--policy", "best"], "unknown to this model"),
         (["--workers", "0"], "x>=1"),

@@ -8,7 +8,7 @@ import pytest
 from mango_grader.errors import MissingExtraError, UsageError
 from mango_grader.runtime import writers
 from mango_grader.runtime.records import Record, columns, one_line, printable_path, to_row
-from mango_grader.runtime.writers import check_output, write_records
+from mango_grader.runtime.writers import EXCEL, check_output, write_records
 
 CLASSES = ("A", 'B, "x"\nC')
 NAMES = [
@@ -55,6 +55,32 @@ def test_every_format_holds_every_row(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_grades_to_review_are_marked_in_every_format(tmp_path: Path, suffix: str) -> None:
+    sure, doubtful = (Record(name, "A", (p, 1 - p), p, 1, 1.0, 1.0, None) for name, p in (("s", 0.9), ("d", 0.59)))
+    rows = (sure, doubtful, Record.failed("bad", "no picture", 1.0))
+    marks = {}
+    for below in (None, 0.6):
+        write_records(tmp_path / f"out{suffix}", CLASSES, rows, below)
+        marks[below] = [row["review"] for row in read(tmp_path / f"out{suffix}")]
+    if suffix == ".csv":
+        assert marks == {None: ["", "", ""], 0.6: ["false", "true", ""]}
+    else:
+        assert marks == {None: [None, None, None], 0.6: [False, True, None]}
+
+
+def test_excel_opens_the_table_with_its_accents_columns_and_numbers(tmp_path: Path) -> None:
+    rows = (Record("Größe; 芒果.jpg", "A", (0.9, 0.1), 0.9, 1, 12.5, 1e-4, None),)
+    write_records(tmp_path / "out.csv", ("A", "B"), rows, 0.95, EXCEL)
+    data = (tmp_path / "out.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    (row,) = csv.DictReader(data.decode("utf-8-sig").splitlines(), delimiter=";")
+    assert list(row) == columns(("A", "B"))
+    assert row["path"] == rows[0].path
+    assert (row["p_A"], row["confidence"], row["decode_ms"], row["review"]) == ("0,9", "0,9", "12,5", "true")
+    write_records(tmp_path / "out.csv", ("A", "B"), rows, None, EXCEL)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_no_rows_still_make_a_table(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     write_records(path, CLASSES, [])
@@ -64,17 +90,18 @@ def test_no_rows_still_make_a_table(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_failure_on_the_way_leaves_the_old_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
-    path.write_text("old")
+    write_records(path, CLASSES, ROWS)
+    before = path.read_bytes()
     with pytest.raises(ZeroDivisionError):
         write_records(path, CLASSES, (ROWS[1 // (number - 1)] for number in (2, 1)))
-    assert path.read_text() == "old"
+    assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 def test_columns_are_the_promised_ones() -> None:
     assert columns(["A", "B"]) == [
         "path", "grade", "p_A", "p_B", "confidence", "exit", "decode_ms", "infer_ms", "error",
-        "warning",
+        "review", "warning",
     ]  # fmt: skip
 
 
