@@ -73,8 +73,9 @@ def print_warnings(warnings: Sequence[str]) -> None:
 
 
 def print_run(folder: RunFolder) -> None:
-    """Print the test figures of a finished run and where its report and model are."""
+    """Print the test figures of a finished run, what its report warns of, and where its report and model are."""
     print_measured(Measured.from_dict(read_json(folder.metrics)["test"]))
+    print_warnings(folder.read_warnings())
     _print_places(open_console(), report=folder.report, model=folder.model)
 
 

@@ -16,6 +16,7 @@ from mango_grader.files import read_json, write_json
 from mango_grader.models import AnytimeClassifier
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, model_card, write_report
+from mango_grader.report.remarks import warnings
 from mango_grader.training.batches import Examples
 from mango_grader.training.device import Device
 from mango_grader.workflow.config import RunConfig
@@ -59,6 +60,7 @@ def conclude(folder: RunFolder, config: RunConfig, data: PreparedData, device: D
     report = report_data(folder, config, data, net.spec, measured, border)
     progress.note("exporting, and comparing the exported graphs with the network")
     _export(folder.model, net.cpu().eval(), data, measured, report)
+    write_json(folder.warnings, list(warnings(report)))
     write_report(folder.report, report)
 
 

@@ -128,6 +128,15 @@ class RunFolder:
         """The report to look at."""
         return self.path / "report.html"
 
+    @property
+    def warnings(self) -> Path:
+        """What the report warns of, one line each."""
+        return self.path / "warnings.json"
+
+    def read_warnings(self) -> list[str]:
+        """Return what the report warns of; nothing for a run of a version that did not keep it."""
+        return [str(line) for line in read_json(self.warnings)] if self.warnings.exists() else []
+
     def read_config(self) -> RunConfig:
         """Return the run's settings; raises UsageError if the folder holds no run."""
         if not self.config.exists():

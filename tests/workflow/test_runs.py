@@ -1,6 +1,8 @@
 """Whole runs on tiny pictures through the command line: search, evaluate, export, and next season's training."""
 
+import html
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +56,15 @@ def test_the_split_keeps_parts_apart(finished: Path) -> None:
     parts = [set(split[name]) for name in ("train", "val", "test")]
     assert all(parts)
     assert sum(map(len, parts)) == len(set.union(*parts)) == 45
+
+
+def test_what_the_report_warns_of_is_in_the_terminal(finished: Path) -> None:
+    printed = run("search", "--resume", "--out", finished, "--progress", "none").stdout
+    warned = [line.removeprefix("warning: ") for line in printed.splitlines() if line.startswith("warning: ")]
+    report = (finished / "report.html").read_text(encoding="utf-8")
+    listed = re.findall(r"<li>(.*?)</li>", report[report.index('id="warnings"') : report.index('id="accuracy"')])
+    assert warned == [html.unescape(line) for line in listed]
+    assert warned, "nine test images are few"
 
 
 def test_a_finished_run_is_not_run_again(finished: Path) -> None:
