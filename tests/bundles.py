@@ -1,6 +1,8 @@
 """Small real bundles without torch: a two-stage model that tells how green, yellow and red an image is."""
 
-from collections.abc import Sequence
+import json
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from mango_grader.runtime.bundle import CARD, Golden, golden_parts, write_bundle
-from mango_grader.runtime.manifest import ExitInfo, Manifest
+from mango_grader.export.originals import draw_originals
+from mango_grader.files import digest
+from mango_grader.runtime.bundle import CARD, MANIFEST, Golden, Originals, golden_parts, original_parts, write_bundle
+from mango_grader.runtime.manifest import SCHEMA, ExitInfo, Manifest
 from mango_grader.runtime.preprocess import Preprocess
 
 CLASSES = ("green", "yellow", "red")
@@ -42,17 +46,22 @@ def make_bundle(
     classes: Sequence[str] = CLASSES,
     policies: dict[str, tuple[float, ...]] | None = None,
     golden: Golden | None = None,
+    originals: Originals | None = None,
     noise: float = 0.0,
+    schema: int = SCHEMA,
 ) -> Path:
     """Write a bundle whose exits agree with `expected`; `noise` shifts the int8 stages' logits."""
     images = np.stack([np.full((*SIZE, 3), colour, np.uint8) for colour in COLOURS.values()])
+    originals = originals or drawn_originals()
     manifest = Manifest(
+        schema=schema,
         classes=tuple(classes),
         ordinal=False,
         preprocess=Preprocess(*SIZE),
         exits=(ExitInfo("first", 100, 10, TEMPERATURES[0]), ExitInfo("last", 400, 40, TEMPERATURES[1])),
         stages={"fp32": ("stage0.onnx", "stage1.onnx"), "int8": ("int8/stage0.onnx", "int8/stage1.onnx")},
         policies={"threshold": (0.6,)} if policies is None else policies,
+        originals=tuple(originals.files) if schema > 1 else (),
         provenance={"created": "2025-01-01", "method": "by hand", "metrics": {"accuracy": 1.0}},
     )
     parts = {
@@ -60,8 +69,36 @@ def make_bundle(
         "int8/stage0.onnx": _stage0(noise), "int8/stage1.onnx": _stage1(noise), CARD: b"# By hand\n",
     }  # fmt: skip
     golden = golden or Golden(images, expected(images), tuple(range(len(images))))
-    write_bundle(path, manifest, parts | golden_parts(golden))
+    parts |= golden_parts(golden) | (original_parts(originals) if schema > 1 else {})
+    write_bundle(path, manifest, parts)
     return path
+
+
+def change_bundle(path: Path, change: Callable[[dict[str, bytes]], object], *, rehash: bool = True) -> Path:
+    """Write the bundle's ZIP again after `change` of its parts; `rehash` corrects the hashes of what changed."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    before = {name: digest(data) for name, data in parts.items()}
+    change(parts)
+    if rehash:
+        values = json.loads(parts[MANIFEST])
+        hashes = values.get("hashes") if isinstance(values, dict) else None
+        for name in parts.keys() - {MANIFEST}:
+            if isinstance(hashes, dict) and digest(parts[name]) != before.get(name):
+                hashes[name] = digest(parts[name])
+        parts[MANIFEST] = json.dumps(values).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return path
+
+
+def drawn_originals() -> Originals:
+    """Return the originals of an export, with the pixels and answers of this model."""
+    fit = Preprocess(*SIZE)
+    drawn = draw_originals(fit)
+    pixels = np.stack([fit(data) for data in drawn.values()])
+    return Originals(drawn, pixels, expected(pixels))
 
 
 def _image(name: str = "images") -> onnx.ValueInfoProto:

@@ -41,6 +41,7 @@ def _print(bundle: "Bundle") -> None:
         "precisions": ", ".join(manifest.stages),
         "policies": "; ".join(["full", f"exit:1 … exit:{len(manifest.exits)}", *policies]),
         "default policy": manifest.default_policy,
+        **({"lacks": manifest.lacks} if manifest.lacks else {}),
         **{key: _plain(value) for key, value in manifest.provenance.items()},
     }
     width = max(map(len, lines))

@@ -1,6 +1,6 @@
 """The last step of a run: one .mango file that has proved to answer as the trained network does."""
 
-import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,13 +14,16 @@ from mango_grader import files
 from mango_grader.errors import ExportError
 from mango_grader.export.chain import StageChain
 from mango_grader.export.onnx_graphs import export_graphs
+from mango_grader.export.originals import draw_originals
 from mango_grader.export.parity import calibrated, check_parity, quantised_agreement
 from mango_grader.export.quantise import quantise_stages
 from mango_grader.models import AnytimeClassifier
-from mango_grader.runtime.bundle import CARD, Bundle, Golden, golden_parts, write_bundle
+from mango_grader.runtime.bundle import CARD, Bundle, write_bundle
+from mango_grader.runtime.golden import Golden, Originals, golden_parts, original_parts
 from mango_grader.runtime.grader import Grader
 from mango_grader.runtime.manifest import ExitInfo, Manifest
 from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.records import one_line
 from mango_grader.runtime.verify import verify_bundle
 
 THRESHOLD = "threshold"
@@ -48,7 +51,8 @@ def export_bundle(
     "threshold", the default where there are several exits). `golden_images` (G, H, W, 3) are preprocessed images that
     every load re-checks; their answers are those of the stages, after these have matched torch within 1e-4.
     `calibration_images` (N, H, W, 3) come from the training part and set the int8 ranges; `int8=False` leaves the int8
-    stages out. `provenance` gains "parity" and "int8", the measured agreements.
+    stages out. The bundle gains four drawn image files, which every load preprocesses again. `provenance` gains
+    "parity" and "int8", the measured agreements.
     Raises `ExportError` where the parts do not fit or the graphs do not agree.
     """
     _check(network, classes, preprocess, temperatures, thresholds, golden_images, golden_labels)
@@ -61,6 +65,11 @@ def export_bundle(
         images = np.concatenate([golden_images, calibration_images])
         measured["int8"] = asdict(quantised_agreement(graphs.stages, stages["int8"], images, temperatures))
     names = {kind: tuple(f"{kind}/stage{index}.onnx" for index in range(len(each))) for kind, each in stages.items()}
+    chain, drawn = StageChain(graphs.stages), draw_originals(preprocess)
+    pixels = np.stack([preprocess(data) for data in drawn.values()])
+    originals = Originals(drawn, pixels, calibrated(chain.logits(pixels), temperatures))
+    answers = calibrated(chain.logits(golden_images), temperatures)
+    golden = Golden(golden_images, answers, tuple(map(int, golden_labels)))
     spec = network.spec
     manifest = Manifest(
         classes=tuple(classes),
@@ -70,14 +79,15 @@ def export_bundle(
         stages=names,
         policies={THRESHOLD: tuple(map(float, thresholds))},
         default_policy=THRESHOLD if len(spec.exits) > 1 else "full",
-        provenance=json.loads(json.dumps({**provenance, **measured})),  # as it will be read
+        originals=tuple(originals.files),
+        provenance=_printable({**provenance, **measured}),
     )
-    answers = calibrated(StageChain(graphs.stages).logits(golden_images), temperatures)
     parts = {
         **{name: graph for kind in stages for name, graph in zip(names[kind], stages[kind], strict=True)},
-        **golden_parts(Golden(golden_images, answers, tuple(map(int, golden_labels)))),
+        **golden_parts(golden),
+        **original_parts(originals),
         manifest.full: graphs.full,
-        CARD: card.encode(),
+        CARD: card.encode(errors="backslashreplace"),  # names of files that are not UTF-8
     }
     with files.replacing(path) as temporary:
         manifest = write_bundle(temporary, manifest, parts)
@@ -107,6 +117,17 @@ def _check(
         )
     if not len(golden_images) or len(golden_images) != len(golden_labels):
         raise ExportError(f"{len(golden_images)} golden images and {len(golden_labels)} labels prove nothing")
+
+
+def _printable(values: Any) -> Any:
+    """Return plain JSON as it will be read: names of files that are not UTF-8, and control characters, are escaped."""
+    if isinstance(values, Mapping):
+        return {one_line(str(key)): _printable(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_printable(value) for value in values]
+    if isinstance(values, float) and not math.isfinite(values):
+        return None
+    return one_line(values) if isinstance(values, str) else values
 
 
 def _prove(path: Path) -> None:

@@ -75,7 +75,7 @@ def parse_policy(text: str, manifest: Manifest) -> Policy:
         return Full()
     if text.startswith("exit:"):
         number = text.removeprefix("exit:")
-        if number.isascii() and number.isdigit() and 1 <= int(number) <= exits:
+        if number in map(str, range(1, exits + 1)):
             return ExitAt(int(number) - 1)
         raise UsageError(f"policy {text!r}: this model has exits 1 to {exits}")
     if text in manifest.policies:

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.errors import BundleError, MangoError, UsageError
-from mango_grader.runtime.bundle import Bundle, Golden
-from mango_grader.runtime.manifest import Manifest
-from mango_grader.runtime.sessions import StagedModel, make_session, run_session, softmax
+from mango_grader.errors import BundleError, ImageError, MangoError, UsageError
+from mango_grader.runtime.bundle import CARD, Bundle
+from mango_grader.runtime.golden import Originals
+from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.sessions import FullModel, StagedModel
 
 # GPU kernels add in another order, and choose it by the device.
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
+# Image libraries decode and resize a little differently from version to version.
+PIXEL_TOLERANCE = 2
+"""Grey levels by which an encoded original may be decoded and resized otherwise than when the model was made."""
+ORIGINAL_TOLERANCE = 0.02
+"""How much that may change any probability."""
+_ORIGINALS = "encoded originals"
 
 
 @dataclass(frozen=True)
@@ -26,28 +33,29 @@ class Finding:
 def verify_bundle(bundle: Bundle, provider: str = "auto") -> list[Finding]:
     """Check all hashes, then the golden answers of the stages (each precision) and of the full graph.
 
+    The encoded originals show, in passing, whether image files are decoded and resized here as they were.
     Quantised stages answer differently by design: for them the largest deviation is reported, not judged.
     Raises `UsageError` for a provider that cannot be had.
     """
     findings = [_hashes(bundle)]
     if findings[0].ok:
         findings += [_stages(bundle, provider, precision) for precision in bundle.manifest.stages]
-        findings.append(_full(bundle, provider))
+        findings += [_full(bundle, provider), _originals(bundle, provider)]
     return findings
 
 
 def check_golden(model: StagedModel, bundle: Bundle, precision: str) -> None:
-    """Raise `BundleError` unless `model` reproduces the golden answers."""
-    finding = _judge(precision, model.every_exit(bundle.golden().images), bundle, model.provider)
-    if not finding.ok:
-        raise BundleError(f"{bundle.path} does not reproduce its golden answers here: {finding.detail}")
+    """Raise `BundleError` unless `model` reproduces the golden answers, and those from image files on if there are."""
+    for finding in (_judge(model, bundle, precision), _judge_originals(model, bundle, precision)):
+        if not finding.ok:
+            raise BundleError(f"{bundle.path} does not reproduce its {finding.check} here: {finding.detail}")
 
 
 def _hashes(bundle: Bundle) -> Finding:
     damaged = []
     for name in bundle.manifest.hashes:
         try:
-            bundle.read(name)
+            _ = bundle.card if name == CARD else bundle.read(name)
         except BundleError:
             damaged.append(name)
     count = len(bundle.manifest.hashes)
@@ -56,49 +64,75 @@ def _hashes(bundle: Bundle) -> Finding:
 
 
 def _stages(bundle: Bundle, provider: str, precision: str) -> Finding:
-    check = f"golden answers, {precision} stages"
     try:
-        model = StagedModel.load(bundle, provider, precision)
-        return _judge(precision, model.every_exit(bundle.golden().images), bundle, model.provider)
+        return _judge(StagedModel.load(bundle, provider, precision), bundle, precision)
     except UsageError:
         raise
     except MangoError as error:
-        return Finding(check, False, str(error))
+        return Finding(f"golden answers, {precision} stages", False, str(error))
 
 
 def _full(bundle: Bundle, provider: str) -> Finding:
     check = "golden answers, full graph"
     try:
-        session = make_session(bundle.read(bundle.manifest.full), provider)
-        golden = bundle.golden()
-        answers = full_answers(session, golden, bundle.manifest)
+        model, golden = FullModel(bundle, provider), bundle.golden()
+        return _compare(check, model.every_exit(golden.images), golden.probabilities, TOLERANCE[model.provider])
     except UsageError:
         raise
     except MangoError as error:
         return Finding(check, False, str(error))
-    on_gpu = session.get_providers()[0].startswith("CUDA")
-    return _compare(check, answers, golden, TOLERANCE["cuda" if on_gpu else "cpu"])
 
 
-def full_answers(session: object, golden: Golden, manifest: Manifest) -> NDArray[np.float32]:
-    """Return the calibrated probabilities (K, G, C) that a session on the full graph gives for golden images."""
-    logits = run_session(session, {"images": golden.images})
-    if len(logits) != len(manifest.exits):
-        raise BundleError(f"the full graph has {len(logits)} outputs for {len(manifest.exits)} exits")
-    scaled = [one / info.temperature for one, info in zip(logits, manifest.exits, strict=True)]
-    return softmax(np.stack(scaled))
+def _originals(bundle: Bundle, provider: str) -> Finding:
+    try:
+        return _judge_originals(StagedModel.load(bundle, provider), bundle, "fp32")
+    except UsageError:
+        raise
+    except MangoError as error:
+        return Finding(_ORIGINALS, False, str(error))
 
 
-def _judge(precision: str, answers: NDArray[np.float32], bundle: Bundle, where: str) -> Finding:
-    tolerance = TOLERANCE[where] if precision == "fp32" else np.inf
-    return _compare(f"golden answers, {precision} stages", answers, bundle.golden(), tolerance)
+def _judge(model: StagedModel, bundle: Bundle, precision: str) -> Finding:
+    golden = bundle.golden()
+    tolerance = TOLERANCE[model.provider] if precision == "fp32" else np.inf
+    answers = model.every_exit(golden.images)
+    return _compare(f"golden answers, {precision} stages", answers, golden.probabilities, tolerance)
 
 
-def _compare(check: str, answers: NDArray[np.float32], golden: Golden, tolerance: float) -> Finding:
-    if answers.shape != golden.probabilities.shape:
-        return Finding(check, False, f"answers of shape {answers.shape}, not {golden.probabilities.shape}")
-    largest = float(np.abs(answers - golden.probabilities).max(initial=0.0))
+def _judge_originals(model: StagedModel, bundle: Bundle, precision: str) -> Finding:
+    originals = bundle.originals()
+    if originals is None:
+        return Finding(_ORIGINALS, True, f"not checked: the model lacks {bundle.manifest.lacks}")
+    pixels = _prepared(originals, bundle.manifest.preprocess)
+    if isinstance(pixels, Finding):
+        return pixels
+    tolerance = ORIGINAL_TOLERANCE if precision == "fp32" else np.inf
+    return _compare(_ORIGINALS, model.every_exit(pixels), originals.probabilities, tolerance)
+
+
+def _prepared(originals: Originals, preprocess: Preprocess) -> NDArray[np.uint8] | Finding:
+    """Return the originals' pixels as they are here, or what is wrong with them."""
+    found = []
+    for (name, data), stored in zip(originals.files.items(), originals.pixels, strict=True):
+        try:
+            pixels = preprocess(data)
+        except ImageError as error:
+            return Finding(_ORIGINALS, False, f"{name} cannot be decoded here: {error}")
+        largest = int(np.abs(pixels.astype(np.int16) - stored).max())
+        if largest > PIXEL_TOLERANCE:
+            return Finding(
+                _ORIGINALS,
+                False,
+                f"{name} is decoded and resized otherwise than when the model was made, by up to {largest} grey levels,"
+                f" allowed {PIXEL_TOLERANCE}; install another version of Pillow",
+            )
+        found.append(pixels)
+    return np.stack(found)
+
+
+def _compare(check: str, answers: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float) -> Finding:
+    largest = float(np.abs(answers - expected).max())
     # A NaN passes no comparison, so the test is for agreement.
     agrees = bool(np.isfinite(answers).all()) and largest <= tolerance
     allowed = f", allowed {tolerance:g}" if np.isfinite(tolerance) else ", for information"
-    return Finding(check, agrees, f"{len(golden.images)} images, max |Δp| {largest:.2g}{allowed}")
+    return Finding(check, agrees, f"{answers.shape[1]} images, max |Δp| {largest:.2g}{allowed}")

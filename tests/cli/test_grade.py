@@ -280,7 +280,7 @@ def test_wrong_usage_says_so_in_one_line(fruit: Path, bundle: Path, arguments: l
 
 
 def test_an_odd_class_name_goes_through_everything(fruit: Path, tmp_path: Path) -> None:
-    names = ("a/b [red]", 'C,"\n<i>', "_errors")
+    names = ("a/b [red]", 'C,"<i>', "_errors")
     model = make_bundle(tmp_path / "odd.mango", classes=names)
     done = call(
         "grade", fruit, "--model", model, "--out", tmp_path / "o.csv", "--sort-into", tmp_path / "s",

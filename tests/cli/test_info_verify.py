@@ -19,7 +19,8 @@ def test_info_as_json_is_the_whole_manifest(bundle: Path) -> None:
     values = json.loads(call("info", bundle, "--json").stdout)
     assert values["classes"] == ["green", "yellow", "red"]
     assert values["exits"][1] == {"name": "last", "macs": 400, "params": 40, "temperature": 1.5}
-    assert len(values["hashes"]) == 9
+    assert len(values["hashes"]) == 15
+    assert len(values["originals"]) == 4
     assert len(values["digest"]) == 64
 
 
@@ -52,12 +53,22 @@ def test_every_command_takes_the_folder_of_a_finished_run(tmp_path: Path) -> Non
 def test_verify_finds_a_sound_model_sound(bundle: Path) -> None:
     done = call("verify", bundle)
     assert done.exit_code == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 4
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 5
     findings = json.loads(call("verify", bundle, "--json").stdout)
     assert [one["check"] for one in findings] == [
         "hashes", "golden answers, fp32 stages", "golden answers, int8 stages", "golden answers, full graph",
+        "encoded originals",
     ]  # fmt: skip
     assert all(one["ok"] for one in findings)
+
+
+def test_info_and_verify_name_what_a_bundle_of_schema_1_lacks(bundle: Path, tmp_path: Path) -> None:
+    old = make_bundle(tmp_path / "old.mango", schema=1)
+    assert "lacks           encoded originals (schema 1)" in call("info", old).stdout
+    assert "lacks" not in call("info", bundle).stdout
+    checked = call("verify", old)
+    assert checked.exit_code == 0
+    assert "ok      encoded originals: not checked: the model lacks" in checked.stdout
 
 
 def test_verify_names_the_damaged_part(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -6,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from exporting import HEIGHT, TEMPERATURES, WIDTH, pictures
+from PIL import Image
 
 from mango_grader.errors import ExportError
 from mango_grader.export import export_bundle
+from mango_grader.export.originals import draw_originals
 from mango_grader.export.parity import calibrated, torch_logits
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime import Bundle, Grader, Manifest, Preprocess
@@ -81,6 +84,44 @@ def test_another_process_without_torch_loads_it(exported: tuple[Path, Manifest])
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(exported[0])], check=True, timeout=60)
+
+
+def test_it_carries_drawn_image_files_and_what_became_of_them(
+    exported: tuple[Path, Manifest], network: AnytimeClassifier
+) -> None:
+    originals = Bundle.open(exported[0]).originals()
+    assert originals is not None
+    kinds = [Image.open(io.BytesIO(data)) for data in originals.files.values()]
+    assert [(one.format, one.mode) for one in kinds] == [("JPEG", "RGB")] * 2 + [("PNG", "RGBA"), ("PNG", "RGB")]
+    assert kinds[1].getexif()[0x0112] == 6
+    assert kinds[3].width < WIDTH
+    assert all(len(data) <= 1 << 16 for data in originals.files.values())
+    pixels = np.stack([Preprocess(HEIGHT, WIDTH)(data) for data in originals.files.values()])
+    np.testing.assert_array_equal(originals.pixels, pixels)
+    expected = calibrated(torch_logits(network, pixels), TEMPERATURES)
+    np.testing.assert_allclose(originals.probabilities, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (24, 32), (128, 128), (120, 160), (224, 224)])
+def test_drawn_image_files_are_small_and_the_same_each_time(size: tuple[int, int]) -> None:
+    drawn = draw_originals(Preprocess(*size))
+    assert drawn == draw_originals(Preprocess(*size))
+    assert max(map(len, drawn.values())) <= 1 << 16
+    wide = Image.open(io.BytesIO(drawn["encoded/wide.jpg"]))
+    before = wide.size
+    wide.draft(None, (2 * size[1], 2 * size[0] * wide.height // wide.width))
+    assert size == (1, 1) or wide.size != before, "a reduced decoding must be among what is checked"
+
+
+def test_a_provenance_with_odd_names_is_exported_and_read(network: AnytimeClassifier, tmp_path: Path) -> None:
+    odd = {"init_from": "caf\udce9", "note": "a\x1b[31m\nb", "accuracy": [float("nan"), 0.5]}
+    manifest = export_bundle(
+        tmp_path / "m.mango", network, int8=False, **settings(provenance=odd, card="# caf\udce9\n")
+    )
+    assert manifest.provenance["init_from"] == r"caf\xe9"
+    assert manifest.provenance["note"] == r"a\x1b[31m\nb"
+    assert manifest.provenance["accuracy"] == [None, 0.5]
+    assert Bundle.open(tmp_path / "m.mango").card == "# caf\\udce9\n"
 
 
 def test_int8_is_optional(network: AnytimeClassifier, tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def test_texts_name_policies(bundle: Path) -> None:
     assert [str(policy) for policy in named.values()] == ["full", "exit:1", "exit:2", "threshold:0.6"]
 
 
-@pytest.mark.parametrize("text", ["", "exit", "exit:", "exit:0", "exit:3", "exit:-1", "exit:²", "Full", "risk"])
+@pytest.mark.parametrize(
+    "text", ["", "exit", "exit:", "exit:0", "exit:3", "exit:-1", "exit:²", "exit:" + "9" * 5000, "Full", "risk"]
+)
 def test_other_texts_are_refused(bundle: Path, text: str) -> None:
     with pytest.raises(UsageError, match="policy"):
         parse_policy(text, Bundle.open(bundle).manifest)

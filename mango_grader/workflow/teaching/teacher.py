@@ -118,7 +118,7 @@ def _of_bundle(path: Path, config: TeacherConfig, data: PreparedData) -> Teacher
     bundle = Bundle.open(path)
     manifest = bundle.manifest
     size = manifest.preprocess.height, manifest.preprocess.width
-    network = OnnxTeacher(bundle.read(manifest.full), size, config.mean, config.std)
+    network = OnnxTeacher(bundle.graph(manifest.full), size, config.mean, config.std)
     return _by_name(network, manifest.classes, manifest.exits[-1].temperature, data)
 
 
