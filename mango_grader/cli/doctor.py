@@ -20,7 +20,7 @@ TRAINING = (
     "torch", "torchvision", "albumentations", "opencv-python-headless", "onnx", "onnxscript", "safetensors",
     "scikit-learn", "matplotlib", "jinja2", "imagehash",
 )  # fmt: skip
-OPTIONAL = ("pyarrow",)
+OPTIONAL = ("pyarrow", "pi-heif")
 ALBUMENTATIONS = "2.0.8"
 
 # A whole ONNX model, one Identity: does onnxruntime run at all?

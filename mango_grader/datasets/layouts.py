@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from mango_grader.datasets.listing import IMAGE_SUFFIXES, Files, about
+from mango_grader.datasets.listing import Files, about
 from mango_grader.datasets.resolve import Resolver
 from mango_grader.datasets.tables import Table, read_table
 from mango_grader.errors import UsageError
+from mango_grader.runtime.formats import IMAGE_SUFFIXES
 
 __all__ = ["Layout", "Sample", "read_layout"]
 

@@ -8,13 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from mango_grader.errors import UsageError
 from mango_grader.plural import counted
+from mango_grader.runtime.formats import IMAGE_SUFFIXES, READ_SUFFIXES
 
-__all__ = ["IMAGE_SUFFIXES", "TABLE_SUFFIXES", "Files", "about", "list_files"]
+__all__ = ["TABLE_SUFFIXES", "Files", "about", "list_files"]
 
-IMAGE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
-    ".pnm", ".jp2", ".avif", ".ico",
-})  # fmt: skip
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 
 
@@ -54,6 +51,8 @@ def list_files(root: Path) -> Files:
         here = Path(name)
         subfolders[:] = sorted(sub for sub in subfolders if not _hidden(sub) and _first_visit(here / sub, seen))
         folders += [(here / sub).relative_to(root).as_posix() for sub in subfolders if _text(sub)]
+        # Cameras save a raw file beside an image of the same name: where that can be read, it is the one that is meant.
+        stems = {path.stem for path in map(PurePosixPath, names) if path.suffix.lower() in READ_SUFFIXES}
         for file in names:
             relative = (here / file).relative_to(root).as_posix()
             if _hidden(file):
@@ -61,14 +60,14 @@ def list_files(root: Path) -> Files:
             suffix = PurePosixPath(file).suffix.lower()
             if not _text(relative):
                 unnameable.append(ascii(relative))
-            elif suffix in IMAGE_SUFFIXES:
+            elif suffix in READ_SUFFIXES or (suffix in IMAGE_SUFFIXES and PurePosixPath(file).stem not in stems):
                 images.append(relative)
             elif suffix in TABLE_SUFFIXES:
                 tables.append(relative)
             else:
                 others.append(relative)
     if not images:
-        raise UsageError(f"no image in {root}; known endings are {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise UsageError(f"no image in {root}; known endings are {', '.join(sorted(READ_SUFFIXES))}")
     findings = []
     strange = [path for path in others if PurePosixPath(path).suffix.lower() not in _COMPANIONS]
     if strange:

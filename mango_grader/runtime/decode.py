@@ -7,26 +7,23 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms
 
 from mango_grader.errors import ImageError
 from mango_grader.runtime.depth import Depth, depth_of, eight_bits, from_integers
+from mango_grader.runtime.formats import open_image
 from mango_grader.runtime.quiet import quiet
 
-ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.generic]
+ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[np.generic]
+"""A path, an encoded image as bytes or as an open binary file, an image of Pillow's, or an array."""
 
 MAX_PIXELS = 1 << 27
 """Files that announce more pixels (134 million) are refused before anything is decoded."""
 
-# Only formats that Pillow reads by itself and knows by their first bytes: EPS, for one, would start Ghostscript.
-_FORMATS = (
-    "JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "ICO",
-)  # fmt: skip
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -49,6 +46,9 @@ def decode(
     needed: Callable[[int, int], tuple[int, int]] | None = None,
 ) -> Image.Image:
     """Return `source` as an upright RGB image: EXIF orientation applied, transparency laid over `fill`.
+
+    Bytes and binary files (`io.BytesIO`, an upload, a pipe) hold an encoded image; files are read from their start,
+    where they can go there, to their end.
 
     `needed(width, height)` maps the upright size to the smallest size the caller can use; a JPEG is then decoded
     at 1/2, 1/4 or 1/8 (Pillow's `draft`), never below that size. Of an animation the first frame is taken. Values of
@@ -81,21 +81,36 @@ def examine(
 
 
 @contextmanager
-def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
-    if not isinstance(source, bytes | str | os.PathLike):  # An int would open that file descriptor.
-        raise ImageError(f"cannot read an image from {type(source).__name__}; use a path, bytes, PIL or an array")
-    if not isinstance(source, bytes):
+def _opened(source: object) -> Iterator[BinaryIO]:
+    if isinstance(source, str | os.PathLike):
         _require_regular(source)
-    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:  # noqa: PTH123
+        opened: BinaryIO = open(source, "rb")  # noqa: PTH123, SIM115
+    elif isinstance(source, bytes | bytearray | memoryview):
+        opened = io.BytesIO(source)
+    elif callable(getattr(source, "read", None)):
+        opened = io.BytesIO(_content(cast("IO[bytes]", source)))
+    else:  # An int would open that file descriptor.
+        kind = type(source).__name__
+        raise ImageError(f"cannot read an image from {kind}; use a path, bytes, a binary file, PIL or an array")
+    with opened as file:
         if not file.read(1):
             raise ImageError("empty file")
         yield file
 
 
+def _content(file: IO[bytes]) -> bytes:
+    seekable = getattr(file, "seekable", None)
+    if seekable is not None and seekable():
+        file.seek(0)  # As Pillow does: a buffer that was just written stands at its end.
+    data: object = file.read()
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ImageError("a file opened as text; open it in binary mode, with 'rb'")
+    return bytes(data)
+
+
 @contextmanager
 def _image_in(file: BinaryIO) -> Iterator[Image.Image]:
-    file.seek(0)
-    with Image.open(file, formats=known_formats()) as image:
+    with open_image(file) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ImageError(f"too large: {image.width}×{image.height} pixels")
         yield image
@@ -171,16 +186,7 @@ def _from_array(array: NDArray[np.generic], fill: tuple[int, int, int]) -> Decod
     return Decoded(_to_rgb(Image.fromarray(np.ascontiguousarray(array)), fill), warning)
 
 
-@cache
-def known_formats() -> list[str]:
-    """Return the formats that are read here; the first call loads Pillow's plugins (a tenth of a second)."""
-    Image.init()
-    return [name for name in _FORMATS if name in Image.OPEN]
-
-
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):  # Its own message names a memory address.
-        return "not an image in a known format"
     if isinstance(error, Image.DecompressionBombError):
         return f"too large: more than {MAX_PIXELS} pixels"
     if isinstance(error, OSError) and error.strerror:

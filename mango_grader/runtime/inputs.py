@@ -4,11 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 
 from mango_grader.errors import UsageError
-
-IMAGE_SUFFIXES = (
-    ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png",
-    ".pnm", ".ppm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
+from mango_grader.runtime.formats import IMAGE_SUFFIXES
 
 
 def list_inputs(
@@ -50,7 +46,7 @@ def _walk(folder: str, recursive: bool, left_out: set[str]) -> Iterator[str]:
         if not _is_folder(entry.path):
             yield entry.path
             continue
-        if entry.name.lower().endswith(IMAGE_SUFFIXES) or (recursive and entry.is_symlink()):
+        if entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)) or (recursive and entry.is_symlink()):
             yield entry.path
         if recursive and not entry.is_symlink():
             yield from _walk(entry.path, recursive, left_out)

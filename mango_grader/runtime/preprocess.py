@@ -59,13 +59,19 @@ class Preprocess:
         if len(self.fill) != 3 or not all(0 <= value <= 255 for value in self.fill):
             raise ValueError(f"fill must be three values in 0..255, not {self.fill}")
 
-    def __call__(self, source: ImageSource) -> NDArray[np.uint8]:
-        """Return `source` as (height, width, 3) uint8 RGB; raise `ImageError` with the reason if it cannot be."""
-        return self.prepare(source).pixels
+    def __call__(self, source: ImageSource, *, exact: bool = False) -> NDArray[np.uint8]:
+        """Return `source` as (height, width, 3) uint8 RGB; raise `ImageError` with the reason if it cannot be.
 
-    def prepare(self, source: ImageSource) -> Prepared:
-        """Return the pixels of `source` with a warning, if there is one; raise `ImageError` as a call does."""
-        decoded = examine(source, self.fill, self._needed)
+        A large encoded JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is at least twice what is needed
+        (Pillow's `draft`), in training, too. It is much faster, and differs by some grey levels from the same image
+        decoded beforehand. `exact` decodes all pixels, so that a path, its bytes and its decoded array give the
+        same result.
+        """
+        return self.prepare(source, exact=exact).pixels
+
+    def prepare(self, source: ImageSource, *, exact: bool = False) -> Prepared:
+        """Return the pixels of `source` with a warning, if there is one; arguments and errors are those of a call."""
+        decoded = examine(source, self.fill, None if exact else self._needed)
         image = decoded.image
         if self._turns(*image.size):
             image = image.transpose(Image.Transpose.ROTATE_90)

@@ -146,3 +146,15 @@ def test_images_of_unknown_depth_or_of_one_colour_are_named(tmp_path: Path) -> N
     assert any(
         "2 images to look at: A/fourteen.png (16-bit values of at most 16383" in found for found in seen.findings
     )
+
+
+def test_raw_files_and_jpeg_xl_are_named_not_left_out(tmp_path: Path) -> None:
+    write_folders(tmp_path, {"A": 5, "B": 5})
+    (tmp_path / "A/lone.CR3").write_bytes(b"\0\0\0\x18ftypcrx " + bytes(64))
+    (tmp_path / "A/0001.NEF").write_bytes(b"II*\0" + bytes(64))  # Beside 0001.png, as cameras save both.
+    (tmp_path / "B/new.jxl").write_bytes(b"\xff\x0a" + bytes(64))
+    seen = inspect_folder(tmp_path)
+    assert [path for path, _ in seen.unreadable] == ["A/lone.CR3", "B/new.jxl"]
+    assert "develop it" in seen.unreadable[0][1]
+    assert "convert it" in seen.unreadable[1][1]
+    assert any("A/0001.NEF" in finding for finding in seen.findings)

@@ -1,4 +1,6 @@
 import io
+import os
+import tempfile
 import threading
 import warnings
 from contextlib import suppress
@@ -218,3 +220,32 @@ def test_damaged_tiffs_print_nothing_on_the_terminal(compression: str, capfd: py
         with suppress(ImageError):
             decode(damaged.tobytes())
     assert capfd.readouterr() == ("", "")
+
+
+def test_binary_files_and_buffers_are_decoded(tmp_path: Path) -> None:
+    data = picture("PNG")
+    (tmp_path / "a.png").write_bytes(data)
+    wanted = np.asarray(decode(data))
+    written = io.BytesIO()
+    written.write(data)  # Stands at its end, as after Pillow's save.
+    reading, writing = os.pipe()
+    os.write(writing, data[:60])
+    os.close(writing)
+    with (tmp_path / "a.png").open("rb") as file, os.fdopen(reading, "rb") as pipe, tempfile.TemporaryFile() as spooled:
+        spooled.write(data)
+        for source in (written, io.BytesIO(data), file, spooled, memoryview(data), bytearray(data)):
+            assert np.array_equal(np.asarray(decode(source)), wanted)
+        with pytest.raises(ImageError):  # It cannot seek, and holds the first 60 bytes.
+            decode(pipe)
+
+
+def test_files_that_hold_no_bytes_say_so(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture("PNG"))
+    with (tmp_path / "a.png").open(encoding="latin-1") as text, pytest.raises(ImageError, match="binary mode"):
+        decode(text)  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="empty file"):
+        decode(io.BytesIO())
+    closed = io.BytesIO(b"x")
+    closed.close()
+    with pytest.raises(ImageError, match="closed"):
+        decode(closed)

@@ -240,3 +240,24 @@ def test_an_image_with_something_in_it_gets_no_warning(grader: Grader) -> None:
     ground = np.full((40, 400, 3), 114, np.uint8)  # As the letterbox is filled.
     ground[10:30, 100:140] = (220, 180, 20)
     assert grader.grade(ground).warning is None
+
+
+def test_a_jpeg_and_its_decoded_array_agree_where_exactness_is_asked_for(bundle: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    noise[::2] = (250, 250, 30)  # Detail that a decoder at an eighth of the size sees differently.
+    Image.fromarray(noise).save(tmp_path / "a.jpg", quality=60)
+    with Image.open(tmp_path / "a.jpg") as image:
+        array = np.asarray(image)
+    fast, exact = Grader.load(bundle, "cpu"), Grader.load(bundle, "cpu", exact=True)
+    assert fast.grade(tmp_path / "a.jpg").probabilities != fast.grade(array).probabilities
+    sources = [tmp_path / "a.jpg", (tmp_path / "a.jpg").read_bytes(), Image.fromarray(array), array]
+    assert len({record.probabilities for record in exact.grade_many(sources)}) == 1
+    assert exact.grade(array).probabilities == fast.grade(array).probabilities
+
+
+def test_a_single_image_is_not_taken_for_many(grader: Grader) -> None:
+    data = io.BytesIO(b"x")
+    for one in (solid("red"), solid("red")[:, :, 0], data, bytearray(b"x"), memoryview(b"x")):
+        for many in (grader.grade_many, grader.stream):
+            with pytest.raises(UsageError, match="use grade for one"):
+                many(one)  # type: ignore[arg-type]
