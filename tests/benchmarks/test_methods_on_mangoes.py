@@ -35,7 +35,7 @@ def test_a_smoke_run_measures_pairs_random_resumes_and_trains_again(mangoes: Pat
             "1",
         ),
         *("--folds", "3", "--size", "32", "--max-params", "20000", "--device", "cpu", "--work", str(tmp_path / "work")),
-        *("--minutes", "10", "--jobs", "1"),
+        *("--jobs", "1"),
         *(part for setting in TINY for part in ("--set", setting)),
     ]
     found = run_script("methods_on_mangoes.py", *options, out=out)

@@ -11,7 +11,7 @@ from mango_grader.datasets.synthetic import write_synthetic
 def test_a_search_is_timed_part_by_part_against_the_training_of_its_result(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "mangoes", 40, 0, size=64)
     scale = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--size", "32", "--share", "0.04")
-    options = (*scale, "--pair", "random:layerwise", "--seeds", "1", "--minutes", "1", "--jobs", "1")
+    options = (*scale, "--pair", "random:layerwise", "--seeds", "1", "--jobs", "1")
     out = tmp_path / "search_speed.json"
     found = run_script("search_speed.py", *options, out=out)
     assert set(found["cells"]) == {"random/layerwise/0"}
@@ -32,7 +32,7 @@ def test_a_search_is_timed_part_by_part_against_the_training_of_its_result(tmp_p
 
 
 def test_steps_of_super_net_and_plain_network_are_paired(tmp_path: Path) -> None:
-    options = ("--space", "nasbench201", "--repeats", "2", "--minutes", "10", "--jobs", "1")
+    options = ("--space", "nasbench201", "--repeats", "2", "--jobs", "1")
     found = run_script("step_speed.py", *options, out=tmp_path / "step_speed.json")
     step = found["cells"]["step/nasbench201"]["figures"]
     assert step["activation_ratio"] == pytest.approx(1, abs=0.05)
@@ -43,7 +43,7 @@ def test_steps_of_super_net_and_plain_network_are_paired(tmp_path: Path) -> None
 
 def test_predicted_latencies_are_compared_with_measured_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    options = ("--size", "32", "--networks", "3", "--space", "nasbench201", "--minutes", "1", "--jobs", "1")
+    options = ("--size", "32", "--networks", "3", "--space", "nasbench201", "--jobs", "1")
     out = tmp_path / "latency.json"
     found = run_script("latency.py", *options, out=out)
     figures = found["cells"]["nasbench201"]["figures"]
