@@ -152,7 +152,7 @@ def cell_options(benchmark: str, minutes: float) -> Callable[[F], F]:
                     type=float,
                     default=minutes,
                     show_default=True,
-                    help="Begin no cell later; inf: do all.",
+                    help="Begin no cell later.",
                 ),
                 click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Cells at a time."),
                 click.option("--resume", is_flag=True, help="Go on with what --out holds."),

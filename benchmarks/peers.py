@@ -23,8 +23,7 @@ from peer_summary import OURS, cell_name, draw, latency_name, show, summary
 
 from mango_grader import SearchOptions, TrainOptions
 from mango_grader.cli.types import Duration
-from mango_grader.workflow.budget import seconds_left
-from mango_grader.workflow.conclude import FIXED_SECONDS
+from mango_grader.workflow.budget import fixed_seconds, seconds_left
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Foreign:
 
     def learn(self, scale: Scale, fold: int, pack: Pack, folder: Path) -> Measure:
         epochs = self.epochs if scale.epochs is None else scale.epochs
-        seconds = seconds_left(scale.budget, FIXED_SECONDS, 0.0)  # what our search and training may take of it
+        seconds = seconds_left(scale.budget, fixed_seconds(), 0.0)  # what our search and training may take of it
         options = (f"--seed={scale.seed}", f"--epochs={epochs}", f"--seconds={seconds}")
         return partial(measure_foreign, pack, folder, (str(self.python), str(SCRIPTS / self.script)), options)
 

@@ -5,10 +5,12 @@ Everything goes to standard error, so that standard output carries results alone
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from time import monotonic
 from typing import Any, Literal, Protocol, TextIO
+
+_UNSURE = 0.5  # seconds that tell too little
 
 Mode = Literal["auto", "bar", "plain", "json", "none"]
 
@@ -16,8 +18,11 @@ Mode = Literal["auto", "bar", "plain", "json", "none"]
 class Task(Protocol):
     """One piece of work of a known length."""
 
-    def advance(self, count: int = 1, **figures: float) -> None:
-        """Report `count` more units done, with figures worth showing (a loss, a score)."""
+    def advance(self, count: int = 1, *, left: float | None = None, **figures: float) -> None:
+        """Report `count` more units done, with figures worth showing (a loss, a score).
+
+        left: estimated seconds to the end, where the caller knows more than that so many units took so long.
+        """
 
 
 class Progress(Protocol):
@@ -31,7 +36,7 @@ class Progress(Protocol):
 
 
 class _SilentTask:
-    def advance(self, count: int = 1, **figures: float) -> None:
+    def advance(self, count: int = 1, *, left: float | None = None, **figures: float) -> None:
         pass
 
 
@@ -48,23 +53,37 @@ class SilentProgress:
 
 
 class _Clock:
-    """Elapsed seconds and the estimate of those left, from this process's own units only."""
+    """Elapsed seconds and the estimate of those left, from this process's own units only.
+
+    The first unit waits for imports, threads and caches; only what follows it tells how long a unit takes. So nothing
+    is estimated before, nor from less than half a second of it.
+    """
 
     def __init__(self, total: int, done: int) -> None:
-        self.total, self.done, self._first = total, done, done
-        self._start = time.monotonic()
+        self.total, self.done = total, done
+        self._start = monotonic()
+        self._warm: tuple[int, float] | None = None  # units done and seconds gone at the first report
+        self._told: float | None = None
 
-    def advance(self, count: int) -> None:
+    def advance(self, count: int, left: float | None) -> None:
         self.done += count
+        self._told = left
+        if self._warm is None:
+            self._warm = self.done, self.elapsed
 
     @property
     def elapsed(self) -> float:
-        return time.monotonic() - self._start
+        return monotonic() - self._start
 
     @property
     def left(self) -> float | None:
-        made = self.done - self._first
-        return self.elapsed / made * max(0, self.total - self.done) if made else None
+        if self._told is not None:
+            return self._told
+        if self.done >= self.total:
+            return 0.0
+        units, seconds = self._warm or (self.done, self.elapsed)
+        made, took = self.done - units, self.elapsed - seconds
+        return took / made * (self.total - self.done) if made and took >= _UNSURE else None
 
 
 class _LineTask:
@@ -72,11 +91,14 @@ class _LineTask:
         self._name, self._every, self._out, self._json = name, every, out, as_json
         self._clock = _Clock(total, done)
         self._said = -every
+        self._estimated = False
 
-    def advance(self, count: int = 1, **figures: float) -> None:
-        self._clock.advance(count)
+    def advance(self, count: int = 1, *, left: float | None = None, **figures: float) -> None:
+        self._clock.advance(count, left)
         now = self._clock.elapsed
-        if now - self._said >= self._every or self._clock.done >= self._clock.total:
+        first = not self._estimated and self._clock.left is not None
+        if first or now - self._said >= self._every or self._clock.done >= self._clock.total:
+            self._estimated = self._estimated or first
             self._said = now
             self._say(figures)
 
@@ -123,19 +145,22 @@ class BarProgress:
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
         """Open a task that draws a bar."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[figures]}"),
         )  # fmt: skip
+        clock = _Clock(total, done)
         with Progress(*columns, console=self._console) as bar:
-            handle = bar.add_task(name, total=total, completed=done, figures="")
+            handle = bar.add_task(name, total=total, completed=done, left="", figures="")
 
             class _BarTask:
-                def advance(self, count: int = 1, **figures: float) -> None:
+                def advance(self, count: int = 1, *, left: float | None = None, **figures: float) -> None:
+                    clock.advance(count, left)
                     shown = "  ".join(f"{key} {value:.4g}" for key, value in figures.items())
-                    bar.update(handle, advance=count, figures=shown)
+                    remaining = "" if clock.left is None else f"{format_seconds(clock.left)} left"
+                    bar.update(handle, advance=count, left=remaining, figures=shown)
 
             yield _BarTask()
 

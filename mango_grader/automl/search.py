@@ -9,12 +9,13 @@ import numpy as np
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
-from mango_grader.automl.evaluate import Evaluator, Score, SharedWeights
-from mango_grader.automl.methods import SearchMethod
+from mango_grader.automl.evaluate import Evaluator, SharedWeights
+from mango_grader.automl.methods import Round, SearchMethod
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.shared import SharedStep, SharedTraining
 from mango_grader.automl.step import ArchStep
-from mango_grader.progress import Progress
+from mango_grader.automl.timetable import Timetable
+from mango_grader.progress import Progress, SilentProgress, Task
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import seed_everything
 
@@ -26,8 +27,8 @@ class Search:
     """One run of one method.
 
     evaluator: the full held-out score. training: None where a table stands for the super net; weight steps are then
-    skipped. checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds. `history` holds
-    one row per round and per candidate.
+    skipped. checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds. timetable: what
+    is left to do, and by when. `history` holds one row per round and per candidate.
     """
 
     method: SearchMethod
@@ -38,10 +39,16 @@ class Search:
     training: SharedTraining | None = None
     checkpoint: Path | None = None
     checkpoint_every: float = 10.0
+    timetable: Timetable | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    _scored: int = 0
 
     def run(self, progress: Progress) -> Architecture:
-        """Follow the plan to its end and return the result; a killed run continues to the very same one."""
+        """Follow the plan to its end and return the result; a killed run continues to the very same one.
+
+        Under a deadline, rounds that there is no time for are left out as if they had been taken: learning rates and
+        batches go on where the plan has them. The result is then picked from what can be scored in time.
+        """
         plan = self.method.plan(self.training.batches.per_epoch if self.training else 1)
         weight_steps = sum(kind == "weights" for round_ in plan for kind in round_.steps())
         counters: dict[str, int] = {"weights": 0, "architecture": 0, "refit": 0}
@@ -49,22 +56,40 @@ class Search:
         saved = time.monotonic()
         with progress.task("search", len(plan), start) as task:
             for number in range(start, len(plan)):
-                rng = np.random.default_rng([self.seed, number])
-                seed_everything(self.seed, number)
-                figures: dict[str, list[Any]] = {}
-                for kind in plan[number].steps():
-                    for name, value in self._step(kind, counters[kind], weight_steps, rng).items():
-                        figures.setdefault(name, []).append(value)
-                    counters[kind] += 1
-                self.method.end_epoch(self.evaluator.score, rng)
-                row = {name: float(np.mean([float(v) for v in values])) for name, values in figures.items()}
-                kinds = "-".join(dict.fromkeys(phase.kind for phase in plan[number].phases))
-                self.history.append({"phase": f"search-{kinds}", "round": number + 1, **row})
-                task.advance(1, **row)
+                row: dict[str, float] = {}
+                if self.timetable is None or self.timetable.allows(number):
+                    row = self._round(number, plan[number], counters, weight_steps)
+                else:
+                    for kind in plan[number].steps():
+                        counters[kind] += 1
+                task.advance(1, left=self.timetable.left(number + 1) if self.timetable else None, **row)
                 if self.checkpoint and (number + 1 == len(plan) or time.monotonic() - saved > self.checkpoint_every):
                     self._save(number + 1, counters)
                     saved = time.monotonic()
         return self._finish(progress)
+
+    def _round(self, number: int, round_: Round, counters: dict[str, int], weight_steps: int) -> dict[str, float]:
+        """Take a round and return its mean figures."""
+        timetable, scored = self.timetable, self._scored
+        began = timetable.watch.seconds if timetable else 0.0
+        rng = np.random.default_rng([self.seed, number])
+        seed_everything(self.seed, number)
+        figures: dict[str, list[Any]] = {}
+        for kind in round_.steps():
+            for name, value in self._step(kind, counters[kind], weight_steps, rng).items():
+                figures.setdefault(name, []).append(value)
+            counters[kind] += 1
+        self.method.end_epoch(self._counted, rng)
+        row = {name: float(np.mean([float(v) for v in values])) for name, values in figures.items()}
+        kinds = "-".join(dict.fromkeys(phase.kind for phase in round_.phases))
+        self.history.append({"phase": f"search-{kinds}", "round": number + 1, **row})
+        if timetable is not None:
+            timetable.took(number, timetable.watch.seconds - began, self._scored - scored)
+        return row
+
+    def _counted(self, architecture: Architecture) -> float:
+        self._scored += 1
+        return self.evaluator.score(architecture)
 
     def _step(self, kind: str, number: int, weight_steps: int, rng: np.random.Generator) -> dict[str, Any]:
         if kind == "weights":
@@ -86,19 +111,16 @@ class Search:
 
     def _finish(self, progress: Progress) -> Architecture:
         self.history[:] = [row for row in self.history if row["phase"] != "search-candidate"]
-        score = self._recorded(self.evaluator.score)
         seed_everything(self.seed, _FINISH)
         progress.note("search: picking the result")
-        return self.method.finish(score, np.random.default_rng([self.seed, _FINISH]))
-
-    def _recorded(self, score: Score) -> Score:
-        def recorded(architecture: Architecture) -> float:
-            value = score(architecture)
-            cost = [float(price) for price in self.cost.exact(architecture)]
-            self.history.append({"phase": "search-candidate", "score": value, "cost": cost})
-            return value
-
-        return recorded
+        count = self.timetable.final_scores if self.timetable else 0
+        with (progress if count else SilentProgress()).task("scores", count) as task:
+            final = _FinalScores(self, task)
+            try:
+                return self.method.finish(final, np.random.default_rng([self.seed, _FINISH]))
+            except _TimeIsUpError:
+                assert final.best is not None
+                return final.best[1]
 
     def _restore(self, counters: dict[str, int]) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():
@@ -108,6 +130,8 @@ class Search:
             self.training.net.load_state_dict(state["net"])
             self.training.optimiser.load_state_dict(state["optimiser"])
         self.method.load_state_dict(state["method"])
+        if self.timetable is not None and state.get("timetable") is not None:
+            self.timetable.load_state_dict(state["timetable"])
         self.history[:] = state["history"]
         counters.update(state["counters"])
         return int(state["round"])
@@ -119,7 +143,36 @@ class Search:
             "counters": counters,
             "method": self.method.state_dict(),
             "history": self.history,
+            "timetable": self.timetable and self.timetable.state_dict(),
         }
         if self.training is not None:
             state |= {"net": dict(self.training.net.state_dict()), "optimiser": self.training.optimiser.state_dict()}
         save_checkpoint(self.checkpoint, state)
+
+
+class _TimeIsUpError(Exception):
+    """The deadline has passed, and there is something to choose from."""
+
+
+class _FinalScores:
+    """Scores what a method asks for at its end and records it; after the deadline it raises instead.
+
+    best: the score and the architecture that is to be the result then.
+    """
+
+    def __init__(self, search: Search, task: Task) -> None:
+        self._search, self._task = search, task
+        self.best: tuple[float, Architecture] | None = None
+
+    def __call__(self, architecture: Architecture) -> float:
+        """Return the full held-out score."""
+        search = self._search
+        if self.best is not None and search.timetable is not None and search.timetable.over:
+            raise _TimeIsUpError
+        value = search.evaluator.score(architecture)
+        cost = [float(price) for price in search.cost.exact(architecture)]
+        search.history.append({"phase": "search-candidate", "score": value, "cost": cost})
+        if (self.best is None or value > self.best[0]) and search.method.admits(architecture):
+            self.best = value, architecture
+        self._task.advance()
+        return value

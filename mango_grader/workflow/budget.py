@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mango_grader.automl.methods import MethodSettings, Round
+from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
 from mango_grader.training.device import Device
@@ -17,6 +18,10 @@ from mango_grader.training.learner import Learner
 MIN_TRAIN_EPOCHS = 2
 _TRAIN_SHARE = 0.5  # of what is left for search and training together
 _PROBE_STEPS = 3
+_PROBE_SECONDS = 0.7  # at least: on a busy machine single steps tell little
+_MOST_PROBES = 30
+_FIXED_SECONDS = 7.0
+_REFERENCE_STEPS, _REFERENCE_SECONDS = 5_000_000, 0.25
 _LONGEST = 8.0  # times the preset: beyond, more epochs bring nothing
 _SAFETY = 0.9  # machines slow down; the bundle must be written by then
 
@@ -51,12 +56,9 @@ class TrainCost:
 
 @dataclass(frozen=True)
 class Rates:
-    """Measured seconds per unit. score: one full held-out score. fixed: preparing, export and report together."""
+    """Measured seconds. search: of its steps, None where nothing is searched. fixed: measuring, export and report."""
 
-    weight_step: float
-    architecture_step: float
-    refit_step: float
-    score: float
+    search: StepSeconds | None
     training: TrainCost
     fixed: float
 
@@ -66,7 +68,10 @@ class StepPlan:
     """How long everything runs. effort: factor on the preset's search, epochs: of the final training.
 
     settled: whether the epochs were fitted to the network that is trained, and not to one drawn from its space.
-    search_s, train_s, fixed_s: estimated seconds. memory_mb: peak resident (or GPU) memory after the probe.
+    search_s, train_s, fixed_s: estimated seconds. memory_mb: peak resident (or GPU) memory after the probe. spent_s:
+    seconds that the run had taken when the plan was last written. deadline_s: those at which the search is to end; None
+    without a budget. steps: what the steps of the search were timed to take. rounds: of the search, those that there
+    was time for, then those of its plan; None before the search is over.
     """
 
     effort: float
@@ -76,6 +81,10 @@ class StepPlan:
     fixed_s: float
     memory_mb: float
     settled: bool = True
+    spent_s: float = 0.0
+    deadline_s: float | None = None
+    steps: StepSeconds | None = None
+    rounds: tuple[int, int] | None = None
 
     @property
     def total_s(self) -> float:
@@ -88,8 +97,10 @@ class StepPlan:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "StepPlan":
-        """Rebuild from `to_dict`'s data."""
-        return cls(**data)
+        """Rebuild from `to_dict`'s data; what earlier versions did not write has its default."""
+        steps, rounds = data.get("steps"), data.get("rounds")
+        read = {"steps": steps and StepSeconds(**steps), "rounds": rounds and tuple(rounds)}
+        return cls(**{**data, **read})
 
     def settle(self, cost: TrainCost, longest: int, seconds: float | None = None) -> "StepPlan":
         """Return the plan with as many epochs of the final training as `seconds` allow at `cost`.
@@ -114,11 +125,9 @@ class Workload:
     rounds: Sequence[Round]
     scores: int
 
-    def seconds(self, rates: Rates) -> float:
+    def seconds(self, steps: StepSeconds) -> float:
         """Return the estimated time of the whole search."""
-        each = {"weights": rates.weight_step, "architecture": rates.architecture_step, "refit": rates.refit_step}
-        steps = sum(each[kind] for round_ in self.rounds for kind in round_.steps())
-        return steps + self.scores * rates.score
+        return sum(steps.of(round_) for round_ in self.rounds) + self.scores * steps.score
 
 
 def make_plan(
@@ -137,11 +146,15 @@ def make_plan(
     """
 
     def search_seconds(effort: float) -> float:
-        return workload(settings.scaled(effort)).seconds(rates) if workload and settings else 0.0
+        if workload is None or settings is None or rates.search is None:
+            return 0.0
+        return workload(settings.scaled(effort)).seconds(rates.search)
 
     fixed = rates.fixed + spent
     if budget is None:
-        return StepPlan(1.0, epochs, search_seconds(1.0), rates.training.seconds(epochs), fixed, peak_memory_mb(device))
+        searched, trained_s = search_seconds(1.0), rates.training.seconds(epochs)
+        memory = peak_memory_mb(device)
+        return StepPlan(1.0, epochs, searched, trained_s, fixed, memory, spent_s=spent, steps=rates.search)
     left = seconds_left(budget, fixed, 0.0)
     shortest = rates.training.seconds(MIN_TRAIN_EPOCHS)
     least = search_seconds(0.0) + shortest
@@ -153,7 +166,19 @@ def make_plan(
     train_s = rates.training.seconds(trained)
     effort = _largest_effort(search_seconds, left - train_s)
     memory, searched = peak_memory_mb(device), search_seconds(effort)
-    return StepPlan(effort, trained, searched, train_s, fixed, memory, settled=settings is None)
+    deadline = None if settings is None else seconds_left(budget, rates.fixed, 0.0) - train_s
+    return StepPlan(
+        effort,
+        trained,
+        searched,
+        train_s,
+        fixed,
+        memory,
+        settled=settings is None,
+        spent_s=spent,
+        deadline_s=deadline,
+        steps=rates.search,
+    )
 
 
 def seconds_left(budget: float, fixed: float, spent: float) -> float:
@@ -172,14 +197,28 @@ def _largest_effort(seconds: Callable[[float], float], limit: float) -> float:
 
 
 def timed(action: Callable[[], object], times: int, device: Device) -> float:
-    """Return the mean seconds of `action` after one warm-up call."""
+    """Return the mean seconds of `action` after one warm-up call: of `times`, or as many as fill most of a second."""
     action()
     _wait(device)
-    start = time.perf_counter()
-    for _ in range(times):
+    start, done = time.perf_counter(), 0
+    while done < times or (done < _MOST_PROBES and time.perf_counter() - start < _PROBE_SECONDS):
         action()
-    _wait(device)
-    return (time.perf_counter() - start) / times
+        _wait(device)
+        done += 1
+    return (time.perf_counter() - start) / done
+
+
+def fixed_seconds() -> float:
+    """Return the estimated seconds of measuring, exporting and reporting, here and now.
+
+    They are 7 on an idle core of the machine that this was written on. How much slower or busier this one is,
+    is told by a piece of work that took a quarter of a second there.
+    """
+    start = time.perf_counter()
+    total = 0
+    for number in range(_REFERENCE_STEPS):
+        total += number * number % 7
+    return _FIXED_SECONDS * (time.perf_counter() - start) / _REFERENCE_SECONDS
 
 
 def epoch_seconds(learner: Learner, watched: int, device: Device) -> float:

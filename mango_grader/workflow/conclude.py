@@ -27,9 +27,6 @@ from mango_grader.workflow.recorded import UNRECORDED, describe_changes
 from mango_grader.workflow.reporting import probe_border, report_data
 from mango_grader.workflow.weights import load_network
 
-FIXED_SECONDS = 45.0
-"""What measuring, exporting and reporting take on two CPU cores; part of every plan."""
-
 _GOLDEN_PER_CLASS = 2
 _CALIBRATION_IMAGES = 128
 

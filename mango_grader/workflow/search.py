@@ -1,8 +1,8 @@
 """`mango-grader search` as a function: data in, run folder out, resumable at any moment."""
 
 import os
-import time
 from dataclasses import dataclass, replace
+from itertools import cycle
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from mango_grader.automl.samplers import NoneAdmittedError, UniformSampler
 from mango_grader.automl.search import Search
 from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.timetable import StepSeconds, Stopwatch, Timetable
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec
@@ -21,8 +22,8 @@ from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
-from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, seconds_left, timed
-from mango_grader.workflow.conclude import FIXED_SECONDS, already_finished, conclude
+from mango_grader.workflow.budget import Rates, StepPlan, Workload, fixed_seconds, make_plan, seconds_left, timed
+from mango_grader.workflow.conclude import already_finished, conclude
 from mango_grader.workflow.config import RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
 from mango_grader.workflow.folder import RunFolder, opened
@@ -31,6 +32,7 @@ from mango_grader.workflow.train import train_cost, train_network
 from mango_grader.workflow.weights import load_matching
 
 _PROBE_STEPS = 3
+_PROBE_PATHS = 8
 
 
 def search(
@@ -49,7 +51,7 @@ def search(
     Raises UsageError for settings, data or a budget that cannot work, NoneAdmittedError if no architecture obeys the
     limits.
     """
-    started = time.monotonic()
+    watch = Stopwatch()
     progress = progress or SilentProgress()
     with opened(out, config, resume=resume, data=data) as (folder, config):
         if config.search is None:
@@ -63,21 +65,20 @@ def search(
         try:
             admission = Admission(config.search, space, folder.space, progress)
             run = _Run(config, config.search, admission, prepared, teacher, device)
-            resumed = folder.plan.exists()
-            plan = _planned(folder, run, started, progress)
+            plan = _planned(folder, run, watch, progress)
             progress.note(str(plan))
             if plan_only:
                 return folder
             if not folder.network.exists():
-                _search(folder, run, plan, progress)
+                plan = _search(folder, run, plan, watch, progress)
         except NoneAdmittedError as error:
             raise error.under(config.search.limits) from error
         spec = NetworkSpec.from_dict(read_json(folder.network))
         if not plan.settled and config.budget is not None:
-            spent = time.monotonic() - started
-            left = None if resumed else seconds_left(config.budget, FIXED_SECONDS, spent)
+            cost = train_cost(config, spec, prepared, teacher, device)
+            left = seconds_left(config.budget, fixed_seconds(), watch.seconds)
             # Once, and kept, so that a resumed run repeats it.
-            plan = plan.settle(train_cost(config, spec, prepared, teacher, device), config.train.epochs, left)
+            plan = plan.settle(cost, config.train.epochs, left)
             write_json(folder.plan, plan.to_dict())
             progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
         train_network(folder, config, spec, prepared, teacher, plan.epochs, device, progress)
@@ -85,14 +86,23 @@ def search(
     return folder
 
 
-def _search(folder: RunFolder, run: "_Run", plan: StepPlan, progress: Progress) -> None:
+def _search(folder: RunFolder, run: "_Run", plan: StepPlan, watch: Stopwatch, progress: Progress) -> StepPlan:
+    """Search, write what was found, and return the plan with what came of it."""
     found = run.make(run.search.method.settings.scaled(plan.effort))
     found.checkpoint, found.checkpoint_every = folder.search_checkpoint, run.config.checkpoint_every
+    timetable = found.timetable = run.timetable(plan, found, watch)
     # Asked again, it goes on from its last checkpoint, the end of its plan.
     architecture = run.admission.within(lambda: found.run(progress))
     folder.write_history(found.history)
     _write_preference(folder, found.method)
+    if timetable is not None:
+        rounds = timetable.taken, len(timetable.plan)
+        plan = replace(plan, rounds=rounds, spent_s=watch.seconds)
+        write_json(folder.plan, plan.to_dict())
+        if rounds[0] < rounds[1]:
+            progress.note(f"search: there was time for {rounds[0]} of {rounds[1]} rounds")
     _write_result(folder, architecture)
+    return plan
 
 
 def _write_preference(folder: RunFolder, method: SearchMethod) -> None:
@@ -145,6 +155,14 @@ class _Run:
         evaluator = SharedWeights(self.space, net, training.held_out, objective, cost, self.device, seen)
         return Search(method, objective, cost, evaluator, seed, training)
 
+    def timetable(self, plan: StepPlan, search: Search, watch: Stopwatch) -> Timetable | None:
+        """Return how long the rounds of `search` take, and by when they end; None for a plan that timed no steps."""
+        if plan.steps is None or search.training is None:
+            return None
+        settings = self.search.method.settings.scaled(plan.effort)
+        rounds = search.method.plan(search.training.batches.per_epoch)
+        return Timetable(rounds, plan.steps, settings.scores, watch, plan.deadline_s)
+
     def _narrowed(self) -> str:
         """Return, for an error, that limits left less of the space's widths; nothing if they did not."""
         if (width := self.space.config.multiplier) == self.search.space.multiplier:
@@ -167,30 +185,32 @@ class _Run:
         (path,) = UniformSampler(self.space, probe.method.admits).ask(np.random.default_rng(self.config.seed), 1)
         rng = np.random.default_rng(self.config.seed)
         probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
-        return Rates(
-            weight_step=timed(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
-            architecture_step=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
-            refit_step=timed(lambda: probe.method.refit(rng), 1, self.device),
-            score=timed(lambda: probe.evaluator.score(path), 1, self.device),
-            training=train_cost(self.config, self.space.final.resolve(path), self.data, self.teacher, self.device),
-            fixed=FIXED_SECONDS,
+        scored = cycle(UniformSampler(self.space, probe.method.admits).ask(rng, _PROBE_PATHS))
+        steps = StepSeconds(
+            weights=timed(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
+            architecture=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
+            refit=timed(lambda: probe.method.refit(rng), 1, self.device),
+            score=timed(lambda: probe.evaluator.score(next(scored)), 1, self.device),
         )
+        spec = self.space.final.resolve(path)
+        return Rates(steps, train_cost(self.config, spec, self.data, self.teacher, self.device), fixed_seconds())
 
 
-def _planned(folder: RunFolder, run: _Run, started: float, progress: Progress) -> StepPlan:
+def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress) -> StepPlan:
     """Return the saved plan, or probe this machine and save one, so that a resumed run repeats it."""
     if folder.plan.exists():
-        return StepPlan.from_dict(read_json(folder.plan))
+        plan = StepPlan.from_dict(read_json(folder.plan))
+        watch.resume(plan.spent_s)
+        return plan
     progress.note("plan: timing a few steps on this machine")
     rates = run.rates()
-    spent = time.monotonic() - started
     plan = make_plan(
         run.config.budget,
         rates,
         run.search.method.settings,
         run.workload,
         run.config.train.epochs,
-        spent,
+        watch.seconds,
         run.device,
     )
     write_json(folder.plan, plan.to_dict())

@@ -13,8 +13,8 @@ from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, epoch_seconds, make_plan
-from mango_grader.workflow.conclude import FIXED_SECONDS, already_finished, conclude
+from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, epoch_seconds, fixed_seconds, make_plan
+from mango_grader.workflow.conclude import already_finished, conclude
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, on_device
 from mango_grader.workflow.folder import RunFolder, opened
@@ -63,7 +63,7 @@ def train(
         teacher = open_teacher(config, prepared, folder, device)
         if not folder.plan.exists():
             cost = train_cost(config, spec, prepared, teacher, device)
-            rates = Rates(0.0, 0.0, 0.0, 0.0, cost, FIXED_SECONDS)
+            rates = Rates(None, cost, fixed_seconds())
             spent = time.monotonic() - started
             plan = make_plan(config.budget, rates, None, None, config.train.epochs, spent, device)
             write_json(folder.plan, plan.to_dict())

@@ -8,47 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import CLASSES, LEARNING_METHODS, METHODS, SPACES
+from cases import LEARNING_METHODS, METHODS, SPACES
 from planted import SCORED, PlantedSpace, best_found
+from searching import examples, make
 
-from mango_grader.automl import methods
 from mango_grader.automl.architecture import Architecture, SpaceConfig
-from mango_grader.automl.cost import macs
-from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.limits import Limits
-from mango_grader.automl.objective import Objective
 from mango_grader.automl.search import Search
-from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress, Task
-from mango_grader.training.batches import Batches, Examples
-from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
-
-CPU = Device("cpu")
-
-
-def examples(config: SpaceConfig, count: int = 48) -> tuple[Examples, Examples]:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, CLASSES, count)
-    pictures = rng.integers(0, 120, (count, config.height, config.width, 3), dtype=np.uint8)
-    pictures[np.arange(count), :, :, labels] += 100
-    rows = np.arange(count)
-    return Examples(pictures, labels, rows[: count * 2 // 3]), Examples(pictures, labels, rows[count * 2 // 3 :])
-
-
-def make(method: str, config: SpaceConfig, checkpoint: Path | None = None, limits: Limits | None = None) -> Search:
-    limits = limits or Limits()
-    space = SearchSpace(config)
-    seed_everything(3)
-    searcher = methods.METHODS[method](space, lambda found: limits.admit(space, found), METHODS[method])
-    for_weights, held_out = examples(config)
-    batches = Batches(for_weights, 8, seed=3)
-    training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), CPU)
-    seen = [batches[step] for step in range(searcher.recalibration)]
-    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU, seen)
-    return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint, 0.0)
 
 
 @cache
@@ -95,7 +65,7 @@ class StopsAfter(SilentProgress):
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
         class Counting:
-            def advance(_, count: int = 1, **figures: float) -> None:  # noqa: N805 (self is the outer one)
+            def advance(_, count: int = 1, *, left: float | None = None, **figures: float) -> None:  # noqa: N805 (self is the outer one)
                 self.rounds -= count
                 if self.rounds < 0:
                     raise StopRunError

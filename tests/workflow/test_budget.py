@@ -1,15 +1,24 @@
 """Minutes become steps."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from mango_grader.automl.methods import EnasSettings, MethodSettings, Phase, Round
+from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
 from mango_grader.training.device import Device
-from mango_grader.workflow.budget import MIN_TRAIN_EPOCHS, Rates, StepPlan, TrainCost, Workload, make_plan
+from mango_grader.workflow.budget import (
+    MIN_TRAIN_EPOCHS,
+    Rates,
+    StepPlan,
+    TrainCost,
+    Workload,
+    make_plan,
+)
 
-RATES = Rates(weight_step=0.1, architecture_step=0.2, refit_step=0.0, score=0.5, training=TrainCost(2.0), fixed=20.0)
+RATES = Rates(StepSeconds(weights=0.1, architecture=0.2, refit=0.0, score=0.5), TrainCost(2.0), fixed=20.0)
 
 
 def workload(settings: MethodSettings) -> Workload:
@@ -90,4 +99,22 @@ def test_a_taught_plan_fits_its_budget() -> None:
 
 
 def test_plans_survive_json() -> None:
-    assert StepPlan.from_dict(plan(300).to_dict()) == plan(300)
+    for found in (plan(300), replace(plan(300), rounds=(3, 4)), plan(None)):
+        assert StepPlan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_plan_of_an_earlier_version_is_read() -> None:
+    data = plan(300).to_dict()
+    for name in ("spent_s", "deadline_s", "steps", "rounds"):
+        del data[name]
+    assert StepPlan.from_dict(data).epochs == plan(300).epochs
+
+
+@pytest.mark.parametrize("budget", [60, 120, 300, 1200])
+def test_the_deadline_of_a_search_leaves_the_training_its_share(budget: float) -> None:
+    """A search that took five times as long as planned left the training two epochs."""
+    found = plan(budget)
+    assert found.deadline_s is not None
+    assert found.deadline_s + found.train_s + RATES.fixed == pytest.approx(0.9 * budget)
+    assert found.spent_s + found.search_s <= found.deadline_s + 1e-6
+    assert found.train_s >= min(0.4 * (0.9 * budget - 30), 60 * 8 * 2.0)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,11 +23,11 @@ MILESTONES = (
 )  # fmt: skip
 
 
-def command(data: Path, out: Path) -> list[str]:
+def command(data: Path, out: Path, *more: str) -> list[str]:
     settings = [part for setting in (*TINY, "checkpoint_every=0") for part in ("--set", setting)]
     options = [
         "--data", str(data), "--method", "enas", "--size", "24", "--seed", "1", "--device", "cpu", "--out", str(out),
-        "--refit",
+        "--refit", *more,
     ]  # fmt: skip
     return [sys.executable, "-m", "mango_grader", "search", *options, *settings, "--progress", "none"]
 
@@ -60,3 +61,22 @@ def test_kills_change_nothing(fruit: Path, tmp_path: Path) -> None:
         assert all(torch.equal(first[name], second[name]) for name in first)
     assert (broken / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
     assert not list(broken.rglob("*.part")), "a finished run leaves no halves behind"
+
+
+def test_a_budgeted_run_that_is_killed_in_its_training_ends_the_same(fruit: Path, tmp_path: Path) -> None:
+    """The rounds that a deadline allowed and the epochs of the training are written down before the first epoch."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    start_and_kill(command(fruit, first, "--budget", "20m"), first / "checkpoints" / "train.safetensors", 0.0)
+    plan = read_json(first / "plan.json")
+    taken, planned = plan["rounds"]
+    assert 1 <= taken <= planned
+    assert 0 < plan["spent_s"] < plan["deadline_s"]
+    assert plan["settled"]
+    shutil.copytree(first, second)
+    again = [*command(fruit, second, "--budget", "20m"), "--resume"]
+    start_and_kill(again, second / "validated.safetensors", 0.1)
+    for out in (first, second):
+        subprocess.run([*command(fruit, out, "--budget", "20m"), "--resume"], check=True, env=ENVIRONMENT)
+    assert read_json(second / "plan.json") == plan == read_json(first / "plan.json")
+    weights = [load_file(out / "weights.safetensors") for out in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

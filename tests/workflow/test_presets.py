@@ -9,6 +9,7 @@ from mango_grader.automl import methods
 from mango_grader.automl.gates import gates_of
 from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.timetable import StepSeconds
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device
 from mango_grader.training.losses import AnytimeLoss
@@ -57,9 +58,7 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     assert np.isfinite(losses).all()
     params = [space.resolve(space.sample(rng)).params()[-1] for _ in range(20)]
     assert 2.0e6 < np.mean(params) < 3.2e6, "the paper's two networks have 2.5 and 3.1 M"
-    rates = Rates(
-        weight_step=1.0, architecture_step=0.5, refit_step=0.0, score=2.0, training=TrainCost(10.0), fixed=5.0
-    )
+    rates = Rates(StepSeconds(weights=1.0, architecture=0.5, refit=0.0, score=2.0), TrainCost(10.0), fixed=5.0)
     plan = make_plan(
         None,
         rates,
