@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, reporter_option
-from mango_grader.cli.run import shared_options
+from mango_grader.cli.run import comparison_folder, moved_data, shared_options
 from mango_grader.cli.summary import print_comparison
 from mango_grader.progress import Progress
 from mango_grader.workflow.comparison import Comparison
@@ -27,7 +27,7 @@ from mango_grader.workflow.configure import SearchOptions
 @click.option("--max-macs", type=click.IntRange(min=1), help="Most multiply-accumulates per image of such a result.")
 @reporter_option
 def compare(
-    out: str,
+    out: str | None,
     resume: bool,
     data: str | None,
     methods: str | None,
@@ -40,15 +40,17 @@ def compare(
     """Compare search methods and known networks on your photos, each run within the same --budget.
 
     Every run is a run folder below --out. comparison.html there has the table, the curves and the differences. An
-    interrupted comparison goes on with --resume and --out alone. A run that fails is listed and stops no other; the
+    interrupted comparison goes on with --resume and --out. A run that fails is listed and stops no other; the
     exit code is then 3.
     """
-    if (data is None) != (methods is None):
+    moved = moved_data(out, data, resume)
+    if moved is None and (data is None) != (methods is None):
         raise click.UsageError("--data and --methods go together")
     asked = None
     if data is not None and methods is not None:
         told = SearchOptions(data=str(Path(data).resolve()), **options)
         asked = Comparison(tuple(each for each in methods.split(",") if each.strip()), told, seeds, folds, jobs)
-    folder = run_compare(out, asked, resume=resume, reporter=reporter)
+    with comparison_folder(out, data, resume) as path:
+        folder = run_compare(path, asked, resume=resume, reporter=reporter, data=moved)
     print_comparison(folder)
     raise click.exceptions.Exit(FINISHED_WITH_ERRORS if folder.failures else 0)

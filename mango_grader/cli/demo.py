@@ -1,11 +1,13 @@
 """`mango-grader demo`: everything once, on synthetic mangoes."""
 
+import shlex
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from mango_grader.cli.grade import grade
+from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.options import progress_option
 from mango_grader.cli.summary import print_run
 from mango_grader.cli.types import Duration
@@ -24,7 +26,9 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     Run it again to continue after an interruption.
     """
     folder = Path(out)
-    run, result = run_demo(folder, budget, seed, progress)
+    again = ["mango-grader", "demo", "--out", out, "--budget", f"{budget:g}s", "--seed", str(seed)]
+    with resumable(lambda: shlex.join(again)):
+        run, result = run_demo(folder, budget, seed, progress)
     unseen, rows, sheet = folder / "unseen" / "images", folder / "grades.csv", folder / "grades.html"
     options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet)]
     grade.main([str(unseen), *options, *(["--resume"] if rows.exists() else [])], standalone_mode=False)

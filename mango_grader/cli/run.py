@@ -1,18 +1,31 @@
-"""Options that `search`, `train` and `compare` share."""
+"""Options that `search`, `train` and `compare` share, and the folder that they leave everything in."""
 
-from collections.abc import Callable, Sequence
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.types import Duration, Fold, Size
+from mango_grader.errors import MangoError, UsageError
+from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.recorded import data_root
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SHARED = (
     click.option("--data", metavar="DIR", help="Folder of graded photos: class folders, or a CSV beside images."),
-    click.option("--out", required=True, metavar="DIR", help="Folder for everything that is left behind."),
+    click.option(
+        "--out", metavar="DIR", help="Folder for everything that is left behind; runs/NAME-DATE unless given."
+    ),
     click.option("--group-by", metavar="COLUMN|FILE:COLUMN|re:…", help="What never may be split: fruit, plant, day."),
     click.option("--ordinal/--nominal", default=None, help="Whether classes are ordered; told from their names."),
     click.option(
@@ -27,7 +40,7 @@ _SHARED = (
     click.option("--size", type=Size(), metavar="PIXELS|HxW", help="The network's input; the preset's by default."),
     click.option("--refit", is_flag=True, help="Train the result again, with the validation pictures, too."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting: train.epochs=20."),
-    click.option("--resume", is_flag=True, help="Continue what was interrupted; --out alone is enough."),
+    click.option("--resume", is_flag=True, help="Continue what was interrupted; --out is enough."),
 )
 _OF_ONE_RUN = (
     click.option("--fold", type=Fold(), metavar="K/N", help="Test on fold K of N (cross-validation)."),
@@ -63,3 +76,94 @@ def _with(options: Sequence[Callable[[Function], Function]], function: Function)
     for option in reversed(options):
         function = option(function)
     return function
+
+
+_RUNS = Path("runs")
+_BEGUN = ("config.json", "comparison.json")  # what a run and a comparison begin with
+_NOT_SETTINGS = {"data", "out", "resume", "plan_only", "progress", "reporter"}
+
+
+def moved_data(out: str | None, data: str | None, resume: bool) -> str | None:
+    """Return where the data of what is resumed in `out` are now: --data, if that is all that is said about it.
+
+    Raises UsageError for settings without the data that go with them.
+    """
+    context = click.get_current_context()
+    said = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name is not None
+        and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+        and option.name not in _NOT_SETTINGS
+    ]
+    if resume and data is None and said:
+        raise UsageError(
+            f"--resume goes on with the run's own settings; leave out {', '.join(said)}, or give --data and all options"
+        )
+    if not resume or said or out is None:
+        return None
+    return data if any(Path(out, name).exists() for name in _BEGUN) else None
+
+
+@contextmanager
+def run_folder(out: str | None, data: str | None, resume: bool) -> Iterator[str]:
+    """Yield the folder of a run: `out`, or a new one below runs/, which is printed, and goes if the run is refused.
+
+    An interruption prints the command that continues the run.
+    """
+
+    def continuing() -> str | None:
+        return RunFolder(path).resuming() if RunFolder(path).config.exists() else None
+
+    with _folder(out, data, resume) as path, resumable(continuing):
+        yield str(path)
+
+
+@contextmanager
+def comparison_folder(out: str | None, data: str | None, resume: bool) -> Iterator[str]:
+    """Yield the folder of a comparison, as `run_folder` does that of a run."""
+
+    def continuing() -> str | None:
+        command = shlex.join(["mango-grader", "compare", "--resume", "--out", str(path)])
+        return command if (path / "comparison.json").exists() else None
+
+    with _folder(out, data, resume, "-compared") as path, resumable(continuing):
+        yield str(path)
+
+
+@contextmanager
+def _folder(out: str | None, data: str | None, resume: bool, what: str = "") -> Iterator[Path]:
+    """Yield `out`, or a new folder named after the data, `what` and the time, which goes if the body is refused."""
+    if out is not None:
+        yield Path(out)
+        return
+    if resume:
+        raise UsageError(f"--resume: say what to continue with --out DIR{_newest()}")
+    if data is None:
+        raise UsageError("name the graded photos: --data DIR")
+    path = claim(f"{data_root(data).resolve().name or 'run'}{what}-{time.strftime('%Y-%m-%d-%H%M%S')}")
+    click.echo(f"run folder: {path}", err=True)
+    try:
+        yield path
+    except MangoError:
+        if not any(path.rglob("plan.json")):
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def claim(name: str) -> Path:
+    """Make a folder that was not there; of several processes that ask for one name, each gets its own."""
+    for number in count(1):
+        path = _RUNS / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError
+
+
+def _newest() -> str:
+    begun = [path for name in _BEGUN for path in _RUNS.glob(f"*/{name}")]
+    newest = max(begun, key=lambda path: path.stat().st_mtime, default=None)
+    return "" if newest is None else f"; the newest here is {newest.parent}"

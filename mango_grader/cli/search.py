@@ -7,7 +7,7 @@ import click
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.options import progress_option
-from mango_grader.cli.run import run_options
+from mango_grader.cli.run import moved_data, run_folder, run_options
 from mango_grader.cli.summary import print_run
 from mango_grader.progress import Progress
 from mango_grader.workflow.configure import SearchOptions
@@ -39,13 +39,17 @@ from mango_grader.workflow.search import search as run_search
     help="Most milliseconds per image, on this host's processor, on one thread.",
 )
 @progress_option
-def search(out: str, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
+def search(
+    out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any
+) -> None:
     """Search an architecture for your photos; train, calibrate and export it.
 
     The run folder holds report.html to look at and model.mango to grade with. An interrupted run goes on with
-    --resume and --out alone, to the same result.
+    --resume and --out, to the same result; --data says where the photos are now, if they were moved.
     """
-    config = None if data is None else SearchOptions(data=data, **options).config()
-    folder = run_search(out, config, resume=resume, plan_only=plan_only, progress=progress)
+    moved = moved_data(out, data, resume)
+    config = None if data is None or moved is not None else SearchOptions(data=data, **options).config()
+    with run_folder(out, data, resume) as path:
+        folder = run_search(path, config, resume=resume, plan_only=plan_only, progress=progress, data=moved)
     if not plan_only:
         print_run(folder)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from mango_grader.cli.options import progress_option
-from mango_grader.cli.run import run_options
+from mango_grader.cli.run import moved_data, run_folder, run_options
 from mango_grader.cli.summary import print_run
 from mango_grader.models.baselines import BASELINES
 from mango_grader.progress import Progress
@@ -18,12 +18,15 @@ from mango_grader.workflow.train import train as run_train
 @click.option("--architecture", metavar="FILE", help="architecture.json of a search.")
 @click.option("--baseline", type=click.Choice(sorted(BASELINES)), help="A known network to compare with.")
 @progress_option
-def train(out: str, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
+def train(out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
     """Train a given architecture on new photos; calibrate and export it as search does.
 
-    An interrupted run goes on with --resume and --out alone, to the same result.
+    An interrupted run goes on with --resume and --out, to the same result; --data says where the photos are now, if
+    they were moved.
     """
-    config = None if data is None else TrainOptions(data=data, **options).config()
-    folder = run_train(out, config, resume=resume, plan_only=plan_only, progress=progress)
+    moved = moved_data(out, data, resume)
+    config = None if data is None or moved is not None else TrainOptions(data=data, **options).config()
+    with run_folder(out, data, resume) as path:
+        folder = run_train(path, config, resume=resume, plan_only=plan_only, progress=progress, data=moved)
     if not plan_only:
         print_run(folder)

@@ -1,6 +1,7 @@
 """`mango-grader compare` as a function: entries against each other on one's own fruit, resumable at any moment."""
 
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +25,7 @@ from mango_grader.workflow.comparison.standings import standings
 from mango_grader.workflow.config import checked, plain
 from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.recorded import data_root
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Comparison:
     seeds: int = 3
     folds: int = 5
     jobs: int = 1
+
+    def at(self, path: str) -> "Comparison":
+        """Return the same comparison, its data lying at `path`."""
+        return replace(self, options=replace(self.options, data=path))
 
     def runs(self) -> tuple[ComparedRun, ...]:
         """Return every run, all entries' first ones first, so that a comparison cut short is a fair one.
@@ -124,16 +130,21 @@ def compare(
     *,
     resume: bool = False,
     reporter: Callable[[], Progress],
+    data: str | None = None,
 ) -> ComparisonFolder:
     """Do all runs of a comparison below the folder `out`; return what came of them.
 
-    With `resume`, `comparison` may be None; finished runs are kept, unfinished ones go on, failed ones are tried again.
+    With `resume`, `comparison` may be None; finished runs are kept, unfinished ones go on, failed ones are tried again;
+    `data` says where the data are now, if they were moved.
     A run that fails is an outcome and stops no other. `reporter` makes the progress of each run, in the process that
     does it. Raises UsageError for what no run could be done with.
     """
-    folder = _opened(Path(out), comparison, resume)
-    runs = folder.comparison.runs()
+    folder = _opened(Path(out), comparison, resume, data)
     options = folder.comparison.options
+    if folder.json.exists() and not data_root(options.data).is_dir():
+        again = shlex.join(["mango-grader", "compare", "--resume", "--out", str(folder.path), "--data", "DIR"])
+        raise UsageError(f"the images are no longer at {options.data}; say where they are now: {again}")
+    runs = folder.comparison.runs()
     read_dataset(options.data, options.group_by, options.ordinal)
     pick_device(options.device)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -157,9 +168,9 @@ def _finished(folder: ComparisonFolder) -> set[tuple[str, int]]:
     return {key for key, outcome in folder.outcomes.items() if outcome.figures is not None}
 
 
-def _opened(path: Path, comparison: Comparison | None, resume: bool) -> ComparisonFolder:
+def _opened(path: Path, comparison: Comparison | None, resume: bool, data: str | None) -> ComparisonFolder:
     if resume and (kept := path / "comparison.json").exists():
-        return _resumed(path, read_json(kept), comparison)
+        return _resumed(path, read_json(kept), comparison, data)
     if comparison is None:
         raise UsageError(f"{path} holds no comparison to continue; give --data and --methods, or the right --out")
     if path.exists() and (not path.is_dir() or any(item.name[0] != "." for item in path.iterdir())):
@@ -168,9 +179,12 @@ def _opened(path: Path, comparison: Comparison | None, resume: bool) -> Comparis
     return ComparisonFolder(path, comparison)
 
 
-def _resumed(path: Path, kept: Mapping[str, Any], comparison: Comparison | None) -> ComparisonFolder:
-    if comparison is not None and plain(comparison) != kept["comparison"]:
+def _resumed(path: Path, kept: Mapping[str, Any], comparison: Comparison | None, data: str | None) -> ComparisonFolder:
+    """Return the kept comparison on its data, wherever these are now: each run checks that they are the same."""
+    saved = checked(Comparison, kept["comparison"])
+    now = str(Path(data).resolve()) if data is not None else (comparison or saved).options.data
+    if comparison is not None and plain(comparison) != plain(saved.at(now)):
         raise UsageError(f"--resume: {path} was started with other options; give the same, or only --out")
     outcomes = checked(tuple[Outcome, ...], kept["runs"])
     found = {(each.entry, each.repeat): each for each in outcomes}
-    return ComparisonFolder(path, checked(Comparison, kept["comparison"]), found)
+    return ComparisonFolder(path, saved.at(now), found)

@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM end a long command with the line that continues it."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+_CTRL_C, _TERMINATED = 130, 143  # as shells count: 128 + the signal's number
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextmanager
+def resumable(command: Callable[[], str | None]) -> Iterator[None]:
+    """Let SIGTERM stop the body as Ctrl-C does; print what continues it, if `command` knows, and exit 143 or 130."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        line = command()
+        click.echo("interrupted" + ("" if line is None else f"; continue with: {line}"), err=True)
+        sys.stderr.flush()
+        raise click.exceptions.Exit(_TERMINATED if isinstance(error, _Terminated) else _CTRL_C) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _Terminated

@@ -1,0 +1,111 @@
+"""Commands that are stopped by Ctrl-C or SIGTERM say how to go on; runs without --out have a folder of their own."""
+
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from commands import COMMAND, call
+from photos import write_folders
+
+from mango_grader.cli import run as run_options
+
+ENDLESS = ("--size", "32", "--device", "cpu", "--set", "train.batch_size=8", "--set", "train.epochs=100000")
+NET = "shufflenet_v2_x0_5"
+
+
+def stopped(arguments: list[str], milestone: str, number: signal.Signals, home: Path) -> tuple[int, str]:
+    """Start a command in `home`, stop it once a file like `milestone` is there; return exit code and last line."""
+    process = subprocess.Popen([*COMMAND, *arguments], cwd=home, stderr=subprocess.PIPE, text=True)
+    while not any(home.glob(milestone)):
+        if process.poll() is not None:
+            pytest.fail(f"ended before {milestone}: {process.communicate()[1]}")
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    return process.returncode, said.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folders(tmp_path_factory.mktemp("data") / "my mangoes", {"A": 8, "B": 8})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "milestone", "number", "code"),
+    [
+        ("search", ["--set", "method.epochs=100000"], "*/plan.json", signal.SIGINT, 130),
+        ("train", ["--baseline", NET], "*/plan.json", signal.SIGTERM, 143),
+        ("compare", ["--methods", NET, "--seeds", "1"], "*/*/*/plan.json", signal.SIGTERM, 143),
+    ],
+)
+def test_an_interrupted_command_prints_the_line_that_resumes_it(
+    name: str, options: list[str], milestone: str, number: signal.Signals, code: int, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "my run"
+    arguments = [name, "--data", str(photos), "--out", str(out), *ENDLESS, *options, "--progress", "none"]
+    ended, said = stopped(arguments, milestone, number, tmp_path)
+    assert ended == code
+    assert said == f"interrupted; continue with: mango-grader {name} --resume --out {shlex.quote(str(out))}"
+
+
+def test_an_interrupted_demo_prints_the_line_that_resumes_it(tmp_path: Path) -> None:
+    arguments = ["demo", "--out", "my demo", "--budget", "2m", "--seed", "3", "--progress", "none"]
+    ended, said = stopped(arguments, "my demo/mangoes/images/*", signal.SIGTERM, tmp_path)
+    assert ended == 143
+    assert said == "interrupted; continue with: mango-grader demo --out 'my demo' --budget 120s --seed 3"
+
+
+def test_a_command_that_has_begun_nothing_names_no_line() -> None:
+    code = "import signal, sys; from mango_grader.cli.interrupts import resumable\n"
+    code += "with resumable(lambda: None): signal.raise_signal(signal.SIGTERM)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stderr.splitlines()[0] == "interrupted"
+
+
+def test_a_run_without_out_has_a_new_folder_named_after_data_and_date(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--baseline", NET, "--data", photos, "--plan-only", *ENDLESS]
+    first, second = (call("train", *options) for _ in range(2))
+    assert first.exit_code == second.exit_code == 0, first.output
+    folders = sorted((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    assert all(folder.name.startswith("my mangoes-20") and (folder / "plan.json").exists() for folder in folders)
+    assert first.stderr.splitlines()[0] in {f"run folder: {folder.relative_to(tmp_path)}" for folder in folders}
+
+
+def test_folders_of_one_second_never_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(run_options.claim, ["mangoes-2026-01-01-120000"] * 40))
+    assert len(set(claimed)) == 40
+
+
+def test_a_refused_run_without_out_leaves_no_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("train", "--baseline", NET, "--data", photos, *ENDLESS, "--budget", "1s")
+    assert result.exit_code == 2
+    assert not list(Path("runs").iterdir())
+
+
+def test_resume_without_out_asks_which_run_and_names_the_newest(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("train", "--resume")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == ["Error: --resume: say what to continue with --out DIR"]
+    assert call("train", "--baseline", NET, "--data", photos, "--plan-only", *ENDLESS).exit_code == 0
+    (begun,) = Path("runs").iterdir()
+    result = call("train", "--resume")
+    (said,) = result.stderr.splitlines()
+    assert said == f"Error: --resume: say what to continue with --out DIR; the newest here is {begun}"
