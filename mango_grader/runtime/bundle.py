@@ -65,8 +65,8 @@ class Bundle:
             manifest = Manifest.from_json(data)
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from error
-        if names != {MANIFEST, *manifest.hashes} or not _needed(manifest).issubset(names):
-            raise BundleError(f"{path} is damaged: its parts are not those that its manifest lists")
+        if not names - {MANIFEST} == set(manifest.hashes) == _needed(manifest):
+            raise BundleError(f"{path} is damaged: its parts are not those that its manifest names")
         return cls(path, manifest, files.digest(data))
 
     def read(self, name: str) -> bytes:
@@ -135,9 +135,11 @@ class Bundle:
 def write_bundle(path: str | os.PathLike[str], manifest: Manifest, parts: Mapping[str, bytes]) -> Manifest:
     """Write `parts` (file name -> bytes) and the manifest, completed by their hashes, atomically; return it.
 
-    Raises `BundleError` if a part that the manifest or every bundle needs is missing, or if the manifest could not be
-    read again.
+    Raises `BundleError` if a part that the manifest or every bundle needs is missing, if there are others, or if the
+    manifest could not be read again.
     """
+    if unknown := sorted(set(parts) - _needed(manifest)):
+        raise BundleError(f"the manifest does not name {', '.join(unknown)}")
     if missing := sorted(_needed(manifest) - set(parts)):
         raise BundleError(f"the bundle lacks {', '.join(missing)}")
     manifest = replace(manifest, hashes={name: files.digest(parts[name]) for name in sorted(parts)})
