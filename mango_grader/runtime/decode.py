@@ -17,6 +17,7 @@ from mango_grader.errors import ImageError
 from mango_grader.runtime.depth import Depth, depth_of, eight_bits, from_integers
 from mango_grader.runtime.formats import open_image
 from mango_grader.runtime.quiet import quiet
+from mango_grader.runtime.records import one_line
 
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[np.generic]
 """A path, an encoded image as bytes or as an open binary file, an image of Pillow's, or an array."""
@@ -178,7 +179,7 @@ def _from_array(array: NDArray[np.generic], fill: tuple[int, int, int]) -> Decod
         raise ImageError(f"array of shape {array.shape}; use (H, W), (H, W, 3) or (H, W, 4)")
     warning = None
     if array.dtype.newbyteorder("=") == np.uint16:
-        values = array.astype(np.int64)
+        values = np.asarray(array, np.uint16)
         _, warning = from_integers(values[:, :, :3] if values.ndim == 3 else values, Depth())
         array = (values >> 8).astype(np.uint8)
     if array.dtype != np.uint8:
@@ -193,7 +194,7 @@ def _reason(error: Exception) -> str:
         return error.strerror.lower()
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(" ".join(str(error).split())) or type(error).__name__
 
 
 def scaled(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:

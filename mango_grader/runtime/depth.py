@@ -83,7 +83,7 @@ def eight_bits(image: Image.Image, depth: Depth, reopen: Reopen | None) -> tuple
     cannot be told.
     """
     if image.mode.startswith("I"):  # "I;16…", and "I": what Pillow makes of 16-bit PGM.
-        pixels, warning = from_integers(np.asarray(image).astype(np.int64), depth)
+        pixels, warning = from_integers(np.asarray(image), depth)
         return Image.fromarray(pixels), warning
     if image.mode == "F":
         pixels, warning = _from_floats(np.asarray(image), depth)
@@ -131,7 +131,7 @@ def _from_floats(values: NDArray[np.floating[Any]], depth: Depth) -> tuple[NDArr
     return _finished(_stretched(values, 0, white), depth), warning
 
 
-def _from_channels(values: NDArray[np.int64], depth: Depth) -> tuple[NDArray[np.uint8], str | None]:
+def _from_channels(values: NDArray[np.uint16], depth: Depth) -> tuple[NDArray[np.uint8], str | None]:
     """Return 16-bit values (H, W, 3 or 4) of declared depth as 8 bits; alpha beyond that depth is opaque."""
     colours, warning = from_integers(values[:, :, :3], depth)
     if values.shape[2] == 3:
@@ -149,7 +149,7 @@ def _from_upper_bytes(upper: NDArray[np.uint8], rounded: bool) -> str | None:
     return _doubt(largest * 257 - 128 if rounded else largest << 8 | 0xFF, _WHITE, "16-bit values")
 
 
-def _whole_values(image: Any, upper: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _whole_values(image: Any, upper: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Return the 16-bit values of all channels: `upper` bytes as decoded, the lower ones of the same file, reopened.
 
     `image` is the file opened again and not yet loaded; it is loaded here. Raises `ImageError` for channels that
@@ -159,7 +159,7 @@ def _whole_values(image: Any, upper: NDArray[np.uint8]) -> NDArray[np.int64]:
     if mode == "LA;16B":
         image.tile = [tile._replace(args="RGBA") for tile in image.tile]
         image.load()
-        grey, grey_low, alpha, alpha_low = np.moveaxis(np.asarray(image).astype(np.int64), 2, 0)
+        grey, grey_low, alpha, alpha_low = np.moveaxis(np.asarray(image).astype(np.uint16), 2, 0)
         grey, alpha = grey << 8 | grey_low, alpha << 8 | alpha_low
         return np.stack([grey, grey, grey, alpha], axis=2)
     other = _OTHER_ORDER.get(_explicit(mode))
@@ -169,8 +169,8 @@ def _whole_values(image: Any, upper: NDArray[np.uint8]) -> NDArray[np.int64]:
         tile._replace(args=other if isinstance(tile.args, str) else (other, *tile.args[1:])) for tile in image.tile
     ]
     image.load()
-    lower: NDArray[np.int64] = np.asarray(image).astype(np.int64)
-    return upper.astype(np.int64) << 8 | lower
+    lower: NDArray[np.uint16] = np.asarray(image).astype(np.uint16)
+    return np.asarray(upper.astype(np.uint16) << 8 | lower, np.uint16)
 
 
 def _declared(values: NDArray[Any], low: float, high: float, depth: Depth) -> NDArray[np.uint8]:
@@ -196,7 +196,10 @@ def _reduced(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
 
 
 def _stretched(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    return np.rint((values.astype(np.float64) - low) * (255 / (high - low))).astype(np.uint8)
+    scaled: NDArray[np.float32] = values.astype(np.float32)  # Large images need no more, and no more memory.
+    scaled -= np.float32(low)
+    scaled *= np.float32(255 / (high - low))
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def _finished(pixels: NDArray[np.uint8], depth: Depth) -> NDArray[np.uint8]:
