@@ -8,10 +8,11 @@ from rich.console import Console
 
 from mango_grader.cli.grade import grade
 from mango_grader.cli.interrupts import resumable
-from mango_grader.cli.options import progress_option
+from mango_grader.cli.options import FINISHED_WITH_ERRORS, progress_option
 from mango_grader.cli.summary import print_run
 from mango_grader.cli.types import Duration
 from mango_grader.progress import Progress
+from mango_grader.workflow.demo import EXPECTED_ACCURACY
 from mango_grader.workflow.demo import demo as run_demo
 
 
@@ -23,7 +24,7 @@ from mango_grader.workflow.demo import demo as run_demo
 def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     """Make synthetic mangoes, search a classifier for them, and grade mangoes of other seeds and backgrounds.
 
-    Run it again to continue after an interruption.
+    Run it again to continue after an interruption. Exit code 3 says that the model did not learn to grade.
     """
     folder = Path(out)
     again = ["mango-grader", "demo", "--out", out, "--budget", f"{budget:g}s", "--seed", str(seed)]
@@ -32,7 +33,7 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     unseen, rows, sheet = folder / "unseen" / "images", folder / "grades.csv", folder / "grades.html"
     options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet)]
     grade.main([str(unseen), *options, *(["--resume"] if rows.exists() else [])], standalone_mode=False)
-    print_run(run)
+    exit_code = print_run(run)
     console = Console(soft_wrap=True, highlight=False)
     shares = ", ".join(_percent(value) for value in result.accuracy)
     console.print(f"on {result.unseen} unseen mangoes of other backgrounds, exit by exit: {shares}")
@@ -41,6 +42,14 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
         f"{_percent(result.border)}, the same model without the lesions {_percent(result.lesion_free)}"
     )
     console.print(f"grades  {rows}\nsheet   {sheet}", markup=False)
+    if result.accuracy[-1] < EXPECTED_ACCURACY:
+        console.print(
+            f"warning: {_percent(result.accuracy[-1])} is too little, {_percent(EXPECTED_ACCURACY)} are expected: this "
+            "machine had too little time; remove the folder and give more with --budget",
+            markup=False,
+        )
+        exit_code = FINISHED_WITH_ERRORS
+    raise click.exceptions.Exit(exit_code)
 
 
 def _percent(share: float) -> str:

@@ -28,10 +28,13 @@ def info(model: str, as_json: bool) -> None:
 def _print(bundle: "Bundle") -> None:
     from rich.table import Table
 
+    from mango_grader.runtime.guessing import Guessing
+
     manifest = bundle.manifest
     fit = manifest.preprocess
     order = " < ".join(manifest.classes) if manifest.ordinal else ", ".join(manifest.classes)
     turned = ", portrait images turned" if fit.rotate_portrait else ""
+    guessing = Guessing.from_provenance(manifest.provenance)
     policies = [f"{name} {_numbers(values)}" for name, values in manifest.policies.items()]
     lines = {
         "model": f"{bundle.path} ({bundle.path.stat().st_size / 1e6:.2f} MB, schema {manifest.schema})",
@@ -42,7 +45,7 @@ def _print(bundle: "Bundle") -> None:
         "policies": "; ".join(["full", f"exit:1 … exit:{len(manifest.exits)}", *policies]),
         "default policy": manifest.default_policy,
         **({"lacks": manifest.lacks} if manifest.lacks else {}),
-        **{key: _plain(value) for key, value in manifest.provenance.items()},
+        **{key: _plain(value) for key, value in manifest.provenance.items() if key != "guessing" or guessing is None},
     }
     width = max(map(len, lines))
     for key, value in lines.items():
@@ -54,6 +57,8 @@ def _print(bundle: "Bundle") -> None:
         table.add_row(str(number), one.name, f"{one.macs:,}", f"{one.params:,}", f"{one.temperature:.3f}")
     click.echo()
     open_console().print(table)
+    if guessing is not None:
+        click.echo(f"\n{guessing}")
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -46,10 +46,12 @@ def search(
 
     The run folder holds report.html to look at and model.mango to grade with. An interrupted run goes on with
     --resume and --out, to the same result; --data says where the photos are now, if they were moved.
+
+    Exit code 3 says that the model is no better than guessing.
     """
     moved = moved_data(out, data, resume)
     config = None if data is None or moved is not None else SearchOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
         folder = run_search(path, config, resume=resume, plan_only=plan_only, progress=progress, data=moved)
     if not plan_only:
-        print_run(folder)
+        raise click.exceptions.Exit(print_run(folder))

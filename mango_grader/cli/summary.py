@@ -7,6 +7,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mango_grader.cli.console import open_console
+from mango_grader.cli.options import FINISHED_WITH_ERRORS
 from mango_grader.files import read_json
 from mango_grader.plural import counted
 from mango_grader.report import Against, Spread
@@ -72,11 +73,16 @@ def print_warnings(warnings: Sequence[str]) -> None:
         console.print(f"warning: {one_line(line)}")
 
 
-def print_run(folder: RunFolder) -> None:
-    """Print the test figures of a finished run, what its report warns of, and where its report and model are."""
-    print_measured(Measured.from_dict(read_json(folder.metrics)["test"]))
+def print_run(folder: RunFolder) -> int:
+    """Print the test figures of a finished run, what its report warns of, and where its report and model are.
+
+    Returns the exit code: 3 where the model is no better than guessing, else 0.
+    """
+    measured = Measured.from_dict(read_json(folder.metrics)["test"])
+    print_measured(measured)
     print_warnings(folder.read_warnings())
     _print_places(open_console(), report=folder.report, model=folder.model)
+    return FINISHED_WITH_ERRORS if measured.guessing.verdict == "guessing" else 0
 
 
 def print_comparison(folder: ComparisonFolder) -> None:

@@ -23,10 +23,12 @@ def train(out: str | None, resume: bool, plan_only: bool, data: str | None, prog
 
     An interrupted run goes on with --resume and --out, to the same result; --data says where the photos are now, if
     they were moved.
+
+    Exit code 3 says that the model is no better than guessing.
     """
     moved = moved_data(out, data, resume)
     config = None if data is None or moved is not None else TrainOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
         folder = run_train(path, config, resume=resume, plan_only=plan_only, progress=progress, data=moved)
     if not plan_only:
-        print_run(folder)
+        raise click.exceptions.Exit(print_run(folder))

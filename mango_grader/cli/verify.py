@@ -18,12 +18,16 @@ def verify(ctx: click.Context, /, model: str, provider: str, as_json: bool) -> N
     Exit code 1 says that something does not hold.
     """
     from mango_grader.runtime.bundle import Bundle
+    from mango_grader.runtime.guessing import Guessing
     from mango_grader.runtime.verify import verify_bundle
 
-    findings = verify_bundle(Bundle.open(model), provider)
+    bundle = Bundle.open(model)
+    findings = verify_bundle(bundle, provider)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             click.echo(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.check}: {finding.detail}")
+        if (guessing := Guessing.from_provenance(bundle.manifest.provenance)) is not None:
+            click.echo(f"{'note  ' if guessing.verdict == 'better' else 'WARNING'}  {guessing}")
     ctx.exit(0 if all(finding.ok for finding in findings) else 1)

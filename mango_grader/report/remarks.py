@@ -9,8 +9,8 @@ _FEW_GROUPS, _WIDE, _LOW_RECALL, _ILL_CALIBRATED, _LOSS = 50, 0.10, 0.6, 0.10, 0
 
 
 def warnings(data: ReportData) -> tuple[str, ...]:
-    """Return the run's own notes and all that its figures warn of, one line each."""
-    return (*data.notes, *_of_data(data), *_of_figures(data), *_of_policy(data))
+    """Return what matters most, whether it beats guessing; the run's own notes; what its figures warn of."""
+    return (*_of_guessing(data), *data.notes, *_of_data(data), *_of_figures(data), *_of_policy(data))
 
 
 def limits(data: ReportData) -> tuple[str, ...]:
@@ -26,6 +26,12 @@ def limits(data: ReportData) -> tuple[str, ...]:
         "Temperatures and thresholds were fitted on validation images from the same source; confidences mean less"
         " elsewhere.",
     )
+
+
+def _of_guessing(data: ReportData) -> Iterator[str]:
+    found = data.exits[-1].guessing
+    if found.verdict != "better":
+        yield str(found)
 
 
 def _of_data(data: ReportData) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
+from mango_grader.runtime.guessing import Guessing
 from mango_grader.runtime.policy import Policy
 from mango_grader.training.bootstrap import Difference, Estimate, Floats, GroupBootstrap
 
@@ -58,6 +59,12 @@ class ExitMetrics:
     calibration_error: Estimate
     log_loss: Estimate
     reliability: tuple[Bin, ...]
+
+    @property
+    def guessing(self) -> Guessing:
+        """This exit beside always answering the commonest class."""
+        commonest = max(sum(row) for row in self.confusion) / self.count
+        return Guessing(self.accuracy.value, self.accuracy.low, commonest, self.count, self.groups)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mango_grader.export.parity import calibrated
 from mango_grader.files import read_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
+from mango_grader.runtime.guessing import Guessing
 from mango_grader.runtime.policy import Full, Policy, Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.calibration import fit_temperature, tune_threshold
@@ -27,6 +28,11 @@ class Measured:
 
     exits: tuple[ExitMetrics, ...]
     policies: tuple[PolicyMetrics, ...]
+
+    @property
+    def guessing(self) -> Guessing:
+        """The last exit beside always answering the commonest class."""
+        return self.exits[-1].guessing
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

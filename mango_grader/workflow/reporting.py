@@ -85,6 +85,7 @@ def provenance(
         "images": len(data.packed.labels),
         "labels_sha256": digest(labels.encode("utf-8", "surrogateescape")),
         "test_images": last.count,
+        "guessing": last.guessing.to_dict(),
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
         **started,
         **refitted,

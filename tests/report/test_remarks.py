@@ -31,8 +31,15 @@ def test_sound_figures_give_no_warning() -> None:
 
 
 def test_few_groups_are_warned_of() -> None:
-    (line,) = warnings(measured([1, 1, 1, 0, 1, 1, 1, 1, 1, 1], list("abcdefghij"), 0.9))
-    assert line.startswith("Only 10 groups")
+    first, second = warnings(measured([1, 1, 1, 0, 1, 1, 1, 1, 1, 1], list("abcdefghij"), 0.9))
+    assert first.startswith("Too few to tell whether the model beats guessing: 10 test groups")
+    assert second.startswith("Only 10 groups")
+
+
+def test_a_model_at_chance_is_the_first_warning() -> None:
+    right = [1, 0, 0] * 100
+    first, *_ = warnings(measured(right, [str(index) for index in range(300)], confidence=0.6))
+    assert first.startswith("NO BETTER THAN GUESSING")
 
 
 def test_perfection_is_not_taken_for_certainty() -> None:
