@@ -12,6 +12,7 @@ import click
 from mango_grader import __version__
 from mango_grader.cli.options import json_option, print_json
 from mango_grader.errors import MangoError
+from mango_grader.plural import counted
 from mango_grader.runtime.host import cpu_name
 
 RUNTIME = ("numpy", "pillow", "click", "rich")
@@ -139,7 +140,7 @@ def _print(found: Diagnosis) -> None:
     lines = {
         "mango-grader": found.mango_grader,
         "python": f"{found.python} on {found.platform}",
-        "cpu": f"{found.cpu}, {found.cores} cores",
+        "cpu": f"{found.cpu}, {counted(found.cores, 'core')}",
         "gpu": "; ".join(found.gpus) or "none",
         "onnxruntime runs on": ", ".join(found.providers) or "nothing",
         **{name: version or "not installed" for name, version in found.versions.items()},

@@ -1,6 +1,5 @@
 """`mango-grader evaluate`: a model against graded photos, exit by exit."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,9 +13,9 @@ from mango_grader.cli.options import (
     provider_option,
 )
 from mango_grader.cli.summary import print_confusion, print_measured, print_warnings
-from mango_grader.errors import UsageError
 from mango_grader.files import write_json
 from mango_grader.progress import Progress
+from mango_grader.runtime.outputs import FIGURES, check_replaceable
 from mango_grader.runtime.records import one_line
 from mango_grader.runtime.writers import check_output
 from mango_grader.workflow.evaluate import EvaluateOptions
@@ -48,8 +47,8 @@ def evaluate(
 
     Classes are matched by name. Images that cannot be read are listed and left out; the exit code is then 3.
     """
-    if out is not None and Path(out).suffix.lower() != ".json":
-        raise UsageError(f"--out {out}: figures are written as .json; --predictions writes rows")
+    if out is not None:
+        check_replaceable(out, FIGURES)
     if predictions is not None:
         check_output(predictions)
     result = run_evaluate(model, data, EvaluateOptions(**options), progress)

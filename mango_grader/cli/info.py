@@ -1,11 +1,22 @@
 """`mango-grader info`: what a model says about itself."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
+from mango_grader.plural import counted
+from mango_grader.runtime.records import one_line
+
+_NAMES = {
+    "labels_sha256": "labels' digest",
+    "test_images": "test images",
+    "init_from": "started from",
+    "teacher_test_accuracy": "teacher's test accuracy",
+    "refit": "trained on validation images, too (refit)",
+}
 
 if TYPE_CHECKING:
     from mango_grader.runtime.bundle import Bundle
@@ -35,6 +46,7 @@ def _print(bundle: "Bundle") -> None:
     order = " < ".join(manifest.classes) if manifest.ordinal else ", ".join(manifest.classes)
     turned = ", portrait images turned" if fit.rotate_portrait else ""
     guessing = Guessing.from_provenance(manifest.provenance)
+    told = {key: value for key, value in manifest.provenance.items() if key != "guessing" or guessing is None}
     policies = [f"{name} {_numbers(values)}" for name, values in manifest.policies.items()]
     lines = {
         "model": f"{bundle.path} ({bundle.path.stat().st_size / 1e6:.2f} MB, schema {manifest.schema})",
@@ -45,12 +57,13 @@ def _print(bundle: "Bundle") -> None:
         "policies": "; ".join(["full", f"exit:1 … exit:{len(manifest.exits)}", *policies]),
         "default policy": manifest.default_policy,
         **({"lacks": manifest.lacks} if manifest.lacks else {}),
-        **{key: _plain(value) for key, value in manifest.provenance.items() if key != "guessing" or guessing is None},
+        **dict(_provenance(told)),
     }
     width = max(map(len, lines))
     for key, value in lines.items():
-        click.echo(f"{key:{width}}  {value}")
-    table = Table("exit", "name", "MACs", "parameters", "temperature", box=None, pad_edge=False)
+        click.echo(one_line(f"{key:{width}}  {value}"))
+    titles = ("work per image (multiply-adds)", "size (parameters)", "confidence divisor (temperature)")
+    table = Table("exit", "name", *titles, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in (table.columns[0], *table.columns[2:]):
         column.justify = "right"
     for number, one in enumerate(manifest.exits, 1):
@@ -63,6 +76,40 @@ def _print(bundle: "Bundle") -> None:
 
 def _numbers(values: tuple[float, ...]) -> str:
     return "(" + ", ".join(f"{value:.3f}" for value in values) + ")"
+
+
+def _provenance(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield where a model came from; measures of agreement are said in words, their terms in brackets."""
+    for key, value in values.items():
+        says = _SAYS.get(key)
+        try:
+            yield says(value) if says else (_NAMES.get(key, key), _plain(value))
+        except (KeyError, TypeError, ValueError):  # A bundle may tell anything of itself.
+            yield key, _plain(value)
+
+
+def _says_parity(found: Mapping[str, Any]) -> tuple[str, str]:
+    largest = max(map(float, (*found["staged"], *found["full"])))
+    images = counted(int(found["images"]), "image")
+    says = f"the exported file agrees with the trained network to {largest:.1g} in probability on {images} (parity)"
+    return "as trained", says
+
+
+def _says_int8(found: Mapping[str, Any]) -> tuple[str, str]:
+    images, largest = counted(int(found["images"]), "image"), max(map(float, found["largest_change"]))
+    says = f"the same grade for {_shares(found['same_answer'])} of {images} (same_answer), exit by exit"
+    return "int8 against fp32", f"{says}; probabilities differ by up to {largest:.2g}"
+
+
+def _shares(values: Iterable[Any]) -> str:
+    return ", ".join(f"{100 * float(value):.1f} %" for value in values)
+
+
+_SAYS: Mapping[str, Callable[[Any], tuple[str, str]]] = {
+    "parity": _says_parity,
+    "int8": _says_int8,
+    "test_accuracy": lambda shares: ("test accuracy", f"{_shares(shares)}, exit by exit"),
+}
 
 
 def _plain(value: Any) -> str:

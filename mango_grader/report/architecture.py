@@ -48,7 +48,7 @@ class _Drawing:
         ]
         return (
             f'<svg class="architecture" role="img" aria-label="network architecture" viewBox="0 0 {width} {height}"'
-            f' style="min-width:{round(0.7 * width)}px;max-width:{round(1.25 * width)}px">'
+            f' style="--full:{round(width)}px">'
             '<defs><marker id="tip" viewBox="0 0 6 6" refX="5.2" refY="3" markerWidth="6" markerHeight="6"'
             ' orient="auto"><path d="M0 0 6 3 0 6z" fill="context-stroke"/></marker></defs>'
             f"{''.join(parts)}</svg>"

@@ -7,6 +7,7 @@ from typing import Any
 
 from mango_grader import __version__
 from mango_grader.files import write_text
+from mango_grader.plural import counted
 from mango_grader.progress import format_seconds
 from mango_grader.report import text
 from mango_grader.report.comparison_plots import curves, differences
@@ -64,11 +65,11 @@ def _warnings(data: ComparisonData) -> Iterator[str]:
     yield from (f"{name} failed: {reason}" for name, reason in data.failures.items())
     for each in data.standings:
         if each.runs < data.asked:
-            yield f"{each.name} stands on {each.runs} of {data.asked} runs."
+            yield f"{each.name} stands on {each.runs} of {counted(data.asked, 'run')}."
         if data.budget and each.whole_s and each.whole_s.mean > _LATE * data.budget:
             spent, given = format_seconds(each.whole_s.mean), format_seconds(data.budget)
             yield f"{each.name} took {spent} a run on average, more than the {given} that all were given."
     if data.budget is None:
         yield "No budget was given: every run took as long as its preset has it, so costs are not equal."
     if data.asked < _FEW:
-        yield f"{data.asked} run{'s' if data.asked > 1 else ''} of each say little about the luck of a seed."
+        yield f"{counted(data.asked, 'run of each says', 'runs of each say')} little about the luck of a seed."

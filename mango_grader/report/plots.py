@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from mango_grader.plural import counted
 from mango_grader.report.content import Reference
-from mango_grader.report.figures import CARD, INK, LINE, SERIES, SOFT, percent, svg
+from mango_grader.report.figures import CARD, LINE, SERIES, SOFT, amounts, chart, is_narrow, name_rows, percent
 from mango_grader.report.text import shortened
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
@@ -16,6 +17,7 @@ from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
 _BLUE, _ORANGE, _GREEN, _PURPLE, _SKY = SERIES
 _CHARTS, _TELLING = 4, ("loss", "reward", "score", "entropy", "baseline")
 _WIDE, _HALF = 12.0, 5.7  # inches; one inch is 90 pixels on a full page
+_ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "borderaxespad": 0.2}
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -40,26 +42,19 @@ def anytime(exits: Sequence[ExitMetrics], policy: PolicyMetrics | None, referenc
         for reference in references:
             _errors(axis, [reference.macs], [reference.accuracy], SOFT, "D")
             axis.annotate(
-                reference.name,
+                shortened(reference.name, 18 if is_narrow(axis) else 40),
                 (reference.macs, reference.accuracy.value),
                 (-8, 4),
                 textcoords="offset points",
                 color=SOFT,
                 ha="right",
             )
-        spent = [*macs, *(reference.macs for reference in references)]
-        if max(spent) > 8 * min(spent):
-            axis.set_xscale("log")
-            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.xaxis.set_minor_formatter(NullFormatter())
-        else:
-            axis.set_xlim(0, 1.12 * max(*spent, 1))
-        axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
+        amounts(axis, [*macs, *(reference.macs for reference in references)])
         axis.yaxis.set_major_formatter(percent())
-        axis.set(xlabel="multiply-adds per image", ylabel="accuracy")
-        axis.legend(loc="lower right")
+        axis.set(xlabel="work per image (multiply-adds)", ylabel="accuracy")
+        axis.legend(**(_ABOVE if is_narrow(axis) else {"loc": "lower right"}))
 
-    return svg(draw, _WIDE, 4.6)
+    return chart(draw, _WIDE, 4.6, narrow_height=3.9)
 
 
 def reliability(metrics: ExitMetrics) -> str:
@@ -80,11 +75,11 @@ def reliability(metrics: ExitMetrics) -> str:
             [20 + 90 * each.count / largest for each in bins], color=_BLUE, edgecolor=CARD, zorder=3,
         )  # fmt: skip
         low = min([0.5, *(each.confidence for each in bins)])
-        axis.set(xlim=(max(0, low - 0.06), 1.02), ylim=(-0.02, 1.04), xlabel="confidence", ylabel="share right")
+        axis.set(xlim=(max(0, low - 0.06), 1.02), ylim=(-0.02, 1.04), xlabel="confidence", ylabel="share correct")
         for direction in (axis.xaxis, axis.yaxis):
             direction.set_major_formatter(percent())
 
-    return svg(draw, _HALF, 3.6)
+    return chart(draw, _HALF, 3.6)
 
 
 def recalls(metrics: ExitMetrics, classes: Sequence[str]) -> str:
@@ -99,14 +94,14 @@ def recalls(metrics: ExitMetrics, classes: Sequence[str]) -> str:
             low, high = _bounds(recall)
             axis.plot([low, high], [place, place], color=_BLUE, linewidth=5, alpha=0.25)
             axis.plot([recall.value], [place], "o", color=_BLUE, markersize=8)
-        axis.set_yticks(places, [shortened(name, 26) for name in classes])
-        axis.tick_params(axis="y", length=0, labelcolor=INK)
-        axis.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(classes) - 0.4), xlabel="recall: of this class, share recognised")
+        name_rows(axis, places, classes)
+        axis.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(classes) - 0.3), xlabel="recall: of this class, share recognised")
         axis.grid(visible=False)
         axis.spines["left"].set_visible(False)
         axis.xaxis.set_major_formatter(percent())
 
-    return svg(draw, _HALF, max(1.6, 0.75 + 0.36 * len(classes)))
+    rows = len(classes)
+    return chart(draw, _HALF, max(1.6, 0.75 + 0.36 * rows), narrow_height=0.85 + 0.5 * rows)
 
 
 def search_progress(history: Rows) -> tuple[str, ...]:
@@ -122,12 +117,12 @@ def search_progress(history: Rows) -> tuple[str, ...]:
     chosen = sorted(series, key=lambda key: _TELLING.index(key[1]) if key[1] in _TELLING else len(_TELLING))
     candidates = [row for row in history if row["phase"] == "search-candidate"]
     charts = [_search_figure(key, series[key]) for key in chosen[: _CHARTS - bool(candidates)]]
-    return (*charts, svg(lambda axes: _candidates(axes[0], candidates), _HALF, 2.9)) if candidates else tuple(charts)
+    return (*charts, chart(lambda axes: _candidates(axes[0], candidates), _HALF, 2.9)) if candidates else tuple(charts)
 
 
 def _search_figure(key: tuple[str, str], points: Sequence[tuple[float, float]]) -> str:
     phase, name = key
-    return svg(lambda axes: _trend(axes[0], f"{name} ({phase.replace('-', ' and ')})", points), _HALF, 2.9)
+    return chart(lambda axes: _trend(axes[0], f"{name} ({phase.replace('-', ' and ')})", points), _HALF, 2.9)
 
 
 def training_progress(history: Rows) -> str | None:
@@ -148,7 +143,7 @@ def training_progress(history: Rows) -> str | None:
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[1].legend(loc="lower right")
 
-    return svg(draw, _WIDE, 3.4, 2)
+    return chart(draw, _WIDE, 3.4, 2, narrow_height=2.8)
 
 
 def _candidates(axis: Axes, rows: Rows) -> None:
@@ -157,7 +152,7 @@ def _candidates(axis: Axes, rows: Rows) -> None:
     best = int(scores.argmax())
     axis.scatter(costs, scores, 22, color=_SKY, alpha=0.75, linewidth=0)
     axis.scatter(costs[best], scores[best], 110, color=_ORANGE, marker="*", zorder=3)
-    axis.set_title(f"score of {len(rows)} candidates, ★ the best")
+    axis.set_title(f"score of {counted(len(rows), 'candidate')}, ★ the best")
     axis.set_xlabel("cost")
     axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
     axis.xaxis.set_major_locator(MaxNLocator(4))

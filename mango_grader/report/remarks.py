@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mango_grader.plural import counted
 from mango_grader.report.content import ReportData
 from mango_grader.report.text import percent, points
 
@@ -18,7 +19,8 @@ def limits(data: ReportData) -> tuple[str, ...]:
     last = data.exits[-1]
     return (
         f"Every picture is given one of {', '.join(data.classes)}, also one without any fruit.",
-        f"The figures come from {last.count} images of {last.groups} groups, taken as the training images were. Another"
+        f"The figures come from {counted(last.count, 'image')} of {counted(last.groups, 'group')}, taken as the"
+        " training images were. Another"
         " camera, light, background, variety or season can change them: measure again, with `mango-grader evaluate`,"
         " on your own graded photographs.",
         "Intervals tell how far chance in the choice of test fruit may have moved a figure; they do not cover mistaken"
@@ -52,11 +54,14 @@ def _of_figures(data: ReportData) -> Iterator[str]:
     if low is None or high is None:
         yield "All images are of one group, so no interval can be given."
     elif low == high:
-        yield f"No two answers differed in kind on {last.groups} groups; the interval of no width is not a certainty."
+        yield (
+            f"No two answers differed in kind on {counted(last.groups, 'group')}; the interval of no width is not a"
+            " certainty."
+        )
     elif last.groups < _FEW_GROUPS or high - low > 2 * _WIDE:
         yield (
-            f"Only {last.groups} groups were tested: the accuracy is known to lie between {percent(low)} and"
-            f" {percent(high)}, no closer."
+            f"Only {counted(last.groups, 'group was', 'groups were')} tested: the accuracy is known to lie between"
+            f" {percent(low)} and {percent(high)}, no closer."
         )
     for name, recall in zip(data.classes, last.recalls, strict=True):
         if recall is None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import jinja2
 
+from mango_grader.plural import counted
 from mango_grader.report import text
 
 
@@ -26,5 +27,6 @@ def render(template: str, *, autoescape: bool, **values: Any) -> str:
         points=text.points,
         amount=text.amount,
         cell=text.cell,
+        counted=counted,
     )
     return text.printable(environment.get_template(template).render(**values))

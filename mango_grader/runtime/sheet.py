@@ -16,13 +16,26 @@ THUMBNAIL = (144, 144)
 LIMIT = 200
 """Pictures per group; a longer group shows its least confident ones and says how many it holds."""
 
+_VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+
 _STYLE = """
-body { font: 14px/1.4 system-ui, sans-serif; margin: 2rem; background: #fafaf7; color: #222 }
-h2 { margin: 2rem 0 .5rem } h2 small { font-weight: normal; color: #666 }
-.grid { display: flex; flex-wrap: wrap; gap: .75rem }
-figure { margin: 0; width: 160px; padding: 8px; background: #fff; border: 1px solid #ddd; border-radius: 6px }
+:root { color-scheme: light dark }
+:root { --ink: #222; --soft: #666; --page: #fafaf7; --card: #fff; --line: #ddd; --empty: #eee }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8ebe7; --soft: #9aa49d; --page: #151916; --card: #1e2420; --line: #333a35; --empty: #2a312c }
+}
+* { box-sizing: border-box }
+body { font: 14px/1.4 system-ui, sans-serif; margin: 2rem; background: var(--page); color: var(--ink) }
+h1, h2 { overflow-wrap: anywhere }
+h2 { margin: 2rem 0 .5rem } h2 small { font-weight: normal; color: var(--soft) }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, 162px); gap: .75rem }
+figure { margin: 0; padding: 8px; background: var(--card); border: 1px solid var(--line); border-radius: 6px }
 figure.review { border: 2px solid #d97706 } figure.error { border: 2px solid #b91c1c }
-img, .none { width: 144px; height: 144px; object-fit: contain; display: block; background: #eee }
+img, .none { width: 100%; aspect-ratio: 1; object-fit: contain; display: block; background: var(--empty) }
+@media (max-width: 480px) {
+  body { margin: 1rem .75rem } h1 { font-size: 1.25rem }
+  .grid { grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: .5rem }
+}
 figcaption { margin-top: 4px; overflow-wrap: anywhere; font-size: 12px } figcaption b { font-size: 14px }
 """
 
@@ -39,7 +52,7 @@ def write_sheet(
     for record in records:
         groups[record.grade].add(record)
     with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(f"<!doctype html>\n<html lang=en><meta charset=utf-8>{PAGE_MARK}\n")
+        file.write(f"<!doctype html>\n<html lang=en><meta charset=utf-8>{PAGE_MARK}{_VIEWPORT}\n")
         file.write(f"<title>{escape(title)}</title>\n")
         file.write(f"<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n")
         file.write("<p>Within each grade the least confident come first.</p>\n")

@@ -132,7 +132,7 @@ def test_a_split_says_which_images_belong_together(model: Path, graded: Path, tm
         (["--policy", "exit:3"], "exits 1 to 2"),
         (["--precision", "fp16"], "'fp32', 'int8'"),
         (["--predictions", "rows.txt"], ".csv, .jsonl, .parquet"),
-        (["--out", "figures.csv"], "written as .json"),
+        (["--out", "figures.csv"], "figures are written as .json"),
         (["--split", "nowhere.json"], "nowhere.json"),
     ],
 )
@@ -142,6 +142,19 @@ def test_what_evaluate_cannot_do_is_one_line(options: list[str], says: str, mode
     assert says in refused.stderr
     assert refused.stderr.splitlines()[-1].startswith("Error: ")
     assert refused.stdout == ""
+
+
+def test_evaluate_replaces_its_own_files_and_no_others(model: Path, graded: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image_id,label\na.jpg,green\n")
+    (tmp_path / "split.json").write_text('{"schema": 1}')
+    for option, name in (("--predictions", "labels.csv"), ("--out", "split.json")):
+        before = (tmp_path / name).read_bytes()
+        refused = call("evaluate", "--model", model, "--data", graded, option, tmp_path / name)
+        assert refused.exit_code == 2
+        assert "mango-grader did not write it" in refused.stderr
+        assert (tmp_path / name).read_bytes() == before
+    own = ("--predictions", tmp_path / "rows.csv", "--out", tmp_path / "figures.json")
+    assert evaluated("--model", model, "--data", graded, *own) == evaluated("--model", model, "--data", graded, *own)
 
 
 def test_only_unreadable_images_are_one_line_with_the_reason(model: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bundles import CLASSES, make_bundle, solid
+from bundles import CLASSES, change_bundle, make_bundle, solid
 from commands import call
 from PIL import Image
 
@@ -22,6 +22,41 @@ def test_info_as_json_is_the_whole_manifest(bundle: Path) -> None:
     assert len(values["hashes"]) == 15
     assert len(values["originals"]) == 4
     assert len(values["digest"]) == 64
+
+
+def bundle_with(path: Path, provenance: dict[str, object]) -> Path:
+    def change(parts: dict[str, bytes]) -> None:
+        parts["manifest.json"] = json.dumps(json.loads(parts["manifest.json"]) | {"provenance": provenance}).encode()
+
+    return change_bundle(make_bundle(path), change)
+
+
+def test_info_says_what_measures_of_agreement_mean(tmp_path: Path) -> None:
+    provenance: dict[str, object] = {
+        "test_accuracy": [0.5, 0.625],
+        "parity": {"images": 6, "staged": [3e-8, 1.2e-7], "full": [3e-8, 1e-7], "staged_to_full": [0.0, 0.0]},
+        "int8": {"images": 84, "same_answer": [1.0, 0.9881], "largest_change": [0.004, 0.012]},
+    }
+    bundle = bundle_with(tmp_path / "m.mango", provenance)
+    printed = call("info", bundle).stdout
+    for says in (
+        "the exported file agrees with the trained network to 1e-07 in probability on 6 images (parity)",
+        "the same grade for 100.0 %, 98.8 % of 84 images (same_answer), exit by exit",
+        "probabilities differ by up to 0.012",
+        "test accuracy",
+        "50.0 %, 62.5 %, exit by exit",
+        "work per image (multiply-adds)",
+    ):
+        assert says in printed, says
+    assert json.loads(call("info", bundle, "--json").stdout)["provenance"] == provenance, "names for programs stay"
+
+
+@pytest.mark.parametrize("odd", [None, "yes", ["yes"], {"images": "many", "staged": []}, {"same_answer": [None]}])
+def test_info_prints_whatever_a_bundle_tells_of_itself(tmp_path: Path, odd: object) -> None:
+    bundle = bundle_with(tmp_path / "m.mango", dict.fromkeys(("test_accuracy", "parity", "int8"), odd))
+    printed = call("info", bundle)
+    assert printed.exit_code == 0
+    assert "parity" in printed.stdout
 
 
 @pytest.mark.parametrize("command", ["info", "verify"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from deepfiles import png
+from pages import Page, check_fits_a_phone
 from photos import photo, write_folders, write_photo
 from PIL import Image
 
@@ -158,3 +159,16 @@ def test_raw_files_and_jpeg_xl_are_named_not_left_out(tmp_path: Path) -> None:
     assert "develop it" in seen.unreadable[0][1]
     assert "convert it" in seen.unreadable[1][1]
     assert any("A/0001.NEF" in finding for finding in seen.findings)
+
+
+def test_the_page_fits_a_phone_and_breaks_no_class_name(messy: Path) -> None:
+    (messy / "train/Bacterial_Canker_of_the_leaf").mkdir()
+    write_photo(messy / "train/Bacterial_Canker_of_the_leaf/1.png", 990)
+    dataset = read_dataset(messy)
+    facts = scan(dataset)
+    html = render_inspection(inspect_dataset(dataset, facts), dataset, facts)
+    check_fits_a_phone(html)
+    page = Page(html)
+    assert "overflow-wrap: anywhere" in page.rules("h3")
+    assert "min-width: 11rem" in page.rules("td.path"), "file names may break, but not letter by letter"
+    assert "<td>Bacterial_Canker_of_the_leaf</td>" in html

@@ -91,7 +91,7 @@ def test_figures_are_those_given(html: str, data: ReportData) -> None:
     for each in data.exits:
         assert f"{100 * each.accuracy.value:.1f} %" in text
     assert f"{100 * policy.accuracy.value:.1f} % ({100 * (policy.accuracy.low or 0):.1f} to" in text
-    assert f"{100 * policy.cost.value:.1f} % of the multiply-adds" in text
+    assert f"{100 * policy.cost.value:.1f} % of the work (multiply-adds)" in text
     assert f"On 90 images of 30 groups" in text  # noqa: F541
     for row in data.exits[0].confusion:
         for count in row:

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+from pages import check_fits_a_phone
 from PIL import Image
 
 from mango_grader.runtime import sheet
@@ -48,6 +49,11 @@ def test_the_sheet_shows_every_group_and_loads_nothing(tmp_path: Path) -> None:
     for shown in ("95.0%", "40.0%, exit 2, to review", "no &lt;such&gt; file", "A&lt;b&gt;", "caf\\xe9.jpg"):
         assert shown in text
     assert text.index("40.0%") < text.index("95.0%"), "the least confident come first"
+
+
+def test_the_sheet_fits_a_phone(tmp_path: Path) -> None:
+    write_sheet(tmp_path / "s.html", [graded(tmp_path / "a.png", "A" * 60, 0.9)], ("A" * 60, "B"), "one")
+    check_fits_a_phone((tmp_path / "s.html").read_text("utf-8"))
 
 
 def test_thumbnails_are_small_pictures_of_the_files(tmp_path: Path) -> None:
