@@ -15,14 +15,15 @@ from mango_grader.errors import UsageError
 
 
 @contextmanager
-def locked(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
-    """Hold the lock file `path` for this process, on any system; raise `UsageError` with the message `busy` if taken.
+def locked(path: str | os.PathLike[str], busy: str, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `path` for this process, on any system.
 
-    A killed process lets go. The file itself stays.
+    Raises `UsageError` with the message `busy` if it is taken and does not become free within `wait` seconds. A killed
+    process lets go. The file itself stays.
     """
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait)
     except Timeout as error:
         raise UsageError(busy) from error
     try:

@@ -1,10 +1,8 @@
-"""`mango-grader grade`: folders of images in, one row per image out."""
+"""`mango-grader grade`: images and folders of them in, one row per image out."""
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,40 +13,22 @@ from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
 
 if TYPE_CHECKING:
-    from mango_grader.runtime.grader import Grader
-    from mango_grader.runtime.journal import Journal
+    from mango_grader.runtime.job import Results
+    from mango_grader.runtime.preprocess import ImageSource
 
-
-@dataclass(frozen=True)
-class _Results:
-    """Where results go."""
-
-    out: str | None
-    resume: bool
-    sort_into: str | None
-    review_below: float | None
-    contact_sheet: str | None
-    excel: bool
-
-    @property
-    def journal(self) -> str:
-        return f"{self.out}.journal"
-
-    def own_files(self) -> list[str]:
-        """Return what must not be taken for an image to grade."""
-        mine = [self.sort_into, self.contact_sheet, *((self.out, self.journal) if self.out else ())]
-        return [path for path in mine if path is not None]
+_STDIN = "-"
 
 
 @click.command(short_help="Grade images and folders with a .mango model.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.argument("paths", nargs=-1, metavar="PATH…")
 @model_option
+@click.option("--files-from", metavar="FILE", help="Grade the paths that FILE lists, too; - reads standard input.")
 @click.option("--recursive", is_flag=True, help="Look into sub-folders, too.")
 @click.option("--out", metavar="FILE", help="Write the rows to FILE: .csv, .jsonl or .parquet.")
 @click.option("--excel", is_flag=True, help="Write a .csv that Excel opens: semicolons, decimal commas, UTF-8 mark.")
 @click.option("--policy", metavar="full|exit:K|threshold", help="Where images may stop; the model's own by default.")
 @click.option("--workers", type=click.IntRange(min=1), help="Images decoded and graded side by side; one per core.")
-@click.option("--resume", is_flag=True, help="Continue an interrupted run, or add new images to a finished one.")
+@click.option("--resume", is_flag=True, help="Continue a run: grade new, changed and failed images.")
 @click.option("--sort-into", metavar="DIR", help="Copy each image into DIR/GRADE/, failed ones into DIR/_errors/.")
 @click.option("--review-below", type=click.FloatRange(0, 1), metavar="P", help="Mark less sure grades for review.")
 @click.option("--contact-sheet", metavar="FILE", help="Write thumbnails by grade into one HTML file.")
@@ -61,6 +41,7 @@ def grade(
     /,
     paths: tuple[str, ...],
     model: str,
+    files_from: str | None,
     recursive: bool,
     policy: str | None,
     workers: int | None,
@@ -72,106 +53,78 @@ def grade(
     """Grade images and folders with a .mango model; one row per image.
 
     A folder stands for every file in it whose name does not begin with a dot, images or not: what cannot be graded
-    gets a row with its error. Rows are kept in FILE.journal as they come, and FILE is written from it at the end,
-    sorted by path. Exit code 3 says that some rows have errors.
+    gets a row with its error. A pattern in quotes, "day*/*.jpg" or "**/*.jpg", stands for what it matches. A file
+    that is named twice, however it is spelled, gets one row. --files-from lists one path a line, or as find -print0
+    does. PATH - grades one image from standard input.
+
+    Rows are kept in FILE.journal as they come, and FILE is written from it at the end, sorted by path. Exit code 3
+    says that some rows have errors.
     """
     from mango_grader.runtime.grader import Grader
-    from mango_grader.runtime.inputs import list_inputs
+    from mango_grader.runtime.job import Job, Results
 
-    results = _Results(**options)
-    _check(results)
-    inputs = list_inputs(paths, recursive=recursive, exclude=[model, *results.own_files()])
-    grader = Grader.load(model, provider, precision, policy)
-    with _journal(results, grader, precision) as journal:
-        _grade(grader, journal, inputs, workers or _cores(), progress)
-        failed = _report(results, grader, journal, progress)
+    results = Results(**options)
+    images = _images(paths, files_from, recursive, model, results)
+    results.check(images)
+    job = Job(Grader.load(model, provider, precision, policy), precision, results)
+    with job.opened() as journal:
+        job.grade(journal, images, workers or _cores(), progress)
+        outcome = job.write(journal)
+        for one in outcome.uncopied:
+            progress.note(f"could not be copied: {_line(one.path)}: {_line(one.reason)}")
+        if results.out is None:
+            from mango_grader.cli.table import print_table
+
+            print_table(journal.records(), outcome.summary, results.review_below)
+        else:
+            progress.note(f"{outcome.summary} → {_line(results.out)}")
         if not journal.finished:  # Only now: a run killed while it wrote its results is one to resume.
             journal.finish()
-    ctx.exit(FINISHED_WITH_ERRORS if failed else 0)
+    ctx.exit(0 if outcome.sound else FINISHED_WITH_ERRORS)
 
 
-def _check(results: _Results) -> None:
-    from mango_grader.runtime.outputs import PAGE, check_replaceable
-    from mango_grader.runtime.writers import check_output
+def _images(
+    paths: tuple[str, ...], files_from: str | None, recursive: bool, model: str, results: "Results"
+) -> "Mapping[str, ImageSource]":
+    """Return what is to be graded, by the path of its row."""
+    from mango_grader.runtime.inputs import list_inputs, parse_list
 
-    if results.contact_sheet is not None:
-        check_replaceable(results.contact_sheet, PAGE)
-    if results.excel and (results.out is None or Path(results.out).suffix.lower() != ".csv"):
-        raise UsageError("--excel is about CSV; give --out FILE.csv")
-    if results.out is None:
-        if results.resume:
-            raise UsageError("--resume continues a run with --out; give the same --out")
-        return
-    check_output(results.out)
-    written, begun = Path(results.out).exists(), Path(results.journal).exists()
-    if results.resume and written and not begun:
-        raise UsageError(f"{results.out} cannot be continued: {results.journal} is gone; choose another --out")
-    if not results.resume and written:
-        raise UsageError(f"{results.out} exists; add --resume to continue it, or choose another --out")
-
-
-@contextlib.contextmanager
-def _journal(results: _Results, grader: "Grader", precision: str) -> "Iterator[Journal]":
-    """Open the run's journal: beside --out, or in a temporary folder when rows are only shown."""
-    from mango_grader.runtime.journal import Journal
-
-    header = {"model": grader.bundle.digest, "policy": str(grader.policy), "precision": precision}
-    if results.out is None:
-        with tempfile.TemporaryDirectory() as folder, Journal.create(Path(folder, "journal"), header) as journal:
-            yield journal
-        return
-    if not Path(results.journal).exists():
-        with Journal.create(results.journal, header) as journal:
-            yield journal
-        return
-    with Journal.open(results.journal) as old:
-        if not results.resume and not old.finished:
-            raise UsageError(f"{results.journal} is from an interrupted run; add --resume, or delete it")
-        if results.resume and old.header != header:
-            differs = ", ".join(key for key in header if old.header.get(key) != header[key])
-            raise UsageError(f"{results.journal} was made with another {differs}; choose another --out")
-        if results.resume:
-            yield old
-            return
-    with Journal.create(results.journal, header) as journal:
-        yield journal
+    if _STDIN in paths:
+        asked = {
+            "other paths": len(paths) > 1, "--files-from": files_from is not None, "--recursive": recursive,
+            "--resume": results.resume, "--sort-into": results.sort_into is not None,
+            "--contact-sheet": results.contact_sheet is not None,
+        }  # fmt: skip
+        if clash := [name for name, given in asked.items() if given]:
+            raise UsageError(f"PATH - is one image from standard input, without {clash[0]}; ./- is a file of that name")
+        return {_STDIN: _standard_input("an image")}
+    if not paths and files_from is None:
+        raise UsageError("nothing to grade: name images or folders, or a list of them with --files-from")
+    listed = [] if files_from is None else parse_list(_read(files_from))
+    listed = [os.path.join(os.curdir, path) if path == _STDIN else path for path in listed]  # noqa: PTH118
+    exclude = [model, *results.own_files(), *([] if files_from in (None, _STDIN) else [str(files_from)])]
+    return {path: path for path in list_inputs(paths, listed=listed, recursive=recursive, exclude=exclude)}
 
 
-def _grade(grader: "Grader", journal: "Journal", inputs: list[str], workers: int, progress: Progress) -> None:
-    todo = [path for path in inputs if path not in journal]
-    with progress.task("grading", len(inputs), len(inputs) - len(todo)) as task:
-        for record in grader.grade_many(todo, workers=workers):
-            journal.append(record)
-            task.advance()
+def _read(files_from: str) -> bytes:
+    if files_from == _STDIN:
+        return _standard_input("a list of paths")
+    if not Path(files_from).is_file():
+        raise UsageError(f"--files-from {files_from}: no such file")
+    return Path(files_from).read_bytes()
 
 
-def _report(results: _Results, grader: "Grader", journal: "Journal", progress: Progress) -> int:
-    """Write all results from the journal; return how many images have an error or could not be copied."""
+def _standard_input(what: str) -> bytes:
+    stream = sys.stdin.buffer
+    if stream.isatty():
+        raise UsageError(f"standard input is a terminal; pipe {what} into it")
+    return stream.read()
+
+
+def _line(text: str) -> str:
     from mango_grader.runtime.records import one_line
-    from mango_grader.runtime.sheet import write_sheet
-    from mango_grader.runtime.sorting import sort_into
-    from mango_grader.runtime.summary import Summary
-    from mango_grader.runtime.writers import EXCEL, PLAIN, write_records
 
-    classes, below = grader.manifest.classes, results.review_below
-    uncopied = 0
-    summary = Summary.of(journal.records(), below)
-    if results.out is not None:
-        write_records(results.out, classes, journal.records(), below, EXCEL if results.excel else PLAIN)
-    if results.sort_into is not None:
-        done = sort_into(results.sort_into, journal.records(), classes, below)
-        uncopied = len(done.failed)
-        for path in done.failed:
-            progress.note(f"could not be copied: {one_line(path)}")
-    if results.contact_sheet is not None:
-        write_sheet(results.contact_sheet, journal.records(), classes, str(summary), below)
-    if results.out is None:
-        from mango_grader.cli.table import print_table
-
-        print_table(journal.records(), summary, below)
-    else:
-        progress.note(f"{summary} → {one_line(results.out)}")
-    return summary.errors + uncopied
+    return one_line(text)
 
 
 def _cores() -> int:

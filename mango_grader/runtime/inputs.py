@@ -1,36 +1,104 @@
-"""Which files a command line of paths means, in one fixed order; nothing that was asked for disappears."""
+"""Which files a command line of paths means, in one fixed order, each once; nothing that was asked for disappears."""
 
+import codecs
+import glob
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mango_grader.errors import UsageError
 from mango_grader.runtime.formats import IMAGE_SUFFIXES
+from mango_grader.runtime.sources import real_path
 
 
 def list_inputs(
-    paths: Iterable[str], *, recursive: bool = False, exclude: Collection[str | os.PathLike[str]] = ()
+    paths: Iterable[str],
+    *,
+    listed: Sequence[str] = (),
+    recursive: bool = False,
+    exclude: Collection[str | os.PathLike[str]] = (),
 ) -> list[str]:
-    """Return the files that `paths` mean, sorted, each once.
+    """Return the files that `paths` and `listed` mean, sorted, each once and as it was spelled first.
 
     A file stands for itself, whatever it is. A folder stands for everything in it, and with `recursive` below it,
     whose name does not begin with a dot: images, other files, broken links and FIFOs alike, so that whatever
     cannot be graded still gets its row. Sub-folders are listed only where they pretend to be an image by their
-    name, cannot be read, or are links (never followed). `exclude` names files and folders to leave out, such as a
-    run's own results.
+    name, cannot be read, or are links (never followed). A path that names nothing and holds `*`, `?` or `[` is a
+    pattern, `**` included. `listed` are the paths of a list: they are no patterns, and one that does not exist gets
+    its row. A link to a file that is meant, too, is that file. `exclude` names files and folders to leave out, such
+    as a run's own results.
 
-    Raises `UsageError` for a path that does not exist, and when there is nothing to grade.
+    Raises `UsageError` for one of `paths` that names nothing, for a list of which nothing exists, and when there is
+    nothing to grade.
     """
     paths = list(paths)
-    left_out = {os.path.realpath(path) for path in exclude}
-    found: set[str] = set()
-    for path in paths:
-        if not os.path.lexists(path):
-            raise UsageError(f"no such file or folder: {path}")
-        found.update(_walk(path, recursive, left_out) if _is_folder(path) else [path])
+    if listed and not any(os.path.lexists(path) for path in listed):
+        raise UsageError(f"nothing in the list exists, such as {listed[0]}; its paths are relative to {os.getcwd()}")  # noqa: PTH109
+    left_out = {real_path(os.fspath(path)) for path in exclude}
+    found: dict[str, str] = {}
+    for path in [*_existing(paths), *listed]:
+        for one in _files(path, recursive, left_out):
+            if (file := real_path(one)) not in left_out:
+                found.setdefault(file, one)
     if not found:
         hint = "" if recursive else "; add --recursive to look into sub-folders"
-        raise UsageError(f"nothing to grade in {', '.join(paths)}{hint}")
-    return sorted(found)
+        raise UsageError(f"nothing to grade in {', '.join(paths) or 'the list'}{hint}")
+    return sorted(found.values())
+
+
+def parse_list(data: bytes) -> list[str]:
+    r"""Return the paths of a list as written by `find`, `ls` or PowerShell: one a line, or with NUL after each.
+
+    A NUL anywhere says that NULs separate, so that names may hold line breaks. Lines may end with "\r\n"; blank ones
+    are left out. UTF-16 is known by its byte order mark, and UTF-8 may have one. Raises `UsageError` for a list
+    without a path.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode("utf-8", "surrogatepass")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    parts = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    paths = [os.fsdecode(part) for part in parts if part]
+    if not paths:
+        raise UsageError("the list of files is empty; nothing to grade")
+    return paths
+
+
+def _existing(paths: Iterable[str]) -> Iterator[str]:
+    """Yield `paths`, patterns replaced by what they match."""
+    for path in paths:
+        if os.path.lexists(path):
+            yield path
+        elif not any(one in path for one in "*?["):
+            raise UsageError(f"no such file or folder: {path}")
+        elif matches := _matches(path):
+            yield from sorted(matches)
+        else:
+            raise UsageError(f"nothing matches {path}")
+
+
+def _matches(pattern: str) -> set[str]:
+    """Return what a pattern matches, as shells do it: names that begin with a dot only where the pattern says so.
+
+    Python's own `**` goes through links to folders, which may lead round in circles; this one does not.
+    """
+    if os.path.basename(pattern) == "**":  # noqa: PTH119
+        pattern += "/*"
+    before, recursive, after = pattern.replace(os.sep, "/").partition("**/")
+    if not recursive or (before and not before.endswith("/")):
+        return set(glob.glob(pattern))  # noqa: PTH207
+    found: set[str] = set()
+    for root in glob.glob(before) if before else [os.curdir]:  # noqa: PTH207
+        for folder, inside, _ in os.walk(root):
+            inside[:] = [name for name in inside if not name.startswith(".")]
+            below = folder if before else os.path.relpath(folder).removeprefix(os.curdir)
+            found |= _matches(os.path.join(glob.escape(below), after))  # noqa: PTH118
+    return found
+
+
+def _files(path: str, recursive: bool, left_out: set[str]) -> list[str]:
+    """Return what one path means, files before the links to them."""
+    if not _is_folder(path):
+        return [path]
+    return sorted(_walk(path, recursive, left_out), key=lambda one: (os.path.islink(one), one))  # noqa: PTH114
 
 
 def _walk(folder: str, recursive: bool, left_out: set[str]) -> Iterator[str]:
@@ -41,10 +109,10 @@ def _walk(folder: str, recursive: bool, left_out: set[str]) -> Iterator[str]:
         yield folder
         return
     for entry in inside:
-        if os.path.realpath(entry.path) in left_out:
-            continue
         if not _is_folder(entry.path):
             yield entry.path
+            continue
+        if real_path(entry.path) in left_out:
             continue
         if entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)) or (recursive and entry.is_symlink()):
             yield entry.path

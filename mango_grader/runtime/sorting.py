@@ -1,50 +1,76 @@
-"""Copies graded images into one folder per grade; nothing is overwritten and doing it twice changes nothing."""
+"""Copies graded images into one folder per grade; doing it twice changes nothing, and only copies of ours are moved."""
 
 import filecmp
+import itertools
+import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mango_grader import files
+from mango_grader.errors import UsageError
+from mango_grader.runtime.journal import Entry
 from mango_grader.runtime.records import Record
+from mango_grader.runtime.sources import Source, real_path
 
 REVIEW, ERRORS = "_review", "_errors"
+
+_LIST = ".mango-grader.json"
+_KIND = "mango-grader copies 1"
+_WAIT = 600.0  # seconds, for another process that sorts into the same folder
+
+
+@dataclass(frozen=True)
+class Uncopied:
+    """An image that could not be copied, and why."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Sorted:
-    """How many images were copied (or stood already), and the paths of those that could not be."""
+    """How many images have their copy now, and those that could not be copied."""
 
     copied: int
-    failed: tuple[str, ...]
+    failed: tuple[Uncopied, ...]
+
+
+def check_folder(folder: str, inputs: Iterable[str]) -> None:
+    """Raise `UsageError` unless copies can be sorted into `folder`: a folder that holds none of `inputs`."""
+    if os.path.lexists(folder) and not Path(folder).is_dir():
+        raise UsageError(f"--sort-into {folder} is a file; name a folder")
+    home = os.path.join(real_path(folder), "")  # noqa: PTH118
+    if inside := next((path for path in inputs if real_path(path).startswith(home)), None):
+        better = Path(folder, "sorted")
+        raise UsageError(
+            f"--sort-into {folder} holds {inside}, which is to be graded; choose another, such as {better}"
+        )
+    _read_list(Path(folder))
 
 
 def sort_into(
     folder: str | os.PathLike[str],
-    records: Iterable[Record],
+    entries: Iterable[Entry],
     classes: Sequence[str],
     review_below: float | None = None,
 ) -> Sorted:
-    """Copy each record's file to `folder`/GRADE/, doubtful ones to _review/, those with an error to _errors/.
+    """Copy each entry's file to `folder`/GRADE/, doubtful ones to _review/, those with an error to _errors/.
 
     A grade is doubtful if its confidence is less than `review_below`. Files of one name get a short digest of
-    their path added. The same records sorted again find their copies and leave them.
+    their path added. The folder keeps a list of the copies made: the same entries sorted again find theirs, and an
+    image that changed its grade or its content takes its earlier copy along, unless that was changed since. Nothing
+    else is ever overwritten, moved or deleted. A file that is no longer what was graded is not copied.
     """
-    names = folder_names(classes)
-    taken: set[str] = set()
-    copied, failed = 0, []
-    for record in records:
-        group = ERRORS if record.grade is None else names[record.grade]
-        if record.confidence is not None and review_below is not None and record.confidence < review_below:
-            group = REVIEW
-        try:
-            _copy(record.path, Path(folder, group), taken)
-            copied += 1
-        except OSError:
-            failed.append(record.path)
-    return Sorted(copied, tuple(failed))
+    home = Path(folder)
+    home.mkdir(parents=True, exist_ok=True)
+    busy = f"another process sorts into {home}; wait for it, and add --resume"
+    with files.locked(home / ".mango-grader.lock", busy, _WAIT):
+        return _Sorting(home, folder_names(classes), review_below).run(entries)
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:
@@ -60,31 +86,144 @@ def folder_names(classes: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _copy(source: str, folder: Path, taken: set[str]) -> None:
-    if not os.path.isfile(source):  # noqa: PTH113  (a FIFO would be waited for)
-        raise OSError(f"not a regular file: {source}")
-    for name in _candidates(source):
-        target = folder / name
-        # Some file systems do not tell case apart, so names are kept apart without it.
-        key = str(target).casefold()
-        if key in taken:
-            continue
-        if not target.exists():
-            with files.replacing(target) as temporary:
-                shutil.copyfile(source, temporary)
-                shutil.copystat(source, temporary)
-        elif not filecmp.cmp(source, target, shallow=False):
-            continue
-        taken.add(key)
-        return
+@dataclass(frozen=True)
+class _Step:
+    """One image: where its copy belongs and, if one of ours stands elsewhere, from where it can be moved."""
+
+    path: str
+    source: Source
+    place: str
+    standing: bool
+    earlier: str | None
 
 
-def _candidates(source: str) -> Iterable[str]:
-    stem, suffix = os.path.splitext(os.path.basename(source))  # noqa: PTH119, PTH122
-    yield stem + suffix
-    short = files.digest(os.fsencode(os.path.abspath(source)))[:8]  # noqa: PTH100
-    yield f"{stem}-{short}{suffix}"
+class _Sorting:
+    """One pass over a folder. `copies` maps places below it, "A/1.jpg", to what was copied there, by us."""
+
+    def __init__(self, home: Path, names: Mapping[str, str], review_below: float | None) -> None:
+        self.home, self.names, self.review_below = home, names, review_below
+        self.copies = {place: one for place, one in _read_list(home).items() if self._is_ours(place, one)}
+        self._of: dict[str, list[str]] = {}
+        for place, one in self.copies.items():
+            self._of.setdefault(one.file, []).append(place)
+        self._taken: set[str] = set()
+
+    def run(self, entries: Iterable[Entry]) -> Sorted:
+        steps = [self._step(entry) for entry in entries]
+        for step in steps:
+            self._drop_stale(step.source)
+        # What is about to be written is listed first, so that a killed run leaves no copy that nobody knows.
+        planned = {step.place: step.source for step in steps if not step.standing}
+        _write_list(self.home, {**planned, **self.copies})
+        failed = []
+        for step in steps:
+            try:
+                self._take(step)
+            except OSError as error:
+                failed.append(Uncopied(step.path, _reason(error, step.path)))
+        _write_list(self.home, self.copies)
+        return Sorted(len(steps) - len(failed), tuple(failed))
+
+    def _step(self, entry: Entry) -> _Step:
+        record = entry.record
+        source = entry.source or Source.of(record.path)
+        group = self._group(record)
+        mine = self._of.get(source.file, [])
+        current = [place for place in mine if self.copies[place].same_content(source)]
+        own = (place for place in mine if place.startswith(f"{group}/"))
+        for place in itertools.chain(own, _candidates(group, record.path)):
+            # Some file systems do not tell case apart, so names are kept apart without it.
+            if place.casefold() in self._taken:
+                continue
+            foreign = place not in mine and os.path.lexists(self.home / place)
+            if foreign and (place in self.copies or not _same(record.path, self.home / place)):
+                continue
+            self._taken.add(place.casefold())
+            return _Step(record.path, source, place, foreign or place in current, next(iter(current), None))
+        raise AssertionError("there is always another candidate")
+
+    def _group(self, record: Record) -> str:
+        if record.grade is None:
+            return ERRORS
+        return REVIEW if record.to_review(self.review_below) else self.names[record.grade]
+
+    def _take(self, step: _Step) -> None:
+        """Bring the copy to its place, and take away what we copied of the same image elsewhere."""
+        target = self.home / step.place
+        if not step.standing and step.earlier is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (self.home / step.earlier).replace(target)
+            self.copies[step.place] = self.copies.pop(step.earlier)
+        elif not step.standing:
+            _copy(step.path, step.source, target)
+            self.copies[step.place] = step.source
+        for place in self._of.get(step.source.file, []):
+            if place != step.place and place in self.copies:
+                (self.home / place).unlink(missing_ok=True)
+                del self.copies[place]
+
+    def _drop_stale(self, source: Source) -> None:
+        """Delete our copies of what the file held earlier; of a file that has gone, a copy may be all that is left."""
+        for place in self._of.get(source.file, []) if source.size is not None else ():
+            if not self.copies[place].same_content(source):
+                with suppress(OSError):
+                    (self.home / place).unlink()
+                    del self.copies[place]
+
+    def _is_ours(self, place: str, source: Source) -> bool:
+        """Return whether what stands there is still the copy that we made."""
+        return not os.path.islink(self.home / place) and Source.of(str(self.home / place)).is_copy_of(source)  # noqa: PTH114
+
+
+def _copy(path: str, source: Source, target: Path) -> None:
+    if not os.path.exists(path):  # noqa: PTH110
+        raise OSError("broken link" if os.path.islink(path) else "no such file")  # noqa: PTH114
+    if not os.path.isfile(path):  # noqa: PTH113  (a FIFO would be waited for)
+        raise OSError("not a regular file")
+    if not Source.of(path).same_content(source):
+        raise OSError("changed since it was graded; add --resume")
+    with files.replacing(target) as temporary:
+        shutil.copyfile(path, temporary)
+        shutil.copystat(path, temporary)
+
+
+def _reason(error: OSError, path: str) -> str:
+    """Return why `path` could not be copied; the target is named if it is to blame."""
+    blamed = error.filename2 or error.filename
+    return f"{(error.strerror or str(error)).lower()}{f' ({blamed})' if blamed and str(blamed) != path else ''}"
+
+
+def _same(path: str, other: Path) -> bool:
+    try:
+        return os.path.isfile(path) and other.is_file() and filecmp.cmp(path, other, shallow=False)  # noqa: PTH113
+    except OSError:
+        return False
+
+
+def _candidates(group: str, path: str) -> Iterator[str]:
+    stem, suffix = os.path.splitext(os.path.basename(path))  # noqa: PTH119, PTH122
+    yield f"{group}/{stem}{suffix}"
+    short = files.digest(os.fsencode(os.path.abspath(path)))[:8]  # noqa: PTH100
+    yield f"{group}/{stem}-{short}{suffix}"
     number = 2
     while True:
-        yield f"{stem}-{short}-{number}{suffix}"
+        yield f"{group}/{stem}-{short}-{number}{suffix}"
         number += 1
+
+
+def _read_list(home: Path) -> dict[str, Source]:
+    path = home / _LIST
+    if not path.exists():
+        return {}
+    try:
+        values: Any = files.read_json(path)
+        if values["kind"] == _KIND:
+            return {str(place): Source(**one) for place, one in values["copies"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise UsageError(f"{path} is damaged or of a later version; choose another folder for --sort-into")
+
+
+def _write_list(home: Path, copies: Mapping[str, Source]) -> None:
+    values = {"kind": _KIND, "copies": {place: asdict(one) for place, one in sorted(copies.items())}}
+    files.write_bytes(home / _LIST, json.dumps(values, indent=0).encode("ascii"))

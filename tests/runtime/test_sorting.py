@@ -5,14 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mango_grader.errors import UsageError
+from mango_grader.runtime.journal import Entry
 from mango_grader.runtime.records import Record
-from mango_grader.runtime.sorting import Sorted, folder_names, sort_into
+from mango_grader.runtime.sorting import Sorted, check_folder, folder_names, sort_into
+from mango_grader.runtime.sources import Source
 
 
-def graded(path: Path, grade: str | None = "A", confidence: float = 0.9) -> Record:
+def graded(path: Path, grade: str | None = "A", confidence: float = 0.9) -> Entry:
+    numbers = (confidence, 1 - confidence)
+    record = Record(str(path), grade, numbers, confidence, 1, 0.1, 0.1, None)
     if grade is None:
-        return Record.failed(str(path), "bad", 0.1)
-    return Record(str(path), grade, (confidence, 1 - confidence), confidence, 1, 0.1, 0.1, None)
+        record = Record.failed(str(path), "bad", 0.1)
+    return Entry(record, Source.of(str(path)))
 
 
 def write(path: Path, text: str) -> Path:
@@ -22,7 +27,8 @@ def write(path: Path, text: str) -> Path:
 
 
 def found(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
 
 
 def test_each_image_lands_where_it_belongs(tmp_path: Path) -> None:
@@ -65,13 +71,21 @@ def test_an_interrupted_sorting_is_completed(tmp_path: Path) -> None:
     assert len(found(tmp_path / "out")) == 5
 
 
-def test_what_cannot_be_copied_is_named(tmp_path: Path) -> None:
+def test_what_cannot_be_copied_is_named_with_its_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.jpg")
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "link.jpg").symlink_to("nowhere")
-    paths = [tmp_path / name for name in ("fifo.jpg", "folder.jpg", "link.jpg", "gone.jpg")]
-    done = sort_into(tmp_path / "out", [graded(path, None) for path in paths], ("A", "B"))
-    assert done == Sorted(0, tuple(map(str, paths)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "B").write_text("in the way")
+    reasons = {
+        "fifo.jpg": "not a regular file", "folder.jpg": "not a regular file", "link.jpg": "broken link",
+        "gone.jpg": "no such file",
+    }  # fmt: skip
+    entries = [graded(tmp_path / name, None) for name in reasons]
+    done = sort_into(tmp_path / "out", [*entries, graded(write(tmp_path / "b.jpg", "b"), "B")], ("A", "B"))
+    assert done.copied == 0
+    found = {Path(one.path).name: one.reason for one in done.failed}
+    assert found == {**reasons, "b.jpg": f"file exists ({tmp_path / 'out' / 'B'})"}
 
 
 def test_the_longest_legal_name_and_no_utf8_are_copied(tmp_path: Path) -> None:
@@ -92,3 +106,83 @@ def test_any_classes_get_distinct_safe_folders(classes: list[str]) -> None:
 
 def test_plain_class_names_are_kept() -> None:
     assert folder_names(["A", "sehr gut", "芒果"]) == {"A": "A", "sehr gut": "sehr gut", "芒果": "芒果"}
+
+
+def test_an_image_that_changed_grade_is_moved_and_never_lies_in_two(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "in" / "1.jpg", "one"), write(tmp_path / "in" / "2.jpg", "two")
+    sort_into(tmp_path / "out", [graded(first), graded(second)], ("A", "B"))
+    for _ in range(2):
+        assert sort_into(tmp_path / "out", [graded(first, "B"), graded(second)], ("A", "B")) == Sorted(2, ())
+        assert found(tmp_path / "out") == {"B/1.jpg": "one", "A/2.jpg": "two"}
+    sort_into(tmp_path / "out", [graded(first, "B"), graded(second, confidence=0.5)], ("A", "B"), review_below=0.6)
+    assert found(tmp_path / "out") == {"B/1.jpg": "one", "_review/2.jpg": "two"}
+    first.unlink()
+    assert (
+        sort_into(tmp_path / "out", [Entry(graded(first).record, None)], ("A", "B")).failed[0].reason == "no such file"
+    )
+    assert found(tmp_path / "out")["B/1.jpg"] == "one", "the copy may be all that is left"
+
+
+def test_an_image_that_was_overwritten_leaves_no_stale_copy(tmp_path: Path) -> None:
+    image = write(tmp_path / "in" / "1.jpg", "one")
+    sort_into(tmp_path / "out", [graded(image)], ("A", "B"))
+    image.write_text("another one")
+    for grade in ("A", "B"):
+        sort_into(tmp_path / "out", [graded(image, grade)], ("A", "B"))
+        assert found(tmp_path / "out") == {f"{grade}/1.jpg": "another one"}
+
+
+def test_what_is_not_any_more_what_was_graded_is_not_copied(tmp_path: Path) -> None:
+    image = write(tmp_path / "in" / "1.jpg", "one")
+    entry = graded(image)
+    image.write_text("another one")
+    done = sort_into(tmp_path / "out", [entry], ("A", "B"))
+    assert [one.reason for one in done.failed] == ["changed since it was graded; add --resume"]
+    assert found(tmp_path / "out") == {}
+
+
+def test_only_copies_of_ours_are_moved_or_deleted(tmp_path: Path) -> None:
+    image, twin = write(tmp_path / "in" / "1.jpg", "one"), write(tmp_path / "out" / "A" / "twin.jpg", "one")
+    standing = write(tmp_path / "in" / "twin.jpg", "one")
+    sort_into(tmp_path / "out", [graded(image), graded(standing)], ("A", "B"))
+    (tmp_path / "out" / "A" / "1.jpg").write_text("retouched by hand")
+    sort_into(tmp_path / "out", [graded(image, "B"), graded(standing, "B")], ("A", "B"))
+    assert found(tmp_path / "out") == {
+        "A/1.jpg": "retouched by hand", "A/twin.jpg": "one", "B/1.jpg": "one", "B/twin.jpg": "one",
+    }  # fmt: skip
+    assert twin.read_text() == "one"
+
+
+def test_twins_of_one_name_and_content_follow_their_own_grades(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "a" / "1.jpg", "same"), write(tmp_path / "b" / "1.jpg", "same")
+    sort_into(tmp_path / "out", [graded(first), graded(second)], ("A", "B"))
+    for _ in range(2):
+        sort_into(tmp_path / "out", [graded(first, "B"), graded(second)], ("A", "B"))
+        assert sorted(Path(name).parts[0] for name in found(tmp_path / "out")) == ["A", "B"]
+
+
+def test_several_sources_share_a_folder(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "a" / "1.jpg", "one"), write(tmp_path / "b" / "1.jpg", "two")
+    sort_into(tmp_path / "out", [graded(first)], ("A", "B"))
+    sort_into(tmp_path / "out", [graded(second)], ("A", "B"))
+    sort_into(tmp_path / "out", [graded(first, "B")], ("A", "B"))
+    assert sorted(found(tmp_path / "out").values()) == ["one", "two"]
+    assert found(tmp_path / "out")["B/1.jpg"] == "one"
+
+
+def test_a_folder_that_holds_what_is_to_be_graded_is_refused(tmp_path: Path) -> None:
+    image = write(tmp_path / "day" / "1.jpg", "one")
+    (tmp_path / "link").symlink_to(tmp_path / "day")
+    for folder in (tmp_path / "day", tmp_path, tmp_path / "link", tmp_path / "day" / ".." / "day"):
+        with pytest.raises(UsageError, match=r"choose another, such as .*sorted"):
+            check_folder(str(folder), [str(image)])
+    for folder in (tmp_path / "day" / "sorted", tmp_path / "da", tmp_path / "day2"):
+        check_folder(str(folder), [str(image)])
+    with pytest.raises(UsageError, match="is a file; name a folder"):
+        check_folder(str(image), [])
+
+
+def test_a_damaged_list_of_copies_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "out" / ".mango-grader.json", "{")
+    with pytest.raises(UsageError, match="is damaged"):
+        check_folder(str(tmp_path / "out"), [])
