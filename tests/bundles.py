@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mango_grader.export.originals import draw_originals
 from mango_grader.files import digest
-from mango_grader.runtime.bundle import CARD, MANIFEST, Golden, Originals, golden_parts, original_parts, write_bundle
+from mango_grader.runtime.bundle import CARD, MANIFEST, write_bundle
+from mango_grader.runtime.golden import Golden, Originals, golden_parts, original_parts
 from mango_grader.runtime.manifest import SCHEMA, ExitInfo, Manifest
 from mango_grader.runtime.preprocess import Preprocess
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mango_grader.runtime.bundle import Bundle, Golden, golden_parts, write_bundle
+    from mango_grader.runtime.bundle import Bundle, write_bundle
+    from mango_grader.runtime.golden import Golden, Originals, golden_parts, original_parts
     from mango_grader.runtime.grader import Grader
     from mango_grader.runtime.manifest import SCHEMA, ExitInfo, Manifest
     from mango_grader.runtime.policy import ExitAt, Full, Policy, Threshold, parse_policy
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA", "Bundle", "ExitAt", "ExitInfo", "Finding", "Full", "Golden", "Grader", "ImageSource", "Manifest",
-    "Policy", "Preprocess", "Record", "StagedModel", "Threshold", "golden_parts", "parse_policy", "verify_bundle",
-    "write_bundle",
+    "Originals", "Policy", "Preprocess", "Record", "StagedModel", "Threshold", "golden_parts", "original_parts",
+    "parse_policy", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Training imports the preprocessing and must not start onnxruntime for it, so names are fetched when asked for.
 __getattr__ = lazy_names(
     __name__,
     {
-        "bundle": ("Bundle", "Golden", "golden_parts", "write_bundle"),
+        "bundle": ("Bundle", "write_bundle"),
+        "golden": ("Golden", "Originals", "golden_parts", "original_parts"),
         "grader": ("Grader",),
         "manifest": ("SCHEMA", "ExitInfo", "Manifest"),
         "policy": ("ExitAt", "Full", "Policy", "Threshold", "parse_policy"),

@@ -17,18 +17,12 @@ from mango_grader.runtime.golden import (
     ORIGINAL_PROBABILITIES,
     Golden,
     Originals,
-    golden_parts,
-    original_parts,
     read_images,
     read_labels,
     read_numbers,
 )
 from mango_grader.runtime.graph import check_graph
 from mango_grader.runtime.manifest import Manifest
-
-__all__ = [
-    "CARD", "MANIFEST", "MODEL", "Bundle", "Golden", "Originals", "golden_parts", "original_parts", "write_bundle",
-]  # fmt: skip
 
 MODEL = "model.mango"
 """What a run's folder calls its bundle."""

@@ -19,6 +19,9 @@ from mango_grader.runtime.records import one_line
 Provider = Literal["auto", "cpu", "cuda"]
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SILENT = 4  # Even onnxruntime's errors: they are raised, and must not be printed besides.
+# Allocators and providers speak by the default logger, which no session's options reach. Here, and not at each session,
+# so that a program around us may choose otherwise.
+onnxruntime.set_default_logger_severity(_SILENT)
 IMAGES, LOGITS = "images", "logits"
 _FLOAT, _BYTE = "tensor(float)", "tensor(uint8)"
 
@@ -179,7 +182,7 @@ def make_session(graph: bytes | str, provider: str = "auto", threads: int = 1) -
         except Exception as error:  # onnxruntime raises its own types, which share no base but Exception.
             failed = error
             continue
-        if provider == "cuda" and _where(session) != "cuda":
+        if provider == "cuda" and _where(session) != "cuda":  # The graph is sound, so CUDA is what failed.
             raise UsageError("onnxruntime could not start CUDA here; `mango-grader doctor` says what it finds")
         return session
     assert failed is not None
@@ -246,13 +249,11 @@ def _providers(provider: str) -> list[list[Any]]:
         )
     if provider == "cpu" or not has_cuda:
         return [[_CPU]]
-    # A provider that cannot be loaded is told by the default logger, which no session's options reach.
-    onnxruntime.set_default_logger_severity(_SILENT)
     if hasattr(onnxruntime, "preload_dlls"):  # Since 1.21: finds CUDA and cuDNN where pip put them.
         with contextlib.redirect_stdout(sys.stderr):
             onnxruntime.preload_dlls()
     cuda = [(_CUDA, {"use_tf32": "0"}), _CPU]  # TensorFloat-32 would miss the golden answers.
-    return [cuda] if provider == "cuda" else [cuda, [_CPU]]
+    return [cuda, [_CPU]]
 
 
 def _line(error: Exception) -> str:

@@ -46,7 +46,13 @@ def verify_bundle(bundle: Bundle, provider: str = "auto") -> list[Finding]:
 
 def check_golden(model: StagedModel, bundle: Bundle, precision: str) -> None:
     """Raise `BundleError` unless `model` reproduces the golden answers, and those from image files on if there are."""
-    for finding in (_judge(model, bundle, precision), _judge_originals(model, bundle, precision)):
+    try:
+        findings = _judge(model, bundle, precision), _judge_originals(model, bundle, precision)
+    except BundleError:
+        raise
+    except MangoError as error:
+        raise BundleError(f"{bundle.path} does not run here: {error}") from error
+    for finding in findings:
         if not finding.ok:
             raise BundleError(f"{bundle.path} does not reproduce its {finding.check} here: {finding.detail}")
 

@@ -23,6 +23,7 @@ from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
+from mango_grader.runtime.checked import is_printable
 from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, on_tensors
 from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig
@@ -123,6 +124,8 @@ def _new(
     config: DataConfig, folder: RunFolder, preprocess: Preprocess, progress: Progress
 ) -> tuple[Dataset, PackedImages]:
     dataset = read_dataset(config.path, config.group_by, config.ordinal)
+    if odd := [name for name in dataset.classes if not is_printable(name)]:  # a bundle would refuse it in the end
+        raise UsageError(f"{config.path}: class {odd[0]!a} holds characters that no line shows; rename it")
     for finding in dataset.findings:
         progress.note(f"data: {finding}")
     if folder.begun:

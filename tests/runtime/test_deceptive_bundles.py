@@ -274,9 +274,37 @@ def test_a_graph_that_answers_in_another_shape_than_it_declares_gives_no_grade(o
         Grader.load(own, "cpu", check=False).grade(solid("red"))
 
 
-def test_onnxruntime_prints_nothing_of_its_own(own: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    change_bundle(own, lambda parts: parts.update({"stage0.onnx": parts["stage0.onnx"][:-40] + b"\x0a\x02\x18\x01"}))
-    refused(own)
+def _endless(model: onnx.ModelProto) -> None:
+    """Ask for more numbers than any memory holds."""
+    for name, value in {"first": 0, "end": 2**62, "step": 1}.items():
+        model.graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [], [value]))
+    model.graph.node.append(helper.make_node("Range", ["first", "end", "step"], ["many"]))
+    model.graph.node.append(helper.make_node("Cast", ["many"], ["floats_of_many"], to=TensorProto.FLOAT))
+    model.graph.node.append(helper.make_node("ReduceMean", ["floats_of_many"], ["one"], keepdims=0))
+    for node in model.graph.node:
+        node.output[:] = ["before" if name == "logits" else name for name in node.output]
+    model.graph.node.append(helper.make_node("Add", ["before", "one"], ["logits"]))
+
+
+def _no_shape(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].dims.append(2**62)
+
+
+@pytest.mark.parametrize("change", [_endless, _no_shape])
+def test_onnxruntime_prints_nothing_of_its_own(
+    own: Path, change: Callable[[onnx.ModelProto], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    change_bundle(own, lambda parts: graph_of(parts, change))
+    assert str(own) in refused(own)
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+
+
+def test_a_name_in_a_graph_that_is_not_utf8_prints_no_ep_error(own: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def change(parts: Parts) -> None:
+        parts["stage0.onnx"] = parts["stage0.onnx"].replace(b"MatMul", b"Mat\xff\xfel")
+
+    assert "stage0.onnx: onnxruntime cannot load a graph" in refused(change_bundle(own, change))
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from photos import write_folders
 
+from mango_grader.errors import UsageError
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device
@@ -39,3 +41,9 @@ def test_pictures_on_a_device_make_the_same_batches(data: PreparedData) -> None:
 
 def test_a_cpu_keeps_the_cache_where_it_is(data: PreparedData) -> None:
     assert on_device(data, Device("cpu")) is data
+
+
+def test_a_class_that_no_bundle_can_name_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
+    write_folders(tmp_path / "fruit", {"A\x1b[31m": 3, "B": 3})
+    with pytest.raises(UsageError, match=r"class 'A\\x1b\[31m' holds characters that no line shows"):
+        prepare(DataConfig(str(tmp_path / "fruit"), height=24, width=24), RunFolder(tmp_path), SilentProgress())
