@@ -1,8 +1,9 @@
 """Grading results on a terminal: the first rows and a summary."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -10,7 +11,7 @@ from mango_grader.cli.console import open_console
 from mango_grader.runtime.records import Record, one_line
 from mango_grader.runtime.summary import Summary
 
-ROWS = 40
+ROWS, WARNINGS = 40, 5
 
 
 def print_table(records: Iterable[Record], summary: Summary, review_below: float | None = None) -> None:
@@ -20,11 +21,13 @@ def print_table(records: Iterable[Record], summary: Summary, review_below: float
     for column in table.columns[2:]:
         column.justify = "right"
     table.columns[0].overflow = table.columns[1].overflow = "fold"
-    for record in itertools.islice(records, ROWS):
+    shown = list(itertools.islice(records, ROWS))
+    for record in shown:
         table.add_row(*_cells(record, review_below))
     console.print(table)
     if summary.images > ROWS:
         console.print(f"… and {summary.images - ROWS} more; --out FILE keeps them all")
+    _print_warnings(console, [record for record in shown if record.warning is not None])
     console.print()
     console.print(one_line(str(summary)))
     graded = summary.images - summary.errors
@@ -34,6 +37,15 @@ def print_table(records: Iterable[Record], summary: Summary, review_below: float
             f"{summary.decode_ms / summary.images:.1f} ms decoding, {summary.infer_ms / graded:.2f} ms inference"
         )
         console.print(f"exits {exits}; per image {per_image}")
+
+
+def _print_warnings(console: Console, records: Sequence[Record]) -> None:
+    if records:
+        console.print()
+    for record in records[:WARNINGS]:
+        console.print(Text(one_line(f"{record.path}: {record.warning}"), style="yellow"))
+    if len(records) > WARNINGS:
+        console.print(f"… and {len(records) - WARNINGS} more warnings; --out FILE keeps them all")
 
 
 def _cells(record: Record, review_below: float | None) -> list[Text]:

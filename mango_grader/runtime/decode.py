@@ -4,6 +4,8 @@ import io
 import math
 import os
 import stat
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ MAX_PIXELS = 1 << 27
 """Files that announce more pixels (134 million) are refused before anything is decoded."""
 
 _ORIENTATION_TAG = 0x0112
+_DAMAGE = (OSError, SyntaxError, EOFError, struct.error, zlib.error)  # Of Pillow's readers; Python's have `strerror`.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -194,7 +197,8 @@ def _reason(error: Exception) -> str:
         return error.strerror.lower()
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
-    return one_line(" ".join(str(error).split())) or type(error).__name__
+    text = one_line(" ".join(str(error).split())) or type(error).__name__
+    return f"damaged or incomplete: {text}" if isinstance(error, _DAMAGE) else text
 
 
 def scaled(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:

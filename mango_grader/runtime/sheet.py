@@ -91,6 +91,8 @@ def _figure(record: Record, review_below: float | None) -> str:
         says = f"{record.confidence:.1%}, exit {record.exit}"
         if record.to_review(review_below):
             kind, says = "review", f"{says}, to review"
+        if record.warning is not None:
+            kind, says = "review", f"{says}; {record.warning}"
     name = escape(one_line(record.path.rsplit(os.sep, 1)[-1]))
     return (
         f'<figure class="{kind}" title="{escape(one_line(record.path))}">{_thumbnail(record.path)}'

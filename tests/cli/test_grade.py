@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from bundles import CLASSES, COLOURS, make_bundle, solid
 from commands import call, read_csv
+from photos import photo
 from PIL import Image
 
 from mango_grader.runtime.records import columns
@@ -48,8 +49,18 @@ def test_without_out_a_table_and_a_summary(fruit: Path, bundle: Path) -> None:
     done = call("grade", fruit, "--model", bundle, "--review-below", "0.993")
     assert done.exit_code == 0
     assert "5 images, green 2, red 1, yellow 2, to review 3" in done.stdout
-    assert done.stdout.count(".png") == 5
+    assert done.stdout.partition("\n\n")[0].count(".png") == 5
     assert sorted(path.name for path in fruit.iterdir()) == ["0.png", "1.png", "2.png", "3.png", "4.png", "sub"]
+
+
+def test_warnings_are_shown_where_no_file_keeps_them(bundle: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), (3, 3, 3)).save(tmp_path / "covered.png")
+    photo(1).save(tmp_path / "fruit.png")
+    done = call("grade", tmp_path, "--model", bundle, "--contact-sheet", tmp_path / "sheet.html")
+    assert f"{tmp_path / 'covered.png'}: practically one colour" in done.stdout
+    assert "with a warning 1" in done.stdout
+    assert "fruit.png: " not in done.stdout
+    assert (tmp_path / "sheet.html").read_text().count("practically one colour") == 1
 
 
 def test_a_pipe_gets_file_names_and_reasons_unfolded(fruit: Path, bundle: Path, tmp_path: Path) -> None:

@@ -249,3 +249,10 @@ def test_files_that_hold_no_bytes_say_so(tmp_path: Path) -> None:
     closed.close()
     with pytest.raises(ImageError, match="closed"):
         decode(closed)
+
+
+def test_damage_is_called_so() -> None:
+    for kind in ("JPEG", "PNG", "GIF", "WEBP", "BMP"):
+        data = picture(kind)
+        with pytest.raises(ImageError, match=r"^damaged or incomplete: "):
+            decode(data[: len(data) // 2])
