@@ -22,7 +22,7 @@ ROOT = PACKAGE.parent
 
 # A module imports only its own layer and those above it.
 LAYERS = (
-    *("errors", "files", "lazy", "plural", "progress", "runtime", "datasets", "models", "training"),
+    *("errors", "files", "lazy", "plural", "progress", "ranges", "runtime", "datasets", "models", "training"),
     *("export", "automl", "report", "workflow", "cli"),
 )
 # What a sorting line installs, and the modules that must run on nothing else.

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from mango_grader.ranges import Count, Factor, Pixels, Ranged
+
 if TYPE_CHECKING:
     from mango_grader.automl.graph import SearchGraph
 
@@ -68,20 +70,20 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class SpaceConfig(ABC):
+class SpaceConfig(Ranged, ABC):
     """The settings of a search space; with `decisions` and `graph`, the whole space.
 
     paper: where the space was published. height, width: input size in pixels. classes: number of classes. multiplier:
-    factor on every number of channels (BetaNAS §4, DSO-NAS §4.1).
+    factor on every number of channels (BetaNAS §4, DSO-NAS §4.1). Raises RangeError for values out of range.
     """
 
     kind: ClassVar[str]
     kinds: ClassVar[dict[str, type["SpaceConfig"]]] = {}
     paper: ClassVar[str] = ""
-    height: int
-    width: int
-    classes: int
-    multiplier: float = 1.0
+    height: Pixels
+    width: Pixels
+    classes: Count
+    multiplier: Factor = 1.0
 
     def __init_subclass__(cls) -> None:
         SpaceConfig.kinds[cls.kind] = cls

@@ -10,6 +10,7 @@ from mango_grader.automl.architecture import Architecture, SpaceConfig
 from mango_grader.automl.samplers import NoneAdmittedError
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.spec import NetworkSpec
+from mango_grader.ranges import Count, Positive, Ranged
 
 _SAMPLES = 64
 _ADMITTED = 0.75
@@ -26,15 +27,15 @@ def unmeasured(spec: NetworkSpec) -> float:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(Ranged):
     """What a result must obey; None means no limit. All count the whole network, up to its last exit.
 
     max_latency: milliseconds for one image on this host, on one thread.
     """
 
-    max_params: int | None = None
-    max_macs: int | None = None
-    max_latency: float | None = None
+    max_params: Count | None = None
+    max_macs: Count | None = None
+    max_latency: Positive | None = None
 
     def admit(self, space: SearchSpace, architecture: Architecture, latency: Latency = unmeasured) -> bool:
         """Say whether the architecture, as it will be trained, obeys all limits; what is known at once comes first."""

@@ -13,11 +13,14 @@ from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
+from mango_grader.ranges import allowed_values
 from mango_grader.workflow.config import plain
 from mango_grader.workflow.presets import PRESETS, Preset
 
+_COLUMN = 44  # where what a setting may be begins, unless the setting is longer
+
 _preset_option = click.option(
-    "--preset", type=click.Choice(list(PRESETS)), default="paper", show_default=True, help="Whose settings to print."
+    "--preset", type=click.Choice(list(PRESETS)), default="quick", show_default=True, help="Whose settings to print."
 )
 
 
@@ -25,9 +28,9 @@ _preset_option = click.option(
 @_preset_option
 @json_option
 def methods(preset: str, as_json: bool) -> None:
-    """Print every search method: its paper, its settings, and which spaces it can search.
+    """Print every search method: its paper, its settings and what each may be, and which spaces it can search.
 
-    Any setting can be given to `search` as --set method.NAME=VALUE.
+    Any setting can be given to `search` as --set method.NAME=VALUE. The settings are those of the preset.
     """
     chosen = PRESETS[preset]
     spaces = {kind: _space(chosen, kind) for kind in SPACES}
@@ -38,6 +41,7 @@ def methods(preset: str, as_json: bool) -> None:
             "home": method.home,
             "spaces": {kind: method.check_space(space) for kind, space in spaces.items()},
             "settings": dict(_flat(plain(chosen.settings(name)), "method")),
+            "allowed": _allowed(chosen.settings(name), "method"),
         }
         for name, method in METHODS.items()
     ]
@@ -51,9 +55,9 @@ def methods(preset: str, as_json: bool) -> None:
 @_preset_option
 @json_option
 def spaces(preset: str, as_json: bool) -> None:
-    """Print every search space: its paper, its size, its settings, and which methods can search it.
+    """Print every search space: its paper and size, its settings and what each may be, and which methods search it.
 
-    Any setting can be given to `search` as --set space.NAME=VALUE.
+    Any setting can be given to `search` as --set space.NAME=VALUE. The settings are those of the preset.
     """
     chosen = PRESETS[preset]
     rows = []
@@ -68,6 +72,7 @@ def spaces(preset: str, as_json: bool) -> None:
                 "architectures_log10": round(sum(math.log10(decision.options) for decision in decisions), 2),
                 "methods": {name: method.check_space(space) for name, method in METHODS.items()},
                 "settings": dict(_flat(plain(space), "space")),
+                "allowed": _allowed(space, "space"),
             }
         )
     if as_json:
@@ -89,6 +94,11 @@ def _flat(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
             yield f"{prefix}.{name}", value
 
 
+def _allowed(settings: object, prefix: str) -> dict[str, str]:
+    """Return what every setting may be, in words; settings of which nothing can be said but their type are left out."""
+    return {f"{prefix}.{name}": words for name, words in allowed_values(settings).items() if words}
+
+
 def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
     console = open_console()
     table = Table("space", *METHODS, box=None, pad_edge=False)
@@ -102,7 +112,7 @@ def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
             if why:
                 console.print(f"{row['name']} on {kind}: {why}")
     for row in rows:
-        _print_settings(console, row["name"], row["paper"], row["settings"], preset)
+        _print_settings(console, row, preset)
 
 
 def _print_spaces(rows: list[dict[str, Any]], preset: str) -> None:
@@ -115,14 +125,15 @@ def _print_spaces(rows: list[dict[str, Any]], preset: str) -> None:
         table.add_row(row["name"], str(row["decisions"]), size, searched_by)
     console.print(table)
     for row in rows:
-        _print_settings(console, row["name"], row["paper"], row["settings"], preset)
+        _print_settings(console, row, preset)
 
 
-def _print_settings(console: Console, name: str, paper: str, settings: Mapping[str, Any], preset: str) -> None:
-    console.print(f"\n{name}: {paper}")
-    console.print(f"  settings (preset {preset}):")
-    for setting, value in settings.items():
-        console.print(f"    {setting}={_written(value)}", soft_wrap=True)
+def _print_settings(console: Console, row: Mapping[str, Any], preset: str) -> None:
+    console.print(f"\n{row['name']}: {row['paper']}")
+    console.print(f"  settings (preset {preset}), and what each may be:")
+    for name, value in row["settings"].items():
+        assignment, words = f"{name}={_written(value)}", row["allowed"].get(name, "")
+        console.print(f"    {assignment:<{_COLUMN}}  {words}".rstrip(), soft_wrap=True)
 
 
 def _written(value: Any) -> str:

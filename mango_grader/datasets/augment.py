@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Protocol, Self, get_args
+from typing import Annotated, Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
+from mango_grader.ranges import Range, Ranged, Share
 
 __all__ = ["Augment", "Augmenter"]
 
 Policy = Literal["none", "imagenet", "cifar10"]
+Degrees = Annotated[float, Range(0, 180)]
+Half = Annotated[float, Range(0, 0.5)]
+Change = Annotated[float, Range(0, 0.99)]
+Grey = Annotated[int, Range(0, 255)]
 
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(Ranged):
     """Random changes of an image that leave its grade; the defaults suit fruit seen from above.
 
     In this order: policy, flips, one affine map about the centre (proportions kept, borders reflected), colour, cutout.
@@ -24,30 +29,27 @@ class Augment:
     either way, 0..180. `shift`: at most so much of the side, 0..0.5. `scale`, `brightness`, `contrast`,
     `saturation`: factors from 1 − x to 1 + x, 0 ≤ x < 1. `hue`: at most so much of the colour circle, 0..0.5.
     `cutout`: largest height and width of one rectangle filled with `cutout_fill` (the letterbox grey), as a
-    fraction of the image's, 0..1; the least is half of that.
+    fraction of the image's, 0..1; the least is half of that. Raises RangeError for numbers out of range, UsageError for
+    another policy.
     """
 
-    horizontal_flip: float = 0.5
-    vertical_flip: float = 0.5
-    rotate: float = 20.0
-    shift: float = 0.08
-    scale: float = 0.12
-    brightness: float = 0.15
-    contrast: float = 0.15
-    saturation: float = 0.15
-    hue: float = 0.01
-    cutout: float = 0.3
-    cutout_probability: float = 0.5
-    cutout_fill: tuple[int, int, int] = (114, 114, 114)
+    horizontal_flip: Share = 0.5
+    vertical_flip: Share = 0.5
+    rotate: Degrees = 20.0
+    shift: Half = 0.08
+    scale: Change = 0.12
+    brightness: Change = 0.15
+    contrast: Change = 0.15
+    saturation: Change = 0.15
+    hue: Half = 0.01
+    cutout: Share = 0.3
+    cutout_probability: Share = 0.5
+    cutout_fill: tuple[Grey, Grey, Grey] = (114, 114, 114)
     policy: Policy = "none"
 
     def __post_init__(self) -> None:
-        limits = {"rotate": 180.0, "shift": 0.5, "hue": 0.5} | dict.fromkeys(_FACTORS, 0.99)
-        for name in self._numbers():
-            value, most = getattr(self, name), limits.get(name, 1.0)
-            if not 0 <= value <= most:
-                raise UsageError(f"augmentation: {name} must be in 0..{most:g}, not {value}")
-        if len(self.cutout_fill) != 3 or not all(0 <= value <= 255 for value in self.cutout_fill):
+        super().__post_init__()
+        if len(self.cutout_fill) != 3:
             raise UsageError(f"augmentation: cutout_fill must be three values in 0..255, not {self.cutout_fill}")
         if self.policy not in get_args(Policy):
             raise UsageError(f"augmentation: policy must be one of {', '.join(get_args(Policy))}, not {self.policy}")
@@ -73,9 +75,6 @@ class Augment:
             raise UsageError(f"augmentation: no setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
         fill: Sequence[int] = values.get("cutout_fill", cls.cutout_fill)
         return cls(**{**values, "cutout_fill": tuple(int(value) for value in fill)})
-
-
-_FACTORS = ("scale", "brightness", "contrast", "saturation")
 
 
 class Augmenter(Protocol):

@@ -8,26 +8,34 @@ from typing import Literal
 import torch
 from torch import nn
 
+from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged, Share
+
 
 @dataclass(frozen=True)
-class WeightRecipe:
+class WeightRecipe(Ranged):
     """One optimiser and its cosine schedule.
 
     lr falls from `lr` to `final_lr` along a half cosine after a linear rise over the first `warmup` share of the steps.
     weight_decay spares biases and BatchNorm where `decay_norms` is off. clip: largest gradient norm, 0 for none.
-    frozen_scale: BatchNorm scales stay at one (DSO-NAS §4.1).
+    frozen_scale: BatchNorm scales stay at one (DSO-NAS §4.1). Raises RangeError for values out of range, ValueError for
+    SGD that is `nesterov` without momentum.
     """
 
     optimiser: Literal["sgd", "adamw"] = "sgd"
-    lr: float = 0.1
-    final_lr: float = 0.0
-    warmup: float = 0.0
-    momentum: float = 0.9
+    lr: NotNegative = 0.1
+    final_lr: NotNegative = 0.0
+    warmup: Share = 0.0
+    momentum: BelowOne = 0.9
     nesterov: bool = False
-    weight_decay: float = 5e-4
+    weight_decay: NotNegative = 5e-4
     decay_norms: bool = True
-    clip: float = 0.0
+    clip: NotNegative = 0.0
     frozen_scale: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.optimiser == "sgd" and self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
 
     def lr_at(self, step: int, steps: int) -> float:
         """Return the learning rate of step `step` (from 0) of `steps`."""
@@ -68,22 +76,18 @@ def step_with(
 
 
 @dataclass(frozen=True)
-class Teaching:
+class Teaching(Ranged):
     """How a teacher's answers join the loss: their weight w, in 0..1, and the temperature T > 0 that softens them.
 
-    Raises ValueError for values out of range.
+    Raises RangeError for values out of range.
     """
 
-    weight: float
-    temperature: float
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.weight <= 1 and self.temperature > 0):
-            raise ValueError("weight must be in 0..1, temperature above 0")
+    weight: Share
+    temperature: Positive
 
 
 @dataclass(frozen=True)
-class TrainRecipe:
+class TrainRecipe(Ranged):
     """How a network is trained from scratch.
 
     balance: strength of class weighting against imbalance, 0 to 1. exit_weights: one per exit, empty for equal ones.
@@ -92,34 +96,31 @@ class TrainRecipe:
     distil_temperature. drop_path, dropout: probabilities, the first one reached at the last epoch, the second replacing
     each exit's own. auxiliary: weight of an extra exit's loss. Zeros switch these off; drop path, dropout and auxiliary
     exit are there in training only. exit_gradient: how much of what earlier exits ask for reaches the features that
-    they share with later ones, 0 to 1. Raises ValueError for values out of range.
+    they share with later ones, 0 to 1. Raises RangeError for values out of range, ValueError for exit weights that are
+    all 0.
     """
 
-    epochs: int = 60
-    batch_size: int = 32
+    epochs: CountOrNone = 60
+    batch_size: Count = 32
     weights: WeightRecipe = WeightRecipe(
         optimiser="adamw", lr=3e-3, warmup=0.1, weight_decay=0.05, decay_norms=False, clip=5.0
     )
-    label_smoothing: float = 0.1
-    balance: float = 0.0
-    exit_weights: tuple[float, ...] = ()
+    label_smoothing: BelowOne = 0.1
+    balance: Share = 0.0
+    exit_weights: tuple[NotNegative, ...] = ()
     loss: Literal["cross_entropy", "ordinal"] = "cross_entropy"
-    ema: float = 0.0
-    distil: float = 0.0
-    distil_temperature: float = 2.0
-    drop_path: float = 0.0
-    dropout: float = 0.0
-    auxiliary: float = 0.0
-    exit_gradient: float = 1.0
+    ema: BelowOne = 0.0
+    distil: NotNegative = 0.0
+    distil_temperature: Positive = 2.0
+    drop_path: BelowOne = 0.0
+    dropout: BelowOne = 0.0
+    auxiliary: NotNegative = 0.0
+    exit_gradient: Share = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("ema", "drop_path", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in 0..1, below 1, not {getattr(self, name)}")
-        if not 0 <= self.exit_gradient <= 1:
-            raise ValueError(f"exit_gradient must be in 0..1, not {self.exit_gradient}")
-        if not (self.distil >= 0 and self.auxiliary >= 0 and self.distil_temperature > 0):
-            raise ValueError("distil and auxiliary must not be negative, distil_temperature must be above 0")
+        super().__post_init__()
+        if self.exit_weights and not sum(self.exit_weights):
+            raise ValueError("exit_weights must not all be 0")
 
     def lasting(self, epochs: int) -> "TrainRecipe":
         """Return the same recipe over another number of epochs."""

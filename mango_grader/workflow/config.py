@@ -14,6 +14,18 @@ from mango_grader.automl.objective import Objective
 from mango_grader.datasets.augment import Augment
 from mango_grader.errors import UsageError
 from mango_grader.models.spec import NetworkSpec
+from mango_grader.ranges import (
+    Count,
+    CountOrNone,
+    NotNegative,
+    Open,
+    Pixels,
+    Positive,
+    Ranged,
+    RangeError,
+    Seed,
+    Share,
+)
 from mango_grader.training.recipe import Teaching, TrainRecipe, WeightRecipe
 
 T = TypeVar("T")
@@ -36,13 +48,13 @@ class MethodConfig:
         settings = {key: value for key, value in data.items() if key != "name"}
         if data["name"] not in METHODS:
             raise ValueError(f"unknown method {data['name']!r}; choose from {', '.join(METHODS)}")
-        return cls(data["name"], checked(METHODS[data["name"]].settings_type, settings))
+        return cls(data["name"], checked(METHODS[data["name"]].settings_type, settings, "method"))
 
 
 def _space_from(data: Mapping[str, Any]) -> SpaceConfig:
     SpaceConfig.from_dict(data)  # raises where the kind or a setting is unknown
     settings = {key: value for key, value in data.items() if key != "kind"}
-    return checked(SpaceConfig.kinds[data["kind"]], settings)
+    return checked(SpaceConfig.kinds[data["kind"]], settings, "space")
 
 
 def _coded(kind: type, read: Callable[[Mapping[str, Any]], object]) -> tuple[PlainValidator, PlainSerializer]:
@@ -59,21 +71,28 @@ _NETWORK = _coded(NetworkSpec, NetworkSpec.from_dict)
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Ranged):
     """Where the pictures are, how they are split, and at what size (pixels) networks see them."""
 
     path: str
     group_by: str | None = None
     ordinal: bool | None = None
-    fold: tuple[int, int] | None = None
-    split_seed: int = 0
-    height: int = 128
-    width: int = 128
+    fold: tuple[Count, Count] | None = None
+    split_seed: Seed = 0
+    height: Pixels = 128
+    width: Pixels = 128
     rotate_portrait: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fold is not None and (self.fold[0] > self.fold[1] or self.fold[1] < 2):
+            raise ValueError(
+                f"fold must be K of N with K in 1..N and N 2 or more, not {self.fold[0]} of {self.fold[1]}"
+            )
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Ranged):
     """What is searched, how, for which objective and within which limits.
 
     batch_size: of the shared weights. cost: what the search counts as an architecture's cost, multiply-accumulates or
@@ -84,12 +103,12 @@ class SearchConfig:
 
     method: Annotated[MethodConfig, *_METHOD]
     space: Annotated[SpaceConfig, *_SPACE]
-    batch_size: int = 32
+    batch_size: Count = 32
     objective: Objective = Objective()
     limits: Limits = Limits()
     cost: Literal["macs", "latency"] = "macs"
     fit_width: bool = False
-    cutout_probability: float | None = None
+    cutout_probability: Share | None = None
 
 
 # A smoothed teacher tells less about which classes are alike (Müller et al. 2019).
@@ -101,7 +120,7 @@ _FINE_TUNING = TrainRecipe(
 
 
 @dataclass(frozen=True)
-class TeacherConfig:
+class TeacherConfig(Ranged):
     """Who teaches the final training, and how (Hinton et al. 2015; consistent and patient: Beyer et al. 2022).
 
     source: a finished run folder, a .mango or an .onnx file, or a torchvision model's name. weight, temperature: see
@@ -113,23 +132,16 @@ class TeacherConfig:
     """
 
     source: str
-    weight: float = 0.7
-    temperature: float = 2.0
-    views: int = 20
-    height: int | None = None
-    width: int | None = None
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    weight: Share = 0.7
+    temperature: Positive = 2.0
+    views: CountOrNone = 20
+    height: Pixels | None = None
+    width: Pixels | None = None
+    mean: tuple[Share, Share, Share] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     recipe: TrainRecipe = _FINE_TUNING
     unlabelled: str | None = None
-    unlabelled_share: float = 0.5
-
-    def __post_init__(self) -> None:
-        _ = self.teaching
-        if self.views < 0:
-            raise ValueError("views must not be negative")
-        if not 0 < self.unlabelled_share < 1:
-            raise ValueError("unlabelled_share must be between 0 and 1")
+    unlabelled_share: Open = 0.5
 
     @property
     def teaching(self) -> Teaching:
@@ -138,28 +150,34 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Ranged):
     """A whole run: a search and the training of its result, or (`search` None) the training of a known `network`.
 
     budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder, or
     the name of ImageNet weights, from which search and training start. teacher: whose answers the training learns from,
     too. refit: train the result twice, the second time on the validation pictures as well; calibration and validation
-    figures are those of the first. checkpoint_every: seconds of work that a kill may cost.
+    figures are those of the first. checkpoint_every: seconds of work that a kill may cost. Raises RangeError for values
+    out of range, ValueError for batches that leave no room for both labelled and unlabelled images.
     """
 
     data: DataConfig
     train: TrainRecipe
     augment: Augment
     preset: str = "quick"
-    seed: int = 0
+    seed: Seed = 0
     device: str = "auto"
-    budget: float | None = None
+    budget: Positive | None = None
     search: SearchConfig | None = None
     network: Annotated[NetworkSpec, *_NETWORK] | None = None
     init_from: str | None = None
     teacher: TeacherConfig | None = None
     refit: bool = False
-    checkpoint_every: float = 10.0
+    checkpoint_every: NotNegative = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.teacher is not None and self.teacher.unlabelled is not None and self.train.batch_size < 2:
+            raise ValueError("train.batch_size must be 2 or more where unlabelled images take part of each batch")
 
     @property
     def teaching(self) -> Teaching | None:
@@ -214,16 +232,32 @@ def _value(text: str) -> Any:
         return [_value(part) for part in text.split(",")] if "," in text else text
 
 
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}  # to make one takes longer than all that it is asked
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
 def plain(value: Any) -> Any:
     """Return a dataclass as JSON-safe plain data."""
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    return _adapter(type(value)).dump_python(value, mode="json")
 
 
-def checked(kind: type[T], data: Any) -> T:
-    """Return `data` as a `kind`, its types checked; raises UsageError with one line about the first misfit."""
+def checked(kind: type[T], data: Any, prefix: str = "") -> T:
+    """Return `data` as a `kind`, its types checked; raises UsageError with one line about the first misfit.
+
+    prefix: stands before the names of settings.
+    """
     try:
-        return TypeAdapter(kind).validate_python(data)
+        read: T = _adapter(kind).validate_python(data)
+        return read
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or kind.__name__
-        raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+        where = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"])])
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, RangeError):  # it begins with the setting's own name
+            raise UsageError(f"{where}.{cause}" if where else str(cause)) from error
+        raise UsageError(f"{where or kind.__name__}: {first['msg'].removeprefix('Value error, ')}") from error

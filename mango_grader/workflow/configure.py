@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.graph import SearchGraph
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.objective import Metric, Objective, Over
@@ -15,12 +16,13 @@ from mango_grader.errors import UsageError
 from mango_grader.files import read_json
 from mango_grader.models.baselines import BASELINES
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0
+from mango_grader.ranges import Count, Pixels, Positive, Ranged, Seed
 from mango_grader.workflow.config import DataConfig, MethodConfig, RunConfig, SearchConfig, TeacherConfig
 from mango_grader.workflow.presets import PRESETS, Preset
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(Ranged):
     """What every run can be told; the preset says the rest.
 
     data: folder of graded photos. group_by, ordinal, fold: see `read_dataset` and `make_split`. budget: seconds.
@@ -33,18 +35,18 @@ class RunOptions:
     data: str
     group_by: str | None = None
     ordinal: bool | None = None
-    fold: tuple[int, int] | None = None
+    fold: tuple[Count, Count] | None = None
     preset: str = "quick"
-    budget: float | None = None
-    seed: int = 0
+    budget: Positive | None = None
+    seed: Seed = 0
     device: str = "auto"
-    size: tuple[int, int] | None = None
+    size: tuple[Pixels, Pixels] | None = None
     teacher: str | None = None
     unlabelled: str | None = None
     init_from: str | None = None
     refit: bool = False
     settings: Sequence[str] = ()
-    split_seed: int | None = None
+    split_seed: Seed | None = None
 
     def _preset(self) -> Preset:
         if self.preset not in PRESETS:
@@ -94,9 +96,9 @@ class SearchOptions(RunOptions):
     metric: Metric = "accuracy"
     over: Over = "mean"
     cost: Literal["macs", "latency"] = "macs"
-    max_params: int | None = None
-    max_macs: int | None = None
-    max_latency: float | None = None
+    max_params: Count | None = None
+    max_macs: Count | None = None
+    max_latency: Positive | None = None
 
     def config(self) -> RunConfig:
         """Return the whole configuration; raises UsageError for names or values that do not exist or do not fit."""
@@ -115,6 +117,8 @@ class SearchOptions(RunOptions):
             self.cost,
         )
         config = replace(base, search=search).with_settings(self.settings)
+        if config.search is not None:
+            _check_exit_weights(config, len(_graph_of(config.search.space).exits))
         if config.search is not None and (reason := method.check_space(config.search.space)):
             raise UsageError(f"--method {self.method} --space {kind}: {reason}")
         return config
@@ -137,12 +141,32 @@ class TrainOptions(RunOptions):
             if self.baseline not in BASELINES:
                 raise UsageError(f"--baseline {self.baseline}: choose from {', '.join(BASELINES)}")
             network = BASELINES[self.baseline]((3, base.data.height, base.data.width), classes)
-            return replace(base, network=network)
+            return _check_exit_weights(replace(base, network=network), len(network.exits))
         found = _read_architecture(str(self.architecture))
         height, width = self.size or (found.space.height, found.space.width)
         space = replace(found.space, height=height, width=width, classes=classes)
         network = SearchSpace(space).resolve(Architecture(space, found.choices))
-        return replace(base, data=replace(base.data, height=height, width=width), network=network)
+        config = replace(base, data=replace(base.data, height=height, width=width), network=network)
+        return _check_exit_weights(config, len(network.exits))
+
+
+def _graph_of(space: SpaceConfig) -> SearchGraph:
+    """Return the space's graph; raises UsageError where each setting is in its range and all together make none."""
+    try:
+        return SearchSpace(space).graph
+    except ValueError as error:
+        raise UsageError(f"--space {space.kind}: its settings make no network: {error}") from error
+
+
+def _check_exit_weights(config: RunConfig, exits: int) -> RunConfig:
+    """Return the configuration if its exit weights are as many as its networks have exits, or none."""
+    weights = config.train.exit_weights
+    if weights and len(weights) != exits:
+        raise UsageError(f"train.exit_weights: the networks have {exits} exits, so give {exits} weights or none")
+    teacher = config.teacher.recipe.exit_weights if config.teacher else ()
+    if len(teacher) > 1:
+        raise UsageError("teacher.recipe.exit_weights: a torchvision model has one exit, so give one weight or none")
+    return config
 
 
 def _source(name: str) -> str:

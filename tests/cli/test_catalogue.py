@@ -1,6 +1,7 @@
 """`mango-grader methods` and `spaces`: what they print is what `search` accepts."""
 
 import json
+import re
 
 import pytest
 from commands import call
@@ -11,7 +12,7 @@ from mango_grader.automl.spaces import SPACES
 
 
 def test_methods_print_the_matrix_papers_and_settings() -> None:
-    printed = call("methods")
+    printed = call("methods", "--preset", "paper")
     assert printed.exit_code == 0
     assert all(method.paper in " ".join(printed.output.split()) for method in METHODS.values())
     assert all(name in printed.output for name in [*METHODS, *SPACES])
@@ -19,7 +20,7 @@ def test_methods_print_the_matrix_papers_and_settings() -> None:
 
 
 def test_spaces_print_their_size_and_settings() -> None:
-    printed = call("spaces")
+    printed = call("spaces", "--preset", "paper")
     assert printed.exit_code == 0
     assert all(name in printed.output for name in SPACES)
     assert "every method" in printed.output
@@ -32,6 +33,35 @@ def test_at_most_eight_pairs_refuse_and_each_says_why() -> None:
     assert len(refusals) <= 8
     assert all(why.strip() == why and len(why) > 10 for why in refusals)
     assert {row["name"]: row["spaces"][row["home"]] for row in rows} == dict.fromkeys(METHODS)
+
+
+def test_what_is_printed_is_what_search_starts_with() -> None:
+    search = SearchOptions(data=".", method="enas").config().search
+    assert search is not None
+    for printed in (call("methods"), call("spaces")):
+        assert printed.exit_code == 0
+        assert "(preset quick)" in printed.output
+        assert "(preset paper)" not in printed.output
+    rows = {row["name"]: row["settings"] for row in json.loads(call("methods", "--json").output)["methods"]}
+    assert rows["enas"]["method.controller.lr"] == search.method.settings.controller.lr
+
+
+def test_beside_each_setting_stands_what_it_may_be() -> None:
+    methods, spaces = call("methods").output, call("spaces").output
+    assert re.search(r"method\.controller\.lr=0\.01 +above 0\n", methods)
+    assert re.search(r"method\.schedule=two_phases +two_phases \| alternating\n", methods)
+    assert re.search(r"space\.scales=3 +1\.\.3\n", spaces)
+    assert re.search(r"space\.exits=\[3,6,12\] +each 1\.\.1000\n", spaces)
+    for command in ("methods", "spaces"):
+        for row in json.loads(call(command, "--json").output)[command]:
+            silent = row["settings"].keys() - row["allowed"].keys()
+            assert silent <= {"space.operations"}, "only lists of words have no range"
+
+
+def test_a_preset_that_is_not_there_is_refused() -> None:
+    refused = call("spaces", "--preset", "slow")
+    assert refused.exit_code == 2
+    assert "'quick', 'standard', 'paper'" in refused.output
 
 
 @pytest.mark.parametrize("preset", ["paper", "quick", "standard"])

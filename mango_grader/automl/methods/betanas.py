@@ -17,11 +17,12 @@ from mango_grader.automl.relaxations.rounding import admitted_nearest
 from mango_grader.automl.samplers import Admits
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
+from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged, Share
 from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class BetaNasSettings:
+class BetaNasSettings(Ranged):
     """The published values (§4.1); where the paper names none, those of ProxylessNAS's released code.
 
     epochs: in all, of which the first `warmup` train weights only (Algorithm 1 has none). interval: weight steps before
@@ -30,18 +31,24 @@ class BetaNasSettings:
     drawn by what the search prefers so far ("none"). drop_below: candidates are dropped at less than this share of the
     probability that they have under equal logits, 0 for never (§3.3 only speaks of a threshold); drop_every: epochs
     from one drop to the next. held_out: share of the training part that the architecture learns on (50,000 of
-    ImageNet's images). The batch of 1,024 images is for the run's settings to say.
+    ImageNet's images). The batch of 1,024 images is for the run's settings to say. Raises RangeError for values out of
+    range, ValueError for more warm-up epochs than epochs.
     """
 
-    epochs: int = 120
-    warmup: int = 0
-    interval: int = 5
+    epochs: Count = 120
+    warmup: CountOrNone = 0
+    interval: Count = 5
     balance: Literal["uniform", "round_robin", "none"] = "uniform"
-    drop_below: float = 0.5
-    drop_every: int = 1
-    held_out: float = 0.04
+    drop_below: Share = 0.5
+    drop_every: Count = 1
+    held_out: BelowOne = 0.04
     binary: BinaryGateSettings = BinaryGateSettings()
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.1, momentum=0.9, nesterov=True, weight_decay=4e-5)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.warmup > self.epochs:
+            raise ValueError(f"warmup must be at most epochs, {self.epochs}, of which it is a part, not {self.warmup}")
 
     @classmethod
     def proxylessnas(cls) -> Self:

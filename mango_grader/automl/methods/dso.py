@@ -19,11 +19,12 @@ from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory
 from mango_grader.automl.samplers import Admits
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
+from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged
 from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class DsoSettings:
+class DsoSettings(Ranged):
     """The published values of the CIFAR-10 search (§4.1, §4.2), where silent those of the authors' code.
 
     pretrain: epochs of weights on the complete graph. epochs: of weights and λ in turn. ratio: weight steps per λ step.
@@ -35,14 +36,14 @@ class DsoSettings:
     the cost of what a block still keeps (Eq. 9) or an operation's memory accesses (Eq. 10).
     """
 
-    pretrain: int = 120
-    epochs: int = 120
-    ratio: int = 1
-    held_out: float = 0.5
-    gamma: float = 1e-3
-    lr: float = 0.1
-    momentum: float = 0.9
-    clip: float = 0.0
+    pretrain: CountOrNone = 120
+    epochs: Count = 120
+    ratio: Count = 1
+    held_out: BelowOne = 0.5
+    gamma: NotNegative = 1e-3
+    lr: Positive = 0.1
+    momentum: BelowOne = 0.9
+    clip: NotNegative = 0.0
     nonnegative: bool = True
     adaptive: Literal["none", "flops", "memory"] = "flops"
     weights: WeightRecipe = WeightRecipe(

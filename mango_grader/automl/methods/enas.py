@@ -15,13 +15,14 @@ from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, Sea
 from mango_grader.automl.samplers import Admits, Controller, ControllerSettings, NoneAdmittedError, UniformSampler
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
+from mango_grader.ranges import BelowOne, Count, Ranged
 from mango_grader.training.recipe import WeightRecipe
 
 _STEPS_PER_ROUND = 10
 
 
 @dataclass(frozen=True)
-class EnasSettings:
+class EnasSettings(Ranged):
     """The published values of MNet (Table 1 and §3.2).
 
     schedule: MNet's two phases, or ENAS's own alternation (Pham et al. 2018, §2.2): after each epoch of weights, whose
@@ -33,11 +34,11 @@ class EnasSettings:
     """
 
     schedule: Literal["two_phases", "alternating"] = "two_phases"
-    epochs: int = 100
-    steps: int = 5000
-    paths: int = 1
-    held_out: float = 0.2
-    samples: int = 50
+    epochs: Count = 100
+    steps: Count = 5000
+    paths: Count = 1
+    held_out: BelowOne = 0.2
+    samples: Count = 50
     result: Literal["held_out", "minibatch", "most_probable"] = "held_out"
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, final_lr=0.01, momentum=0.9, weight_decay=5e-4)
     controller: ControllerSettings = ControllerSettings()

@@ -18,6 +18,7 @@ from mango_grader.automl.samplers import Admits
 from mango_grader.automl.shared import Parameters, SharedStep
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
+from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged
 from mango_grader.training.recipe import WeightRecipe
 
 _INITIAL = 1e-3  # deviation of the first α (DARTS's code)
@@ -25,7 +26,7 @@ _REACH = 0.01  # ε · ‖∇_w′ L_val‖ of the finite differences (DARTS §2
 
 
 @dataclass(frozen=True)
-class MsRanasSettings:
+class MsRanasSettings(Ranged):
     """The published values (§4.1, which takes over DARTS's).
 
     order: of the architecture gradient; 1 (as published) takes the weights as they are, 2 looks one weight step ahead
@@ -34,12 +35,12 @@ class MsRanasSettings:
     """
 
     order: Literal[1, 2] = 1
-    epochs: int = 50
-    warmup: int = 0
-    held_out: float = 0.5
-    lr: float = 3e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    decay: float = 1e-3
+    epochs: Count = 50
+    warmup: CountOrNone = 0
+    held_out: BelowOne = 0.5
+    lr: Positive = 3e-4
+    betas: tuple[BelowOne, BelowOne] = (0.5, 0.999)
+    decay: NotNegative = 1e-3
     weights: WeightRecipe = WeightRecipe(
         optimiser="sgd", lr=0.025, final_lr=0.001, momentum=0.9, weight_decay=3e-4, clip=5.0
     )

@@ -13,16 +13,17 @@ from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
 from mango_grader.automl.samplers import Admits, UniformSampler
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.ranges import BelowOne, Count, Ranged
 from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class RandomSettings:
+class RandomSettings(Ranged):
     """epochs: of the shared weights, a uniform path per batch. samples: scored at the end, of which the best wins."""
 
-    epochs: int = 100
-    samples: int = 100
-    held_out: float = 0.2
+    epochs: Count = 100
+    samples: Count = 100
+    held_out: BelowOne = 0.2
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, clip=5.0)
 
     @property

@@ -13,11 +13,12 @@ from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
 from mango_grader.automl.samplers import Admits, Evolution, EvolutionSettings
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged
 from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class SposSettings:
+class SposSettings(Ranged):
     """The published values (§4).
 
     epochs: of the shared weights, a uniform path per batch. held_out: share of the training part that evolution scores
@@ -25,9 +26,9 @@ class SposSettings:
     20 of the paper's 1,024 images are its 20,000. weights: for that batch; our schedule is a cosine, not a line.
     """
 
-    epochs: int = 120
-    held_out: float = 0.04
-    recalibration: int = 20
+    epochs: Count = 120
+    held_out: BelowOne = 0.04
+    recalibration: CountOrNone = 20
     evolution: EvolutionSettings = EvolutionSettings()
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.5, momentum=0.9, weight_decay=4e-5, decay_norms=False)
 

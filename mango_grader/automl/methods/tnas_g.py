@@ -16,13 +16,14 @@ from mango_grader.automl.relaxations.rounding import admitted_nearest
 from mango_grader.automl.samplers import Admits, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
+from mango_grader.ranges import BelowOne, Count, Ranged, Share
 from mango_grader.training.recipe import WeightRecipe
 
 _TRIES = 50  # a VAE that has settled on few architectures need not be pressed for more
 
 
 @dataclass(frozen=True)
-class TnasGSettings:
+class TnasGSettings(Ranged):
     """The paper states no values for this variant (§4.3, §5.1).
 
     Its space and its weights are those of DARTS, whose values are taken here (50 epochs on half of the data); α learns
@@ -30,10 +31,10 @@ class TnasGSettings:
     once more at the end; and from_alpha: the share of an epoch's that α proposes, the rest being the VAE's.
     """
 
-    epochs: int = 50
-    held_out: float = 0.5
-    samples: int = 10
-    from_alpha: float = 0.5
+    epochs: Count = 50
+    held_out: BelowOne = 0.5
+    samples: Count = 10
+    from_alpha: Share = 0.5
     vae: VaeSettings = VaeSettings()
     binary: BinaryGateSettings = BinaryGateSettings(lr=6e-3, cost_weight=0.0)
     weights: WeightRecipe = WeightRecipe(

@@ -13,13 +13,14 @@ from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
 from mango_grader.automl.samplers import Admits, Evolution, EvolutionSettings, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged, Share
 from mango_grader.training.recipe import WeightRecipe
 
 _TRIES = 50  # a VAE that has settled on few architectures need not be pressed for more
 
 
 @dataclass(frozen=True)
-class TnasOsSettings:
+class TnasOsSettings(Ranged):
     """The published values where there are any; for the shared weights and evolution, those of SPOS.
 
     epochs: 300, as the one-shot baseline of Table 4. epsilon_step: ε_inc; the paper studies 0, 0.04, 0.05, 0.0625, 0.1,
@@ -28,11 +29,11 @@ class TnasOsSettings:
     recalibration: training batches for each score's BatchNorm statistics, as in SPOS.
     """
 
-    epochs: int = 300
-    epsilon_step: float = 0.1
-    samples: int = 10
-    held_out: float = 0.04
-    recalibration: int = 20
+    epochs: Count = 300
+    epsilon_step: Share = 0.1
+    samples: Count = 10
+    held_out: BelowOne = 0.04
+    recalibration: CountOrNone = 20
     vae: VaeSettings = VaeSettings()
     evolution: EvolutionSettings = EvolutionSettings()
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.5, momentum=0.9, weight_decay=4e-5, decay_norms=False)

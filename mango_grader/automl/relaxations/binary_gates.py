@@ -14,10 +14,11 @@ from mango_grader.automl.cost import CostModel
 from mango_grader.automl.gates import Gate, Gates
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
+from mango_grader.ranges import NotNegative, Positive, Ranged
 
 
 @dataclass(frozen=True)
-class BinaryGateSettings:
+class BinaryGateSettings(Ranged):
     """lr: Adam's rate on the logits (BetaNAS §4.1). paths: how many candidates of a decision a step runs.
 
     "two" decides between a sampled pair and leaves all other probabilities as they are (ProxylessNAS §3.2.1), "all"
@@ -26,9 +27,9 @@ class BinaryGateSettings:
     code of ProxylessNAS takes for a cost so normalised.
     """
 
-    lr: float = 1e-3
+    lr: Positive = 1e-3
     paths: Literal["two", "all"] = "two"
-    cost_weight: float = 0.1
+    cost_weight: NotNegative = 0.1
 
 
 @dataclass(frozen=True)

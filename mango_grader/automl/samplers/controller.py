@@ -10,21 +10,22 @@ from torch import Tensor, nn
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.spaces import SearchSpace, Tokens
+from mango_grader.ranges import Channels, NotNegative, Positive, Ranged, Share
 
 
 @dataclass(frozen=True)
-class ControllerSettings:
+class ControllerSettings(Ranged):
     """hidden: LSTM units (MNet §3.1: 100). lr: of Adam (MNet Table 1: 0.1).
 
     baseline_decay: of the moving-average baseline b. entropy: weight of an entropy bonus, 0 for none (as published).
     temperature: divides the logits when positive; 0 leaves them alone.
     """
 
-    hidden: int = 100
-    lr: float = 0.1
-    baseline_decay: float = 0.95
-    entropy: float = 0.0
-    temperature: float = 0.0
+    hidden: Channels = 100
+    lr: Positive = 0.1
+    baseline_decay: Share = 0.95
+    entropy: NotNegative = 0.0
+    temperature: NotNegative = 0.0
 
 
 class _Policy(nn.Module):

@@ -11,10 +11,11 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.samplers.base import TRIES, NoneAdmittedError, Sampler, distinct
 from mango_grader.automl.spaces import SearchSpace
+from mango_grader.ranges import Count, CountOrNone, Ranged, Share
 
 
 @dataclass(frozen=True)
-class EvolutionSettings:
+class EvolutionSettings(Ranged):
     """The published values of SPOS.
 
     population: architectures of a generation. generations: with the first one. parents: the best of all so far that
@@ -22,12 +23,12 @@ class EvolutionSettings:
     decides a decision anew.
     """
 
-    population: int = 50
-    generations: int = 20
-    parents: int = 10
-    crossovers: int = 25
-    mutations: int = 25
-    probability: float = 0.1
+    population: Count = 50
+    generations: Count = 20
+    parents: Count = 10
+    crossovers: CountOrNone = 25
+    mutations: CountOrNone = 25
+    probability: Share = 0.1
 
     @property
     def scores(self) -> int:

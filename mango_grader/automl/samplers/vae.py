@@ -11,26 +11,33 @@ from torch import Tensor, nn
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.spaces import SearchSpace, Tokens
+from mango_grader.ranges import Channels, Count, Layers, NotNegative, Positive, Ranged
 
 
 @dataclass(frozen=True)
-class VaeSettings:
+class VaeSettings(Ranged):
     """The paper states none of these; they are ours, so small that a fit takes less than a second on one CPU core.
 
     latent: length of z. width, heads, layers: of each of the two transformers. kept: how many of the best seen so far
     are fitted. steps, batch, lr: of Adam in each fit. kl_weight: of the KL term, 1 in Eq. 2; less of it makes more use
-    of z (against posterior collapse), more of it makes less (against learning the architectures by heart).
+    of z (against posterior collapse), more of it makes less (against learning the architectures by heart). Raises
+    RangeError for values out of range, ValueError for a width that is no multiple of heads.
     """
 
-    latent: int = 8
-    width: int = 32
-    heads: int = 4
-    layers: int = 2
-    kept: int = 30
-    steps: int = 50
-    batch: int = 32
-    lr: float = 1e-2
-    kl_weight: float = 1.0
+    latent: Channels = 8
+    width: Channels = 32
+    heads: Count = 4
+    layers: Layers = 2
+    kept: Count = 30
+    steps: Count = 50
+    batch: Count = 32
+    lr: Positive = 1e-2
+    kl_weight: NotNegative = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads, not {self.width} of {self.heads}")
 
 
 class _Vae(nn.Module):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mango_grader.automl.architecture import Decision
 from mango_grader.automl.graph import Branch
 from mango_grader.automl.spaces.builder import GraphBuilder
-from mango_grader.automl.spaces.parts import STEM, check_exits, stem
+from mango_grader.automl.spaces.parts import STEM, check_exits, check_stem_stride, stem
 from mango_grader.models.operations import (
     CellConvolution,
     Classifier,
@@ -110,16 +110,13 @@ def add_exit(graph: GraphBuilder, layer: int, feature: str, classes: int) -> str
     return graph.add(f"exit{layer}", Classifier(graph.shapes[feature][0], classes), feature)
 
 
-def check_stack(
-    first: int, depth: int, reduce_at: tuple[int, ...], exits: tuple[int, ...], nodes: int, stem_stride: int
-) -> None:
+def check_stack(first: int, depth: int, reduce_at: tuple[int, ...], exits: tuple[int, ...], stem_stride: int) -> None:
     """Raise ValueError where the cells `first` to `depth`, reductions and exits among them, make no network."""
-    if nodes < 1 or depth < first:
-        raise ValueError(f"nodes must be at least 1 and depth at least {first}, got {nodes} and {depth}")
+    if depth < first:
+        raise ValueError(f"depth must be at least {first}, got {depth}")
     check_exits(exits, depth)
     if exits[0] < first:
         raise ValueError(f"the first exit can be behind layer {first}, not {exits[0]}")
     if not set(reduce_at) <= set(range(first, depth + 1)):
         raise ValueError(f"reduce_at must name layers from {first} to {depth}, got {reduce_at}")
-    if stem_stride < 1 or stem_stride.bit_count() != 1:
-        raise ValueError(f"stem_stride must be a power of two, got {stem_stride}")
+    check_stem_stride(stem_stride)

@@ -27,29 +27,17 @@ class Block:
 Stages = Sequence[Sequence[Block]]
 
 
-def check_stages(
-    channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int], stem_stride: int, exits: Sequence[int]
-) -> None:
+def check_stages(channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int], exits: Sequence[int]) -> None:
     """Raise ValueError unless the settings of all stages agree and the exits are stages, the last one included."""
     if not channels or not len(channels) == len(blocks) == len(strides):
         raise ValueError(f"stages differ in number: channels {channels}, blocks {blocks}, strides {strides}")
-    if min(*channels, *blocks) < 1:
-        raise ValueError(f"a stage has at least 1 channel and 1 block; got channels {channels}, blocks {blocks}")
-    if not {stem_stride, *strides} <= {1, 2}:
-        raise ValueError(f"strides are 1 or 2; got {stem_stride} for the stem and {strides}")
-    if not exits or exits[0] < 1 or list(exits) != sorted(set(exits)) or exits[-1] != len(channels):
-        raise ValueError(f"exits must rise from 1 or more and end at the last stage, {len(channels)}; got {exits}")
-
-
-def check_heads(head: int, early_head: int, dropout: float) -> None:
-    """Raise ValueError unless widths are at least 0 and dropout is a probability below 1."""
-    if min(head, early_head) < 0 or not 0 <= dropout < 1:
-        raise ValueError(f"heads need widths from 0 and dropout in [0, 1); got {head}, {early_head} and {dropout}")
+    if not exits or list(exits) != sorted(set(exits)) or exits[-1] != len(channels):
+        raise ValueError(f"exits must rise and end at the last stage, {len(channels)}; got {exits}")
 
 
 def check_kernels(kernels: Sequence[int]) -> None:
     """Raise ValueError unless the kernels are odd and differ."""
-    if any(kernel < 1 or kernel % 2 == 0 for kernel in kernels) or len(set(kernels)) != len(kernels):
+    if any(kernel % 2 == 0 for kernel in kernels) or len(set(kernels)) != len(kernels):
         raise ValueError(f"kernels must be odd and differ, got {kernels}")
 
 

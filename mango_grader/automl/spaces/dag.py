@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces.parts import STEM, check_exits, stem
+from mango_grader.automl.spaces.parts import STEM, check_exits, check_stem_stride, stem
 from mango_grader.models.operations import (
     Add,
     Classifier,
@@ -18,6 +18,7 @@ from mango_grader.models.operations import (
     SeparableConvolution,
 )
 from mango_grader.models.spec import Node
+from mango_grader.ranges import Channels, ChannelsOrNone, Layers, Nodes, Stride
 
 # Pools are normalised (our reading; the authors' code does so): else features would grow from level to level.
 OPERATIONS: Mapping[str, Callable[[int], Operation]] = {
@@ -49,21 +50,22 @@ class DagConfig(SpaceConfig):
 
     kind: ClassVar[str] = "dag"
     paper: ClassVar[str] = "Zhang et al., You Only Search Once: direct sparse optimisation (DSO-NAS)"
-    channels: int = 36
-    stages: tuple[int, ...] = (8, 8, 8)
-    levels: int = 4
+    channels: Channels = 36
+    stages: tuple[Layers, ...] = (8, 8, 8)
+    levels: Nodes = 4
     operations: tuple[str, ...] = tuple(OPERATIONS)
-    stem_stride: int = 1
+    stem_stride: Stride = 1
     share: bool = True
-    exits: tuple[int, ...] = (8, 16, 24)
-    head: int = 0
+    exits: tuple[Layers, ...] = (8, 16, 24)
+    head: ChannelsOrNone = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_stem_stride(self.stem_stride)
         check_exits(self.exits, sum(self.stages))
-        if not self.operations or not set(self.operations) <= set(OPERATIONS):
-            raise ValueError(f"operations must be among {', '.join(OPERATIONS)}; got {self.operations}")
-        if self.levels < 1 or not self.stages or min(self.stages) < 1:
-            raise ValueError(f"levels and the blocks of a stage must be at least 1; got {self.levels}, {self.stages}")
+        known = set(self.operations) <= set(OPERATIONS)
+        if not self.operations or not known or len(set(self.operations)) != len(self.operations):
+            raise ValueError(f"operations must be among {', '.join(OPERATIONS)} and differ; got {self.operations}")
 
     def decisions(self) -> tuple[Decision, ...]:
         """What each operation takes in, and what the output takes in: any subset; once, or for each block."""

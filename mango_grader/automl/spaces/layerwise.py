@@ -6,8 +6,10 @@ from typing import ClassVar
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
+from mango_grader.automl.spaces.chain import check_kernels
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity, Match, SeparableConvolution
 from mango_grader.models.spec import IMAGE, Node
+from mango_grader.ranges import BelowOne, Channels, ChannelsOrNone, Dilation, Factor, Kernel, Layers, Stride
 
 STEM = "stem"
 
@@ -25,25 +27,27 @@ class LayerwiseConfig(SpaceConfig):
 
     kind: ClassVar[str] = "layerwise"
     paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
-    depth: int = 12
-    channels: int = 256
-    widen: float = 1.0
-    stem_stride: int = 1
-    stem_channels: int = 0
-    reduce_at: tuple[int, ...] = ()
-    kernels: tuple[int, ...] = (3, 7, 11, 15, 19, 23, 27, 31, 35, 39)
-    dilations: tuple[int, ...] = (1, 2)
-    exits: tuple[int, ...] = (4, 8, 12)
-    head: int = 0
-    dropout: float = 0.0
+    depth: Layers = 12
+    channels: Channels = 256
+    widen: Factor = 1.0
+    stem_stride: Stride = 1
+    stem_channels: ChannelsOrNone = 0
+    reduce_at: tuple[Layers, ...] = ()
+    kernels: tuple[Kernel, ...] = (3, 7, 11, 15, 19, 23, 27, 31, 35, 39)
+    dilations: tuple[Dilation, ...] = (1, 2)
+    exits: tuple[Layers, ...] = (4, 8, 12)
+    head: ChannelsOrNone = 0
+    dropout: BelowOne = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.exits or list(self.exits) != sorted(set(self.exits)) or self.exits[-1] != self.depth:
             raise ValueError(f"exits must rise and end at the last layer, {self.depth}; got {self.exits}")
-        if self.exits[0] < 1 or not set(self.reduce_at) <= set(range(1, self.depth + 1)):
+        if not set(self.reduce_at) <= set(range(1, self.depth + 1)):
             raise ValueError(f"exits and reduce_at name layers from 1 to {self.depth}")
-        if any(kernel % 2 == 0 for kernel in self.kernels):
-            raise ValueError(f"kernels must be odd, got {self.kernels}")
+        check_kernels(self.kernels)
+        if not self.kernels or not self.dilations or len(set(self.dilations)) != len(self.dilations):
+            raise ValueError(f"layers need kernels, and dilations that differ; got {self.kernels}, {self.dilations}")
 
     def width_of(self, layer: int) -> int:
         """Return the channels of a layer's output; layer 0 is the stem."""

@@ -9,6 +9,7 @@ from mango_grader.automl.graph import Branch, Choice
 from mango_grader.automl.spaces.mbconv import FIRST, MbconvConfig
 from mango_grader.models.operations import Activation, Identity, Pool
 from mango_grader.models.spec import IMAGE, Node
+from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Layers, Share
 
 Halving = Literal["early", "late", "searched", "none"]
 EARLY, LATE, HALVING = "early", "late", "halving"
@@ -28,13 +29,13 @@ class LiteConfig(MbconvConfig):
 
     kind: ClassVar[str] = "lite"
     paper: ClassVar[str] = "Tan & Le 2019, EfficientNet (its Lite0), with the candidates of BetaNAS"
-    channels: tuple[int, ...] = (24, 40, 80)
-    blocks: tuple[int, ...] = (2, 2, 3)
-    strides: tuple[int, ...] = (2, 2, 2)
-    exits: tuple[int, ...] = (1, 2, 3)
-    head: int = 96
-    dropout: float = 0.0
-    final_squeeze: float = 0.0
+    channels: tuple[Channels, ...] = (24, 40, 80)
+    blocks: tuple[Layers, ...] = (2, 2, 3)
+    strides: tuple[BlockStride, ...] = (2, 2, 2)
+    exits: tuple[Layers, ...] = (1, 2, 3)
+    head: ChannelsOrNone = 96
+    dropout: BelowOne = 0.0
+    final_squeeze: Share = 0.0
     final_activation: Activation = "relu6"
     halving: Halving = "early"
 

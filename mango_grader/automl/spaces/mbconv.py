@@ -10,7 +10,6 @@ from mango_grader.automl.spaces.chain import (
     Block,
     Stages,
     chain,
-    check_heads,
     check_kernels,
     check_stages,
     heads_of,
@@ -18,6 +17,7 @@ from mango_grader.automl.spaces.chain import (
 )
 from mango_grader.models.operations import Activation, Add, Classifier, Convolution, InvertedResidual
 from mango_grader.models.spec import IMAGE, Node
+from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Expansion, Kernel, Layers, Share
 
 STEM, FIRST, IDENTITY = "stem", "first", "identity"
 
@@ -41,32 +41,30 @@ class MbconvConfig(SpaceConfig):
 
     kind: ClassVar[str] = "mbconv"
     paper: ClassVar[str] = "Fang et al., BetaNAS: balanced training and selective drop for NAS"
-    stem_stride: int = 2
-    stem_channels: int = 32
-    first_channels: int = 16
-    channels: tuple[int, ...] = (24, 40, 80, 96, 192, 320)
-    blocks: tuple[int, ...] = (4, 4, 4, 4, 4, 1)
-    strides: tuple[int, ...] = (2, 2, 2, 1, 2, 1)
-    kernels: tuple[int, ...] = (3, 5, 7)
-    expansions: tuple[int, ...] = (3, 6)
+    stem_stride: BlockStride = 2
+    stem_channels: Channels = 32
+    first_channels: Channels = 16
+    channels: tuple[Channels, ...] = (24, 40, 80, 96, 192, 320)
+    blocks: tuple[Layers, ...] = (4, 4, 4, 4, 4, 1)
+    strides: tuple[BlockStride, ...] = (2, 2, 2, 1, 2, 1)
+    kernels: tuple[Kernel, ...] = (3, 5, 7)
+    expansions: tuple[Expansion, ...] = (3, 6)
     identity: bool = True
-    exits: tuple[int, ...] = (2, 4, 6)
-    head: int = 1280
-    early_head: int = 0
-    dropout: float = 0.2
-    squeeze: float = 0.0
+    exits: tuple[Layers, ...] = (2, 4, 6)
+    head: ChannelsOrNone = 1280
+    early_head: ChannelsOrNone = 0
+    dropout: BelowOne = 0.2
+    squeeze: Share = 0.0
     activation: Activation = "relu6"
-    final_squeeze: float = 0.25
+    final_squeeze: Share = 0.25
     final_activation: Activation = "swish"
 
     def __post_init__(self) -> None:
-        check_stages(self.channels, self.blocks, self.strides, self.stem_stride, self.exits)
-        check_heads(self.head, self.early_head, self.dropout)
+        super().__post_init__()
+        check_stages(self.channels, self.blocks, self.strides, self.exits)
         check_kernels(self.kernels)
-        if not self.kernels or min(self.expansions, default=0) < 1 or len(set(self.expansions)) < len(self.expansions):
+        if not self.kernels or not self.expansions or len(set(self.expansions)) < len(self.expansions):
             raise ValueError(f"blocks need kernels and expansions that differ, got {self.kernels}, {self.expansions}")
-        if not (0 <= self.squeeze <= 1 and 0 <= self.final_squeeze <= 1):
-            raise ValueError(f"squeeze must be a share from 0 to 1, got {self.squeeze} and {self.final_squeeze}")
         if not {self.activation, self.final_activation} <= set(get_args(Activation)):
             raise ValueError(f"activations are relu6 or swish, got {self.activation} and {self.final_activation}")
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.graph import SearchGraph
 from mango_grader.automl.spaces.builder import GraphBuilder
 from mango_grader.automl.spaces.cells import Cell, add_exit, add_stem, check_stack, decisions_of, preactivated
 from mango_grader.models.operations import Concat
+from mango_grader.ranges import Channels, Layers, Nodes, Range, Stride
 
 _Features = Mapping[tuple[int, int], str]  # (layer, scale), both from 1 → the output's name
 
@@ -32,18 +33,17 @@ class MultiscaleConfig(SpaceConfig):
 
     kind: ClassVar[str] = "multiscale"
     paper: ClassVar[str] = "MS-RANAS: multi-scale resource-aware neural architecture search, §3.2–3.3"
-    depth: int = 5
-    scales: int = 3
-    channels: int = 16
-    nodes: int = 4
-    stem_stride: int = 1
-    reduce_at: tuple[int, ...] = (3,)
-    exits: tuple[int, ...] = (2, 3, 4, 5)
+    depth: Layers = 5
+    scales: Annotated[int, Range(1, 3)] = 3
+    channels: Channels = 16
+    nodes: Nodes = 4
+    stem_stride: Stride = 1
+    reduce_at: tuple[Layers, ...] = (3,)
+    exits: tuple[Layers, ...] = (2, 3, 4, 5)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.scales <= 3:
-            raise ValueError(f"there are 1 to 3 scales, got {self.scales}")
-        check_stack(2, self.depth, self.reduce_at, self.exits, self.nodes, self.stem_stride)
+        super().__post_init__()
+        check_stack(2, self.depth, self.reduce_at, self.exits, self.stem_stride)
 
     def width_of(self, layer: int) -> int:
         """Return the channels of a node in that layer; a cell's output has `nodes` times as many."""

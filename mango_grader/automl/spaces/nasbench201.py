@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces.parts import STEM, check_exits, stem
+from mango_grader.automl.spaces.parts import STEM, check_exits, check_stem_stride, stem
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity, Normalise, Operation, Pool, Zero
 from mango_grader.models.spec import Node
+from mango_grader.ranges import Channels, Layers, Stride
 
 NONE, SKIP, CONV1, CONV3, POOL = "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"
 OPERATIONS = (NONE, SKIP, CONV1, CONV3, POOL)
@@ -29,12 +30,14 @@ class NasBench201Config(SpaceConfig):
 
     kind: ClassVar[str] = "nasbench201"
     paper: ClassVar[str] = "Dong & Yang 2020, NAS-Bench-201"
-    channels: int = 16
-    cells: int = 5
-    stem_stride: int = 1
-    exits: tuple[int, ...] = (5, 10, 15)
+    channels: Channels = 16
+    cells: Layers = 5
+    stem_stride: Stride = 1
+    exits: tuple[Layers, ...] = (5, 10, 15)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_stem_stride(self.stem_stride)
         check_exits(self.exits, STAGES * self.cells)
 
     def decisions(self) -> tuple[Decision, ...]:

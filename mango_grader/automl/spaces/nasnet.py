@@ -7,6 +7,7 @@ from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.graph import SearchGraph
 from mango_grader.automl.spaces.builder import GraphBuilder
 from mango_grader.automl.spaces.cells import Cell, add_exit, add_stem, check_stack, decisions_of
+from mango_grader.ranges import Channels, Layers, Nodes, Stride
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,17 @@ class NasnetConfig(SpaceConfig):
 
     kind: ClassVar[str] = "nasnet"
     paper: ClassVar[str] = "TNAS, §5.1: the NASNet-like space"
-    depth: int = 8
-    channels: int = 16
-    nodes: int = 4
-    stem_stride: int = 1
-    stem_channels: int = 48
-    reduce_at: tuple[int, ...] = (3, 6)
-    exits: tuple[int, ...] = (3, 6, 8)
+    depth: Layers = 8
+    channels: Channels = 16
+    nodes: Nodes = 4
+    stem_stride: Stride = 1
+    stem_channels: Channels = 48
+    reduce_at: tuple[Layers, ...] = (3, 6)
+    exits: tuple[Layers, ...] = (3, 6, 8)
 
     def __post_init__(self) -> None:
-        check_stack(1, self.depth, self.reduce_at, self.exits, self.nodes, self.stem_stride)
+        super().__post_init__()
+        check_stack(1, self.depth, self.reduce_at, self.exits, self.stem_stride)
 
     def width_of(self, cell: int) -> int:
         """Return the channels of a node in that cell; the cell's output has `nodes` times as many."""

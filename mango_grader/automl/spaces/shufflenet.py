@@ -10,7 +10,6 @@ from mango_grader.automl.spaces.chain import (
     Block,
     Stages,
     chain,
-    check_heads,
     check_kernels,
     check_stages,
     heads_of,
@@ -18,6 +17,7 @@ from mango_grader.automl.spaces.chain import (
 )
 from mango_grader.models.operations import Classifier, Convolution, ShuffleUnit
 from mango_grader.models.spec import IMAGE, Node
+from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Kernel, Layers
 
 STEM, XCEPTION = "stem", "xception"
 
@@ -38,20 +38,20 @@ class ShufflenetConfig(SpaceConfig):
 
     kind: ClassVar[str] = "shufflenet"
     paper: ClassVar[str] = "Guo et al., SPOS: single path one-shot NAS with uniform sampling"
-    stem_stride: int = 2
-    stem_channels: int = 16
-    channels: tuple[int, ...] = (64, 160, 320, 640)
-    blocks: tuple[int, ...] = (4, 4, 8, 4)
-    kernels: tuple[int, ...] = (3, 5, 7)
+    stem_stride: BlockStride = 2
+    stem_channels: Channels = 16
+    channels: tuple[Channels, ...] = (64, 160, 320, 640)
+    blocks: tuple[Layers, ...] = (4, 4, 8, 4)
+    kernels: tuple[Kernel, ...] = (3, 5, 7)
     xception: bool = True
-    exits: tuple[int, ...] = (2, 3, 4)
-    head: int = 1024
-    early_head: int = 0
-    dropout: float = 0.0
+    exits: tuple[Layers, ...] = (2, 3, 4)
+    head: ChannelsOrNone = 1024
+    early_head: ChannelsOrNone = 0
+    dropout: BelowOne = 0.0
 
     def __post_init__(self) -> None:
-        check_stages(self.channels, self.blocks, self._strides, self.stem_stride, self.exits)
-        check_heads(self.head, self.early_head, self.dropout)
+        super().__post_init__()
+        check_stages(self.channels, self.blocks, self._strides, self.exits)
         check_kernels(self.kernels)
         if not self.kernels and not self.xception:
             raise ValueError("blocks need kernels or xception to choose from")

@@ -100,12 +100,12 @@ def test_the_multiplier_narrows_everything(nodes: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"scales": 4}, "1 to 3 scales"),
+        ({"scales": 4}, "scales must be in 1..3"),
         ({"exits": (1, 5)}, "first exit"),
         ({"exits": (2, 4)}, "exits must rise"),
         ({"reduce_at": (1,)}, "reduce_at must name layers from 2 to 5"),
-        ({"depth": 1, "exits": (1,), "reduce_at": ()}, "depth at least 2"),
-        ({"nodes": 0}, "nodes must be at least 1"),
+        ({"depth": 1, "exits": (1,), "reduce_at": ()}, "depth must be at least 2"),
+        ({"nodes": 0}, "nodes must be in 1"),
         ({"stem_stride": 3}, "power of two"),
     ],
 )

@@ -62,10 +62,11 @@ def test_reductions_may_follow_each_other() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"exits": (0, 8)}, "exits must rise"),
+        ({"exits": (0, 8)}, "exits must be in 1"),
         ({"depth": 7}, "end at the last block, 7"),
         ({"reduce_at": (9,)}, "reduce_at must name layers from 1 to 8"),
-        ({"stem_stride": 0}, "power of two"),
+        ({"stem_stride": 0}, "stem_stride must be in 1"),
+        ({"stem_stride": 3}, "power of two"),
     ],
 )
 def test_settings_that_make_no_network_are_refused(settings: dict[str, object], message: str) -> None:

@@ -66,13 +66,13 @@ def test_inputs_of_all_sizes_and_widths_fit(size: tuple[int, int], multiplier: f
     [
         ({"channels": (12, 16)}, "stages differ in number"),
         ({"channels": (), "blocks": ()}, "stages differ in number"),
-        ({"channels": (12, 16, 0)}, "at least 1 channel"),
-        ({"stem_stride": 3}, "strides are 1 or 2"),
-        ({"exits": (0, 3)}, "must rise"),
+        ({"channels": (12, 16, 0)}, "channels must be in 1"),
+        ({"stem_stride": 3}, "stem_stride must be in 1..2"),
+        ({"exits": (0, 3)}, "exits must be in 1"),
         ({"exits": (1, 2)}, "end at the last stage, 3"),
         ({"kernels": (2,)}, "odd"),
         ({"kernels": (), "xception": False}, "need kernels or xception"),
-        ({"early_head": -4}, "heads need widths"),
+        ({"early_head": -4}, "early_head must be in 0"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_one_line(settings: dict[str, object], words: str) -> None:

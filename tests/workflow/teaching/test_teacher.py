@@ -188,7 +188,7 @@ def test_a_search_hands_its_result_to_the_teacher(fruit: Path, taught: Path, tmp
         (["--unlabelled", "{tmp}"], "--teacher"),
         (["--teacher", "{colour}", "--unlabelled", "{tmp}/nothing"], "--unlabelled: no such folder"),
         (["--teacher", "{colour}", "--set", "teacher.weight=2"], "weight must be in 0..1"),
-        (["--teacher", "{colour}", "--set", "teacher.views=-1"], "views must not be negative"),
+        (["--teacher", "{colour}", "--set", "teacher.views=-1"], "teacher.views must be 0 or more, not -1"),
         (["--teacher", "{colour}", "--set", "teacher.unlabelled_share=1"], "unlabelled_share must be"),
         (["--teacher", "{colour}", "--budget", "1s"], "the smallest feasible is"),
     ],
