@@ -1,6 +1,5 @@
 """From minutes to steps: a timed probe turns a budget into a plan that is fixed before the first step."""
 
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
 from mango_grader.training.device import Device
 from mango_grader.training.learner import Learner
+from mango_grader.workflow.memory import peak_memory_mb
 
 MIN_TRAIN_EPOCHS = 2
 _TRAIN_SHARE = 0.5  # of what is left for search and training together
@@ -68,10 +68,10 @@ class StepPlan:
     """How long everything runs. effort: factor on the preset's search, epochs: of the final training.
 
     settled: whether the epochs were fitted to the network that is trained, and not to one drawn from its space.
-    search_s, train_s, fixed_s: estimated seconds. memory_mb: peak resident (or GPU) memory after the probe. spent_s:
-    seconds that the run had taken when the plan was last written. deadline_s: those at which the search is to end; None
-    without a budget. steps: what the steps of the search were timed to take. rounds: of the search, those that there
-    was time for, then those of its plan; None before the search is over.
+    search_s, train_s, fixed_s: estimated seconds. memory_mb: peak resident (or GPU) memory after the probe, None where
+    the system does not tell. spent_s: seconds that the run had taken when the plan was last written. deadline_s: those
+    at which the search is to end; None without a budget. steps: what the steps of the search were timed to take.
+    rounds: of the search, those that there was time for, then those of its plan; None before the search is over.
     """
 
     effort: float
@@ -79,7 +79,7 @@ class StepPlan:
     search_s: float
     train_s: float
     fixed_s: float
-    memory_mb: float
+    memory_mb: float | None
     settled: bool = True
     spent_s: float = 0.0
     deadline_s: float | None = None
@@ -114,7 +114,8 @@ class StepPlan:
         parts = (
             f"search {format_seconds(self.search_s)}, training {format_seconds(self.train_s)} ({self.epochs} epochs)"
         )
-        total = f"about {format_seconds(self.total_s)} and {self.memory_mb:.0f} MB in all"
+        memory = "" if self.memory_mb is None else f" and {self.memory_mb:.0f} MB"
+        total = f"about {format_seconds(self.total_s)}{memory} in all"
         return f"plan: {parts}, {total} (extrapolated from a few timed steps)"
 
 
@@ -232,10 +233,3 @@ def epoch_seconds(learner: Learner, watched: int, device: Device) -> float:
 def _wait(device: Device) -> None:
     if device.is_gpu:
         torch.cuda.synchronize()
-
-
-def peak_memory_mb(device: Device) -> float:
-    """Return the peak memory of this process so far, on the GPU where it runs on one, in MB."""
-    if device.is_gpu:
-        return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

@@ -76,7 +76,9 @@ def export_run(run: str, out: str | None, moved_data: str | None, progress: Prog
     target = folder.model if out is None else Path(out)
     own = target.resolve() == folder.model.resolve()
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory()))  # for pixels that the run does not hold any more
+        scratch = Path(
+            stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+        )  # for pixels that are not kept
         if own:
             stack.enter_context(folder.locked())
         data = finished_data(folder, config.data, scratch, progress, moved=moved_data is not None)
@@ -86,7 +88,6 @@ def export_run(run: str, out: str | None, moved_data: str | None, progress: Prog
         report = report_data(folder, config, data, net.spec, measured, border)
         progress.note("exporting, and comparing the exported graphs with the network")
         _export(target, net.eval(), data, measured, report)
-        del data  # before its pixels go
     return target
 
 
