@@ -20,6 +20,10 @@ class MissingExtraError(UsageError):
         super().__init__(f"{what} needs an extra; run: pip install 'mango-grader[{extra}]'")
 
 
+class FormatError(MangoError, ValueError):
+    """A file does not hold what its name says; where a file of the user's is meant, `ValueError` is what is caught."""
+
+
 class ImageError(MangoError):
     """One image cannot be used; the message is the reason that its result row carries."""
 

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
-from mango_grader.files import replacing
+from mango_grader.training.tensors import damaged, read_tensors, write_tensors
 
 _TREE = "tree"
 
@@ -17,16 +15,16 @@ def save_checkpoint(path: Path, state: Any) -> None:
     """Write `state`: dicts (any plain keys), lists, tuples, tensors, numbers, strings, booleans and None."""
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={_TREE: tree})
+    write_tensors(path, tensors, {_TREE: tree})
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Any:
-    """Read what `save_checkpoint` wrote, its tensors on `device`."""
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        tree = json.loads(file.metadata()[_TREE])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    return _unpack(tree, tensors)
+    """Read what `save_checkpoint` wrote, its tensors on `device`; raises MangoError if the file is damaged."""
+    tensors, metadata = read_tensors(path, device)
+    try:
+        return _unpack(json.loads(metadata[_TREE]), tensors)
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from error
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

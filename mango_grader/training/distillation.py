@@ -1,5 +1,6 @@
 """Batches with a teacher's answers: new ones at each step, or those to some epochs, asked for once and kept."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mango_grader.files import replacing
+from mango_grader.files import write_bytes
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batch, Batches, BatchSeries, Examples
+from mango_grader.training.tensors import damaged
 
 Teacher = Callable[[Tensor], Tensor]
 """From images, uint8 (N, H, W, 3), to logits, float32 (N, classes), wherever the teacher computes."""
@@ -92,9 +94,18 @@ def keep_answers(
             for step in range(start, min(start + _PART, steps)):
                 answers.append(teacher(batches[step].images).cpu().numpy())
                 task.advance()
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, np.stack(answers).astype(np.float32, copy=False), allow_pickle=False)
-    return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values()]
+            packed = io.BytesIO()  # of a full disk, numpy itself tells neither that nor which file
+            np.save(packed, np.stack(answers).astype(np.float32, copy=False), allow_pickle=False)
+            write_bytes(path, packed.getvalue())
+    return [_mapped(path) for path in paths.values()]
+
+
+def _mapped(path: Path) -> NDArray[np.float32]:
+    try:
+        answers: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise damaged(path, error) from error
+    return answers
 
 
 def ask(teacher: Teacher, examples: Examples, batch_size: int = 128) -> NDArray[np.float32]:

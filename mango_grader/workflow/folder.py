@@ -158,8 +158,8 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether all of it stands: figures, report and bundle."""
-        return self.metrics.exists() and self.report.exists() and self.model.exists()
+        """Whether all of it stands: weights, figures, report and bundle."""
+        return all(path.exists() for path in (self.weights, self.metrics, self.report, self.model))
 
     def resuming(self, data: str | None = None) -> str:
         """Return the command that continues the run, with another place of its data if given."""

@@ -2,22 +2,21 @@
 
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mango_grader.errors import UsageError
-from mango_grader.files import read_json, replacing
+from mango_grader.errors import MangoError, UsageError
+from mango_grader.files import read_json
 from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0, efficientnet_lite0_state
 from mango_grader.models.transfer import fitted_to
+from mango_grader.training.tensors import damaged, read_tensors, write_tensors
 from mango_grader.workflow.folder import RunFolder
 
 
 def save_weights(net: nn.Module, path: Path) -> None:
     """Write the network's state."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(state, temporary)
+    write_tensors(path, state)
 
 
 def load_network(folder: RunFolder, *, validated: bool = False) -> AnytimeClassifier:
@@ -33,8 +32,12 @@ def load_network(folder: RunFolder, *, validated: bool = False) -> AnytimeClassi
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
-    """Read what `save_weights` wrote of a network of the same kind."""
-    net.load_state_dict(load_file(path))
+    """Read what `save_weights` wrote of a network of the same kind; raises MangoError for anything else."""
+    state, _ = read_tensors(path)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise damaged(path, error) from error
 
 
 def load_matching(net: nn.Module, source: str, hint: str = "") -> int:
@@ -57,4 +60,7 @@ def _named(source: str) -> dict[str, Tensor]:
     path = RunFolder(Path(source)).weights
     if not path.exists():
         raise UsageError(f"--init-from: no trained weights at {path}; name a finished run or {EFFICIENTNET_LITE0}")
-    return load_file(path)
+    try:
+        return read_tensors(path)[0]
+    except MangoError as error:
+        raise UsageError(f"--init-from: {path} is damaged; name another run, or train that one again") from error
