@@ -24,8 +24,9 @@ def tiff(
     height, width, *rest = values.shape
     channels = rest[0] if rest else 1
     bits = values.dtype.itemsize * 8
-    data = (values.transpose(2, 0, 1) if planar else values).astype(values.dtype.newbyteorder("<")).tobytes()
-    data = zlib.compress(data) if deflated else data
+    stored = values.astype(values.dtype.newbyteorder("<"))
+    planes = [plane.tobytes() for plane in stored.transpose(2, 0, 1)] if planar else [stored.tobytes()]
+    planes = [zlib.compress(plane) for plane in planes] if deflated else planes
     entries: dict[int, tuple[int, int, bytes]] = {
         256: _longs(width), 257: _longs(height), 258: _shorts(*[bits] * channels), 259: _shorts(8 if deflated else 1),
         262: _shorts(2 if channels == 3 else 1), 277: _shorts(channels), 278: _longs(height),
@@ -34,13 +35,11 @@ def tiff(
     for tag, value in (tags or {}).items():
         kind, code = _KINDS[type(value)]
         entries[tag] = kind, channels, struct.pack(f"<{channels}{code}", *[value] * channels)
-    planes = channels if planar else 1
-    entries[273] = entries[279] = _longs(*[0] * planes)
+    sizes = [len(plane) for plane in planes]
+    entries[273] = entries[279] = _longs(*sizes)
     start = 8 + 2 + 12 * len(entries) + 4
-    extra = sum(len(content) for _, _, content in entries.values() if len(content) > 4)
-    first = start + extra
-    size = len(data) // planes
-    entries[273], entries[279] = _longs(*[first + size * plane for plane in range(planes)]), _longs(*[size] * planes)
+    first = start + sum(len(content) for _, _, content in entries.values() if len(content) > 4)
+    entries[273] = _longs(*[first + sum(sizes[:number]) for number in range(len(sizes))])
     table, beyond = b"", b""
     for tag, (kind, count, content) in sorted(entries.items()):
         inside = content.ljust(4, b"\0")
@@ -48,7 +47,7 @@ def tiff(
             inside = struct.pack("<I", start + len(beyond))
             beyond += content
         table += struct.pack("<HHI", tag, kind, count) + inside
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4) + beyond + data
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4) + beyond + b"".join(planes)
 
 
 def png(values: NDArray[np.uint16], significant: int | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""Which value is white: deep integers and floats become 8 bits by the range that their file declares, never by guess.
+"""Which value is white: deep integers and floats become 8 bits by the range that their file declares.
 
 A range that is not declared is believed only if the brightest value reaches a sixteenth of it: 10- and 12-bit values
 in 16 bits, which would look black, are refused with the reason. Up to a quarter of it, the image gets a warning.
@@ -26,10 +26,10 @@ _FLOAT_WHITES = (1, 255, _WHITE)
 _BELIEVED, _BRIGHT = 1 / 16, 1 / 4  # Of white.
 _ADVICE = "save it in 8 bits, or declare its range (TIFF: SMaxSampleValue, PNG: sBIT)"
 
-_BITS, _PHOTOMETRIC, _MAX, _FORMAT, _S_MIN, _S_MAX = 258, 262, 281, 339, 340, 341  # TIFF tags.
+_BITS, _PHOTOMETRIC, _MAX, _PLANES, _FORMAT, _S_MIN, _S_MAX = 258, 262, 281, 284, 339, 340, 341  # TIFF tags.
 
 # Pillow keeps the upper bytes of 16-bit channels. Read in the other byte order, the same file gives the lower ones.
-_OTHER_ORDER = {f"{mode};16B": f"{mode};16L" for mode in ("RGB", "RGBA", "RGBX")}
+_OTHER_ORDER = {f"{mode};16B": f"{mode};16L" for mode in ("RGB", "RGBA", "RGBX", "R", "G", "B", "A")}
 _OTHER_ORDER |= {low: high for high, low in _OTHER_ORDER.items()}
 
 
@@ -38,10 +38,9 @@ class Depth:
     """What a file says about the range of its values.
 
     `low`, `high`: the declared values of black and white, unless pixels contradict them; `high` is None where none
-    is declared. `bits`: PNG's
-    sBIT, how many bits the values had before they were (or should have been) scaled to 16. `inverted`: 0 is white.
-    `upper_bytes`: the channels have 16 bits, of which Pillow keeps 8, `rounded` if not the upper ones. `container`:
-    the bits of the largest value that its type can hold.
+    is declared. `bits`: PNG's sBIT, how many bits the values had before they were (or should have been) scaled to 16.
+    `inverted`: 0 is white. `upper_bytes`: the channels have 16 bits, of which Pillow keeps the upper 8, or, if
+    `rounded`, the nearest. `container`: the bits of the largest value that the type of the values can hold.
     """
 
     low: float = 0.0
@@ -60,7 +59,11 @@ class Depth:
 
 
 def depth_of(image: Image.Image) -> Depth:
-    """Return what the file of `image`, opened and not yet loaded, declares; nothing for images made in memory."""
+    """Return what the file of `image`, opened and not yet loaded, declares; nothing for images made in memory.
+
+    Channels of 16 bits in separate planes, which Pillow would take for 8, are set right.
+    """
+    _set_planes_right(image)
     mode = _raw_mode(image)
     deep = ";16" in mode and image.mode in ("RGB", "RGBA", "CMYK")
     if image.format == "TIFF":
@@ -155,19 +158,19 @@ def _whole_values(image: Any, upper: NDArray[np.uint8]) -> NDArray[np.uint16]:
     `image` is the file opened again and not yet loaded; it is loaded here. Raises `ImageError` for channels that
     Pillow cannot be asked for.
     """
-    mode = _raw_mode(image)
-    if mode == "LA;16B":
-        image.tile = [tile._replace(args="RGBA") for tile in image.tile]
+    _set_planes_right(image)
+    if _raw_mode(image) == "LA;16B":
+        image.tile = [_unpacked_as(tile, "RGBA") for tile in image.tile]
         image.load()
         grey, grey_low, alpha, alpha_low = np.moveaxis(np.asarray(image).astype(np.uint16), 2, 0)
         grey, alpha = grey << 8 | grey_low, alpha << 8 | alpha_low
         return np.stack([grey, grey, grey, alpha], axis=2)
-    other = _OTHER_ORDER.get(_explicit(mode))
-    if other is None:
-        raise ImageError("16-bit channels with a declared depth in an unusual layout; save it in 8 bits")
-    image.tile = [
-        tile._replace(args=other if isinstance(tile.args, str) else (other, *tile.args[1:])) for tile in image.tile
-    ]
+    try:
+        if _in_planes(image) and image.tile[0].codec_name == "libtiff":
+            raise KeyError  # Pillow unpacks these in one byte order, whatever it is told.
+        image.tile = [_unpacked_as(tile, _OTHER_ORDER[_explicit(_mode_of(tile))]) for tile in image.tile]
+    except KeyError:
+        raise ImageError("16-bit channels with a declared depth in an unusual layout; save it in 8 bits") from None
     image.load()
     lower: NDArray[np.uint16] = np.asarray(image).astype(np.uint16)
     return np.asarray(upper.astype(np.uint16) << 8 | lower, np.uint16)
@@ -208,10 +211,26 @@ def _finished(pixels: NDArray[np.uint8], depth: Depth) -> NDArray[np.uint8]:
 
 def _raw_mode(image: Image.Image) -> str:
     """Return how Pillow will unpack the pixels of an image file, "" if it is loaded or no file."""
-    for tile in getattr(image, "tile", ()):
-        first = tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0]
-        return first if isinstance(first, str) else ""
-    return ""
+    return next(map(_mode_of, getattr(image, "tile", ())), "")
+
+
+def _mode_of(tile: Any) -> str:
+    first = tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0]
+    return first if isinstance(first, str) else ""
+
+
+def _unpacked_as(tile: Any, mode: str) -> Any:
+    return tile._replace(args=mode if isinstance(tile.args, str) else (mode, *tile.args[1:]))
+
+
+def _set_planes_right(image: Any) -> None:
+    if _in_planes(image) and _number(image.tag_v2.get(_BITS)) == 16 and _raw_mode(image) in tuple("RGBA"):
+        order = "B" if image.tag_v2.prefix == b"MM" else "L"
+        image.tile = [_unpacked_as(tile, f"{_mode_of(tile)};16{order}") for tile in image.tile]
+
+
+def _in_planes(image: Any) -> bool:
+    return bool(image.format == "TIFF" and image.tag_v2.get(_PLANES) == 2)
 
 
 def _explicit(mode: str) -> str:
@@ -222,8 +241,6 @@ def _explicit(mode: str) -> str:
 def _of_tiff(image: Image.Image, deep: bool) -> Depth:
     tags: Any = getattr(image, "tag_v2", {})
     bits = _number(tags.get(_BITS)) or 0
-    if bits > 8 and getattr(image, "_planar_configuration", 1) == 2 and image.mode not in ("I", "F", "I;16", "I;16B"):
-        raise ImageError("16-bit channels in separate planes are not read; save it interleaved, or in 8 bits")
     low, high = _number(tags.get(_S_MIN)) or 0.0, _number(tags.get(_S_MAX))
     if high is None:
         low, high = 0.0, _number(tags.get(_MAX))

@@ -140,9 +140,17 @@ def test_white_is_zero_is_no_negative_in_16_bits() -> None:
     assert_bright(data, RAMP)
 
 
-def test_planes_of_16_bits_are_refused_instead_of_read_as_noise() -> None:
-    with pytest.raises(ImageError, match="separate planes"):
-        decode(tiff(deep(COLOURS, 16), planar=True))
+@pytest.mark.parametrize("deflated", [False, True])
+def test_separate_planes_of_16_bits_are_not_read_as_noise(deflated: bool) -> None:
+    assert_bright(tiff(deep(COLOURS, 16), planar=True, deflated=deflated), COLOURS)
+    with pytest.raises(ImageError, match="cannot be told"):
+        decode(tiff(deep(COLOURS, 12), planar=True, deflated=deflated))
+
+
+def test_separate_planes_of_a_declared_depth_are_scaled_or_refused() -> None:
+    assert_bright(tiff(deep(COLOURS, 12), {S_MAX: 4095}, planar=True), COLOURS)
+    with pytest.raises(ImageError, match="unusual layout"):
+        decode(tiff(deep(COLOURS, 12), {S_MAX: 4095}, planar=True, deflated=True))
 
 
 @pytest.mark.parametrize("values", [RAMP, COLOURS], ids=["grey", "colour"])
