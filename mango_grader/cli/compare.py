@@ -24,7 +24,7 @@ from mango_grader.workflow.configure import SearchOptions
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time; they share cores.")
 @shared_options
 @click.option("--max-params", type=click.IntRange(min=1), help="Most parameters that a search's result may have.")
-@click.option("--max-macs", type=click.IntRange(min=1), help="Most multiply-accumulates per image of such a result.")
+@click.option("--max-macs", type=click.IntRange(min=1), help="Most work per image of such a result, in multiply-adds.")
 @reporter_option
 def compare(
     out: str | None,

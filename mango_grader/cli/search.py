@@ -22,16 +22,19 @@ from mango_grader.workflow.search import search as run_search
 )
 @click.option("--metric", type=click.Choice(["accuracy", "balanced_accuracy", "kappa"]), default="accuracy")
 @click.option(
-    "--over", type=click.Choice(["last", "mean", "area"]), default="mean", help="Which exits the score is of."
+    "--over",
+    type=click.Choice(["last", "mean", "area"]),
+    default="mean",
+    help="Whose score is sought: the last exit's, all exits' mean, or the average over budgets of work (area).",
 )
 @click.option(
     "--cost",
     type=click.Choice(["macs", "latency"]),
     default="macs",
-    help="What the search counts as cost: multiply-accumulates, or latency measured on this host.",
+    help="What the search counts as cost: work in multiply-adds (macs), or latency measured on this host.",
 )
 @click.option("--max-params", type=click.IntRange(min=1), help="Most parameters that the result may have.")
-@click.option("--max-macs", type=click.IntRange(min=1), help="Most multiply-accumulates per image.")
+@click.option("--max-macs", type=click.IntRange(min=1), help="Most work per image, in multiply-adds.")
 @click.option(
     "--max-latency",
     type=click.FloatRange(min=0, min_open=True),

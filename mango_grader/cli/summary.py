@@ -11,6 +11,7 @@ from mango_grader.cli.options import FINISHED_WITH_ERRORS
 from mango_grader.files import read_json
 from mango_grader.plural import counted
 from mango_grader.report import Against, Spread
+from mango_grader.report.comparison import comparison_warnings
 from mango_grader.runtime.records import one_line
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.workflow.comparison import ComparisonFolder
@@ -86,12 +87,13 @@ def print_run(folder: RunFolder) -> int:
 
 
 def print_comparison(folder: ComparisonFolder) -> None:
-    """Print where entries stand, what failed, and where the page is."""
+    """Print where entries stand, what failed or is to doubt, and where the page is."""
+    page = folder.page
     console = open_console()
     console.print(f"{counted(folder.comparison.seeds, 'run')} each, 95 % intervals")
     standings = _table("", "runs", "validation %", "test %", "work", "size", "min")
     differences = _table("points of test accuracy", "to best", "to random", "p")
-    for each in folder.standings:
+    for each in page.standings:
         last = each.exits[-1]
         standings.add_row(
             each.name,
@@ -107,8 +109,7 @@ def print_comparison(folder: ComparisonFolder) -> None:
     console.print(f"{UNITS}; min: minutes of a run\n")
     console.print(differences)
     console.print("p: how easily chance in the choice of fruit alone makes the difference to random")
-    for run, reason in folder.failures.items():
-        console.print(f"failed  {run}: {reason}")
+    print_warnings(comparison_warnings(page))
     _print_places(console, report=folder.report)
 
 

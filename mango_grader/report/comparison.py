@@ -51,7 +51,7 @@ def render_comparison(data: ComparisonData) -> str:
         autoescape=True,
         data=data,
         version=__version__,
-        warnings=tuple(_warnings(data)),
+        warnings=comparison_warnings(data),
         curves=curves(data.standings) if data.standings else None,
         to_best=differences([(each.name, each.to_best) for each in data.standings]),
         to_random=differences([(each.name, each.to_random) for each in data.standings]),
@@ -59,6 +59,11 @@ def render_comparison(data: ComparisonData) -> str:
         settings=dict(text.flat(data.settings)),
         provenance=dict(text.flat(data.provenance)),
     )
+
+
+def comparison_warnings(data: ComparisonData) -> tuple[str, ...]:
+    """Return what failed, and what to know before trusting the rest, one line each."""
+    return tuple(_warnings(data))
 
 
 def _warnings(data: ComparisonData) -> Iterator[str]:

@@ -43,6 +43,22 @@ def test_compare_keeps_the_names_of_its_entries_in_a_pipe(
     assert "1 run each" in printed
 
 
+def test_what_the_page_of_a_comparison_warns_of_is_in_the_terminal(
+    compared: ComparisonFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compared.add(Outcome(ENTRIES[0], 1, None, "no architecture obeys the limits"))
+    print_comparison(compared)
+    printed = capsys.readouterr().out
+    html = compared.report.read_text(encoding="utf-8")
+    for line in (
+        "random/nasbench201 #1 failed: no architecture obeys the limits",
+        "No budget was given: every run took as long as its preset has it, so costs are not equal.",
+        "1 run of each says little about the luck of a seed.",
+    ):
+        assert line in html
+        assert f"warning: {line}\n" in printed
+
+
 def test_a_narrow_terminal_folds_names_and_loses_no_figure(
     compared: ComparisonFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,25 +103,27 @@ class ComparisonFolder:
         self.outcomes[outcome.entry, outcome.repeat] = outcome
         self.save()
 
+    @property
+    def page(self) -> ComparisonData:
+        """What the page tells."""
+        options = self.comparison.options
+        return ComparisonData(
+            title=Path(options.data).name,
+            standings=self.standings,
+            asked=self.comparison.seeds,
+            budget=options.budget,
+            failures=self.failures,
+            settings=plain(self.comparison),
+            provenance={"version": __version__, "cpu": cpu_name(), "cores": os.cpu_count(), "torch": torch.__version__},
+        )
+
     def save(self) -> None:
         """Write JSON and page."""
-        found, asked = self.standings, plain(self.comparison)
-        made = {"version": __version__, "cpu": cpu_name(), "cores": os.cpu_count(), "torch": torch.__version__}
-        runs, places = [plain(each) for each in self._ordered], [plain(each) for each in found]
-        write_json(self.json, {"comparison": asked, "conditions": made, "standings": places, "runs": runs})
-        options = self.comparison.options
-        write_comparison(
-            self.report,
-            ComparisonData(
-                title=Path(options.data).name,
-                standings=found,
-                asked=self.comparison.seeds,
-                budget=options.budget,
-                failures=self.failures,
-                settings=asked,
-                provenance=made,
-            ),
-        )
+        page = self.page
+        runs, places = [plain(each) for each in self._ordered], [plain(each) for each in page.standings]
+        found = {"comparison": page.settings, "conditions": page.provenance, "standings": places, "runs": runs}
+        write_json(self.json, found)
+        write_comparison(self.report, page)
 
 
 def compare(
