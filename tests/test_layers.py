@@ -29,7 +29,7 @@ LAYERS = (
 BASE = {"numpy", "PIL", "onnxruntime", "click", "filelock", "rich"}
 LINE = (
     *("errors", "files", "lazy", "plural", "progress", "runtime"),
-    *("cli.__init__", "cli.console", "cli.options", "cli.table"),
+    *("cli.__init__", "cli.console", "cli.interrupts", "cli.options", "cli.table"),
     *("cli.grade", "cli.info", "cli.verify", "cli.doctor"),
 )
 OPTIONAL_ON_THE_LINE = {"pyarrow", "pi_heif"}  # inside a function, for those who asked for Parquet or HEIC

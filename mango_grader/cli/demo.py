@@ -31,8 +31,8 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     with resumable(lambda: shlex.join(again)):
         run, result = run_demo(folder, budget, seed, progress)
     unseen, rows, sheet = folder / "unseen" / "images", folder / "grades.csv", folder / "grades.html"
-    options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet)]
-    grade.main([str(unseen), *options, *(["--resume"] if rows.exists() else [])], standalone_mode=False)
+    options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet), "--resume"]
+    grade.main([str(unseen), *options], standalone_mode=False)
     exit_code = print_run(run)
     console = Console(soft_wrap=True, highlight=False)
     shares = ", ".join(_percent(value) for value in result.accuracy)

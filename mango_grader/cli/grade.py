@@ -1,6 +1,7 @@
 """`mango-grader grade`: images and folders of them in, one row per image out."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, model_option, progress_option, provider_option
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
@@ -67,7 +69,7 @@ def grade(
     images = _images(paths, files_from, recursive, model, results)
     results.check(images)
     job = Job(Grader.load(model, provider, precision, policy), precision, results)
-    with job.opened() as journal:
+    with resumable(lambda: _again(ctx, results)), job.opened() as journal:
         job.grade(journal, images, workers or _cores(), progress)
         outcome = job.write(journal)
         for one in outcome.uncopied:
@@ -119,6 +121,21 @@ def _standard_input(what: str) -> bytes:
     if stream.isatty():
         raise UsageError(f"standard input is a terminal; pipe {what} into it")
     return stream.read()
+
+
+def _again(ctx: click.Context, results: "Results") -> str | None:
+    """Return the command that continues this one; None where no rows are kept."""
+    paths = ctx.params["paths"]
+    if results.out is None or _STDIN in paths:
+        return None
+    words = ["mango-grader", "grade"]
+    for option in ctx.command.params:
+        name = str(option.name)
+        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and isinstance(option, click.Option) and name not in ("progress", "resume"):
+            words += [option.opts[0], *([] if option.is_flag else [str(ctx.params[name])])]
+    end = ["--"] if any(path.startswith("-") for path in paths) else []
+    return shlex.join([*words, "--resume", *end, *paths])
 
 
 def _line(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mango_grader import files
 from mango_grader.errors import UsageError
+from mango_grader.plural import counted
 from mango_grader.progress import Progress
 from mango_grader.runtime.grader import Grader
 from mango_grader.runtime.journal import Journal
@@ -129,6 +130,8 @@ class Job:
     def grade(self, journal: Journal, images: Mapping[str, ImageSource], workers: int, progress: Progress) -> None:
         """Grade what has no current row in `journal`; `images` maps the path of a row to what is graded."""
         todo = journal.pending(images)
+        if again := sum(path in journal for path in todo):
+            progress.note(f"graded again, for they changed or had an error: {counted(again, 'image')}")
         journal.forget(todo)
         sources: deque[Source | None] = deque()
 

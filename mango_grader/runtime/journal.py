@@ -95,7 +95,7 @@ class Journal:
         These are new ones, those that got no grade, and those whose file has another size or time than when it was
         graded, or of which that is unknown.
         """
-        return [path for path in paths if not self._current(path)]
+        return [path for path in paths if not self._current(path)] if self._rows else list(paths)
 
     def forget(self, paths: Iterable[str]) -> None:
         """Take out the rows of these files, all in one write."""

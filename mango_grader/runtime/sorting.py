@@ -68,7 +68,7 @@ def sort_into(
     """
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
-    busy = f"another process sorts into {home}; wait for it, and add --resume"
+    busy = f"another process sorts into {home}; wait for it"
     with files.locked(home / ".mango-grader.lock", busy, _WAIT):
         return _Sorting(home, folder_names(classes), review_below).run(entries)
 

@@ -28,16 +28,22 @@ class Dialect:
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
+    formulas: str = ""
 
     def cell(self, value: Any) -> Any:
-        """Return what is written for `value`: truth as JSON writes it, fractions with this dialect's point."""
+        """Return what is written for `value`: truth as JSON writes it, fractions with this dialect's point.
+
+        A text that begins with one of `formulas` gets an apostrophe before it, so that it is shown and not computed.
+        """
         if isinstance(value, bool):
             return str(value).lower()
-        return str(value).replace(".", self.decimal) if isinstance(value, float) else value
+        if isinstance(value, float):
+            return str(value).replace(".", self.decimal)
+        return f"'{value}" if isinstance(value, str) and value[:1] in tuple(self.formulas) else value
 
 
 PLAIN = Dialect()
-EXCEL = Dialect("utf-8-sig", ";", ",")
+EXCEL = Dialect("utf-8-sig", ";", ",", "=+-@\t\r")
 """What Excel opens by a double click wherever the comma is the decimal point: without the mark it takes ANSI."""
 
 
@@ -72,7 +78,7 @@ def write_rows(
     """Write `rows` in the format of `path`'s ending, atomically and in constant memory.
 
     `kinds` maps each column's name to the type of its values, str, int, float or bool; any value may be None.
-    Cells hold file names as they are: an apostrophe against spreadsheet formulas would make them name no file.
+    But for Excel, cells hold file names as they are: an apostrophe against formulas would make them name no file.
     Raises `UsageError` where results may not be written to `path`; `dialect` is of CSV alone.
     """
     check_output(path)

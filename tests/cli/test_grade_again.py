@@ -74,7 +74,8 @@ def test_an_image_that_was_overwritten_is_graded_and_copied_again(day: Path, bun
     unchanged = [row for row in read_csv(Path("out.csv")) if row["path"] != "day/0.png"]
     save(day / "0.png", "red")
     os.utime(day / "0.png", ns=(1, 1))
-    assert call(*arguments, "--resume").exit_code == 0
+    done = call(*arguments, "--resume", "--progress", "plain")
+    assert (done.exit_code, "they changed or had an error: 1 image\n" in done.stderr) == (0, True)
     assert grades(Path("out.csv")) == {"0.png": "red", "1.png": "yellow", "2.png": "red", "3.png": "green"}
     assert [row for row in read_csv(Path("out.csv")) if row["path"] != "day/0.png"] == unchanged, "times, too"
     assert copies(Path("sorted")) == ["green/3.png", "red/0.png", "red/2.png", "yellow/1.png"]

@@ -69,8 +69,11 @@ def test_killed_and_resumed_is_as_never_killed(folder: Path, bundle: Path, tmp_p
         assert row["grade"] == ("" if number.endswith("x") else CLASSES[int(number) % 3])
 
 
-def test_ctrl_c_ends_in_one_line_and_keeps_the_rows(folder: Path, bundle: Path, tmp_path: Path) -> None:
-    out, journal = tmp_path / "out.csv", tmp_path / "out.csv.journal"
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_keeps_the_rows_and_prints_what_continues(
+    folder: Path, bundle: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    out, journal = tmp_path / "out file.csv", tmp_path / "out file.csv.journal"
     # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start("grade", folder, "--model", bundle, "--out", out, "--progress", "none")
@@ -78,8 +81,9 @@ def test_ctrl_c_ends_in_one_line_and_keeps_the_rows(folder: Path, bundle: Path, 
     deadline = time.monotonic() + 60
     while lines(journal) < 20 and time.monotonic() < deadline:
         time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, b"interrupted\n")
+    command = f"mango-grader grade --model {bundle} --out '{out}' --resume {folder}"
+    assert (process.returncode, err.decode()) == (code, f"interrupted; continue with: {command}\n")
     assert lines(journal) > 20
     assert not out.exists()

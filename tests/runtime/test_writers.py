@@ -8,7 +8,7 @@ import pytest
 from mango_grader.errors import MissingExtraError, UsageError
 from mango_grader.runtime import writers
 from mango_grader.runtime.records import Record, columns, one_line, printable_path, to_row
-from mango_grader.runtime.writers import EXCEL, check_output, write_records
+from mango_grader.runtime.writers import EXCEL, PLAIN, check_output, write_records
 
 CLASSES = ("A", 'B, "x"\nC')
 NAMES = [
@@ -77,7 +77,14 @@ def test_excel_opens_the_table_with_its_accents_columns_and_numbers(tmp_path: Pa
     assert list(row) == columns(("A", "B"))
     assert row["path"] == rows[0].path
     assert (row["p_A"], row["confidence"], row["decode_ms"], row["review"]) == ("0,9", "0,9", "12,5", "true")
-    write_records(tmp_path / "out.csv", ("A", "B"), rows, None, EXCEL)
+
+
+def test_excel_computes_no_file_name(tmp_path: Path) -> None:
+    rows = [Record.failed(name, "bad", 0.5) for name in ("=1+1.jpg", "-x.jpg", "@a.jpg", "day/=1.jpg")]
+    for dialect, marks in ((EXCEL, ["'=", "'-", "'@", "da"]), (PLAIN, ["=1", "-x", "@a", "da"])):
+        write_records(tmp_path / "out.csv", ("A", "B"), rows, None, dialect)
+        lines = (tmp_path / "out.csv").read_text("utf-8-sig").splitlines()[1:]
+        assert [line[:2] for line in lines] == marks
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
