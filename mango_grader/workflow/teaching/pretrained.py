@@ -53,11 +53,6 @@ class Pretrained:
         learner = Learner(build_network(self.spec), self.recipe, self._batches, self.spec.classes, self.device)
         return epoch_seconds(learner, len(self.data.val), self.device) * self.recipe.epochs
 
-    def check(self) -> None:
-        """Get the published weights, unless they are not needed any more; raises UsageError if they cannot be had."""
-        if not self._weights.exists():
-            _ = self._published
-
     def make(self, progress: Progress) -> Teacher:
         """Return the fine-tuned network, going on where an earlier process was killed."""
         seed_everything(self.config.seed, _SEED)
@@ -88,7 +83,7 @@ class Pretrained:
 
     @property
     def _weights(self) -> Path:
-        return self.folder.teacher / "weights.safetensors"
+        return _fine_tuned(self.folder)
 
     @cached_property
     def _batches(self) -> Batches:
@@ -98,13 +93,28 @@ class Pretrained:
     @cached_property
     def _published(self) -> dict[str, Tensor]:
         """The published weights, under the names that they have in our network."""
-        from torchvision import models  # a second to load
+        return {f"nodes.{self.name}.{name}": value for name, value in published_weights(self.name).items()}
 
-        weights = models.get_model_weights(self.name).DEFAULT
-        try:
-            found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-        except Exception as error:  # no network, a full disk, a torn or foreign file: each raises a type of its own
-            reason = " ".join(str(error).split())[:150]
-            file, folder = weights.url.rsplit("/", 1)[-1], f"{torch.hub.get_dir()}/checkpoints"
-            raise UsageError(f"its pretrained weights cannot be had ({reason}); put {file} into {folder}") from error
-        return {f"nodes.{self.name}.{name}": value for name, value in found.items()}
+
+def check_pretrained(name: str, folder: RunFolder) -> None:
+    """Get the published weights, unless they are not needed any more; raises UsageError if they cannot be had."""
+    if not _fine_tuned(folder).exists():
+        published_weights(name)
+
+
+def _fine_tuned(folder: RunFolder) -> Path:
+    return folder.teacher / "weights.safetensors"
+
+
+def published_weights(name: str) -> dict[str, Tensor]:
+    """Return torchvision's weights, downloaded once; raises UsageError if they cannot be had."""
+    from torchvision import models  # a second to load
+
+    weights = models.get_model_weights(name).DEFAULT
+    try:
+        found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+    except Exception as error:  # no network, a full disk, a torn or foreign file: each raises a type of its own
+        reason = " ".join(str(error).split())[:150]
+        file, folder = weights.url.rsplit("/", 1)[-1], f"{torch.hub.get_dir()}/checkpoints"
+        raise UsageError(f"its pretrained weights cannot be had ({reason}); put {file} into {folder}") from error
+    return dict(found)

@@ -1,15 +1,17 @@
 """Who teaches a run: a run or bundle of ours, any ONNX classifier, or a pretrained network of torchvision's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from mango_grader.errors import UsageError
+from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
+from mango_grader.models import AnytimeClassifier, NetworkSpec
 from mango_grader.models.baselines.torchvision import classifier_spec
 from mango_grader.progress import Progress
 from mango_grader.report.content import TeacherFigures
@@ -24,7 +26,7 @@ from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.teaching.pretrained import Pretrained
+from mango_grader.workflow.teaching.pretrained import Pretrained, check_pretrained
 from mango_grader.workflow.weights import load_network
 
 _SAMPLE = 16  # training pictures that show what kind of answers a graph gives
@@ -82,52 +84,86 @@ def open_teacher(config: RunConfig, data: PreparedData, folder: RunFolder, devic
     if config.teacher is None or folder.weights.exists():
         return None
     source = Path(config.teacher.source)
-    try:
+    with _blaming(source):
         if source.is_dir():
             return Finished(source.name, _of_run(RunFolder(source), data, device))
         if source.suffix == ".mango":
             return Finished(source.name, _of_bundle(source, config.teacher, data))
         if source.suffix == ".onnx":
             return Finished(source.name, _of_onnx(source, config, config.teacher, data, folder))
-        return _pretrained(source.name, config, config.teacher, data, folder, device)
-    except UsageError as error:
+        return Pretrained(
+            _classifier(source.name, config, data.dataset.classes), config.teacher.recipe, config, data, folder, device
+        )
+
+
+def check_teacher(config: RunConfig, teacher: TeacherConfig, folder: RunFolder, classes: Sequence[str]) -> None:
+    """Raise UsageError for a teacher that cannot teach these classes, as far as that is known without an image."""
+    source = Path(teacher.source)
+    with _blaming(source):
+        if source.is_dir():
+            _, metrics = _finished_run(RunFolder(source))
+            _order(metrics["classes"], classes)
+        elif source.suffix == ".mango":
+            bundle = Bundle.open(source)
+            _order(bundle.manifest.classes, classes)
+            _graph(bundle, teacher)
+        elif source.suffix == ".onnx":
+            size = teacher.height or config.data.height, teacher.width or config.data.width
+            OnnxTeacher(str(source), size, teacher.mean, teacher.std)
+        else:
+            _classifier(source.name, config, classes)
+            check_pretrained(source.name, folder)
+
+
+@contextmanager
+def _blaming(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except MangoError as error:
         raise UsageError(f"--teacher {source}: {error}") from error
 
 
-def _pretrained(
-    name: str, config: RunConfig, teacher: TeacherConfig, data: PreparedData, folder: RunFolder, device: Device
-) -> TeacherSource:
-    shape = 3, data.preprocess.height, data.preprocess.width
-    found = Pretrained(
-        classifier_spec(name, shape, len(data.dataset.classes)), teacher.recipe, config, data, folder, device
-    )
-    found.check()
-    return found
+def _classifier(name: str, config: RunConfig, classes: Sequence[str]) -> NetworkSpec:
+    return classifier_spec(name, (3, config.data.height, config.data.width), len(classes))
+
+
+def _finished_run(run: RunFolder) -> tuple[AnytimeClassifier, Mapping[str, Any]]:
+    """Return the network that its temperatures are of, and its metrics."""
+    run.read_config()  # says so where it is no run
+    net = load_network(run, validated=True)
+    if not run.metrics.exists():
+        raise UsageError("the run is not finished; finish it with --resume")
+    return net, read_json(run.metrics)
 
 
 def _of_run(run: RunFolder, data: PreparedData, device: Device) -> Teacher:
-    run.read_config()  # says so where it is no run
-    net = load_network(run, validated=True)  # its temperatures are of these weights
-    if not run.metrics.exists():
-        raise UsageError("the run is not finished; finish it with --resume")
-    metrics = read_json(run.metrics)
+    net, metrics = _finished_run(run)
     return _by_name(TorchTeacher(net, device), metrics["classes"], metrics["calibration"]["temperatures"][-1], data)
 
 
 def _of_bundle(path: Path, config: TeacherConfig, data: PreparedData) -> Teacher:
     bundle = Bundle.open(path)
     manifest = bundle.manifest
-    size = manifest.preprocess.height, manifest.preprocess.width
-    network = OnnxTeacher(bundle.graph(manifest.full), size, config.mean, config.std)
-    return _by_name(network, manifest.classes, manifest.exits[-1].temperature, data)
+    return _by_name(_graph(bundle, config), manifest.classes, manifest.exits[-1].temperature, data)
+
+
+def _graph(bundle: Bundle, config: TeacherConfig) -> OnnxTeacher:
+    preprocess = bundle.manifest.preprocess
+    size = preprocess.height, preprocess.width
+    return OnnxTeacher(bundle.read(bundle.manifest.full), size, config.mean, config.std)
 
 
 def _by_name(network: Teacher, classes: Sequence[str], temperature: float, data: PreparedData) -> Teacher:
     """Return its calibrated logits in the data's order of classes."""
-    if set(classes) != set(data.dataset.classes):
-        raise UsageError(f"it tells {', '.join(classes)} apart, the data have {', '.join(data.dataset.classes)}")
-    order = [list(classes).index(name) for name in data.dataset.classes]
+    order = _order(classes, data.dataset.classes)
     return Converted(network, lambda logits: logits[:, order] / temperature)
+
+
+def _order(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Return where each of the wanted classes stands among the teacher's."""
+    if set(classes) != set(wanted):
+        raise UsageError(f"it tells {', '.join(classes)} apart, the data have {', '.join(wanted)}")
+    return [list(classes).index(name) for name in wanted]
 
 
 def _of_onnx(path: Path, config: RunConfig, teacher: TeacherConfig, data: PreparedData, folder: RunFolder) -> Teacher:

@@ -17,6 +17,7 @@ from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, prepare
 from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.teaching.sources import check_sources
 
 
 def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:
@@ -24,8 +25,10 @@ def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> Pre
 
     Where the data were moved to, `config` says; once they have proved to be the same, the folder says so, too.
 
-    Raises what `prepare` does, and UsageError if there is no unlabelled picture that can be used.
+    What else the run is made from is checked before. Raises what `prepare` and `check_sources` do, and UsageError if
+    there is no unlabelled image that can be used.
     """
+    check_sources(config, folder)
     data = prepare(config.data, folder, progress)
     if folder.config.exists() and folder.read_config() != config:
         write_json(folder.config, config.to_dict())

@@ -1,0 +1,102 @@
+"""--init-from, --teacher and --unlabelled that cannot serve are refused before an image is read or a step is timed."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from lessons import publish, write_architecture, write_onnx
+from tiny import TINY, write_fruit
+
+from mango_grader.cli import main
+
+NAME = "shufflenet_v2_x0_5"
+SETTINGS = ("train.epochs=1", "train.batch_size=8")
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def train(data: Path, home: Path, out: Path, *options: object) -> Result:
+    student = write_architecture(home / "architecture.json")
+    settings = (part for each in SETTINGS for part in ("--set", each))
+    return call(
+        "train", "--architecture", student, "--data", data, "--out", out, "--device", "cpu", *settings, *options
+    )
+
+
+def search(data: Path, out: Path, *options: object) -> Result:
+    settings = (part for each in TINY for part in ("--set", each))
+    chosen = ("--method", "enas", "--size", 24, "--device", "cpu")
+    return call("search", "--data", data, "--out", out, *chosen, *settings, *options)
+
+
+@pytest.fixture(scope="module")
+def home(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with teachers and starts of every bad kind."""
+    home = tmp_path_factory.mktemp("home")
+    other = write_fruit(home / "other")
+    for old, new in (("green", "A"), ("red", "B"), ("yellow", "C")):
+        (other / old).rename(other / new)
+    assert train(other, home, home / "foreign").exit_code == 0
+    assert train(fruit, home, home / "unfinished", "--plan-only").exit_code == 0
+    network = ("--baseline", NAME, "--size", 32, "--device", "cpu")
+    settings = (part for each in SETTINGS for part in ("--set", each))
+    assert call("train", *network, "--data", fruit, "--out", home / "unlike", *settings).exit_code == 0
+    (home / "torn.mango").write_bytes((home / "foreign" / "model.mango").read_bytes()[:2000])
+    (home / "torn.onnx").write_bytes(b"torn")
+    (home / "empty").mkdir()
+    write_onnx(home / "flat.onnx", flat=True)
+    return home
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--init-from", "{home}/nowhere"], "--init-from: no trained weights at"),
+        (["--init-from", "{home}/torn.mango"], "--init-from: no trained weights at"),
+        (["--init-from", "{home}/unfinished"], "name a finished run"),
+        (["--init-from", "{home}/unlike"], "fits this network"),
+        (["--teacher", "{home}/empty"], "holds no run"),
+        (["--teacher", "{home}/unfinished"], "finish it with --resume"),
+        (["--teacher", "{home}/foreign"], "it tells A, B, C apart, the data have green, red, yellow"),
+        (["--teacher", "{home}/foreign/model.mango"], "it tells A, B, C apart, the data have green, red, yellow"),
+        (["--teacher", "{home}/torn.mango"], "--teacher {home}/torn.mango: "),
+        (["--teacher", "{home}/torn.onnx"], "cannot load"),
+        (["--teacher", "{home}/flat.onnx"], "not a classifier of one input"),
+        (["--teacher", "magicnet"], "magicnet: no such run, file or torchvision classifier"),
+        (["--teacher", NAME], "its pretrained weights cannot be had"),
+        (["--teacher", "{home}/colour.onnx", "--unlabelled", "{home}/empty"], "--unlabelled: no image"),
+    ],
+)
+def test_a_bad_start_or_teacher_is_refused_before_an_image_is_read(
+    command: str,
+    arguments: list[str],
+    says: str,
+    fruit: Path,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    publish(NAME, tmp_path / "torch")
+    for path in (tmp_path / "torch").rglob("*.pth"):
+        path.write_bytes(b"torn")
+    if not (home / "colour.onnx").exists():
+        write_onnx(home / "colour.onnx")
+    given, out = [each.format(home=home) for each in arguments], tmp_path / "run"
+    result = train(fruit, home, out, *given) if command == "train" else search(fruit, out, *given)
+    assert result.exit_code == 2, result.output
+    (said,) = result.stderr.splitlines()
+    assert says.format(home=home) in said
+    assert not (out / "cache").exists(), "images were read"
+
+
+def test_a_run_that_was_refused_for_its_teacher_starts_with_another(fruit: Path, home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert train(fruit, home, out, "--teacher", home / "foreign").exit_code == 2
+    result = train(fruit, home, out, "--init-from", home / "foreign")
+    assert result.exit_code == 0, result.output
