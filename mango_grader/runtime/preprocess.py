@@ -1,8 +1,7 @@
 """THE preprocessing: what training caches, search sees, a bundle declares and the sorting line does."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,14 +107,3 @@ class Preprocess:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self) | {"fill": list(self.fill)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`; raise `KeyError`, `TypeError` or `ValueError` for anything else."""
-        red, green, blue = (int(value) for value in values["fill"])
-        return cls(
-            height=int(values["height"]),
-            width=int(values["width"]),
-            rotate_portrait=bool(values["rotate_portrait"]),
-            fill=(red, green, blue),
-        )

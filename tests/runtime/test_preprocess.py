@@ -73,12 +73,6 @@ def test_a_reduced_jpeg_differs_little_from_a_whole_one() -> None:
     assert np.abs(reduced - whole).max() <= 8
 
 
-def test_json_round_trip() -> None:
-    fit = Preprocess(120, 160, True, (9, 8, 7))
-    assert Preprocess.from_dict(fit.to_dict()) == fit
-    assert hash(Preprocess.from_dict(fit.to_dict())) == hash(fit)
-
-
 @pytest.mark.parametrize("options", [{"height": 0}, {"width": -1}, {"fill": (0, 0, 256)}, {"fill": (0, 0)}])
 def test_settings_out_of_range_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
