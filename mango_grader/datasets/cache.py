@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 
 from mango_grader.datasets.dataset import Dataset
@@ -18,6 +17,7 @@ from mango_grader.datasets.parallel import ordered_map, read_file
 from mango_grader.errors import ImageError, MangoError, UsageError
 from mango_grader.files import digest, read_json, replacing, write_json
 from mango_grader.progress import Progress, SilentProgress
+from mango_grader.runtime.formats import readers
 from mango_grader.runtime.preprocess import Preprocess
 
 __all__ = ["Fingerprint", "PackedImages", "fingerprints", "pack", "packed_as"]
@@ -75,7 +75,7 @@ def pack(
     reporter = progress or SilentProgress()
     found = known or fingerprints([dataset.root / path for path in dataset.paths], reporter, workers)
     digests = [each.sha256 for each in found]
-    made_of = [_FORMAT, PIL.__version__, preprocess.to_dict(), digests]
+    made_of = [_FORMAT, readers(), preprocess.to_dict(), digests]
     key = digest(json.dumps(made_of, sort_keys=True).encode())
     home = Path(folder)
     errors = _whole(home, key, preprocess)

@@ -1,14 +1,16 @@
 """Which kinds of image file there are: what is read, and what is only known by name, with how to convert it."""
 
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import BinaryIO
 
+import PIL
 from PIL import Image, UnidentifiedImageError
 
 from mango_grader.errors import ImageError
 
-__all__ = ["IMAGE_SUFFIXES", "READ_SUFFIXES", "known_formats", "open_image"]
+__all__ = ["IMAGE_SUFFIXES", "READ_SUFFIXES", "known_formats", "open_image", "readers"]
 
 READ_SUFFIXES = frozenset({
     ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
@@ -26,6 +28,7 @@ IMAGE_SUFFIXES = READ_SUFFIXES | {
 _FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "ICO",
 )  # fmt: skip
+_HEIF_READER = "pi_heif"
 _HEAD = 32
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -47,6 +50,12 @@ def known_formats() -> list[str]:
     """Return the formats that Pillow reads here; the first call loads its plugins (a tenth of a second)."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def readers() -> list[str]:
+    """Return the libraries that read images here, with their versions: others may read other files, or other pixels."""
+    found = [f"pillow {PIL.__version__}"]
+    return found if find_spec(_HEIF_READER) is None else [*found, f"{_HEIF_READER} {version(_HEIF_READER)}"]
 
 
 def open_image(file: BinaryIO) -> Image.Image:
@@ -88,7 +97,7 @@ def _open_other(file: BinaryIO, head: bytes) -> Image.Image:
 
 
 def _open_heif(file: BinaryIO) -> Image.Image:
-    if find_spec("pi_heif") is None:
+    if find_spec(_HEIF_READER) is None:
         raise ImageError("a HEIC image; run: pip install 'mango-grader[heic]', or convert it to JPEG")
     from pi_heif.as_plugin import HeifImageFile  # Not registered with Pillow: an application may have its own reader.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from deepfiles import png
+from heic import HEIC
 from photos import write_folders, write_photo
 
 from mango_grader.datasets import Dataset, PackedImages, pack, read_dataset
@@ -192,3 +193,15 @@ def test_deep_images_are_packed_as_they_are_graded(tmp_path: Path) -> None:
     with pytest.raises(ImageError) as refused:
         preprocess(unknown)
     assert packed.errors == {"A/unknown.png": str(refused.value)}
+
+
+def test_heic_photos_are_packed_once_their_reader_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pi_heif")
+    write_folders(tmp_path / "set", {"A": 2, "B": 2})
+    (tmp_path / "set/A/phone.heic").write_bytes(HEIC)
+    data = read_dataset(tmp_path / "set")
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "pi_heif", None)
+        errors = pack(data, FIT, tmp_path / "cache").errors
+    assert errors == {"A/phone.heic": "a HEIC image; run: pip install 'mango-grader[heic]', or convert it to JPEG"}
+    assert pack(data, FIT, tmp_path / "cache").errors == {}
