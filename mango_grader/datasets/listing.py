@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from mango_grader.errors import UsageError
 from mango_grader.plural import counted
+from mango_grader.runtime.clutter import is_clutter
 from mango_grader.runtime.formats import IMAGE_SUFFIXES, READ_SUFFIXES
 
 __all__ = ["TABLE_SUFFIXES", "Files", "about", "list_files"]
@@ -17,7 +18,7 @@ TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 
 @dataclass(frozen=True)
 class Files:
-    """Paths relative to `root`, with forward slashes, sorted; hidden files and folders are left out."""
+    """Paths relative to `root`, with forward slashes, sorted; clutter such as hidden files is left out."""
 
     root: Path
     images: tuple[str, ...]
@@ -49,13 +50,13 @@ def list_files(root: Path) -> Files:
     locked: list[OSError] = []
     for name, subfolders, names in os.walk(root, followlinks=True, onerror=locked.append):
         here = Path(name)
-        subfolders[:] = sorted(sub for sub in subfolders if not _hidden(sub) and _first_visit(here / sub, seen))
+        subfolders[:] = sorted(sub for sub in subfolders if not is_clutter(sub) and _first_visit(here / sub, seen))
         folders += [(here / sub).relative_to(root).as_posix() for sub in subfolders if _text(sub)]
         # Cameras save a raw file beside an image of the same name: where that can be read, it is the one that is meant.
         stems = {path.stem for path in map(PurePosixPath, names) if path.suffix.lower() in READ_SUFFIXES}
         for file in names:
             relative = (here / file).relative_to(root).as_posix()
-            if _hidden(file):
+            if is_clutter(file):
                 continue
             suffix = PurePosixPath(file).suffix.lower()
             if not _text(relative):
@@ -86,10 +87,6 @@ def about(names: Sequence[str], what: str, remark: str) -> str:
     """Return a finding such as "12 images without a label: a, b, c, …"."""
     shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     return f"{counted(len(names), what)} {remark}: {shown}"
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _text(name: str) -> bool:

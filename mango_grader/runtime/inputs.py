@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mango_grader.errors import UsageError
+from mango_grader.runtime.clutter import is_clutter
 from mango_grader.runtime.formats import IMAGE_SUFFIXES
 from mango_grader.runtime.sources import real_path
 
@@ -20,12 +21,12 @@ def list_inputs(
     """Return the files that `paths` and `listed` mean, sorted, each once and as it was spelled first.
 
     A file stands for itself, whatever it is. A folder stands for everything in it, and with `recursive` below it,
-    whose name does not begin with a dot: images, other files, broken links and FIFOs alike, so that whatever
-    cannot be graded still gets its row. Sub-folders are listed only where they pretend to be an image by their
-    name, cannot be read, or are links (never followed). A path that names nothing and holds `*`, `?` or `[` is a
-    pattern, `**` included. `listed` are the paths of a list: they are no patterns, and one that does not exist gets
-    its row. A link to a file that is meant, too, is that file. `exclude` names files and folders to leave out, such
-    as a run's own results.
+    except clutter (`is_clutter`): images, other files, broken links and FIFOs alike, so that whatever cannot be
+    graded still gets its row. Sub-folders are listed only where they pretend to be an image by their name, cannot be
+    read, or are links (never followed). A path that names nothing and holds `*`, `?` or `[` is a pattern, `**`
+    included, which matches no clutter. `listed` are the paths of a list: they are no patterns, and one that does not
+    exist gets its row. A link to a file that is meant, too, is that file. `exclude` names files and folders to leave
+    out, such as a run's own results.
 
     Raises `UsageError` for one of `paths` that names nothing, for a list of which nothing exists, and when there is
     nothing to grade.
@@ -69,7 +70,7 @@ def _existing(paths: Iterable[str]) -> Iterator[str]:
             yield path
         elif not any(one in path for one in "*?["):
             raise UsageError(f"no such file or folder: {path}")
-        elif matches := _matches(path):
+        elif matches := [one for one in _matches(path) if not _met_clutter(one, path)]:
             yield from sorted(matches)
         else:
             raise UsageError(f"nothing matches {path}")
@@ -88,10 +89,16 @@ def _matches(pattern: str) -> set[str]:
     found: set[str] = set()
     for root in glob.glob(before) if before else [os.curdir]:  # noqa: PTH207
         for folder, inside, _ in os.walk(root):
-            inside[:] = [name for name in inside if not name.startswith(".")]
+            inside[:] = [name for name in inside if not is_clutter(name)]
             below = folder if before else os.path.relpath(folder).removeprefix(os.curdir)
             found |= _matches(os.path.join(glob.escape(below), after))  # noqa: PTH118
     return found
+
+
+def _met_clutter(path: str, pattern: str) -> bool:
+    """Return whether a match lies in clutter, or is it, that its pattern does not name."""
+    met = set(path.replace(os.sep, "/").split("/")) - set(pattern.replace(os.sep, "/").split("/"))
+    return any(is_clutter(name) for name in met if not name.startswith("."))
 
 
 def _files(path: str, recursive: bool, left_out: set[str]) -> list[str]:
@@ -104,7 +111,7 @@ def _files(path: str, recursive: bool, left_out: set[str]) -> list[str]:
 def _walk(folder: str, recursive: bool, left_out: set[str]) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
-            inside = [one for one in entries if not one.name.startswith(".")]
+            inside = [one for one in entries if not is_clutter(one.name)]
     except OSError:
         yield folder
         return
