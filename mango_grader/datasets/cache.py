@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mango_grader.datasets.dataset import Dataset
 from mango_grader.datasets.parallel import ordered_map, read_file
 from mango_grader.errors import ImageError, MangoError, UsageError
-from mango_grader.files import digest, read_json, replacing, write_json
+from mango_grader.files import digest, file_digest, read_json, replacing, write_json
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.formats import readers
 from mango_grader.runtime.preprocess import Preprocess
@@ -137,11 +137,6 @@ def _fingerprint(path: Path) -> Fingerprint:
     return Fingerprint(digest(data), len(data))
 
 
-def _digest_of_cache(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _whole(home: Path, key: str, preprocess: Preprocess) -> dict[int, str] | None:
     """Return the errors by item of a cache that is there and matches its own digest, else None."""
     try:
@@ -149,7 +144,7 @@ def _whole(home: Path, key: str, preprocess: Preprocess) -> dict[int, str] | Non
         errors = {int(number): str(reason) for number, reason in values["errors"].items()}
         path = _pixels(home, key)
         size = values["rows"] * preprocess.height * preprocess.width * 3
-        if path.stat().st_size != size or _digest_of_cache(path) != values["sha256"]:
+        if path.stat().st_size != size or file_digest(path) != values["sha256"]:
             return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -28,7 +28,14 @@ from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, 
 from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.recorded import UNRECORDED, data_root, describe_changes, inspect_data
+from mango_grader.workflow.recorded import (
+    UNRECORDED,
+    data_root,
+    describe_changes,
+    inspect_data,
+    packed_again,
+    require_same,
+)
 
 
 @dataclass(frozen=True)
@@ -149,20 +156,8 @@ def _recorded(
             f"the images of {folder.path} are no longer at {config.path}; say where they are now: "
             + folder.resuming(data="DIR")
         )
-    if now.changes.matters:
-        raise UsageError(
-            f"the data in {config.path} are not what {folder.path} began with: {now.changes}; restore them, or start a"
-            " new run without --resume"
-        )
-    if now.changes:
-        progress.note(f"data: changed since the run began: {now.changes}; it goes on with what it began with")
-    dataset = record.dataset(data_root(config.path))
-    packed = packed_as(dataset, preprocess, folder.cache, record.pixels)
-    if packed is None:
-        packed = pack(dataset, preprocess, folder.cache, progress, known=[now.found[path] for path in dataset.paths])
-        if packed.digest != record.pixels:
-            progress.note("data: this version of Pillow may decode the images a little differently than before")
-    return dataset, packed
+    require_same(now, f"the data in {config.path}", folder.path, progress)
+    return packed_again(record, now, data_root(config.path), preprocess, folder.cache, progress)
 
 
 def finished_data(

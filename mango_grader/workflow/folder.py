@@ -40,6 +40,11 @@ class RunFolder:
         return self.path / "cache"
 
     @property
+    def sources(self) -> Path:
+        """Digests of what it starts from and of its teacher."""
+        return self.path / "sources.json"
+
+    @property
     def split(self) -> Path:
         """Which pictures are for training, validation and test."""
         return self.path / "split.json"
@@ -178,7 +183,7 @@ class RunFolder:
 
     def forget(self) -> None:
         """Remove what a run leaves behind before its plan: it was refused, or killed, before its first step."""
-        for path in (self.data, self.split, self.space):
+        for path in (self.data, self.sources, self.split, self.space):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.teacher, ignore_errors=True)
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mango_grader.datasets import read_dataset
-from mango_grader.datasets.cache import Fingerprint, fingerprints
+from mango_grader.datasets import Dataset, PackedImages, pack, read_dataset
+from mango_grader.datasets.cache import Fingerprint, fingerprints, packed_as
 from mango_grader.datasets.listing import TABLE_SUFFIXES
 from mango_grader.datasets.record import DataChanges, DataRecord
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
+from mango_grader.runtime import Preprocess
 from mango_grader.workflow.config import DataConfig
 
 UNRECORDED = "the run is of an older version and kept no record of its data: whether they changed cannot be checked"
@@ -42,9 +43,37 @@ def inspect_data(record: DataRecord, config: DataConfig, progress: Progress) -> 
         now = read_dataset(config.path, config.group_by, config.ordinal)
     except UsageError as error:
         raise UsageError(f"the data in {config.path} are not what the run began with: {error}") from error
+    return compare_data(record, now, progress)
+
+
+def compare_data(record: DataRecord, now: Dataset, progress: Progress) -> DataNow:
+    """Read every image's bytes again and compare them, and the labels of `now`, with the record."""
     paths = sorted({*now.paths, *(each.path for each in record.images)})
-    found = dict(zip(paths, fingerprints([root / path for path in paths], progress), strict=True))
+    found = dict(zip(paths, fingerprints([now.root / path for path in paths], progress), strict=True))
     return DataNow(record.changes(now, found), found)
+
+
+def require_same(now: DataNow, what: str, run: Path, progress: Progress) -> None:
+    """Say what else has changed in `what` since the run began; raise UsageError where images or labels are others."""
+    if now.changes.matters:
+        raise UsageError(
+            f"{what} are not what {run} began with: {now.changes}; restore them, or start a new run without --resume"
+        )
+    if now.changes:
+        progress.note(f"{what} have changed since the run began: {now.changes}; it goes on with what it began with")
+
+
+def packed_again(
+    record: DataRecord, now: DataNow, root: Path, preprocess: Preprocess, cache: Path, progress: Progress
+) -> tuple[Dataset, PackedImages]:
+    """Return what was recorded, now below `root`: its pixels from the cache, or decoded again if that is not whole."""
+    dataset = record.dataset(root)
+    packed = packed_as(dataset, preprocess, cache, record.pixels)
+    if packed is None:
+        packed = pack(dataset, preprocess, cache, progress, known=[now.found[path] for path in dataset.paths])
+        if packed.digest != record.pixels:
+            progress.note("data: these versions may decode the images a little differently than those before")
+    return dataset, packed
 
 
 def describe_changes(record: DataRecord, config: DataConfig, progress: Progress) -> str | None:

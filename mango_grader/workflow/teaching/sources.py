@@ -7,10 +7,11 @@ from pathlib import Path
 from torch import nn
 
 from mango_grader.automl.spaces import SearchSpace
-from mango_grader.datasets import read_dataset
+from mango_grader.datasets import Dataset, Item, read_dataset
 from mango_grader.datasets.listing import list_files
 from mango_grader.datasets.record import DataRecord
 from mango_grader.errors import UsageError
+from mango_grader.files import digest, file_digest, read_json, write_json
 from mango_grader.models import build_network
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.folder import RunFolder
@@ -19,7 +20,8 @@ from mango_grader.workflow.weights import load_matching
 
 
 def check_sources(config: RunConfig, folder: RunFolder) -> None:
-    """Raise UsageError where --init-from, --teacher or --unlabelled cannot serve, as far as that is known by now.
+    """Raise UsageError where --init-from, --teacher or --unlabelled cannot serve, as far as that is known by now, and
+    where weights or teacher are others than those that an interrupted run began with.
 
     A run whose training is over needs none of them any more.
     """
@@ -31,7 +33,8 @@ def check_sources(config: RunConfig, folder: RunFolder) -> None:
     if config.teacher is not None:
         check_teacher(config, config.teacher, folder, classes)
         if config.teacher.unlabelled is not None:
-            _check_unlabelled(config.teacher.unlabelled)
+            unlabelled_images(Path(config.teacher.unlabelled))
+    _require_same(config, folder)
 
 
 def _classes(config: RunConfig, folder: RunFolder) -> Sequence[str]:
@@ -48,8 +51,33 @@ def _network(config: RunConfig, classes: int) -> nn.Module:
     return SearchSpace(replace(config.search.space, classes=classes)).supernet()
 
 
-def _check_unlabelled(path: str) -> None:
+def unlabelled_images(root: Path) -> Dataset:
+    """Return the images in `root` as a data set of one class; raises UsageError if there are none."""
     try:
-        list_files(Path(path))
+        files = list_files(root)
     except UsageError as error:
         raise UsageError(f"--unlabelled: {error}") from error
+    return Dataset(root, ("none",), tuple(Item(path, 0, path) for path in files.images))
+
+
+def _require_same(config: RunConfig, folder: RunFolder) -> None:
+    """Keep the digests of what the run starts from and learns from; raise UsageError if they are others now."""
+    teacher = config.teacher.source if config.teacher else None
+    now = {"init_from": _digest_of(config.init_from), "teacher": _digest_of(teacher)}
+    if not folder.sources.exists():
+        write_json(folder.sources, now)
+    kept = read_json(folder.sources)
+    for name, option in (("init_from", "--init-from"), ("teacher", "--teacher")):
+        if now[name] != kept[name]:
+            raise UsageError(
+                f"{option}: it is not what {folder.path} began with; restore it, or start a new run without --resume"
+            )
+
+
+def _digest_of(source: str | None) -> str | None:
+    """Return what tells whether a run, or a file, is still the same; of a published model's name, that."""
+    if source is None or not Path(source).exists():
+        return source
+    run = RunFolder(Path(source))
+    files = (run.weights, run.validated, run.metrics) if run.path.is_dir() else (run.path,)
+    return digest("".join(file_digest(path) for path in files if path.exists()).encode())

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mango_grader.datasets import Dataset, Item, pack
+from mango_grader.datasets import Dataset, PackedImages, pack
+from mango_grader.datasets.cache import fingerprints
 from mango_grader.datasets.duplicates import near_pairs
-from mango_grader.datasets.listing import list_files
+from mango_grader.datasets.record import DataRecord
 from mango_grader.datasets.scan import Scan, scan
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
+from mango_grader.runtime import Preprocess
 from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, prepare
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.teaching.sources import check_sources
+from mango_grader.workflow.recorded import compare_data, packed_again, require_same
+from mango_grader.workflow.teaching.sources import check_sources, unlabelled_images
 
 
 def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:
@@ -38,12 +41,7 @@ def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> Pre
 
 
 def _unlabelled(root: Path, data: PreparedData, folder: RunFolder, progress: Progress) -> Examples:
-    try:
-        files = list_files(root)
-    except UsageError as error:
-        raise UsageError(f"--unlabelled: {error}") from error
-    dataset = Dataset(root, ("none",), tuple(Item(path, 0, path) for path in files.images))
-    packed = pack(dataset, data.preprocess, folder.cache, progress)
+    dataset, packed = _packed(root, data.preprocess, folder, progress)
     bad = [f"{path}: {reason}" for path, reason in packed.errors.items()]
     record = folder.teacher / "unlabelled.json"
     if not record.exists():
@@ -60,6 +58,21 @@ def _unlabelled(root: Path, data: PreparedData, folder: RunFolder, progress: Pro
     for line in bad:
         progress.note(f"unlabelled: left out {line}")
     return Examples(packed.images, packed.labels, rows.astype(np.int64))
+
+
+def _packed(root: Path, preprocess: Preprocess, folder: RunFolder, progress: Progress) -> tuple[Dataset, PackedImages]:
+    """Return the images in `root`, or those that the run began with; raises UsageError if these are others now."""
+    found = unlabelled_images(root)
+    kept = folder.teacher / "unlabelled-images.json"
+    if kept.exists():
+        record = DataRecord.load(kept)
+        now = compare_data(record, found, progress)
+        require_same(now, f"the unlabelled images in {root}", folder.path, progress)
+        return packed_again(record, now, root, preprocess, folder.cache, progress)
+    prints = fingerprints([root / path for path in found.paths], progress)
+    packed = pack(found, preprocess, folder.cache, progress, known=prints)
+    DataRecord.of(found, prints, packed).save(kept)
+    return found, packed
 
 
 def _seen_elsewhere(dataset: Dataset, data: PreparedData, progress: Progress) -> set[int]:

@@ -1,10 +1,12 @@
 """--init-from, --teacher and --unlabelled that cannot serve are refused before an image is read or a step is timed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from lessons import publish, write_architecture, write_onnx
+from lessons import WEIGHTS, publish, write_architecture, write_onnx
+from safetensors.torch import load_file, save_file
 from tiny import TINY, write_fruit
 
 from mango_grader.cli import main
@@ -100,3 +102,59 @@ def test_a_run_that_was_refused_for_its_teacher_starts_with_another(fruit: Path,
     assert train(fruit, home, out, "--teacher", home / "foreign").exit_code == 2
     result = train(fruit, home, out, "--init-from", home / "foreign")
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "harm"),
+    [
+        ("--init-from", "foreign", "weights.safetensors"),
+        ("--teacher", "own", "weights.safetensors"),
+        ("--teacher", "own/model.mango", ""),
+        ("--teacher", "colour.onnx", ""),
+    ],
+)
+def test_a_resumed_run_refuses_a_start_or_teacher_that_was_replaced_meanwhile(
+    option: str, path: str, harm: str, fruit: Path, home: Path, tmp_path: Path
+) -> None:
+    if not (home / "own").exists():
+        assert train(fruit, home, home / "own").exit_code == 0
+        write_onnx(home / "colour.onnx")
+    source, out = tmp_path / Path(path).name, tmp_path / "run"
+    (shutil.copytree if (home / path).is_dir() else shutil.copy)(home / path, source)
+    assert train(fruit, home, out, option, source, "--plan-only").exit_code == 0
+    if source.suffix == ".onnx":
+        write_onnx(source, weights=WEIGHTS[::-1].copy())
+    elif harm:
+        save_file({name: 2 * value for name, value in load_file(source / harm).items()}, source / harm)
+    else:
+        shutil.copy(home / "foreign" / "model.mango", source)
+    result = call("train", "--resume", "--out", out)
+    assert result.exit_code == 2, result.output
+    assert option in result.stderr.splitlines()[-1]
+    assert not (out / "weights.safetensors").exists()
+    source.unlink() if source.is_file() else shutil.rmtree(source)
+    (shutil.copytree if (home / path).is_dir() else shutil.copy)(home / path, source)
+    assert call("train", "--resume", "--out", out).exit_code == 0
+
+
+def test_unlabelled_images_that_come_or_go_meanwhile_never_change_the_result(
+    fruit: Path, home: Path, tmp_path: Path
+) -> None:
+    more, colour = write_fruit(tmp_path / "more", 5, seed=8), write_onnx(tmp_path / "colour.onnx")
+    for name in ("run", "alone"):
+        result = train(fruit, home, tmp_path / name, "--teacher", colour, "--unlabelled", more, "--plan-only")
+        assert result.exit_code == 0, result.output
+    assert call("train", "--resume", "--out", tmp_path / "alone").exit_code == 0
+    shutil.copy(fruit / "red" / "000.png", more / "red" / "0005.png")
+    result = call("train", "--resume", "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "1 image added (red/0005.png)" in result.stderr
+    kept = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("run", "alone")]
+    assert kept[0] == kept[1]
+    assert (
+        train(fruit, home, tmp_path / "other", "--teacher", colour, "--unlabelled", more, "--plan-only").exit_code == 0
+    )
+    (more / "red" / "003.png").unlink()
+    result = call("train", "--resume", "--out", tmp_path / "other")
+    assert result.exit_code == 2
+    assert "1 image removed (red/003.png)" in result.stderr
