@@ -4,10 +4,14 @@ import codecs
 import glob
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from mango_grader.errors import UsageError
 from mango_grader.runtime.clutter import is_clutter
+from mango_grader.runtime.copies import read_copies
 from mango_grader.runtime.formats import IMAGE_SUFFIXES
+from mango_grader.runtime.outputs import is_own
 from mango_grader.runtime.sources import real_path
 
 
@@ -26,7 +30,8 @@ def list_inputs(
     read, or are links (never followed). A path that names nothing and holds `*`, `?` or `[` is a pattern, `**`
     included, which matches no clutter. `listed` are the paths of a list: they are no patterns, and one that does not
     exist gets its row. A link to a file that is meant, too, is that file. `exclude` names files and folders to leave
-    out, such as a run's own results.
+    out, such as a run's own results. In folders, what mango-grader wrote (`is_own`) is left out, and so are copies
+    that it sorted there of files that are meant, too.
 
     Raises `UsageError` for one of `paths` that names nothing, for a list of which nothing exists, and when there is
     nothing to grade.
@@ -36,10 +41,14 @@ def list_inputs(
         raise UsageError(f"nothing in the list exists, such as {listed[0]}; its paths are relative to {os.getcwd()}")  # noqa: PTH109
     left_out = {real_path(os.fspath(path)) for path in exclude}
     found: dict[str, str] = {}
+    named: set[str] = set()
     for path in [*_existing(paths), *listed]:
         for one in _files(path, recursive, left_out):
             if (file := real_path(one)) not in left_out:
                 found.setdefault(file, one)
+                named.update([file] if one == path else [])
+    for file in _copies(found) - named:
+        del found[file]
     if not found:
         hint = "" if recursive else "; add --recursive to look into sub-folders"
         raise UsageError(f"nothing to grade in {', '.join(paths) or 'the list'}{hint}")
@@ -105,7 +114,19 @@ def _files(path: str, recursive: bool, left_out: set[str]) -> list[str]:
     """Return what one path means, files before the links to them."""
     if not _is_folder(path):
         return [path]
-    return sorted(_walk(path, recursive, left_out), key=lambda one: (os.path.islink(one), one))  # noqa: PTH114
+    inside = (one for one in _walk(path, recursive, left_out) if not is_own(one))
+    return sorted(inside, key=lambda one: (os.path.islink(one), one))  # noqa: PTH114
+
+
+def _copies(found: Collection[str]) -> set[str]:
+    """Return those of these files that `--sort-into` copied from others of them."""
+    copies: set[str] = set()
+    for home in {os.path.dirname(os.path.dirname(file)) for file in found}:  # noqa: PTH120
+        with suppress(UsageError):
+            for place, copy in read_copies(Path(home)).items():
+                if copy.source.file in found:
+                    copies.add(real_path(os.path.join(home, place)))  # noqa: PTH118
+    return copies & set(found)
 
 
 def _walk(folder: str, recursive: bool, left_out: set[str]) -> Iterator[str]:

@@ -154,7 +154,7 @@ class Job:
         if results.out is not None:
             write_records(results.out, classes, journal.records(), below, EXCEL if results.excel else PLAIN)
         if results.sort_into is not None:
-            uncopied = sort_into(results.sort_into, journal.entries(), classes, below).failed
+            uncopied = sort_into(results.sort_into, journal.entries(), classes, below, results.out).failed
         if results.contact_sheet is not None:
             write_sheet(results.contact_sheet, journal.records(), classes, str(summary), below)
         return Outcome(summary, uncopied)

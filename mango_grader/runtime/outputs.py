@@ -50,12 +50,21 @@ def check_replaceable(path: str | os.PathLike[str], kind: Kind) -> None:
         raise UsageError(f"{path} is a folder; name a file")
     if not os.path.lexists(path) or (path.is_file() and not path.stat().st_size):
         return
-    ours = False
-    if path.is_file():
-        with suppress(OSError, ValueError, csv.Error):
-            ours = kind.is_ours(path)
-    if not ours:
+    if not _is_of(kind, path):
         raise UsageError(f"{path} exists, and mango-grader did not write it; choose another name")
+
+
+def is_own(path: str | os.PathLike[str]) -> bool:
+    """Return whether `path` is a file that mango-grader wrote: results, their journal, a page, figures or a model."""
+    name = os.fspath(path).lower()
+    return any(name.endswith(kind.endings) and _is_of(kind, Path(path)) for kind in _KINDS)
+
+
+def _is_of(kind: Kind, path: Path) -> bool:
+    if path.is_file():  # A FIFO would be waited for.
+        with suppress(OSError, ValueError, ImportError, csv.Error):
+            return kind.is_ours(path)
+    return False
 
 
 def _is_rows(path: Path) -> bool:
@@ -73,6 +82,10 @@ def _is_rows(path: Path) -> bool:
 
 def _is_page(path: Path) -> bool:
     return PAGE_MARK in _head(path)
+
+
+def _is_journal(path: Path) -> bool:
+    return _head(path).startswith('{"kind": "mango-grader journal ')
 
 
 def _is_figures(path: Path) -> bool:
@@ -104,3 +117,4 @@ ROWS = Kind("results are written as", (".csv", ".jsonl", ".parquet"), _is_rows)
 PAGE = Kind("a page is written as", (".html", ".htm"), _is_page)
 FIGURES = Kind("figures are written as", (".json",), _is_figures)
 BUNDLE = Kind("a model is written as", (".mango",), _is_bundle)
+_KINDS = (ROWS, PAGE, FIGURES, BUNDLE, Kind("a journal is written as", (".journal",), _is_journal))

@@ -2,25 +2,22 @@
 
 import filecmp
 import itertools
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mango_grader import files
 from mango_grader.errors import UsageError
+from mango_grader.runtime.copies import Copy, read_copies, write_copies
 from mango_grader.runtime.journal import Entry
 from mango_grader.runtime.records import Record
 from mango_grader.runtime.sources import Source, real_path
 
 REVIEW, ERRORS = "_review", "_errors"
 
-_LIST = ".mango-grader.json"
-_KIND = "mango-grader copies 1"
 _WAIT = 600.0  # seconds, for another process that sorts into the same folder
 
 
@@ -50,7 +47,7 @@ def check_folder(folder: str, inputs: Iterable[str]) -> None:
         raise UsageError(
             f"--sort-into {folder} holds {inside}, which is to be graded; choose another, such as {better}"
         )
-    _read_list(Path(folder))
+    read_copies(Path(folder))
 
 
 def sort_into(
@@ -58,19 +55,22 @@ def sort_into(
     entries: Iterable[Entry],
     classes: Sequence[str],
     review_below: float | None = None,
+    out: str | os.PathLike[str] | None = None,
 ) -> Sorted:
     """Copy each entry's file to `folder`/GRADE/, doubtful ones to _review/, those with an error to _errors/.
 
     A grade is doubtful if its confidence is less than `review_below`. Files of one name get a short digest of
-    their path added. The folder keeps a list of the copies made: the same entries sorted again find theirs, and an
-    image that changed its grade or its content takes its earlier copy along, unless that was changed since. Nothing
-    else is ever overwritten, moved or deleted. A file that is no longer what was graded is not copied.
+    their path added. The folder keeps a list of the copies made: the same entries sorted again find theirs, an image
+    that changed its grade takes its copy along, and one whose row in the result file `out` was replaced, for it was
+    overwritten, loses the earlier one; not so if that was changed since. Nothing else is ever overwritten, moved or
+    deleted. A file that is no longer what was graded is not copied.
     """
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
     busy = f"another process sorts into {home}; wait for it"
     with files.locked(home / ".mango-grader.lock", busy, _WAIT):
-        return _Sorting(home, folder_names(classes), review_below).run(entries)
+        result = None if out is None else real_path(os.fspath(out))
+        return _Sorting(home, folder_names(classes), review_below, result).run(entries)
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:
@@ -88,40 +88,46 @@ def folder_names(classes: Sequence[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Step:
-    """One image: where its copy belongs and, if one of ours stands elsewhere, from where it can be moved."""
+    """One image: where its copy belongs, whether it stands there, and which other copies of it are ours.
+
+    `same` are copies of the image as it is, `stale` those of an earlier content that the same rows had.
+    """
 
     path: str
     source: Source
     place: str
     standing: bool
-    earlier: str | None
+    same: tuple[str, ...]
+    stale: tuple[str, ...]
 
 
 class _Sorting:
     """One pass over a folder. `copies` maps places below it, "A/1.jpg", to what was copied there, by us."""
 
-    def __init__(self, home: Path, names: Mapping[str, str], review_below: float | None) -> None:
-        self.home, self.names, self.review_below = home, names, review_below
-        self.copies = {place: one for place, one in _read_list(home).items() if self._is_ours(place, one)}
+    def __init__(self, home: Path, names: Mapping[str, str], review_below: float | None, out: str | None) -> None:
+        self.home, self.names, self.review_below, self.out = home, names, review_below, out
+        self.copies = read_copies(home)
         self._of: dict[str, list[str]] = {}
         for place, one in self.copies.items():
-            self._of.setdefault(one.file, []).append(place)
+            self._of.setdefault(one.source.file, []).append(place)
         self._taken: set[str] = set()
 
     def run(self, entries: Iterable[Entry]) -> Sorted:
         steps = [self._step(entry) for entry in entries]
-        for step in steps:
-            self._drop_stale(step.source)
+        for place in itertools.chain.from_iterable(step.stale for step in steps):
+            with suppress(OSError):
+                (self.home / place).unlink()
+                del self.copies[place]
         # What is about to be written is listed first, so that a killed run leaves no copy that nobody knows.
-        planned = {step.place: step.source for step in steps if not step.standing}
-        _write_list(self.home, {**planned, **self.copies})
+        planned = {step.place: Copy(step.source, self.out) for step in steps if not step.standing}
+        write_copies(self.home, {**planned, **self.copies})
         failed = []
         for step in steps:
             try:
                 self._take(step)
             except OSError as error:
                 failed.append(Uncopied(step.path, _reason(error, step.path)))
-        _write_list(self.home, self.copies)
+        write_copies(self.home, self.copies)
         return Sorted(len(steps) - len(failed), tuple(failed))
 
     def _step(self, entry: Entry) -> _Step:
@@ -129,17 +135,18 @@ class _Sorting:
         source = entry.source or Source.of(record.path)
         group = self._group(record)
         mine = self._of.get(source.file, [])
-        current = [place for place in mine if self.copies[place].same_content(source)]
-        own = (place for place in mine if place.startswith(f"{group}/"))
+        same = tuple(place for place in mine if self.copies[place].source.same_content(source))
+        stale = tuple(place for place in mine if place not in same and self._is_stale(self.copies[place], source))
+        own = (place for place in same + stale if place.startswith(f"{group}/"))
         for place in itertools.chain(own, _candidates(group, record.path)):
             # Some file systems do not tell case apart, so names are kept apart without it.
             if place.casefold() in self._taken:
                 continue
-            foreign = place not in mine and os.path.lexists(self.home / place)
+            foreign = place not in same + stale and os.path.lexists(self.home / place)
             if foreign and (place in self.copies or not _same(record.path, self.home / place)):
                 continue
             self._taken.add(place.casefold())
-            return _Step(record.path, source, place, foreign or place in current, next(iter(current), None))
+            return _Step(record.path, source, place, foreign or place in same, same, stale)
         raise AssertionError("there is always another candidate")
 
     def _group(self, record: Record) -> str:
@@ -147,32 +154,28 @@ class _Sorting:
             return ERRORS
         return REVIEW if record.to_review(self.review_below) else self.names[record.grade]
 
+    def _is_stale(self, copy: Copy, source: Source) -> bool:
+        """Return whether the row of `copy` was replaced by that of `source`.
+
+        Under other rows it is another image: cameras use names again. Of a file that has gone it may be all that is
+        left.
+        """
+        return source.size is not None and copy.out is not None and copy.out == self.out
+
     def _take(self, step: _Step) -> None:
         """Bring the copy to its place, and take away what we copied of the same image elsewhere."""
         target = self.home / step.place
-        if not step.standing and step.earlier is not None:
+        if not step.standing and step.same:
             target.parent.mkdir(parents=True, exist_ok=True)
-            (self.home / step.earlier).replace(target)
-            self.copies[step.place] = self.copies.pop(step.earlier)
+            (self.home / step.same[0]).replace(target)
+            self.copies[step.place] = replace(self.copies.pop(step.same[0]), out=self.out)
         elif not step.standing:
             _copy(step.path, step.source, target)
-            self.copies[step.place] = step.source
-        for place in self._of.get(step.source.file, []):
+            self.copies[step.place] = Copy(step.source, self.out)
+        for place in step.same:
             if place != step.place and place in self.copies:
                 (self.home / place).unlink(missing_ok=True)
                 del self.copies[place]
-
-    def _drop_stale(self, source: Source) -> None:
-        """Delete our copies of what the file held earlier; of a file that has gone, a copy may be all that is left."""
-        for place in self._of.get(source.file, []) if source.size is not None else ():
-            if not self.copies[place].same_content(source):
-                with suppress(OSError):
-                    (self.home / place).unlink()
-                    del self.copies[place]
-
-    def _is_ours(self, place: str, source: Source) -> bool:
-        """Return whether what stands there is still the copy that we made."""
-        return not os.path.islink(self.home / place) and Source.of(str(self.home / place)).is_copy_of(source)  # noqa: PTH114
 
 
 def _copy(path: str, source: Source, target: Path) -> None:
@@ -209,21 +212,3 @@ def _candidates(group: str, path: str) -> Iterator[str]:
     while True:
         yield f"{group}/{stem}-{short}-{number}{suffix}"
         number += 1
-
-
-def _read_list(home: Path) -> dict[str, Source]:
-    path = home / _LIST
-    if not path.exists():
-        return {}
-    try:
-        values: Any = files.read_json(path)
-        if values["kind"] == _KIND:
-            return {str(place): Source(**one) for place, one in values["copies"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise UsageError(f"{path} is damaged or of a later version; choose another folder for --sort-into")
-
-
-def _write_list(home: Path, copies: Mapping[str, Source]) -> None:
-    values = {"kind": _KIND, "copies": {place: asdict(one) for place, one in sorted(copies.items())}}
-    files.write_bytes(home / _LIST, json.dumps(values, indent=0).encode("ascii"))

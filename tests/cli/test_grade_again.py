@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -118,6 +119,26 @@ def test_sorting_into_a_folder_within_gives_the_same_rows_every_time(day: Path, 
         done = call("grade", "day", "--recursive", "--model", bundle, "--out", out, "--sort-into", "day/sorted")
         assert done.exit_code == 0
         assert len(grades(out)) == len(copies(day / "sorted")) == 4
+
+
+def test_results_and_copies_of_earlier_runs_are_not_graded(day: Path, bundle: Path) -> None:
+    shutil.copy(bundle, day / "colours.mango")
+    for number in range(3):
+        out = day / f"rows{number}.jsonl"
+        done = call(
+            "grade", "day", "--recursive", "--model", bundle, "--out", out, "--sort-into", day / f"sorted{number}",
+            "--contact-sheet", day / f"sheet{number}.html",
+        )  # fmt: skip
+        assert (done.exit_code, out.read_text().count("\n")) == (0, 4)
+    assert call("grade", "day", "--recursive", "--model", bundle, "--out", "after.csv").exit_code == 0
+    assert len(grades(Path("after.csv"))) == 4
+    (day / "0.png").unlink()
+    done = call("grade", "day", "--recursive", "--model", bundle)
+    assert "6 images" in done.stdout, "three copies of an image that has gone, and three others"
+    done = call("grade", "day/1.png", "day/sorted0/yellow/1.png", "--model", bundle)
+    assert "2 images" in done.stdout, "what is named is graded"
+    (day / "orders.csv").write_text("fruit,price\n")
+    assert call("grade", "day", "--model", bundle).exit_code == 3
 
 
 def test_after_another_policy_an_image_lies_in_one_grade(day: Path, bundle: Path) -> None:

@@ -1,5 +1,6 @@
 """Nothing that somebody else wrote is replaced, whatever it is called and whichever command writes there."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from bundles import CLASSES
 
 from mango_grader import files
 from mango_grader.errors import UsageError
-from mango_grader.runtime.outputs import BUNDLE, FIGURES, PAGE, ROWS, Kind, check_replaceable
+from mango_grader.runtime.journal import Journal
+from mango_grader.runtime.outputs import BUNDLE, FIGURES, PAGE, ROWS, Kind, check_replaceable, is_own
 from mango_grader.runtime.records import Record
 from mango_grader.runtime.sheet import write_sheet
 from mango_grader.runtime.writers import EXCEL, write_records
@@ -71,6 +73,18 @@ def test_our_own_files_new_ones_and_empty_ones_may_be_written(tmp_path: Path, bu
         check_replaceable(tmp_path / "new" / f"file{ending}", kind)
         (tmp_path / f"empty{ending}").touch()
         check_replaceable(tmp_path / f"empty{ending}", kind)
+
+
+def test_what_we_wrote_is_told_from_everything_else(tmp_path: Path, bundle: Path) -> None:
+    write_records(tmp_path / "rows.csv", CLASSES, RECORDS)
+    with Journal.create(tmp_path / "rows.csv.journal", {}):
+        pass
+    for name, data in FOREIGN.items():
+        (tmp_path / name).write_bytes(data)
+    os.mkfifo(tmp_path / "fifo.csv")
+    (tmp_path / "other.journal").write_text("Monday: rain")
+    assert {path.name for path in tmp_path.iterdir() if is_own(path)} == {"rows.csv", "rows.csv.journal"}
+    assert is_own(bundle)
 
 
 def test_a_parquet_file_of_ours_is_known(tmp_path: Path) -> None:

@@ -125,11 +125,23 @@ def test_an_image_that_changed_grade_is_moved_and_never_lies_in_two(tmp_path: Pa
 
 def test_an_image_that_was_overwritten_leaves_no_stale_copy(tmp_path: Path) -> None:
     image = write(tmp_path / "in" / "1.jpg", "one")
-    sort_into(tmp_path / "out", [graded(image)], ("A", "B"))
+    sort_into(tmp_path / "out", [graded(image)], ("A", "B"), out="rows.csv")
     image.write_text("another one")
     for grade in ("A", "B"):
-        sort_into(tmp_path / "out", [graded(image, grade)], ("A", "B"))
+        sort_into(tmp_path / "out", [graded(image, grade)], ("A", "B"), out="rows.csv")
         assert found(tmp_path / "out") == {f"{grade}/1.jpg": "another one"}
+
+
+@pytest.mark.parametrize("outs", [(None, None), ("monday.csv", "tuesday.csv"), ("monday.csv", None)])
+def test_a_camera_that_uses_a_name_again_keeps_the_copies_of_the_day_before(
+    tmp_path: Path, outs: tuple[str | None, str | None]
+) -> None:
+    image = write(tmp_path / "belt" / "1.jpg", "of monday")
+    sort_into(tmp_path / "out", [graded(image)], ("A", "B"), out=outs[0])
+    image.write_text("of tuesday, another one")
+    for _ in range(2):
+        sort_into(tmp_path / "out", [graded(image)], ("A", "B"), out=outs[1])
+        assert sorted(found(tmp_path / "out").values()) == ["of monday", "of tuesday, another one"]
 
 
 def test_what_is_not_any_more_what_was_graded_is_not_copied(tmp_path: Path) -> None:
