@@ -59,7 +59,8 @@ def mutants(
 def examine(batch: list[Mutant]) -> Iterator[tuple[Mutant, str, str]]:
     """Yield each mutant with a verdict and why; each batch is read in a process of its own.
 
-    Verdicts: "fault", "refused", "answered", and "unchecked" where there is an answer only with `check=False`.
+    Verdicts: "fault", "refused", "answered", "unchecked" where there is an answer only with `check=False`, and
+    "int8 only".
     """
     rest = list(batch)
     while rest:
@@ -74,7 +75,7 @@ def examine(batch: list[Mutant]) -> Iterator[tuple[Mutant, str, str]]:
         lines = printed.splitlines()
         read = [json.loads(line) for line in lines if line.startswith('{"verdict"')]
         for mutant, found in zip(rest, read, strict=False):
-            if mutant.invalid and found["verdict"] in ("answered", "unchecked"):
+            if mutant.invalid and found["verdict"] not in ("refused", "fault"):
                 yield mutant, "fault", "an answer from a manifest that is not valid"
             else:
                 yield mutant, found["verdict"], found["why"]
@@ -108,9 +109,9 @@ def _read_all(paths: list[Path]) -> None:
 def _read(path: Path) -> tuple[str, str]:
     image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
     verdict, why = "refused", ""
-    for check in (True, False):
+    for check, precision in ((True, "fp32"), (False, "fp32"), (True, "int8")):
         try:
-            grader = Grader.load(path, "cpu", check=check)
+            grader = Grader.load(path, "cpu", precision, check=check)
             record = grader.grade(image)
         except MangoError as error:
             why = why or str(error)
@@ -118,7 +119,10 @@ def _read(path: Path) -> tuple[str, str]:
                 return "fault", f"not one line: {why!r}"
             continue
         if record.error is None:
-            verdict = "answered" if check else verdict.replace("refused", "unchecked")
+            if precision == "fp32":
+                verdict = "answered" if check else verdict.replace("refused", "unchecked")
+            elif verdict == "refused":
+                verdict = "int8 only"
             values = np.array(record.probabilities)
             sound = np.isfinite(values).all() and abs(values.sum() - 1) < 1e-3 and record.confidence == values.max()
             if not sound or not isinstance(record.grade, str) or not record.grade.isprintable():

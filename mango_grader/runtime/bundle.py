@@ -53,6 +53,8 @@ class Bundle:
                 data = archive.read(MANIFEST)
         except BundleError as error:
             raise BundleError(f"{path} is not a .mango model: {error}") from error
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
         except Exception as error:  # zipfile raises nearly every type there is on damaged files.
             raise BundleError(f"{path} is not a .mango model, or it is damaged: {error}") from error
         try:
@@ -146,12 +148,15 @@ def write_bundle(path: str | os.PathLike[str], manifest: Manifest, parts: Mappin
 
 
 def _file(path: Path) -> Path:
-    if path.is_dir():
-        folder, path = path, path / MODEL
+    try:
+        if path.is_dir():
+            folder, path = path, path / MODEL
+            if not path.is_file():
+                raise UsageError(f"{folder} has no {MODEL}; name a .mango file, or the folder of a finished run")
         if not path.is_file():
-            raise UsageError(f"{folder} has no {MODEL}; name a .mango file, or the folder of a finished run")
-    if not path.is_file():
-        raise UsageError(f"no such model: {path}")
+            raise UsageError(f"no such model: {path}")
+    except OSError as error:  # such as a name that is too long, or a folder that may not be entered
+        raise UsageError(f"no such model: {path}: {error.strerror}") from error
     return path
 
 

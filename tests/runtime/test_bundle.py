@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,6 +132,19 @@ def test_a_truncated_bundle_is_noticed(own: Path) -> None:
 def test_no_such_model_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such model"):
         Bundle.open(tmp_path / "missing.mango")
+
+
+def test_a_path_that_the_system_refuses_is_one_line(tmp_path: Path, own: Path) -> None:
+    for path in (tmp_path / ("n" * 300), "\0", ""):
+        with pytest.raises(UsageError, match=r"no such model|has no model"):
+            Bundle.open(path)
+    (tmp_path / "loop.mango").symlink_to("loop.mango")
+    with pytest.raises(UsageError, match="no such model"):
+        Bundle.open(tmp_path / "loop.mango")
+    own.chmod(0)
+    if not os.access(own, os.R_OK):
+        with pytest.raises(BundleError, match=r"own\.mango cannot be read: Permission denied"):
+            Bundle.open(own)
 
 
 def test_a_finished_runs_folder_stands_for_its_model(tmp_path: Path) -> None:
