@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from deepfiles import MAX, pgm, png, tiff
-from heic import HEIC
+from heic import CLEAR, HEIC
 from PIL import Image, features
 
 LIMIT = 30.0
@@ -68,7 +68,7 @@ def originals() -> dict[str, bytes]:
         "two.tif": _encoded(image, "TIFF", compression="tiff_lzw", save_all=True),
         **{f"{name}.tif": _encoded(image, "TIFF", compression=name) for name in _COMPRESSIONS},
         **{f"{name}.tif": _encoded(image.convert("1"), "TIFF", compression=name) for name in ("group3", "group4")},
-        "photo.heic": HEIC,
+        "photo.heic": HEIC, "alpha.heic": CLEAR,
     }  # fmt: skip
     if features.check("jpg_2000"):
         found |= {"rgb.jp2": _encoded(image, "JPEG2000"), "bare.j2k": _encoded(image, "JPEG2000", no_jp2=True)}

@@ -1,14 +1,13 @@
 """Which kinds of image file there are: what is read, and what is only known by name, with how to convert it."""
 
 from functools import cache
-from importlib.metadata import version
-from importlib.util import find_spec
 from typing import BinaryIO
 
 import PIL
 from PIL import Image, UnidentifiedImageError
 
 from mango_grader.errors import ImageError
+from mango_grader.runtime.heif import heif_reader, open_heif
 
 __all__ = ["IMAGE_SUFFIXES", "READ_SUFFIXES", "known_formats", "open_image", "readers"]
 
@@ -28,7 +27,6 @@ IMAGE_SUFFIXES = READ_SUFFIXES | {
 _FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "ICO",
 )  # fmt: skip
-_HEIF_READER = "pi_heif"
 _HEAD = 32
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -54,8 +52,7 @@ def known_formats() -> list[str]:
 
 def readers() -> list[str]:
     """Return the libraries that read images here, with their versions: others may read other files, or other pixels."""
-    found = [f"pillow {PIL.__version__}"]
-    return found if find_spec(_HEIF_READER) is None else [*found, f"{_HEIF_READER} {version(_HEIF_READER)}"]
+    return [f"pillow {PIL.__version__}", *filter(None, [heif_reader()])]
 
 
 def open_image(file: BinaryIO) -> Image.Image:
@@ -83,7 +80,8 @@ def _open_other(file: BinaryIO, head: bytes) -> Image.Image:
     """Open what Pillow does not know: HEIC, if it can be read here; raise `ImageError` with the reason for all else."""
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if brand in _HEIF:
-        return _open_heif(file)
+        file.seek(0)
+        return open_heif(file.read())
     if brand in (b"avif", b"avis"):
         raise ImageError("an AVIF image that is damaged, or that this Pillow cannot read; convert it to PNG or JPEG")
     if brand in _FILMS:
@@ -94,16 +92,6 @@ def _open_other(file: BinaryIO, head: bytes) -> Image.Image:
         if head.startswith(magic):
             raise ImageError(f"{name}, which is not read; convert it to PNG or JPEG")
     raise ImageError("not an image in a known format")
-
-
-def _open_heif(file: BinaryIO) -> Image.Image:
-    if find_spec(_HEIF_READER) is None:
-        raise ImageError("a HEIC image; run: pip install 'mango-grader[heic]', or convert it to JPEG")
-    from pi_heif.as_plugin import HeifImageFile  # Not registered with Pillow: an application may have its own reader.
-
-    file.seek(0)
-    image: Image.Image = HeifImageFile(file)
-    return image
 
 
 def _is_raw(image: Image.Image) -> bool:

@@ -1,12 +1,13 @@
 """Kinds of file: HEIC where it can be read, and a reason that says what to do for what is never read."""
 
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from deepfiles import tiff
-from heic import HEIC
+from heic import CLEAR, HEIC
 from PIL import Image
 
 from mango_grader.errors import ImageError
@@ -56,6 +57,25 @@ def test_heic_is_read_and_upright_once() -> None:
     # The stored quarters are red, green, blue, yellow; turned clockwise, blue comes to the upper left.
     wanted = [(0, 0, 250), (250, 0, 0), (250, 250, 0), (0, 250, 0)]
     assert np.abs(np.subtract(quarters, wanted)).max() < 40
+
+
+def test_transparent_heic_lies_over_the_fill() -> None:
+    pytest.importorskip("pi_heif")
+    image = decode(CLEAR, (10, 200, 10))
+    assert np.abs(np.subtract(image.getpixel((10, 24)), (10, 200, 10))).max() < 30
+    assert np.abs(np.subtract(image.getpixel((54, 24)), (200, 40, 30))).max() < 30
+
+
+@pytest.mark.parametrize("place", ["Exif", "hvc1"])
+def test_heic_whose_header_holds_no_text_does_not_end_the_process(place: str) -> None:
+    damaged = HEIC.replace(place.encode(), b"\xff\xff\xff\xff", 1)
+    code = (
+        "import sys\nfrom mango_grader.errors import ImageError\nfrom mango_grader.runtime.decode import decode\n"
+        "try:\n    decode(sys.stdin.buffer.read())\nexcept ImageError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=damaged, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith((b"damaged or incomplete: ", b"a HEIC image; run: pip install"))
 
 
 def test_heic_is_not_registered_with_pillow_by_reading_it() -> None:
