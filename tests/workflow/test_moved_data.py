@@ -107,3 +107,19 @@ def test_a_second_process_changes_nothing_in_a_folder_that_is_held(tmp_path: Pat
     assert result.exit_code == 2
     assert "in use by another process" in result.stderr
     assert (run.config.read_bytes(), run.split.read_bytes()) == before
+
+
+def test_runs_of_a_comparison_are_never_made_of_different_data(tmp_path: Path) -> None:
+    data, out = write_fruit(tmp_path / "data"), tmp_path / "compared"
+    result = call("compare", "--data", data, "--out", out, "--methods", NET, "--size", 32, "--seeds", 1, *TRAINED)
+    assert result.exit_code == 0, result.output
+    kept = read_json(out / "comparison.json")
+    asked = {**kept["comparison"], "seeds": 2}  # killed before its second run
+    write_json(out / "comparison.json", {**kept, "comparison": asked})
+    shutil.copy(data / "red" / "000.png", data / "red" / "999.png")
+    result = call("compare", "--resume", "--out", out)
+    assert result.exit_code == 3, result.output
+    assert "not what the runs before were made of: 1 image added (red/999.png)" in result.stdout
+    (data / "red" / "999.png").unlink()
+    result = call("compare", "--resume", "--out", out)
+    assert result.exit_code == 0, result.output

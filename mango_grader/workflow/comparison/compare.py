@@ -12,7 +12,8 @@ import torch
 
 from mango_grader import __version__
 from mango_grader.datasets import read_dataset
-from mango_grader.errors import UsageError
+from mango_grader.datasets.record import DataRecord
+from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import LabelledProgress, Progress
 from mango_grader.report import ComparisonData, Standing, write_comparison
@@ -25,7 +26,7 @@ from mango_grader.workflow.comparison.standings import standings
 from mango_grader.workflow.config import checked, plain
 from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.recorded import data_root
+from mango_grader.workflow.recorded import data_root, inspect_data
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,24 @@ def compare(
 
 def _perform(run: ComparedRun, out: Path, reporter: Callable[[], Progress], threads: int) -> Outcome:
     torch.set_num_threads(threads)
-    return run.perform(out, LabelledProgress(run.name, reporter()))
+    progress = LabelledProgress(run.name, reporter())
+    try:
+        _require_same_data(run, out, progress)
+    except MangoError as error:
+        return run.failed(str(error))
+    return run.perform(out, progress)
+
+
+def _require_same_data(run: ComparedRun, out: Path, progress: Progress) -> None:
+    """Raise UsageError where a new run would be made of other data than those before: they could not be compared."""
+    before = next(iter(sorted(out.glob("*/*/data.json"))), None)
+    if before is None or RunFolder(out / run.folder).begun:  # one that has begun looks by itself
+        return
+    now = inspect_data(DataRecord.load(before), run.config.data, progress)
+    if now is None or now.changes:
+        changes = "they are gone" if now is None else now.changes
+        where = run.config.data.path
+        raise UsageError(f"the data in {where} are not what the runs before were made of: {changes}; restore them")
 
 
 def _finished(folder: ComparisonFolder) -> set[tuple[str, int]]:
