@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from mango_grader.errors import ImageError, MangoError, UsageError
 from mango_grader.files import digest, file_digest, read_json, replacing, write_json
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.formats import readers
-from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.preprocess import Prepared, Preprocess
 
 __all__ = ["Fingerprint", "PackedImages", "fingerprints", "pack", "packed_as"]
 
@@ -38,7 +38,8 @@ class PackedImages:
     """The readable images of a data set, M rows in its order.
 
     `images`: uint8 (M, H, W, 3) RGB, memory-mapped, read-only. `labels`, `index`: int64 (M,), class and item index
-    of each row. `errors`: reason by path of the images left out. `digest` names the pixels: content and preprocessing.
+    of each row. `errors`: reason by path of the images left out. `warnings`: what is doubtful about
+    images that are there, by path. `digest` names the pixels: content and preprocessing.
     """
 
     images: NDArray[np.uint8]
@@ -48,6 +49,7 @@ class PackedImages:
     index: NDArray[np.int64]
     errors: Mapping[str, str]
     digest: str
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, items: Sequence[int]) -> NDArray[np.int64]:
         """Return the rows of those of `items` (item indices, as a split holds them) that are packed, int64."""
@@ -78,11 +80,11 @@ def pack(
     made_of = [_FORMAT, readers(), preprocess.to_dict(), digests]
     key = digest(json.dumps(made_of, sort_keys=True).encode())
     home = Path(folder)
-    errors = _whole(home, key, preprocess)
-    if errors is None:
+    remarks = _whole(home, key, preprocess)
+    if remarks is None:
         _sweep(home)
-        errors = _build(dataset, preprocess, home, key, digests, reporter, workers)
-    return _mapped(dataset, preprocess, home, key, errors)
+        remarks = _build(dataset, preprocess, home, key, digests, reporter, workers)
+    return _mapped(dataset, preprocess, home, key, remarks)
 
 
 def packed_as(
@@ -92,12 +94,20 @@ def packed_as(
 
     No image is read: `dataset` must be the one that was packed.
     """
-    errors = _whole(Path(folder), key, preprocess)
-    return None if errors is None else _mapped(dataset, preprocess, Path(folder), key, errors)
+    remarks = _whole(Path(folder), key, preprocess)
+    return None if remarks is None else _mapped(dataset, preprocess, Path(folder), key, remarks)
 
 
-def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, errors: Mapping[int, str]) -> PackedImages:
-    index = np.array([number for number in range(len(dataset.items)) if number not in errors], np.int64)
+@dataclass(frozen=True)
+class _Remarks:
+    """Why items are left out, and what is doubtful about others, by item index."""
+
+    errors: dict[int, str] = field(default_factory=dict)
+    warnings: dict[int, str] = field(default_factory=dict)
+
+
+def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, remarks: _Remarks) -> PackedImages:
+    index = np.array([number for number in range(len(dataset.items)) if number not in remarks.errors], np.int64)
     if not len(index):
         raise UsageError(f"none of the {len(dataset.items)} images in {dataset.root} can be read")
     shape = (len(index), preprocess.height, preprocess.width, 3)
@@ -108,8 +118,9 @@ def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, erro
         groups=tuple(item.group for item in items),
         paths=tuple(item.path for item in items),
         index=index,
-        errors={dataset.items[number].path: reason for number, reason in errors.items()},
+        errors={dataset.items[number].path: reason for number, reason in remarks.errors.items()},
         digest=key,
+        warnings={dataset.items[number].path: warning for number, warning in remarks.warnings.items()},
     )
 
 
@@ -137,18 +148,22 @@ def _fingerprint(path: Path) -> Fingerprint:
     return Fingerprint(digest(data), len(data))
 
 
-def _whole(home: Path, key: str, preprocess: Preprocess) -> dict[int, str] | None:
-    """Return the errors by item of a cache that is there and matches its own digest, else None."""
+def _whole(home: Path, key: str, preprocess: Preprocess) -> _Remarks | None:
+    """Return the remarks of a cache that is there and matches its own digest, else None."""
     try:
         values: dict[str, Any] = read_json(home / f"{key}.json")
-        errors = {int(number): str(reason) for number, reason in values["errors"].items()}
+        remarks = _Remarks(_by_item(values["errors"]), _by_item(values["warnings"]))
         path = _pixels(home, key)
         size = values["rows"] * preprocess.height * preprocess.width * 3
         if path.stat().st_size != size or file_digest(path) != values["sha256"]:
             return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return errors
+    return remarks
+
+
+def _by_item(values: Mapping[str, Any]) -> dict[int, str]:
+    return {int(number): str(text) for number, text in values.items()}
 
 
 def _build(
@@ -159,18 +174,18 @@ def _build(
     digests: Sequence[str],
     progress: Progress,
     workers: int | None,
-) -> dict[int, str]:
-    def one(index: int) -> NDArray[np.uint8] | str:
+) -> _Remarks:
+    def one(index: int) -> Prepared | str:
         path = dataset.root / dataset.items[index].path
         try:
             data = read_file(path)
             if digest(data) != digests[index]:
                 raise MangoError(f"{path} changed while it was being read; run again when the folder is at rest")
-            return preprocess(data)
+            return preprocess.prepare(data)
         except ImageError as error:
             return str(error)
 
-    errors: dict[int, str] = {}
+    remarks = _Remarks()
     content, rows = hashlib.sha256(), 0
     with (
         replacing(_pixels(home, key)) as temporary,
@@ -179,15 +194,17 @@ def _build(
     ):
         for index, result in enumerate(ordered_map(one, range(len(dataset.items)), workers)):
             if isinstance(result, str):
-                errors[index] = result
+                remarks.errors[index] = result
             else:
-                data = result.tobytes()
+                if result.warning is not None:
+                    remarks.warnings[index] = result.warning
+                data = result.pixels.tobytes()
                 content.update(data)
                 file.write(data)
                 rows += 1
             task.advance()
-    write_json(home / f"{key}.json", {"rows": rows, "sha256": content.hexdigest(), "errors": errors})
-    return errors
+    write_json(home / f"{key}.json", {"rows": rows, "sha256": content.hexdigest(), **asdict(remarks)})
+    return remarks
 
 
 def _sweep(home: Path) -> None:

@@ -18,6 +18,7 @@ from mango_grader.datasets import (
 )
 from mango_grader.datasets.allocate import allocate
 from mango_grader.datasets.cache import fingerprints, packed_as
+from mango_grader.datasets.listing import about
 from mango_grader.datasets.record import DataRecord
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json
@@ -119,6 +120,9 @@ def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> Prepar
     dataset, packed = _recorded(config, folder, preprocess, progress) or _new(config, folder, preprocess, progress)
     for path, reason in packed.errors.items():
         progress.note(f"data: left out {path}: {reason}")
+    if packed.warnings:
+        doubtful = [f"{path} ({warning})" for path, warning in packed.warnings.items()]
+        progress.note(f"data: {about(doubtful, 'image', 'to look at')}")
     if folder.split.exists():
         split = Split.load(folder.split, dataset)
     else:

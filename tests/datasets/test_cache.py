@@ -11,10 +11,11 @@ import pytest
 from deepfiles import png
 from heic import HEIC
 from photos import write_folders, write_photo
+from PIL import Image
 
 from mango_grader.datasets import Dataset, PackedImages, pack, read_dataset
 from mango_grader.errors import ImageError, MangoError, UsageError
-from mango_grader.runtime.preprocess import ImageSource, Preprocess
+from mango_grader.runtime.preprocess import ImageSource, Prepared, Preprocess
 
 FIT = Preprocess(20, 24)
 
@@ -102,10 +103,10 @@ from mango_grader.datasets import pack, read_dataset
 from mango_grader.runtime.preprocess import Preprocess
 
 class Slow(Preprocess):
-    def __call__(self, source):
+    def prepare(self, source):
         print("decoding", flush=True)
         time.sleep(float(sys.argv[3]))
-        return super().__call__(source)
+        return super().prepare(source)
 
 print(pack(read_dataset(sys.argv[1]), Slow(20, 24), sys.argv[2], workers=1).digest)
 """
@@ -146,9 +147,9 @@ def test_builders_at_the_same_time_agree(data: Dataset, tmp_path: Path) -> None:
 class _Meddling(Preprocess):
     """Changes the next file while one is being decoded."""
 
-    def __call__(self, source: ImageSource) -> np.ndarray:
+    def prepare(self, source: ImageSource, *, exact: bool = False) -> Prepared:
         _Meddling.victim.write_bytes(b"changed")
-        return super().__call__(source)
+        return super().prepare(source, exact=exact)
 
     victim: Path
 
@@ -205,3 +206,12 @@ def test_heic_photos_are_packed_once_their_reader_is_installed(tmp_path: Path, m
         errors = pack(data, FIT, tmp_path / "cache").errors
     assert errors == {"A/phone.heic": "a HEIC image; run: pip install 'mango-grader[heic]', or convert it to JPEG"}
     assert pack(data, FIT, tmp_path / "cache").errors == {}
+
+
+def test_warnings_are_kept_with_the_pixels(tmp_path: Path) -> None:
+    write_folders(tmp_path / "set", {"A": 2, "B": 2})
+    Image.new("RGB", (24, 32), (3, 3, 3)).save(tmp_path / "set/B/covered.png")
+    for _ in range(2):
+        packed = pack(read_dataset(tmp_path / "set"), FIT, tmp_path / "cache")
+        assert list(packed.warnings) == ["B/covered.png"]
+        assert packed.warnings["B/covered.png"].startswith("practically one colour")

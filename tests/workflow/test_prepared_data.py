@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from photos import write_folders
+from PIL import Image
 
 from mango_grader.errors import UsageError
 from mango_grader.progress import SilentProgress
@@ -47,3 +48,19 @@ def test_a_class_that_no_bundle_can_name_is_refused_before_anything_is_spent(tmp
     write_folders(tmp_path / "fruit", {"A\x1b[31m": 3, "B": 3})
     with pytest.raises(UsageError, match=r"class 'A\\x1b\[31m' holds characters that no line shows"):
         prepare(DataConfig(str(tmp_path / "fruit"), height=24, width=24), RunFolder(tmp_path), SilentProgress())
+
+
+class _Notes(SilentProgress):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_training_names_images_that_may_not_show_what_they_should(tmp_path: Path) -> None:
+    write_folders(tmp_path / "fruit", {"A": 12, "B": 12})
+    Image.new("RGB", (24, 32), (3, 3, 3)).save(tmp_path / "fruit/B/covered.png")
+    notes = _Notes()
+    prepare(DataConfig(str(tmp_path / "fruit"), height=24, width=24), RunFolder(tmp_path / "run"), notes)
+    assert any("1 image to look at: B/covered.png (practically one colour" in note for note in notes.said)
