@@ -11,6 +11,7 @@ from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, progress_option
 from mango_grader.cli.summary import print_run
 from mango_grader.cli.types import Duration
+from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
 from mango_grader.workflow.demo import EXPECTED_ACCURACY
 from mango_grader.workflow.demo import demo as run_demo
@@ -27,12 +28,15 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     Run it again to continue after an interruption. Exit code 3 says that the model did not learn to grade.
     """
     folder = Path(out)
+    if folder.exists() and not _is_demo(folder):
+        raise UsageError(f"--out {folder} exists and holds no demo; choose a new or empty folder")
     again = ["mango-grader", "demo", "--out", out, "--budget", f"{budget:g}s", "--seed", str(seed)]
     with resumable(lambda: shlex.join(again)):
         run, result = run_demo(folder, budget, seed, progress)
     unseen, rows, sheet = folder / "unseen" / "images", folder / "grades.csv", folder / "grades.html"
     options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet), "--resume"]
-    grade.main([str(unseen), *options], standalone_mode=False)
+    if (code := grade.main([str(unseen), *options], standalone_mode=False)) not in (0, FINISHED_WITH_ERRORS):
+        raise click.exceptions.Exit(code)  # It was interrupted.
     exit_code = print_run(run)
     console = Console(soft_wrap=True, highlight=False)
     shares = ", ".join(_percent(value) for value in result.accuracy)
@@ -50,6 +54,12 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
         )
         exit_code = FINISHED_WITH_ERRORS
     raise click.exceptions.Exit(exit_code)
+
+
+def _is_demo(folder: Path) -> bool:
+    """Return whether a folder is that of a demo, or empty."""
+    begun = (folder / "mangoes" / "synth.json").exists()
+    return begun or (folder.is_dir() and all(item.name.startswith(".") for item in folder.iterdir()))
 
 
 def _percent(share: float) -> str:

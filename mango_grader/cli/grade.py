@@ -111,16 +111,16 @@ def _images(
 def _read(files_from: str) -> bytes:
     if files_from == _STDIN:
         return _standard_input("a list of paths")
-    if not Path(files_from).is_file():
-        raise UsageError(f"--files-from {files_from}: no such file")
-    return Path(files_from).read_bytes()
+    try:
+        return Path(files_from).read_bytes()
+    except OSError as error:
+        raise UsageError(f"--files-from {files_from}: {str(error.strerror).lower()}") from error
 
 
 def _standard_input(what: str) -> bytes:
-    stream = sys.stdin.buffer
-    if stream.isatty():
-        raise UsageError(f"standard input is a terminal; pipe {what} into it")
-    return stream.read()
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(f"standard input is closed or a terminal; pipe {what} into it")
+    return sys.stdin.buffer.read()
 
 
 def _again(ctx: click.Context, results: "Results") -> str | None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -175,6 +176,12 @@ def test_files_come_from_a_list_a_pattern_or_standard_input(day: Path, bundle: P
     told = ["grade", "--model", str(bundle), "--out", "stdin.csv", "--files-from", "-"]
     assert CliRunner().invoke(main, told, input=b"day/0.png\0./day/2.png\0day/2.png\0").exit_code == 0
     assert grades(Path("stdin.csv")) == wanted
+    os.mkfifo("fifo")  # What a shell makes of <(find …).
+    writer = threading.Thread(target=Path("fifo").write_text, args=["day/2.png\nday/0.png"])
+    writer.start()
+    assert call(*arguments, "fifo.csv", "--files-from", "fifo").exit_code == 0
+    writer.join()
+    assert grades(Path("fifo.csv")) == wanted
     assert call(*arguments, "pattern.csv", "day/[02].png").exit_code == 0
     assert grades(Path("pattern.csv")) == wanted
 
@@ -201,7 +208,8 @@ def test_one_image_comes_from_standard_input(day: Path, bundle: Path) -> None:
     ("arguments", "message"),
     [
         ([], "name images or folders, or a list of them with --files-from"),
-        (["--files-from", "gone.txt"], "--files-from gone.txt: no such file"),
+        (["--files-from", "gone.txt"], "--files-from gone.txt: no such file or directory"),
+        (["--files-from", "day"], "--files-from day: is a directory"),
         (["--files-from", "empty.txt"], "the list of files is empty"),
         (["--files-from", "wrong.txt"], "nothing in the list exists, such as nothing/1.png"),
         (["-", "day"], "without other paths; ./- is a file of that name"),
