@@ -69,6 +69,8 @@ def comparison_warnings(data: ComparisonData) -> tuple[str, ...]:
 def _warnings(data: ComparisonData) -> Iterator[str]:
     yield from (f"{name} failed: {reason}" for name, reason in data.failures.items())
     for each in data.standings:
+        if each.guessing is not None and each.guessing.verdict == "guessing":
+            yield f"{each.name}: {each.guessing}"
         if each.runs < data.asked:
             yield f"{each.name} stands on {each.runs} of {counted(data.asked, 'run')}."
         if data.budget and each.whole_s and each.whole_s.mean > _LATE * data.budget:

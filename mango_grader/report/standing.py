@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mango_grader.runtime.guessing import Guessing
 from mango_grader.training.bootstrap import Difference, Estimate
 
 
@@ -45,6 +46,8 @@ class Standing:
         search_s, train_s, whole_s: wall-clock of the runs that nothing interrupted; None without any.
         to_best, to_random: last exit, on test pictures, against the entry that is best on validation pictures and
             against random search's; None for these themselves.
+        guessing: the pooled accuracy beside that of always answering the commonest class; None where runs did not
+            record it.
     """
 
     name: str
@@ -60,3 +63,4 @@ class Standing:
     whole_s: Spread | None
     to_best: Against | None
     to_random: Against | None
+    guessing: Guessing | None = None

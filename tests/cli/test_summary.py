@@ -1,6 +1,7 @@
 """What commands print at their end, on a terminal and in a pipe."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_what_the_page_of_a_comparison_warns_of_is_in_the_terminal(
     ):
         assert line in html
         assert f"warning: {line}\n" in printed
+
+
+def test_an_entry_at_chance_is_called_so(compared: ComparisonFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = {
+        key: replace(outcome, figures=outcome.figures and replace(outcome.figures, commonest=share))
+        for (key, outcome), share in zip(compared.outcomes.items(), (0.3, 0.3, 0.95), strict=True)
+    }
+    print_comparison(replace(compared, outcomes=outcomes))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "NO BETTER THAN GUESSING" in line]
+    assert [line.split(": ")[1] for line in lines] == [ENTRIES[-1]]
 
 
 def test_a_narrow_terminal_folds_names_and_loses_no_figure(

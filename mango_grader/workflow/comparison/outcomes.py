@@ -11,6 +11,7 @@ from mango_grader.workflow.answers import Marks, answers_of
 from mango_grader.workflow.comparison.entries import Runner
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.measure import Measured
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,14 @@ class RunFigures:
     """What a finished run achieved.
 
     validated: on so many validation pictures. seconds: None where it was interrupted. right: who answered which test
-    picture right.
+    picture right. commonest: share of the commonest class among the test images; None in files of earlier versions.
     """
 
     exits: tuple[ExitFigures, ...]
     validated: int
     seconds: Seconds | None
     right: Marks
+    commonest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class ComparedRun:
             validated[-1]["count"],
             _seconds(folder, started) if fresh else None,
             answers_of(folder).marks(),
+            Measured.from_dict(metrics["test"]).guessing.commonest,
         )
         return Outcome(self.entry.name, self.repeat, figures)
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mango_grader.automl.objective import area_under_curve
 from mango_grader.report import Against, MeanExit, Spread, Standing
+from mango_grader.runtime.guessing import Guessing
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 from mango_grader.workflow.comparison.outcomes import Outcome, RunFigures
 
@@ -116,6 +117,8 @@ def _standing(
     right = np.array([[right, True] for _, right in answered.values()])
     exits = zip(*(figures.exits for figures in runs), strict=True)
     timed = [figures.seconds for figures in runs if figures.seconds is not None]
+    pooled = GroupBootstrap(groups, seed).estimate(right, lambda sums: sums[:, 0] / sums[:, 1])
+    commonest = [figures.commonest for figures in runs if figures.commonest is not None]
     return Standing(
         name=name,
         runs=len(runs),
@@ -129,7 +132,10 @@ def _standing(
             for column in exits
         ),
         validated=sum(figures.validated for figures in runs),
-        pooled=GroupBootstrap(groups, seed).estimate(right, lambda sums: sums[:, 0] / sums[:, 1]),
+        pooled=pooled,
+        guessing=Guessing(pooled.value, pooled.low, float(np.mean(commonest)), len(groups), len(set(groups)))
+        if commonest
+        else None,
         pictures=len(groups),
         groups=len(set(groups)),
         area=_spread([_area(figures, horizon) for figures in runs]),
