@@ -15,7 +15,8 @@ from mango_grader.export.originals import draw_originals
 from mango_grader.export.parity import calibrated, torch_logits
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime import Bundle, Grader, Manifest, Preprocess
-from mango_grader.runtime.verify import verify_bundle
+from mango_grader.runtime.decode import scaled
+from mango_grader.runtime.verify import PIXEL_TOLERANCE, verify_bundle
 
 CLASSES = ("A", "B", "C")
 
@@ -111,6 +112,19 @@ def test_drawn_image_files_are_small_and_the_same_each_time(size: tuple[int, int
     before = wide.size
     wide.draft(None, (2 * size[1], 2 * size[0] * wide.height // wide.width))
     assert size == (1, 1) or wide.size != before, "a reduced decoding must be among what is checked"
+
+
+@pytest.mark.parametrize("size", [(24, 32), (128, 128), (224, 224)])
+@pytest.mark.parametrize("name", ["BICUBIC", "BOX", "LANCZOS", "HAMMING", "NEAREST"])
+def test_drawn_image_files_tell_another_filter_from_ours(size: tuple[int, int], name: str) -> None:
+    fit = Preprocess(*size)
+    data = draw_originals(fit)["encoded/small.png"]
+    image = Image.open(io.BytesIO(data))
+    width, height = scaled(*image.size, (size[1], size[0]))
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    ours = fit(data)[top : top + height, left : left + width].astype(int)
+    theirs = np.asarray(image.resize((width, height), Image.Resampling[name])).astype(int)
+    assert np.abs(ours - theirs).max() > 2 * PIXEL_TOLERANCE
 
 
 def test_a_provenance_with_odd_names_is_exported_and_read(network: AnytimeClassifier, tmp_path: Path) -> None:
