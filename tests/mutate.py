@@ -4,7 +4,7 @@
     python tests/mutate.py images --count 2000 --write DIR     keep them, for whole commands to read
 
 Case i is a function of the seed and i alone. Each is decoded as `grade` does it, from a file and from bytes, in a
-process of its own kind, whose standard output and error are watched at the level of file descriptors: C libraries do
+process of its own, whose standard output and error are watched at the level of file descriptors: C libraries do
 not print through Python. A case fails by a raw exception, a reason that is not one line, a printed byte, a crash, or
 by taking longer than the limit.
 """
