@@ -3,12 +3,13 @@
 Everything goes to standard error, so that standard output carries results alone.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 from typing import Any, Literal, Protocol, TextIO
+
+from mango_grader.files import to_json
 
 _UNSURE = 0.5  # seconds that tell too little
 
@@ -109,7 +110,7 @@ class _LineTask:
                 "event": "progress", "task": self._name, "done": clock.done, "total": clock.total,
                 "elapsed_s": round(clock.elapsed, 3), "left_s": clock.left and round(clock.left, 3), **figures,
             }  # fmt: skip
-            print(json.dumps(row), file=self._out, flush=True)
+            print(to_json(row), file=self._out, flush=True)
             return
         shown = "".join(f", {key} {value:.4g}" for key, value in figures.items())
         left = "" if clock.left is None else f", {format_seconds(clock.left)} left"
@@ -130,7 +131,7 @@ class LineProgress:
 
     def note(self, message: str, **figures: Any) -> None:
         """Print one line."""
-        text = json.dumps({"event": "note", "message": message, **figures}) if self._json else message
+        text = to_json({"event": "note", "message": message, **figures}) if self._json else message
         print(text, file=self._out, flush=True)
 
 

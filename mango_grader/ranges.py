@@ -8,7 +8,6 @@ class Recipe(Ranged):
 Recipe(epochs=-3)  # RangeError: epochs must be 1 or more, not -3
 """
 
-import math
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
@@ -20,7 +19,7 @@ from mango_grader.errors import UsageError
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers from `low` to `high`, None for no end; above, below: that end is itself not among them."""
+    """Finite numbers, less than 1e30, from `low` to `high`, None for no end; above, below: but not that end itself."""
 
     low: float
     high: float | None = None
@@ -92,11 +91,11 @@ class Ranged:
                     raise RangeError(name, allowed, number)
 
 
+_LARGEST = 1e30  # beyond, what torch computes in single precision overflows
+
+
 def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond what a float holds
-        return False
+    return -_LARGEST < value < _LARGEST
 
 
 @cache

@@ -34,7 +34,7 @@ class _Outer(Ranged):
 @pytest.mark.parametrize(
     ("allowed", "inside", "outside", "words"),
     [
-        (Range(1), (1, 10**300), (0, 10**400, math.inf, math.nan, "3", None), "1 or more"),
+        (Range(1), (1, 10**29), (0, 10**400, math.inf, math.nan, "3", None), "1 or more"),
         (Range(0, above=True), (1e-300,), (0.0, -1.0), "above 0"),
         (Range(0, 1), (0, 1, 0.5), (-1e-9, 1 + 1e-9), "0..1"),
         (Range(0, 1, below=True), (0, 0.999), (1.0,), "0..1, below 1"),

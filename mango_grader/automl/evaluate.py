@@ -1,5 +1,6 @@
 """How good an architecture is: read off shared weights, off a table, or found by training it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batch, Batches, Examples
 from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.finite import DivergedError, all_finite
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.training.statistics import batch_statistics, recalibrated_statistics
@@ -30,7 +32,7 @@ class Evaluator(Protocol):
     """Scores architectures; higher is better."""
 
     def score(self, architecture: Architecture) -> float:
-        """Return the objective's value."""
+        """Return the objective's value, NaN where the answers are no finite numbers."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class SharedWeights:
     recalibration: Sequence[Batch] = ()
 
     def score(self, architecture: Architecture) -> float:
-        """Return the objective over all batches together."""
+        """Return the objective over all batches together, NaN where an answer is no finite number."""
         gates, from_bytes = gates_of(architecture, self.space.decisions), self.device.place(FromBytes())
 
         def run(batch: Batch) -> list[Tensor]:
@@ -58,7 +60,10 @@ class SharedWeights:
             return logits
 
         with torch.inference_mode(), self.device.autocast(), self._statistics(run):
-            answers = [[logits.argmax(1) for logits in run(batch)] for batch in self.batches]
+            logits = [run(batch) for batch in self.batches]
+            answers = [[exit_logits.argmax(1) for exit_logits in exits] for exits in logits]
+            if not all_finite(logits):
+                return math.nan
         predicted = [torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True)]
         labels = np.concatenate([batch.labels.numpy() for batch in self.batches])
         costs = [float(value) for value in self.cost.exact(architecture)]
@@ -89,12 +94,16 @@ class FromScratch:
     seed: int
 
     def score(self, architecture: Architecture) -> float:
-        """Return the objective on the held-out examples after the recipe's last epoch."""
+        """Return the objective on the held-out examples after the recipe's last epoch, NaN where that diverges."""
         seed_everything(self.seed)
         net = build_network(self.space.resolve(architecture))
-        Trainer(net, self.recipe, self.batches, self.held_out, self.space.config.classes, self.device, self.seed).run(
-            SilentProgress()
-        )
+        classes = self.space.config.classes
+        try:
+            Trainer(net, self.recipe, self.batches, self.held_out, classes, self.device, self.seed).run(
+                SilentProgress()
+            )
+        except DivergedError:
+            return math.nan
         predicted = list(predict(net, self.held_out, self.device).argmax(-1))
         costs = [float(value) for value in self.cost.exact(architecture)]
         return self.objective.score(predicted, self.held_out.targets, costs, self.space.config.classes)

@@ -55,6 +55,11 @@ class Objective:
     metric: Metric = "accuracy"
     over: Over = "mean"
 
+    @property
+    def worst(self) -> float:
+        """The least that `score` can be: what answers that are no finite numbers are worth."""
+        return -1.0 if self.metric == "kappa" else 0.0
+
     def score(
         self, predicted: Sequence[Predictions], labels: Predictions, costs: Sequence[float], classes: int
     ) -> float:

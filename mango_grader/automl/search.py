@@ -1,5 +1,6 @@
 """The one search loop: it interprets a method's plan, and does all progress, history, checkpoints and resuming."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Evaluator, SharedWeights
+from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.methods import Round, SearchMethod
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.shared import SharedStep, SharedTraining
@@ -18,6 +20,7 @@ from mango_grader.automl.timetable import Timetable
 from mango_grader.progress import Progress, SilentProgress, Task
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import seed_everything
+from mango_grader.training.finite import DivergedError, calmer
 
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any plan
 
@@ -74,13 +77,16 @@ class Search:
         began = timetable.watch.seconds if timetable else 0.0
         rng = np.random.default_rng([self.seed, number])
         seed_everything(self.seed, number)
-        figures: dict[str, list[Any]] = {}
+        at_once = self.training is None or not self.training.device.is_gpu
+        figures = RoundFigures(self.method, f"search round {number + 1}", at_once)
         for kind in round_.steps():
-            for name, value in self._step(kind, counters[kind], weight_steps, rng).items():
-                figures.setdefault(name, []).append(value)
+            with figures.step(kind):
+                figures.add(kind, self._step(kind, counters[kind], weight_steps, rng))
             counters[kind] += 1
+        row = figures.means()
+        if self.training is not None and any(phase.kind == "weights" for phase in round_.phases):
+            figures.require_weights(self.training.net.state_dict())
         self.method.end_epoch(self._counted, rng)
-        row = {name: float(np.mean([float(v) for v in values])) for name, values in figures.items()}
         kinds = "-".join(dict.fromkeys(phase.kind for phase in round_.phases))
         self.history.append({"phase": f"search-{kinds}", "round": number + 1, **row})
         if timetable is not None:
@@ -89,7 +95,11 @@ class Search:
 
     def _counted(self, architecture: Architecture) -> float:
         self._scored += 1
-        return self.evaluator.score(architecture)
+        return self._usable(self.evaluator.score(architecture))
+
+    def _usable(self, score: float) -> float:
+        """Return the score, or the worst there is for answers that are no finite numbers: they never win."""
+        return score if math.isfinite(score) else self.objective.worst
 
     def _step(self, kind: str, number: int, weight_steps: int, rng: np.random.Generator) -> dict[str, Any]:
         if kind == "weights":
@@ -104,10 +114,11 @@ class Search:
         """Return what the method may use in architecture step `number`."""
         shared = self.training
         if shared is None:
-            return ArchStep(self.objective, self.cost, self.evaluator.score, rng)
+            return ArchStep(self.objective, self.cost, lambda found: self._usable(self.evaluator.score(found)), rng)
         batch = shared.rewards[number % len(shared.rewards)]
         evaluator = SharedWeights(self.method.space, shared.net, [batch], self.objective, self.cost, shared.device)
-        return ArchStep(self.objective, self.cost, evaluator.score, rng, SharedStep(shared, number))
+        step = SharedStep(shared, number)
+        return ArchStep(self.objective, self.cost, lambda found: self._usable(evaluator.score(found)), rng, step)
 
     def _finish(self, progress: Progress) -> Architecture:
         self.history[:] = [row for row in self.history if row["phase"] != "search-candidate"]
@@ -117,10 +128,13 @@ class Search:
         with (progress if count else SilentProgress()).task("scores", count) as task:
             final = _FinalScores(self, task)
             try:
-                return self.method.finish(final, np.random.default_rng([self.seed, _FINISH]))
+                with RoundFigures(self.method, "search, picking the result").step("refit"):
+                    found = self.method.finish(final, np.random.default_rng([self.seed, _FINISH]))
             except _TimeIsUpError:
                 assert final.best is not None
                 return final.best[1]
+            final.require_one()
+            return found
 
     def _restore(self, counters: dict[str, int]) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():
@@ -163,6 +177,7 @@ class _FinalScores:
     def __init__(self, search: Search, task: Task) -> None:
         self._search, self._task = search, task
         self.best: tuple[float, Architecture] | None = None
+        self._asked = self._finite = 0
 
     def __call__(self, architecture: Architecture) -> float:
         """Return the full held-out score."""
@@ -171,8 +186,20 @@ class _FinalScores:
             raise _TimeIsUpError
         value = search.evaluator.score(architecture)
         cost = [float(price) for price in search.cost.exact(architecture)]
+        self._task.advance()
+        self._asked += 1
+        if not math.isfinite(value):
+            reason = "its answers are no finite numbers"
+            search.history.append({"phase": "search-candidate", "score": None, "reason": reason, "cost": cost})
+            return -math.inf
+        self._finite += 1
         search.history.append({"phase": "search-candidate", "score": value, "cost": cost})
         if (self.best is None or value > self.best[0]) and search.method.admits(architecture):
             self.best = value, architecture
-        self._task.advance()
         return value
+
+    def require_one(self) -> None:
+        """Raise DivergedError if candidates were scored, and the answers of none were finite numbers."""
+        if self._asked and not self._finite:
+            advice = calmer("method.weights", self._search.method.recipe)
+            raise DivergedError(f"search: the answers of all {self._asked} candidates are no finite numbers; {advice}")

@@ -1,12 +1,12 @@
 """Options that several commands share, so that they read and behave the same."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 import click
 
+from mango_grader.files import to_json
 from mango_grader.progress import Mode, make_progress
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -65,4 +65,4 @@ def provider_option(function: Function) -> Function:
 
 def print_json(value: Any) -> None:
     """Print `value` as indented JSON on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(to_json(value, indent=2, ensure_ascii=False))

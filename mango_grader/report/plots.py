@@ -115,7 +115,7 @@ def search_progress(history: Rows) -> tuple[str, ...]:
                     series.setdefault((phase.removeprefix("search-"), name), []).append((row["round"], value))
     # The most telling first; the rest would be a wall of small charts.
     chosen = sorted(series, key=lambda key: _TELLING.index(key[1]) if key[1] in _TELLING else len(_TELLING))
-    candidates = [row for row in history if row["phase"] == "search-candidate"]
+    candidates = [row for row in history if row["phase"] == "search-candidate" and row["score"] is not None]
     charts = [_search_figure(key, series[key]) for key in chosen[: _CHARTS - bool(candidates)]]
     return (*charts, chart(lambda axes: _candidates(axes[0], candidates), _HALF, 2.9)) if candidates else tuple(charts)
 

@@ -180,7 +180,7 @@ class Journal:
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values) + "\n").encode("ascii")
+    return (files.to_json(values) + "\n").encode("ascii")
 
 
 def _values(entry: Entry) -> dict[str, Any]:

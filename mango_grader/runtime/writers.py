@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +102,7 @@ def _csv(path: Path, kinds: Mapping[str, type], rows: Iterable[Row], dialect: Di
 def _jsonl(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(files.to_json(row, ensure_ascii=False) + "\n")
 
 
 def _parquet(path: Path, kinds: Mapping[str, type], rows: Iterable[Row]) -> None:

@@ -14,7 +14,7 @@ _TREE = "tree"
 def save_checkpoint(path: Path, state: Any) -> None:
     """Write `state`: dicts (any plain keys), lists, tuples, tensors, numbers, strings, booleans and None."""
     tensors: dict[str, torch.Tensor] = {}
-    tree = json.dumps(_pack(state, tensors))
+    tree = json.dumps(_pack(state, tensors), allow_nan=False)
     write_tensors(path, tensors, {_TREE: tree})
 
 

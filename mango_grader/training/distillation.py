@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mango_grader.errors import UsageError
 from mango_grader.files import write_bytes
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batch, Batches, BatchSeries, Examples
@@ -48,8 +49,19 @@ class Taught:
 
     @classmethod
     def afresh(cls, batches: BatchSeries, teacher: Teacher) -> "Taught":
-        """Let `teacher` see each batch as the student sees it, for ever new ones."""
-        return cls(batches, lambda _, images: teacher(images), None)
+        """Let `teacher` see each batch as the student sees it, for ever new ones.
+
+        Raises UsageError at the first answer that is no finite number; on a GPU, where to look would be to wait, the
+        student's loss shows it.
+        """
+
+        def answers(_: int, images: Tensor) -> Tensor:
+            given = teacher(images)
+            if not given.is_cuda:
+                _finite(given.numpy())
+            return given
+
+        return cls(batches, answers, None)
 
     @classmethod
     def kept(cls, batches: BatchSeries, parts: Sequence[NDArray[np.float32]]) -> "Taught":
@@ -82,7 +94,8 @@ def keep_answers(
 ) -> list[NDArray[np.float32]]:
     """Ask the teacher about the first `steps` batches; return its logits, (≤ 32, batch_size, classes) a part, mapped.
 
-    Each part is a .npy file in `folder`; those that are there already are not asked for again.
+    Each part is a .npy file in `folder`; those that are there already are not asked for again. Raises UsageError for a
+    teacher that answers with no finite numbers.
     """
     paths = {start: folder / f"{start:06d}.npy" for start in range(0, steps, _PART)}
     done = sum(min(_PART, steps - start) for start, path in paths.items() if path.exists())
@@ -92,7 +105,7 @@ def keep_answers(
                 continue
             answers = []
             for step in range(start, min(start + _PART, steps)):
-                answers.append(teacher(batches[step].images).cpu().numpy())
+                answers.append(_finite(teacher(batches[step].images).cpu().numpy()))
                 task.advance()
             packed = io.BytesIO()  # of a full disk, numpy itself tells neither that nor which file
             np.save(packed, np.stack(answers).astype(np.float32, copy=False), allow_pickle=False)
@@ -109,5 +122,14 @@ def _mapped(path: Path) -> NDArray[np.float32]:
 
 
 def ask(teacher: Teacher, examples: Examples, batch_size: int = 128) -> NDArray[np.float32]:
-    """Return the teacher's logits (len(examples), classes) for the examples as they are."""
-    return np.concatenate([teacher(batch.images).cpu().numpy() for batch in examples.in_order(batch_size)])
+    """Return the teacher's logits (len(examples), classes) for the examples as they are.
+
+    Raises UsageError for a teacher that answers with no finite numbers.
+    """
+    return _finite(np.concatenate([teacher(batch.images).cpu().numpy() for batch in examples.in_order(batch_size)]))
+
+
+def _finite(answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(answers).all():
+        raise UsageError("the teacher answers some images with no finite numbers; choose another --teacher")
+    return answers

@@ -1,6 +1,8 @@
 """The training loop: one network from scratch, epoch by epoch, resumable after each."""
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from mango_grader.models import AnytimeClassifier, FromBytes
 from mango_grader.progress import Progress
 from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.finite import DivergedError, all_finite, calmer, first_not_finite
 from mango_grader.training.learner import Learner
 from mango_grader.training.recipe import Teaching, TrainRecipe
 
@@ -25,7 +28,7 @@ class Trainer:
 
     checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds; None keeps no state.
     teaching: how the teacher's answers count that `batches` bring. `history` grows by a row an epoch. name: of the
-    progress bar, and of the phase in the history.
+    progress bar, and of the phase in the history. settings: what --set calls the recipe.
     """
 
     net: AnytimeClassifier
@@ -39,10 +42,15 @@ class Trainer:
     checkpoint_every: float = 10.0
     teaching: Teaching | None = None
     name: str = "train"
+    settings: str = "train"
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, progress: Progress) -> None:
-        """Train up to the recipe's last epoch; running it again is free."""
+        """Train up to the recipe's last epoch; running it again is free.
+
+        Raises DivergedError at the first loss, weight or answer that is not a finite number; nothing of its epoch is
+        kept.
+        """
         learner = Learner(self.net, self.recipe, self.batches, self.classes, self.device, self.teaching)
         start = self._restore(learner)
         saved = time.monotonic()
@@ -62,13 +70,31 @@ class Trainer:
         seed_everything(self.seed, epoch)
         learner.begin_epoch(epoch)
         first = epoch * self.batches.per_epoch
-        losses = [learner.step(step) for step in range(first, first + self.batches.per_epoch)]
+        losses: list[Tensor] = []
+        for step in range(first, first + self.batches.per_epoch):
+            losses.append(learner.step(step))
+            if not self.device.is_gpu:  # to look at each would make a GPU wait; there all are looked at together
+                self._require_finite(epoch, losses[-1:], step - first)
         learner.end_epoch()
-        row = {"phase": self.name, "epoch": epoch + 1, "loss": float(torch.stack(losses).mean())}
+        row: dict[str, Any] = {"phase": self.name, "epoch": epoch + 1, "loss": float(torch.stack(losses).mean())}
+        if not math.isfinite(row["loss"]):
+            self._require_finite(epoch, torch.stack(losses).tolist())
+        if not all_finite(learner.state_dict()):
+            raise self._diverged(f"after epoch {epoch + 1} the weights are no longer finite numbers")
         if self.validation:
-            predicted = predict(self.net, self.validation, self.device).argmax(-1)
-            row["val_accuracy"] = [float(share) for share in (predicted == self.validation.targets).mean(1)]
+            logits = predict(self.net, self.validation, self.device)
+            if not np.isfinite(logits).all():
+                raise self._diverged(f"after epoch {epoch + 1} the validation answers are no finite numbers")
+            row["val_accuracy"] = [float(share) for share in (logits.argmax(-1) == self.validation.targets).mean(1)]
         return row
+
+    def _require_finite(self, epoch: int, losses: Sequence[Tensor | float], before: int = 0) -> None:
+        place = first_not_finite(losses)
+        if place is not None:
+            raise self._diverged(f"epoch {epoch + 1}, step {before + place + 1}: the loss is {float(losses[place])}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(f"{self.name}: {what}; {calmer(f'{self.settings}.weights', self.recipe.weights)}")
 
     def _restore(self, learner: Learner) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mango_grader.errors import UsageError
-from mango_grader.files import locked, read_json, write_json, write_text
+from mango_grader.files import locked, read_json, to_json, write_json, write_text
 from mango_grader.runtime.bundle import MODEL
 from mango_grader.workflow.config import RunConfig
 
@@ -150,7 +150,7 @@ class RunFolder:
 
     def write_history(self, *parts: Sequence[Mapping[str, Any]]) -> None:
         """Write all rows."""
-        write_text(self.history, "".join(json.dumps(row) + "\n" for part in parts for row in part))
+        write_text(self.history, "".join(to_json(row) + "\n" for part in parts for row in part))
 
     def read_history(self) -> list[dict[str, Any]]:
         """Return all rows, none if nothing was written yet."""

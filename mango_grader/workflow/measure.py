@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.export.parity import calibrated
-from mango_grader.files import read_json, write_json, write_text
+from mango_grader.files import read_json, to_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.guessing import Guessing
 from mango_grader.runtime.policy import Full, Policy, Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.calibration import fit_temperature, tune_threshold
 from mango_grader.training.device import Device
+from mango_grader.training.finite import DivergedError
 from mango_grader.training.loop import predict
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics
 from mango_grader.workflow.data import PreparedData
@@ -107,7 +108,7 @@ class RunMeasurements:
             strict=True,
         )
         lines = [
-            json.dumps({"path": path, "group": group, "label": classes[label], "probabilities": exits.tolist()})
+            to_json({"path": path, "group": group, "label": classes[label], "probabilities": exits.tolist()})
             for path, group, label, exits in rows
         ]
         write_text(folder.predictions, "".join(line + "\n" for line in lines))
@@ -128,16 +129,17 @@ def measure_run(
 ) -> RunMeasurements:
     """Fit temperatures and thresholds on the validation part, then measure both parts; test data touch no choice.
 
-    validated: the same network with weights that never saw the validation part, of which that part is asked.
+    validated: the same network with weights that never saw the validation part, of which that part is asked. Raises
+    DivergedError for a network whose answers are no finite numbers.
     """
     device.place(net)
     device.place(validated)
     macs, params = net.spec.macs(), net.spec.params()
-    logits = predict(validated, data.val, device)
+    logits = _finite(predict(validated, data.val, device))
     temperatures = tuple(fit_temperature(exit_logits, data.val.targets) for exit_logits in logits)
     val = calibrated(logits, temperatures)
     thresholds = tune_threshold(val, data.val.targets, macs)
-    test = calibrated(predict(net, data.test, device), temperatures)
+    test = calibrated(_finite(predict(net, data.test, device)), temperatures)
 
     def measured(probabilities: NDArray[np.float32], examples: Examples) -> Measured:
         return measure(
@@ -154,3 +156,9 @@ def measure_run(
 
     calibration = Calibration(temperatures, thresholds)
     return RunMeasurements(calibration, measured(val, data.val), measured(test, data.test), test)
+
+
+def _finite(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(logits).all():
+        raise DivergedError("the trained network's answers are no finite numbers; train again, at a lower rate")
+    return logits

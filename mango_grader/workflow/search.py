@@ -8,6 +8,7 @@ import numpy as np
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import SharedWeights
+from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
 from mango_grader.automl.samplers import NoneAdmittedError, UniformSampler
 from mango_grader.automl.search import Search
@@ -186,10 +187,14 @@ class _Run:
         rng = np.random.default_rng(self.config.seed)
         probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
         scored = cycle(UniformSampler(self.space, probe.method.admits).ask(rng, _PROBE_PATHS))
+        # First those that draw by what they learn: weights may diverge when the first step is taken again and again.
+        with RoundFigures(probe.method, "search, timing").step("architecture"):
+            architecture = timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device)
+            refit = timed(lambda: probe.method.refit(rng), 1, self.device)
         steps = StepSeconds(
             weights=timed(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
-            architecture=timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device),
-            refit=timed(lambda: probe.method.refit(rng), 1, self.device),
+            architecture=architecture,
+            refit=refit,
             score=timed(lambda: probe.evaluator.score(next(scored)), 1, self.device),
         )
         spec = self.space.final.resolve(path)

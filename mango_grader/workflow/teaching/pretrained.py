@@ -79,6 +79,7 @@ class Pretrained:
             self.folder.teacher / "checkpoint.safetensors",
             self.config.checkpoint_every,
             name=f"fine-tune {self.name}",
+            settings="teacher.recipe",
         ).run(progress)
 
     @property
