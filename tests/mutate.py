@@ -31,7 +31,7 @@ from deepfiles import MAX, pgm, png, tiff
 from heic import CLEAR, HEIC
 from PIL import Image, features
 
-LIMIT = 30.0
+LIMIT = 120.0
 """Seconds that one case may take; a machine may be busy."""
 
 _COMPRESSIONS = ("tiff_lzw", "jpeg", "packbits", "zstd")

@@ -15,7 +15,7 @@ def test_forty_bad_files_give_forty_rows(bundle: Path, tmp_path: Path) -> None:
         "grade", tmp_path / "bad", "--model", bundle, "--out", tmp_path / "out.csv", "--workers", "2",
         "--sort-into", tmp_path / "sorted", "--contact-sheet", tmp_path / "sheet.html",
     )  # fmt: skip
-    out, err = process.communicate(timeout=120)  # A FIFO that is opened would hang here.
+    out, err = process.communicate(timeout=600)  # A FIFO that is opened would hang here.
     assert process.returncode == 3, err
     assert out == b""
     assert b"Traceback" not in err
@@ -31,7 +31,7 @@ def test_forty_bad_files_give_forty_rows(bundle: Path, tmp_path: Path) -> None:
 def test_the_same_as_a_table(bundle: Path, tmp_path: Path) -> None:
     make_bad_files(tmp_path / "bad")
     process = start("grade", tmp_path / "bad", "--model", bundle)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 3, err
     assert b"40 images, errors 40" in out
     assert out.decode("utf-8")
@@ -44,7 +44,7 @@ def test_odd_pictures_and_odd_names_are_graded(bundle: Path, tmp_path: Path) -> 
         path.write_bytes((tmp_path / "odd" / "no_extension").read_bytes())
         odd.append(str(path))
     process = start("grade", tmp_path / "odd", "--model", bundle, "--out", tmp_path / "out.jsonl")
-    assert process.communicate(timeout=120)[1]
+    assert process.communicate(timeout=600)[1]
     assert process.returncode == 0
     assert (tmp_path / "out.jsonl").read_text("utf-8").count("\n") == len(odd)
 
@@ -55,6 +55,6 @@ def test_names_on_the_command_line_may_be_odd(bundle: Path, tmp_path: Path, monk
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(picture("PNG"))
     monkeypatch.chdir(tmp_path)
     process = start("grade", "--model", bundle, "--out", "out.csv", "--", *names)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert [row["path"] for row in read_csv(tmp_path / "out.csv")] == ["-x.png", "caf\\xe9.png", "new\nline.png"]

@@ -113,14 +113,14 @@ process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PI
 process.stdout.close()
 sys.stdout.write(process.stderr.read().decode())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=600)
     assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_a_terminal_without_unicode_gets_escapes(bundle: Path) -> None:
     environment = {"PYTHONIOENCODING": "latin-1", "PATH": ""}
     done = subprocess.run(
-        [*COMMAND, "info", str(bundle)], capture_output=True, env=environment, check=False, timeout=60
+        [*COMMAND, "info", str(bundle)], capture_output=True, env=environment, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert b"12 \xd7 16 pixels" in done.stdout

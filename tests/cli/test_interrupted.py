@@ -26,7 +26,7 @@ def stopped(arguments: list[str], milestone: str, number: signal.Signals, home: 
             pytest.fail(f"ended before {milestone}: {process.communicate()[1]}")
         time.sleep(0.02)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert "Traceback" not in said
     return process.returncode, said.splitlines()[-1]
 

@@ -15,7 +15,7 @@ UV = (sys.executable, "-m", "uv")
 
 
 def run(command: Sequence[str | Path], where: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*map(str, command)], cwd=where, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run([*map(str, command)], cwd=where, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.fixture(scope="module")
