@@ -16,6 +16,7 @@ from mango_grader.errors import UsageError
 PAGE_MARK = '<meta name="generator" content="mango-grader">'
 """Every page of ours carries it in its head."""
 
+_EARLIER_MARKS = ("<p>Within each grade the least confident come first.</p>", "<title>Data inspection: ")
 _HEAD = 1 << 16
 _ROW_COLUMNS = {"path", "grade", "confidence", "exit", "error"}
 _FIGURE_KEYS = {"model", "data", "classes", "exits"}
@@ -81,7 +82,8 @@ def _is_rows(path: Path) -> bool:
 
 
 def _is_page(path: Path) -> bool:
-    return PAGE_MARK in _head(path)
+    head = _head(path)
+    return any(mark in head for mark in (PAGE_MARK, *_EARLIER_MARKS))
 
 
 def _is_journal(path: Path) -> bool:

@@ -75,6 +75,16 @@ def test_our_own_files_new_ones_and_empty_ones_may_be_written(tmp_path: Path, bu
         check_replaceable(tmp_path / f"empty{ending}", kind)
 
 
+def test_pages_of_versions_without_the_mark_are_known(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    for text in (
+        "<h1>4 images</h1>\n<p>Within each grade the least confident come first.</p>",
+        "<title>Data inspection: x",
+    ):
+        page.write_text(f"<!doctype html>\n{text}")
+        check_replaceable(page, PAGE)
+
+
 def test_what_we_wrote_is_told_from_everything_else(tmp_path: Path, bundle: Path) -> None:
     write_records(tmp_path / "rows.csv", CLASSES, RECORDS)
     with Journal.create(tmp_path / "rows.csv.journal", {}):
