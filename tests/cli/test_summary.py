@@ -85,7 +85,8 @@ def test_a_narrow_terminal_folds_names_and_loses_no_figure(
 
 
 @pytest.mark.parametrize("command", ["methods", "spaces"])
-def test_tables_are_as_wide_as_they_are_in_a_pipe(command: str) -> None:
+def test_tables_are_as_wide_as_they_are_in_a_pipe(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")  # of the terminal that the pipe is not
     printed = call(command).stdout
     assert "…" not in printed
     header = printed.splitlines()[0]
