@@ -1,4 +1,7 @@
+import itertools
 import os
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -198,3 +201,32 @@ def test_a_damaged_list_of_copies_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "out" / ".mango-grader.json", "{")
     with pytest.raises(UsageError, match="is damaged"):
         check_folder(str(tmp_path / "out"), [])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_each_image_has_one_copy_and_nothing_of_others_is_touched(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    images = [tmp_path / folder / name for folder in "xy" for name in ("1.jpg", "2.jpg", "1.JPG")]
+    clock, others = itertools.count(1), dict[str, str]()
+
+    def put(path: Path, text: str) -> None:
+        os.utime(write(path, text), ns=(next(clock) * 10**10,) * 2)
+
+    for image in images:
+        put(image, rng.choice(["a", "b", "cc"]))
+    for turn in range(6):
+        for image in rng.sample(images, 1):
+            put(image, rng.choice(["a", "b", "cc", "ddd"]))
+        copies = [name for name in found(tmp_path / "out") if name not in others]
+        for name in ["A/2.jpg", "B/own.jpg", *rng.sample(copies, min(1, len(copies)))]:
+            if rng.random() < 0.3 and (name in copies or name not in found(tmp_path / "out")):
+                put(tmp_path / "out" / name, f"of others {turn}")
+                others[name] = f"of others {turn}"
+        entries = [graded(image, rng.choice(["A", "B", None])) for image in images]
+        for _ in range(2):
+            assert not sort_into(tmp_path / "out", entries, ("A", "B"), out="rows.csv").failed
+            after = found(tmp_path / "out")
+            assert others.items() <= after.items()
+            ours = Counter((name.split("/")[0], text) for name, text in after.items() if name not in others)
+            groups = (one.record.grade or "_errors" for one in entries)
+            assert ours == Counter((group, image.read_text()) for group, image in zip(groups, images, strict=True))
