@@ -148,6 +148,6 @@ def _words(hint: Any) -> str:
     if hint is bool:
         return "true | false"
     words = next(filter(None, map(_words, _parts(hint))), "")
-    if not words or get_origin(hint) is not tuple:
-        return words
-    return f"each {words}"
+    if words and get_origin(hint) is tuple:
+        return f"each {words}"
+    return f"{words} | null" if words and type(None) in get_args(hint) else words

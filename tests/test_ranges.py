@@ -57,8 +57,8 @@ def test_a_dataclass_made_with_a_number_outside_is_refused(values: dict[str, obj
 
 def test_what_each_setting_may_be_is_said_in_words() -> None:
     assert allowed_values(_Outer()) == {
-        "counts": "each 1 or more", "share": "0..1, above 0, below 1", "kind": "plain | fancy", "on": "true | false",
-        "name": "", "inner.rate": "above 0",
+        "counts": "each 1 or more", "share": "0..1, above 0, below 1 | null", "kind": "plain | fancy",
+        "on": "true | false", "name": "", "inner.rate": "above 0",
     }  # fmt: skip
 
 
@@ -90,6 +90,7 @@ def test_a_saved_run_whose_settings_were_edited_out_of_range_is_refused(tmp_path
         ("dso", "space.stem_stride=3", "power of two"),
         ("dso", "data.fold=[3,2]", "K of N"),
         ("enas", "space.dilations=[1,1]", "dilations that differ"),
+        ("enas", "train.epochs=0", "would ship what nothing was trained for"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused_before_anything_runs(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,9 +15,17 @@ from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
 from mango_grader.ranges import allowed_values
-from mango_grader.workflow.config import plain
+from mango_grader.workflow.config import TeacherConfig, plain
+from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.presets import PRESETS, Preset
 
+_COMMON = "whatever the method; teacher.… with --teacher"
+# What is printed with methods and spaces, or has an option of its own.
+_ELSEWHERE = (
+    "search.method.", "search.space.", "search.objective.", "search.limits.", "search.cost", "data.path",
+    "data.group_by", "data.ordinal", "data.fold", "network", "init_from", "preset", "seed", "device", "budget", "refit",
+    "teacher.source",
+)  # fmt: skip
 _COLUMN = 44  # where what a setting may be begins, unless the setting is longer
 
 _preset_option = click.option(
@@ -30,7 +39,8 @@ _preset_option = click.option(
 def methods(preset: str, as_json: bool) -> None:
     """Print every search method: its paper, its settings and what each may be, and which spaces it can search.
 
-    Any setting can be given to `search` as --set method.NAME=VALUE. The settings are those of the preset.
+    Any setting can be given to `search` as --set method.NAME=VALUE. The settings are those of the preset; those that
+    all methods have in common (training, augmentation, teacher) come last.
     """
     chosen = PRESETS[preset]
     spaces = {kind: _space(chosen, kind) for kind in SPACES}
@@ -45,10 +55,11 @@ def methods(preset: str, as_json: bool) -> None:
         }
         for name, method in METHODS.items()
     ]
+    common = _common(preset)
     if as_json:
-        print_json({"preset": preset, "methods": rows})
+        print_json({"preset": preset, "methods": rows, "common": common})
     else:
-        _print_methods(rows, preset)
+        _print_methods(rows, common, preset)
 
 
 @click.command(short_help="Print the search spaces, their papers and settings, and the methods that search them.")
@@ -85,13 +96,14 @@ def _space(preset: Preset, kind: str) -> SpaceConfig:
     return preset.space(kind, preset.regime.height, preset.regime.width)
 
 
-def _flat(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield "method.weights.lr" and its value, for every setting that --set can change."""
-    for name, value in settings.items():
+    for key, value in settings.items():
+        name = f"{prefix}.{key}" if prefix else key
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}.{name}")
+            yield from _flat(value, name)
         else:
-            yield f"{prefix}.{name}", value
+            yield name, value
 
 
 def _allowed(settings: object, prefix: str) -> dict[str, str]:
@@ -99,7 +111,15 @@ def _allowed(settings: object, prefix: str) -> dict[str, str]:
     return {f"{prefix}.{name}": words for name, words in allowed_values(settings).items() if words}
 
 
-def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
+def _common(preset: str) -> dict[str, Any]:
+    """Return the settings besides a method's and a space's own, as a search with the default method has them."""
+    config = replace(SearchOptions(data=".", preset=preset).config(), teacher=TeacherConfig(""))
+    words = {name: each for name, each in allowed_values(config).items() if each and not name.startswith(_ELSEWHERE)}
+    settings = {name: value for name, value in _flat(plain(config)) if name in words}
+    return {"name": "search and train", "paper": _COMMON, "settings": settings, "allowed": words}
+
+
+def _print_methods(rows: list[dict[str, Any]], common: dict[str, Any], preset: str) -> None:
     console = open_console()
     table = Table("space", *METHODS, box=None, pad_edge=False)
     for kind in SPACES:
@@ -111,7 +131,7 @@ def _print_methods(rows: list[dict[str, Any]], preset: str) -> None:
         for kind, why in row["spaces"].items():
             if why:
                 console.print(f"{row['name']} on {kind}: {why}")
-    for row in rows:
+    for row in (*rows, common):
         _print_settings(console, row, preset)
 
 
@@ -138,6 +158,8 @@ def _print_settings(console: Console, row: Mapping[str, Any], preset: str) -> No
 
 def _written(value: Any) -> str:
     """Return a value as --set reads it."""
+    if value is None:
+        return "null"
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -157,7 +157,8 @@ class RunConfig(Ranged):
     the name of ImageNet weights, from which search and training start. teacher: whose answers the training learns from,
     too. refit: train the result twice, the second time on the validation pictures as well; calibration and validation
     figures are those of the first. checkpoint_every: seconds of work that a kill may cost. Raises RangeError for values
-    out of range, ValueError for batches that leave no room for both labelled and unlabelled images.
+    out of range, ValueError for batches that leave no room for both labelled and unlabelled images, and for no epochs
+    without `init_from`.
     """
 
     data: DataConfig
@@ -178,6 +179,8 @@ class RunConfig(Ranged):
         super().__post_init__()
         if self.teacher is not None and self.teacher.unlabelled is not None and self.train.batch_size < 2:
             raise ValueError("train.batch_size must be 2 or more where unlabelled images take part of each batch")
+        if not self.train.epochs and self.init_from is None:
+            raise ValueError("train.epochs=0 would ship what nothing was trained for; give 1 or more, or --init-from")
 
     @property
     def teaching(self) -> Teaching | None:

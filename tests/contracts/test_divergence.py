@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ CPU = Device("cpu")
 CONFIG = SPACES["layerwise"]
 
 
-def searching(method: str, settings: MethodSettings, checkpoint: Path | None = None) -> Search:
+def searching(method: str, settings: MethodSettings, checkpoint: Path | None = None, device: Device = CPU) -> Search:
     space, rng = SearchSpace(CONFIG), np.random.default_rng(0)
     seed_everything(3)
     searcher = methods.METHODS[method](space, lambda _: True, settings)
@@ -40,9 +41,9 @@ def searching(method: str, settings: MethodSettings, checkpoint: Path | None = N
     labels, rows = rng.integers(0, CLASSES, 48), np.arange(48)
     batches = Batches(Examples(images, labels, rows[:32]), 8, seed=3)
     held_out = Examples(images, labels, rows[32:])
-    training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), CPU)
+    training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), device)
     seen = [batches[step] for step in range(searcher.recalibration)]
-    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU, seen)
+    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), device, seen)
     return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint, 0.0)
 
 
@@ -67,6 +68,27 @@ def test_a_search_whose_weights_diverge_stops_naming_step_and_setting(method: st
     assert ", step " in told[0]
     assert "a lower method.weights.lr (it is 1e+25)" in told[0]
     assert len(told[0].splitlines()) == 1
+
+
+class _LooksLater(Device):
+    """A GPU, of which nothing is asked between two steps; what it computes is the CPU's."""
+
+    @property
+    def is_gpu(self) -> bool:
+        return True
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_on_a_gpu_too_the_first_step_that_was_not_finite_is_named(method: str) -> None:
+    told = []
+    for device in (CPU, _LooksLater("cpu")):
+        with pytest.raises(DivergedError) as stopped:
+            searching(method, with_rate(method, "weights", 1e25), device=device).run(SilentProgress())
+        told.append(str(stopped.value))
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(

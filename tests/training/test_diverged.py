@@ -1,6 +1,7 @@
 """A training that leaves the finite numbers stops there, says where and what to set, and keeps nothing of it."""
 
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,32 @@ def test_answers_that_are_not_finite_are_not_taken_for_a_first_class() -> None:
     huge = replace(SGD, epochs=1, batch_size=24, weights=WeightRecipe("sgd", lr=1e25, weight_decay=1e13))
     with pytest.raises(DivergedError, match="after epoch 1 the"):
         trainer(huge, validation=examples()).run(SilentProgress())
+
+
+@dataclass(frozen=True)
+class _LooksLater(Device):
+    """A GPU, of which nothing is asked between two steps; what it computes is the CPU's."""
+
+    @property
+    def is_gpu(self) -> bool:
+        return True
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+
+def test_on_a_gpu_too_the_first_step_that_was_not_finite_is_named(tmp_path: Path) -> None:
+    diverging = replace(SGD, epochs=40, weights=WeightRecipe("sgd", lr=1e25, weight_decay=1e3))
+    told = []
+    for device in (CPU, _LooksLater("cpu")):
+        stops = trainer(diverging, tmp_path / device.__class__.__name__)
+        stops.device = device
+        with pytest.raises(DivergedError) as stopped:
+            stops.run(SilentProgress())
+        told.append(str(stopped.value))
+    assert told[0] == told[1]
+    assert ", step 2: the loss is " in told[0]
+    assert not list(tmp_path.iterdir())
 
 
 def test_where_the_first_number_that_is_not_finite_stands() -> None:
