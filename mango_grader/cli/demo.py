@@ -30,13 +30,13 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     folder = Path(out)
     if folder.exists() and not _is_demo(folder):
         raise UsageError(f"--out {folder} exists and holds no demo; choose a new or empty folder")
-    again = ["mango-grader", "demo", "--out", out, "--budget", f"{budget:g}s", "--seed", str(seed)]
+    unseen, rows, sheet = folder / "unseen" / "images", folder / "grades.csv", folder / "grades.html"
+    again = ["mango-grader", "demo", "--out", out, "--budget", f"{budget:.10g}s", "--seed", str(seed)]
     with resumable(lambda: shlex.join(again)):
         run, result = run_demo(folder, budget, seed, progress)
-    unseen, rows, sheet = folder / "unseen" / "images", folder / "grades.csv", folder / "grades.html"
-    options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet), "--resume"]
-    if (code := grade.main([str(unseen), *options], standalone_mode=False)) not in (0, FINISHED_WITH_ERRORS):
-        raise click.exceptions.Exit(code)  # It was interrupted.
+        options = ["--model", str(run.model), "--out", str(rows), "--contact-sheet", str(sheet), "--resume"]
+        if (code := grade.main([str(unseen), *options], standalone_mode=False)) not in (0, FINISHED_WITH_ERRORS):
+            raise click.exceptions.Exit(code)  # It failed, and has said why.
     exit_code = print_run(run)
     console = Console(soft_wrap=True, highlight=False)
     shares = ", ".join(_percent(value) for value in result.accuracy)

@@ -21,11 +21,12 @@ def resumable(command: Callable[[], str | None]) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, click.Abort) as error:  # a command within the body makes the one of the other
         line = command()
         click.echo("interrupted" + ("" if line is None else f"; continue with: {line}"), err=True)
         sys.stderr.flush()
-        raise click.exceptions.Exit(_TERMINATED if isinstance(error, _Terminated) else _CTRL_C) from None
+        terminated = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
+        raise click.exceptions.Exit(_TERMINATED if terminated else _CTRL_C) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -76,9 +76,8 @@ def export_run(run: str, out: str | None, moved_data: str | None, progress: Prog
     target = folder.model if out is None else Path(out)
     own = target.resolve() == folder.model.resolve()
     with ExitStack() as stack:
-        scratch = Path(
-            stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
-        )  # for pixels that are not kept
+        # For pixels that the run does not keep; Windows deletes no file that is still mapped.
+        scratch = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
         if own:
             stack.enter_context(folder.locked())
         data = finished_data(folder, config.data, scratch, progress, moved=moved_data is not None)

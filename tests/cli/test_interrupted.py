@@ -61,6 +61,19 @@ def test_an_interrupted_demo_prints_the_line_that_resumes_it(tmp_path: Path) -> 
     assert said == "interrupted; continue with: mango-grader demo --out 'my demo' --budget 120s --seed 3"
 
 
+def test_a_command_within_another_is_interrupted_with_it() -> None:
+    code = (
+        "import click, signal\nfrom mango_grader.cli.interrupts import resumable\n"
+        "inner = click.Command('inner', callback=lambda: signal.raise_signal(signal.SIGTERM))\n"
+        "outer = lambda: inner.main([], standalone_mode=False)\n"
+        "try:\n    with resumable(lambda: 'outer'):\n        outer()\n"
+        "except click.exceptions.Exit as exit:\n    raise SystemExit(exit.exit_code)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 143
+    assert ended.stderr.splitlines()[-1] == "interrupted; continue with: outer"
+
+
 def test_a_command_that_has_begun_nothing_names_no_line() -> None:
     code = "import signal, sys; from mango_grader.cli.interrupts import resumable\n"
     code += "with resumable(lambda: None): signal.raise_signal(signal.SIGTERM)"
