@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, reporter_option
-from mango_grader.cli.run import comparison_folder, moved_data, shared_options
+from mango_grader.cli.run import comparison_folder, moved_places, shared_options
 from mango_grader.cli.summary import print_comparison
 from mango_grader.progress import Progress
 from mango_grader.workflow.comparison import Comparison
@@ -43,7 +43,7 @@ def compare(
     interrupted comparison goes on with --resume and --out. A run that fails is listed and stops no other; the
     exit code is then 3.
     """
-    moved = moved_data(out, data, resume)
+    moved = moved_places(out, resume)
     if moved is None and (data is None) != (methods is None):
         raise click.UsageError("--data and --methods go together")
     asked = None
@@ -51,6 +51,6 @@ def compare(
         told = SearchOptions(data=str(Path(data).resolve()), **options)
         asked = Comparison(tuple(each for each in methods.split(",") if each.strip()), told, seeds, folds, jobs)
     with comparison_folder(out, data, resume) as path:
-        folder = run_compare(path, asked, resume=resume, reporter=reporter, data=moved)
+        folder = run_compare(path, asked, resume=resume, reporter=reporter, data=moved.data if moved else None)
     print_comparison(folder)
     raise click.exceptions.Exit(FINISHED_WITH_ERRORS if folder.failures else 0)

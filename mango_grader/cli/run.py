@@ -15,6 +15,8 @@ from click.core import ParameterSource
 from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.types import Duration, Fold, Size
 from mango_grader.errors import MangoError, UsageError
+from mango_grader.workflow.config import Places
+from mango_grader.workflow.configure import find_places
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.presets import PRESETS
 from mango_grader.workflow.recorded import data_root
@@ -80,29 +82,30 @@ def _with(options: Sequence[Callable[[Function], Function]], function: Function)
 
 _RUNS = Path("runs")
 _BEGUN = ("config.json", "comparison.json")  # what a run and a comparison begin with
-_NOT_SETTINGS = {"data", "out", "resume", "plan_only", "progress", "reporter"}
+_PLACES = ("data", "init_from", "teacher", "unlabelled")
+_NOT_SETTINGS = {*_PLACES, "out", "resume", "plan_only", "progress", "reporter"}
 
 
-def moved_data(out: str | None, data: str | None, resume: bool) -> str | None:
-    """Return where the data of what is resumed in `out` are now: --data, if that is all that is said about it.
+def moved_places(out: str | None, resume: bool) -> Places | None:
+    """Return where those things are now that were moved, where a run is resumed and no setting is said with them.
 
     Raises UsageError for settings without the data that go with them.
     """
     context = click.get_current_context()
-    said = [
-        option.opts[0]
+    said = {
+        option.name: option.opts[0]
         for option in context.command.params
-        if option.name is not None
-        and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
-        and option.name not in _NOT_SETTINGS
-    ]
-    if resume and data is None and said:
+        if option.name is not None and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    }
+    settings = [written for name, written in said.items() if name not in _NOT_SETTINGS]
+    if resume and "data" not in said and settings:
+        shown = ", ".join(settings)
         raise UsageError(
-            f"--resume goes on with the run's own settings; leave out {', '.join(said)}, or give --data and all options"
+            f"--resume goes on with the run's own settings; leave out {shown}, or give --data and all options"
         )
-    if not resume or said or out is None:
+    if not resume or settings or out is None or not any(Path(out, name).exists() for name in _BEGUN):
         return None
-    return data if any(Path(out, name).exists() for name in _BEGUN) else None
+    return find_places(**{name: context.params[name] for name in _PLACES if name in said})
 
 
 @contextmanager

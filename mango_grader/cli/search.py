@@ -7,7 +7,7 @@ import click
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.options import progress_option
-from mango_grader.cli.run import moved_data, run_folder, run_options
+from mango_grader.cli.run import moved_places, run_folder, run_options
 from mango_grader.cli.summary import print_run
 from mango_grader.progress import Progress
 from mango_grader.workflow.configure import SearchOptions
@@ -48,13 +48,14 @@ def search(
     """Search an architecture for your photos; train, calibrate and export it.
 
     The run folder holds report.html to look at and model.mango to grade with. An interrupted run goes on with
-    --resume and --out, to the same result; --data says where the photos are now, if they were moved.
+    --resume and --out, to the same result; --data, --teacher, --unlabelled and --init-from say where that is now, if it
+    was moved.
 
     Exit code 3 says that the model is no better than guessing.
     """
-    moved = moved_data(out, data, resume)
+    moved = moved_places(out, resume)
     config = None if data is None or moved is not None else SearchOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
-        folder = run_search(path, config, resume=resume, plan_only=plan_only, progress=progress, data=moved)
+        folder = run_search(path, config, resume=resume, plan_only=plan_only, progress=progress, moved=moved)
     if not plan_only:
         raise click.exceptions.Exit(print_run(folder))

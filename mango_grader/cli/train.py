@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from mango_grader.cli.options import progress_option
-from mango_grader.cli.run import moved_data, run_folder, run_options
+from mango_grader.cli.run import moved_places, run_folder, run_options
 from mango_grader.cli.summary import print_run
 from mango_grader.models.baselines import BASELINES
 from mango_grader.progress import Progress
@@ -21,14 +21,14 @@ from mango_grader.workflow.train import train as run_train
 def train(out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
     """Train a given architecture on new photos; calibrate and export it as search does.
 
-    An interrupted run goes on with --resume and --out, to the same result; --data says where the photos are now, if
-    they were moved.
+    An interrupted run goes on with --resume and --out, to the same result; --data, --teacher, --unlabelled and
+    --init-from say where that is now, if it was moved.
 
     Exit code 3 says that the model is no better than guessing.
     """
-    moved = moved_data(out, data, resume)
+    moved = moved_places(out, resume)
     config = None if data is None or moved is not None else TrainOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
-        folder = run_train(path, config, resume=resume, plan_only=plan_only, progress=progress, data=moved)
+        folder = run_train(path, config, resume=resume, plan_only=plan_only, progress=progress, moved=moved)
     if not plan_only:
         raise click.exceptions.Exit(print_run(folder))

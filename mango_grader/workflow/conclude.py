@@ -19,7 +19,7 @@ from mango_grader.report import ReportData, model_card, write_report
 from mango_grader.report.remarks import warnings
 from mango_grader.training.batches import Examples
 from mango_grader.training.device import Device
-from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.data import PreparedData, finished_data
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import RunMeasurements, measure_run
@@ -72,7 +72,7 @@ def export_run(run: str, out: str | None, moved_data: str | None, progress: Prog
     if not (folder.weights.exists() and folder.metrics.exists() and folder.predictions.exists()):
         raise UsageError(f"{folder.path} is not finished; finish it: {folder.resuming()}")
     if moved_data is not None:
-        config = config.at(str(Path(moved_data).resolve()))
+        config = config.at(Places(data=str(Path(moved_data).resolve())))
     target = folder.model if out is None else Path(out)
     own = target.resolve() == folder.model.resolve()
     with ExitStack() as stack:

@@ -150,6 +150,16 @@ class TeacherConfig(Ranged):
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where the data lie, and what a run starts from and learns from: paths, or names; None for what is not told."""
+
+    data: str | None = None
+    init_from: str | None = None
+    teacher: str | None = None
+    unlabelled: str | None = None
+
+
+@dataclass(frozen=True)
 class RunConfig(Ranged):
     """A whole run: a search and the training of its result, or (`search` None) the training of a known `network`.
 
@@ -187,9 +197,23 @@ class RunConfig(Ranged):
         """How the teacher's answers count, if there is one."""
         return self.teacher.teaching if self.teacher else None
 
-    def at(self, path: str) -> "RunConfig":
-        """Return the configuration of the same run, its data lying at `path`."""
-        return replace(self, data=replace(self.data, path=path))
+    @property
+    def places(self) -> Places:
+        """Where it finds what it is made of."""
+        teacher, unlabelled = (self.teacher.source, self.teacher.unlabelled) if self.teacher else (None, None)
+        return Places(self.data.path, self.init_from, teacher, unlabelled)
+
+    def at(self, places: Places) -> "RunConfig":
+        """Return the configuration of the same run, with what it is made of lying at `places`, if they name it."""
+        data = replace(self.data, path=places.data or self.data.path)
+        teacher = self.teacher and replace(
+            self.teacher,
+            source=places.teacher or self.teacher.source,
+            unlabelled=self.teacher.unlabelled and (places.unlabelled or self.teacher.unlabelled),
+        )
+        return replace(
+            self, data=data, teacher=teacher, init_from=self.init_from and (places.init_from or self.init_from)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

@@ -17,7 +17,7 @@ from mango_grader.files import read_json
 from mango_grader.models.baselines import BASELINES
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.ranges import Count, Pixels, Positive, Ranged, Seed
-from mango_grader.workflow.config import DataConfig, MethodConfig, RunConfig, SearchConfig, TeacherConfig
+from mango_grader.workflow.config import DataConfig, MethodConfig, Places, RunConfig, SearchConfig, TeacherConfig
 from mango_grader.workflow.presets import PRESETS, Preset
 
 
@@ -67,20 +67,14 @@ class RunOptions(Ranged):
             regime.rotate_portrait,
         )
         config = RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
-        return replace(config, teacher=self._teacher(), init_from=self._start(), refit=self.refit)
-
-    def _start(self) -> str | None:
-        if self.init_from is None or self.init_from == EFFICIENTNET_LITE0:
-            return self.init_from
-        return str(Path(self.init_from).resolve())
+        return replace(config, teacher=self._teacher(), init_from=_start(self.init_from), refit=self.refit)
 
     def _teacher(self) -> TeacherConfig | None:
         if self.teacher is None:
             if self.unlabelled is not None:
                 raise UsageError("--unlabelled DIR: name who tells what its pictures show: --teacher")
             return None
-        unlabelled = self.unlabelled and str(Path(self.unlabelled).resolve())
-        return TeacherConfig(_source(self.teacher), unlabelled=unlabelled)
+        return TeacherConfig(_source(self.teacher), unlabelled=_whole(self.unlabelled))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +161,21 @@ def _check_exit_weights(config: RunConfig, exits: int) -> RunConfig:
     if len(teacher) > 1:
         raise UsageError("teacher.recipe.exit_weights: a torchvision model has one exit, so give one weight or none")
     return config
+
+
+def find_places(
+    data: str | None = None, init_from: str | None = None, teacher: str | None = None, unlabelled: str | None = None
+) -> Places:
+    """Return whole paths of what is named; raises UsageError for a teacher that is not there."""
+    return Places(_whole(data), _start(init_from), None if teacher is None else _source(teacher), _whole(unlabelled))
+
+
+def _whole(path: str | None) -> str | None:
+    return path and str(Path(path).resolve())
+
+
+def _start(name: str | None) -> str | None:
+    return name if name == EFFICIENTNET_LITE0 else _whole(name)
 
 
 def _source(name: str) -> str:

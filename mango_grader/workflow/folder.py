@@ -6,14 +6,14 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mango_grader.errors import UsageError
 from mango_grader.files import locked, read_json, to_json, write_json, write_text
 from mango_grader.runtime.bundle import MODEL
-from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.config import Places, RunConfig
 
 _LOCK = ".lock"
 
@@ -190,7 +190,7 @@ class RunFolder:
 
 @contextmanager
 def opened(
-    path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, data: str | None = None
+    path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, moved: Places | None = None
 ) -> Iterator[tuple[RunFolder, RunConfig]]:
     """Hold the folder of a run; yield it and the configuration that holds in it, as `open_run` returns them.
 
@@ -200,17 +200,17 @@ def opened(
     _usable(folder, config, resume)
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.locked():
-        yield open_run(path, config, resume=resume, data=data)
+        yield open_run(path, config, resume=resume, moved=moved)
 
 
 def open_run(
-    path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, data: str | None = None
+    path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, moved: Places | None = None
 ) -> tuple[RunFolder, RunConfig]:
     """Return the folder and the configuration that holds in it.
 
     A new run needs an empty or new folder. With `resume`, the saved configuration holds; where `config` is given, it
-    must be the same, but for where the data are. `data` says where they are now, if they were moved. A run that never
-    got as far as a plan starts afresh. Raises UsageError otherwise.
+    must be the same, but for where things are. `moved` says where those are now that were moved. A run that never got
+    as far as a plan starts afresh. Raises UsageError otherwise.
     """
     folder = RunFolder(Path(path))
     _usable(folder, config, resume)
@@ -218,13 +218,15 @@ def open_run(
         folder.forget()
     if resume and folder.config.exists():
         saved = folder.read_config()
-        now = saved.data.path if config is None else config.data.path
-        if data is not None:
-            now = str(Path(data).resolve())
-        moved = saved.at(now)
-        if config is not None and config.at(now) != moved:
+        now = moved or (config or saved).places
+        if config is not None and config.at(now) != saved.at(now):
             raise UsageError(f"--resume: {folder.path} was started with other options; give the same, or only --out")
-        return folder, moved
+        for name, place in asdict(moved).items() if moved else ():
+            if place is not None and getattr(saved.places, name) is None:
+                raise UsageError(
+                    f"--resume: {folder.path} was started without --{name.replace('_', '-')}; leave it out"
+                )
+        return folder, saved.at(now)
     assert config is not None
     folder.path.mkdir(parents=True, exist_ok=True)
     write_json(folder.config, config.to_dict())

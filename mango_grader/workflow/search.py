@@ -25,7 +25,7 @@ from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
 from mango_grader.workflow.budget import Rates, StepPlan, Workload, fixed_seconds, make_plan, seconds_left, timed
 from mango_grader.workflow.conclude import already_finished, conclude
-from mango_grader.workflow.config import RunConfig, SearchConfig
+from mango_grader.workflow.config import Places, RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
 from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.teaching import TeacherSource, open_teacher, prepare_run
@@ -43,18 +43,18 @@ def search(
     resume: bool = False,
     plan_only: bool = False,
     progress: Progress | None = None,
-    data: str | None = None,
+    moved: Places | None = None,
 ) -> RunFolder:
     """Search, train, calibrate, export and report into the folder `out`; return it.
 
-    With `resume`, `config` may be None, and what is done already is not done again; `data` says where the data are now,
-    if they were moved. `plan_only` stops after the plan.
+    With `resume`, `config` may be None, and what is done already is not done again; `moved` says where those things
+    are now that were moved. `plan_only` stops after the plan.
     Raises UsageError for settings, data or a budget that cannot work, NoneAdmittedError if no architecture obeys the
     limits.
     """
     watch = Stopwatch()
     progress = progress or SilentProgress()
-    with opened(out, config, resume=resume, data=data) as (folder, config):
+    with opened(out, config, resume=resume, moved=moved) as (folder, config):
         if config.search is None:
             raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
         if already_finished(folder, config, progress):

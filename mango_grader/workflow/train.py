@@ -15,7 +15,7 @@ from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
 from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, epoch_seconds, fixed_seconds, make_plan
 from mango_grader.workflow.conclude import already_finished, conclude
-from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.data import PreparedData, on_device
 from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.teaching import (
@@ -38,18 +38,18 @@ def train(
     resume: bool = False,
     plan_only: bool = False,
     progress: Progress | None = None,
-    data: str | None = None,
+    moved: Places | None = None,
 ) -> RunFolder:
     """Train the configuration's network, calibrate, export and report into the folder `out`; return it.
 
-    With `resume`, `config` may be None, and what is done already is not done again; `data` says where the data are now,
-    if they were moved. `plan_only` stops after the plan.
+    With `resume`, `config` may be None, and what is done already is not done again; `moved` says where those things
+    are now that were moved. `plan_only` stops after the plan.
     Raises UsageError for settings, data or a budget that cannot work, or if the network's exits tell another number
     of classes apart than the data has.
     """
     started = time.monotonic()
     progress = progress or SilentProgress()
-    with opened(out, config, resume=resume, data=data) as (folder, config):
+    with opened(out, config, resume=resume, moved=moved) as (folder, config):
         if config.network is None:
             raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
         if already_finished(folder, config, progress):

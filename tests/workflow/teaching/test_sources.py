@@ -158,3 +158,36 @@ def test_unlabelled_images_that_come_or_go_meanwhile_never_change_the_result(
     result = call("train", "--resume", "--out", tmp_path / "other")
     assert result.exit_code == 2
     assert "1 image removed (red/003.png)" in result.stderr
+
+
+def test_a_run_goes_on_where_its_teacher_start_and_unlabelled_images_were_moved_to(
+    fruit: Path, home: Path, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    write_fruit(old / "more", 5, seed=8)
+    write_onnx(old / "colour.onnx")
+    shutil.copytree(home / "foreign", old / "foreign")
+    shutil.copytree(fruit, old / "data")
+    named = ("--init-from", "foreign", "--teacher", "colour.onnx", "--unlabelled", "more")
+    told = [part if part.startswith("--") else old / part for part in named]
+    for name in ("run", "alone"):
+        assert train(old / "data", home, tmp_path / name, *told, "--plan-only").exit_code == 0
+    assert call("train", "--resume", "--out", tmp_path / "alone").exit_code == 0
+    old.rename(new)
+    moved = ["--data", new / "data", *(part if part.startswith("--") else new / part for part in named)]
+    write_onnx(tmp_path / "other.onnx", weights=WEIGHTS[::-1].copy())
+    result = call("train", "--resume", "--out", tmp_path / "run", *moved, "--teacher", tmp_path / "other.onnx")
+    assert result.exit_code == 2
+    assert "--teacher: it is not what" in result.stderr
+    result = call("train", "--resume", "--out", tmp_path / "run", *moved)
+    assert result.exit_code == 0, result.output
+    kept = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("run", "alone")]
+    assert kept[0] == kept[1]
+
+
+def test_a_resumed_run_without_a_teacher_is_told_of_none(fruit: Path, home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert train(fruit, home, out, "--plan-only").exit_code == 0
+    result = call("train", "--resume", "--out", out, "--teacher", write_onnx(tmp_path / "colour.onnx"))
+    assert result.exit_code == 2
+    assert "was started without --teacher" in result.stderr
