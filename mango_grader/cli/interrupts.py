@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,15 +19,25 @@ class _Terminated(KeyboardInterrupt):
 @contextmanager
 def resumable(command: Callable[[], str | None]) -> Iterator[None]:
     """Let SIGTERM stop the body as Ctrl-C does; print what continues it, if `command` knows, and exit 143 or 130."""
-    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        yield
+        with _stopped_by_sigterm():
+            yield
     except (KeyboardInterrupt, click.Abort) as error:  # a command within the body makes the one of the other
         line = command()
         click.echo("interrupted" + ("" if line is None else f"; continue with: {line}"), err=True)
         sys.stderr.flush()
         terminated = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
         raise click.exceptions.Exit(_TERMINATED if terminated else _CTRL_C) from None
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # which alone may say what signals do
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
 

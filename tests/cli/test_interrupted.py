@@ -81,6 +81,12 @@ def test_a_command_that_has_begun_nothing_names_no_line() -> None:
     assert ended.stderr.splitlines()[0] == "interrupted"
 
 
+def test_commands_run_in_threads_that_may_handle_no_signals(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(call, "train", "--resume", "--out", tmp_path / "nothing").result()
+    assert "holds no run to continue" in result.stderr
+
+
 def test_a_run_without_out_has_a_new_folder_named_after_data_and_date(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
