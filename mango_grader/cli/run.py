@@ -103,9 +103,19 @@ def moved_places(out: str | None, resume: bool) -> Places | None:
         raise UsageError(
             f"--resume goes on with the run's own settings; leave out {shown}, or give --data and all options"
         )
-    if not resume or settings or out is None or not any(Path(out, name).exists() for name in _BEGUN):
+    if not resume or out is None or not any(Path(out, name).exists() for name in _BEGUN):
+        return None
+    _require_data(RunFolder(Path(out)), context.params["data"])
+    if settings:
         return None
     return find_places(**{name: context.params[name] for name in _PLACES if name in said})
+
+
+def _require_data(folder: RunFolder, data: str | None) -> None:
+    """Raise UsageError where the data of an unfinished run are not where they are said to be."""
+    if data is None or data_root(data).is_dir() or folder.finished or not folder.config.exists():
+        return
+    raise UsageError(f"the images are not at {data}; say where they are now: {folder.resuming(data='DIR')}")
 
 
 @contextmanager

@@ -62,6 +62,9 @@ def test_moved_data_are_found_beside_all_other_options_and_these_must_be_the_sam
     name, *options = command("train", tmp_path)
     assert call(name, *options, "--data", data, "--out", run, "--plan-only").exit_code == 0
     data.rename(moved)
+    result = call(name, "--resume", *options, "--data", data, "--out", run)
+    assert result.exit_code == 2
+    assert f"mango-grader train --resume --out {run} --data DIR" in result.stderr
     result = call(name, "--resume", *options, "--seed", 5, "--data", moved, "--out", run)
     assert result.exit_code == 2
     assert "other options" in result.stderr
