@@ -106,9 +106,9 @@ def _explained(error: Exception, command: str) -> Exception:
 
 
 def _failure(message: str, exit_code: int) -> click.exceptions.Exit:
-    # File names may hold bytes that are no UTF-8; they are printed as escapes.
-    line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
-    click.echo(f"Error: {line}", err=True)
+    from mango_grader.runtime.records import one_line
+
+    click.echo(f"Error: {one_line(' '.join(message.split()))}", err=True)
     return click.exceptions.Exit(exit_code)
 
 

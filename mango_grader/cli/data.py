@@ -89,35 +89,41 @@ def _print(seen: "Inspection") -> None:
     from rich.table import Table
 
     from mango_grader.cli.console import open_console
+    from mango_grader.runtime.records import one_line
 
     console = open_console()
+
+    def say(line: str) -> None:
+        console.print(one_line(line))
+
     order = counted(len(seen.classes), "class", "grades in order" if seen.ordinal else "classes")
-    console.print(f"{seen.root}: {counted(seen.images, 'image')}, {counted(seen.groups, 'group')}, {order}")
+    say(f"{seen.root}: {counted(seen.images, 'image')}, {counted(seen.groups, 'group')}, {order}")
+    say(f"labels: {seen.labels_from}, {counted(len(seen.classes), 'class', 'classes')}")
     table = Table("class", "images", "groups", "", box=None, pad_edge=False)
     table.columns[1].justify = table.columns[2].justify = "right"
     most = max(count.images for count in seen.classes)
     for count in seen.classes:
         parts = "  ".join(f"{part} {number}" for part, number in count.parts.items())
         bar = "█" * max(1, round(24 * count.images / most))
-        table.add_row(count.name, f"{count.images:,}", f"{count.groups:,}", f"{bar}  {parts}")
+        table.add_row(one_line(count.name), f"{count.images:,}", f"{count.groups:,}", f"{bar}  {parts}")
     console.print(table)
     if seen.sizes:
         smallest, median, largest = (
             "×".join(map(str, size)) for size in (seen.sizes.smallest, seen.sizes.median, seen.sizes.largest)
         )
-        console.print(f"sizes: {smallest} to {largest} pixels, median {median}")
+        say(f"sizes: {smallest} to {largest} pixels, median {median}")
     if seen.probe:
-        console.print(
+        say(
             f"border alone tells {seen.probe.accuracy:.1%} (± {seen.probe.error:.1%}), "
             f"the commonest class is {seen.probe.majority:.1%}"
         )
     for path, reason in seen.unreadable[:10]:
-        console.print(f"unreadable: {path}: {reason}")
+        say(f"unreadable: {path}: {reason}")
     if len(seen.unreadable) > 10:
-        console.print(f"… and {len(seen.unreadable) - 10} more unreadable")
+        say(f"… and {len(seen.unreadable) - 10} more unreadable")
     for line in seen.notes:
-        console.print(f"note: {line}")
+        say(f"note: {line}")
     for line in seen.findings:
-        console.print(f"finding: {line}")
+        say(f"finding: {line}")
     if not seen.findings:
-        console.print("no findings")
+        say("no findings")

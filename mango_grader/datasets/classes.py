@@ -1,10 +1,11 @@
 """Class names: their order, whether they are grades, and spellings that are probably one class."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-__all__ = ["name_clashes", "order_classes"]
+__all__ = ["name_clashes", "order_classes", "plain_name"]
 
 
 def order_classes(names: Iterable[str], ordinal: bool | None = None) -> tuple[tuple[str, ...], bool]:
@@ -24,14 +25,23 @@ def order_classes(names: Iterable[str], ordinal: bool | None = None) -> tuple[tu
     return tuple(ordered), graded if ordinal is None else ordinal
 
 
+def plain_name(name: str) -> str:
+    """Return a name without case, and without the blanks, hyphens and underscores between its words; "A-" keeps its."""
+    return re.sub(r"(?<=\w)[\s_-]+(?=\w)", "", unicodedata.normalize("NFKC", name).strip()).casefold()
+
+
 def name_clashes(names: Iterable[str]) -> list[str]:
-    """Return one finding for each set of names that differ only in case or blanks."""
-    alike = defaultdict(list)
+    """Return one finding for each set of names that are probably one class: spelled alike, or equal as numbers."""
+    alike = defaultdict[tuple[str, str | float], list[str]](list)
     for name in names:
-        alike[re.sub(r"[\s_-]+", "", name).casefold()].append(name)
+        number = _number(name.replace(",", "."))
+        if number is None:
+            alike["differ only in case, blanks, hyphens or underscores", plain_name(name)].append(name)
+        else:
+            alike["are equal as numbers", number].append(name)
     return [
-        f"class names differ only in case or blanks: {', '.join(map(repr, sorted(spellings)))}"
-        for spellings in alike.values()
+        f"class names {how}: {', '.join(map(repr, sorted(spellings)))}"
+        for (how, _), spellings in alike.items()
         if len(spellings) > 1
     ]
 

@@ -1,7 +1,7 @@
 """A labelled image set as plain data, and the one function that reads it from disk."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.datasets.classes import name_clashes, order_classes
-from mango_grader.datasets.grouping import group_of_each
-from mango_grader.datasets.layouts import read_layout
+from mango_grader.datasets.grouping import group_of_each, table_of_groups
+from mango_grader.datasets.layouts import FOLDERS, read_layout
 from mango_grader.datasets.listing import list_files
+from mango_grader.plural import counted
 
 __all__ = ["Dataset", "Item", "read_dataset"]
 
@@ -34,7 +35,8 @@ class Item:
 class Dataset:
     """Items in the order of their paths; `findings` are one-line remarks on what reading it brought up.
 
-    `ordinal` says that `classes` stand in the order of their grade.
+    `ordinal` says that `classes` stand in the order of their grade. `labels_from` is "folders" or the label CSVs; "" if
+    nobody knows.
     """
 
     root: Path
@@ -42,6 +44,26 @@ class Dataset:
     items: tuple[Item, ...]
     ordinal: bool = False
     findings: tuple[str, ...] = ()
+    labels_from: str = ""
+
+    @property
+    def labels_line(self) -> str:
+        """Where the labels are from, and how many classes there are: "labels: folders, 3 classes"."""
+        return f"labels: {self.labels_from or 'as recorded'}, {counted(len(self.classes), 'class', 'classes')}"
+
+    @cached_property
+    def nested(self) -> str | None:
+        """What is wrong where the classes seem to lie one folder deeper than they should; None elsewhere."""
+        if self.labels_from != FOLDERS or len(self.classes) != 1:
+            return None
+        folders = sorted({item.path.rpartition("/")[0] for item in self.items})
+        above = os.path.commonpath(folders)
+        below = sorted({folder.removeprefix(above).split("/")[1] for folder in folders if folder != above})
+        if len(below) < 2 or above in folders:
+            return None
+        shown = ", ".join(below[:5]) + (", …" if len(below) > 5 else "")
+        deeper = self.root / above
+        return f"{self.classes[0]} is the only class; if the folders in it are the classes ({shown}), pass {deeper}"
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -74,12 +96,12 @@ def read_dataset(root: str | os.PathLike[str], group_by: str | None = None, ordi
     table_path = path if path.is_file() else None
     folder = path.parent if table_path else path
     files = list_files(folder)
-    layout = read_layout(files, table_path)
+    layout = read_layout(files, table_path, table_of_groups(group_by))
     samples = sorted(layout.samples, key=lambda sample: sample.path)
     classes, ordered = order_classes({sample.label for sample in samples}, ordinal)
     groups, group_findings = group_of_each(files, [sample.path for sample in samples], layout.rows, group_by)
     index = {name: number for number, name in enumerate(classes)}
-    return Dataset(
+    dataset = Dataset(
         root=folder,
         classes=classes,
         items=tuple(
@@ -88,4 +110,6 @@ def read_dataset(root: str | os.PathLike[str], group_by: str | None = None, ordi
         ),
         ordinal=ordered,
         findings=(*files.findings, *layout.findings, *name_clashes(classes), *group_findings),
+        labels_from=layout.labels_from,
     )
+    return replace(dataset, findings=(*dataset.findings, dataset.nested)) if dataset.nested else dataset

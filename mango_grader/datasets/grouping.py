@@ -9,7 +9,14 @@ from mango_grader.datasets.resolve import Resolver
 from mango_grader.datasets.tables import read_table
 from mango_grader.errors import UsageError
 
-__all__ = ["group_of_each"]
+__all__ = ["group_of_each", "table_of_groups"]
+
+
+def table_of_groups(group_by: str | None) -> str | None:
+    """Return the CSV that `group_by` names, relative to the root; None if it names none."""
+    if group_by is None or group_by.startswith("re:") or ":" not in group_by:
+        return None
+    return group_by.rpartition(":")[0].replace("\\", "/").removeprefix("./")
 
 
 def group_of_each(
@@ -59,8 +66,8 @@ def _by_column(files: Files, rows: Mapping[str, Mapping[str, str]] | None, colum
 
 
 def _by_table(files: Files, paths: Sequence[str], file: str, column: str) -> dict[str, str]:
-    name = file.replace("\\", "/").removeprefix("./")
-    if name not in files.tables:
+    name = table_of_groups(f"{file}:{column}")
+    if name is None or name not in files.tables:
         raise UsageError(f"--group-by {file}:{column}: no such CSV in {files.root}{_offer(files)}")
     table = read_table(files.root / name, lambda cell: False)
     if column not in table.columns:

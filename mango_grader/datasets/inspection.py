@@ -51,13 +51,15 @@ class Sizes:
 class Inspection:
     """Everything `data inspect` tells. `findings` ask for a look (`--strict` fails on them), `notes` do not.
 
-    `unreadable`: path and reason. `doubtful`: path and warning of images that may not show what they should.
+    `labels_from` is "folders" or the label CSVs. `unreadable`: path and reason. `doubtful`: path and warning of images
+    that may not show what they should.
     `turned`: paths that EXIF shows rotated or mirrored. `exact`, `near`: sets of paths of identical files and of
     nearly the same picture; `across_classes`, `across_parts`, `across_groups`: the sets of both kinds that lie in
     several classes, given parts, or given groups. `probe` is None where there are too few images.
     """
 
     root: str
+    labels_from: str
     images: int
     groups: int
     ordinal: bool
@@ -107,6 +109,7 @@ def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
     present = [count.images for count in counts]
     inspection = Inspection(
         root=str(dataset.root),
+        labels_from=dataset.labels_from,
         images=len(paths),
         groups=len(set(merged)),
         ordinal=dataset.ordinal,
@@ -135,6 +138,12 @@ def _findings(seen: Inspection, torn_groups: Sequence[str]) -> Iterable[str]:
         yield about([path for path, _ in seen.unreadable], "image", "unreadable")
     if seen.doubtful:
         yield about([f"{path} ({warning})" for path, warning in seen.doubtful], "image", "to look at")
+    given = {part for count in seen.classes for part in count.parts}
+    for part in (part for part in ("train", "val", "test") if part in given):
+        if absent := [count.name for count in seen.classes if part not in count.parts]:
+            yield f"{part} has no image of class {', '.join(absent)}"
+    if given and "train" not in given:
+        yield f"train is missing beside {' and '.join(sorted(given))}: there is nothing to learn from"
     if len(seen.classes) < 2:
         yield f"there is only one class, {seen.classes[0].name}"
     if seen.imbalance > MAX_IMBALANCE:

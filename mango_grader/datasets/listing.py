@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from mango_grader.errors import UsageError
 from mango_grader.plural import counted
 from mango_grader.runtime.clutter import is_clutter
+from mango_grader.runtime.copies import COPIES_LIST
 from mango_grader.runtime.formats import IMAGE_SUFFIXES, READ_SUFFIXES
 
 __all__ = ["TABLE_SUFFIXES", "Files", "about", "list_files"]
@@ -18,7 +19,10 @@ TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 
 @dataclass(frozen=True)
 class Files:
-    """Paths relative to `root`, with forward slashes, sorted; clutter such as hidden files is left out."""
+    """Paths relative to `root`, with forward slashes, sorted.
+
+    Clutter such as hidden files, and folders into which mango-grader sorted copies, are left out.
+    """
 
     root: Path
     images: tuple[str, ...]
@@ -45,12 +49,17 @@ def list_files(root: Path) -> Files:
     tables: list[str] = []
     folders: list[str] = []
     others: list[str] = []
+    copies: list[str] = []
     unnameable: list[str] = []
     seen = {str(root.resolve())}
     locked: list[OSError] = []
     for name, subfolders, names in os.walk(root, followlinks=True, onerror=locked.append):
         here = Path(name)
         subfolders[:] = sorted(sub for sub in subfolders if not is_clutter(sub) and _first_visit(here / sub, seen))
+        copies += [
+            (here / sub).relative_to(root).as_posix() for sub in subfolders if (here / sub / COPIES_LIST).is_file()
+        ]
+        subfolders[:] = [sub for sub in subfolders if (here / sub).relative_to(root).as_posix() not in copies]
         folders += [(here / sub).relative_to(root).as_posix() for sub in subfolders if _text(sub)]
         # Cameras save a raw file beside an image of the same name: where that can be read, it is the one that is meant.
         stems = {path.stem for path in map(PurePosixPath, names) if path.suffix.lower() in READ_SUFFIXES}
@@ -75,6 +84,8 @@ def list_files(root: Path) -> Files:
         findings.append(about(strange, "file", "of no known image type and left out"))
     if unnameable:
         findings.append(about(unnameable, "file", "left out because the name is not valid text"))
+    if copies:
+        findings.append(about(copies, "folder", "of copies that mango-grader sorted, left out"))
     if locked:
         findings.append(about([str(error.filename) for error in locked], "folder", "not readable"))
     return Files(root, tuple(sorted(images)), tuple(sorted(tables)), tuple(sorted(folders)), tuple(findings))

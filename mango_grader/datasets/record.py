@@ -103,6 +103,7 @@ class DataRecord:
     images: tuple[RecordedImage, ...]
     findings: tuple[str, ...]
     pixels: str
+    labels_from: str = ""
 
     @classmethod
     def of(cls, dataset: Dataset, fingerprints: Sequence[Fingerprint], packed: PackedImages) -> "DataRecord":
@@ -113,7 +114,9 @@ class DataRecord:
             )
             for item, found in zip(dataset.items, fingerprints, strict=True)
         )
-        return cls(dataset.classes, dataset.ordinal, tuple(images), dataset.findings, packed.digest)
+        return cls(
+            dataset.classes, dataset.ordinal, tuple(images), dataset.findings, packed.digest, dataset.labels_from
+        )
 
     @cached_property
     def labels_sha256(self) -> str:
@@ -128,6 +131,7 @@ class DataRecord:
                 "schema": _SCHEMA,
                 "classes": list(self.classes),
                 "ordinal": self.ordinal,
+                "labels_from": self.labels_from,
                 "labels_sha256": self.labels_sha256,
                 "pixels": self.pixels,
                 "findings": list(self.findings),
@@ -144,7 +148,14 @@ class DataRecord:
                 raise MangoError(f"{path} is of schema {values['schema']}; this version reads {_SCHEMA}")
             images = tuple(RecordedImage.from_dict(name, each) for name, each in values["images"].items())
             classes, findings = tuple(map(str, values["classes"])), tuple(map(str, values["findings"]))
-            record = cls(classes, bool(values["ordinal"]), images, findings, str(values["pixels"]))
+            record = cls(
+                classes,
+                bool(values["ordinal"]),
+                images,
+                findings,
+                str(values["pixels"]),
+                str(values.get("labels_from", "")),
+            )
             whole = record.labels_sha256 == values["labels_sha256"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MangoError(f"{path} is no record of a run's data: {error!r}") from error
@@ -156,7 +167,7 @@ class DataRecord:
         """Return the data set as it was read, its images below `root`."""
         index = {name: number for number, name in enumerate(self.classes)}
         items = tuple(Item(each.path, index[each.label], each.group, each.part) for each in self.images)
-        return Dataset(root, self.classes, items, self.ordinal, self.findings)
+        return Dataset(root, self.classes, items, self.ordinal, self.findings, self.labels_from)
 
     def changes(self, now: Dataset, fingerprints: Mapping[str, Fingerprint]) -> DataChanges:
         """Return what is different in the data set `now`, whose images have these fingerprints by path."""

@@ -1,10 +1,11 @@
 """Which file an image id of a CSV means: with or without folder and ending, in the folder most ids point to."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-__all__ = ["Resolver"]
+__all__ = ["Resolver", "is_image_folder"]
 
 
 class Resolver:
@@ -12,13 +13,13 @@ class Resolver:
 
     An id is a path below some folder, with or without the ending. Folders may hold files of equal names (images/,
     masks/), so the one that explains most ids is taken, `images` first among equals; an id that it lacks is looked
-    up by file name in all folders. Letter case counts only where files differ in nothing else. An id that several
-    files fit is nobody's.
+    up by file name in all folders. Letter case, and how accents are encoded, count only where files differ in nothing
+    else. An id that several files fit is nobody's.
     """
 
     def __init__(self, images: Sequence[str], ids: Iterable[str]) -> None:
         wanted = {_clean(name) for name in ids}
-        folded = {name.casefold() for name in wanted}
+        folded = {_folded(name) for name in wanted}
         below: defaultdict[str, _Names] = defaultdict(_Names)
         self._anywhere = _Names()
         for path in images:
@@ -26,9 +27,9 @@ class Resolver:
             pieces = path.split("/")
             for depth in range(len(pieces)):
                 rest = "/".join(pieces[depth:])
-                if any(spelling.casefold() in folded for spelling in _spellings(rest)):
+                if any(_folded(spelling) in folded for spelling in _spellings(rest)):
                     below["/".join(pieces[:depth])].add(rest, path)
-        folder = min(below, key=lambda name: (-len(below[name]), not _is_images(name), name), default="")
+        folder = min(below, key=lambda name: (-len(below[name]), not is_image_folder(name), name), default="")
         self._below = below[folder]
         self.found = sum(self(name) is not None for name in wanted)
 
@@ -50,16 +51,21 @@ class _Names:
         self._count += 1
         for spelling in _spellings(name):
             self._exact[spelling].append(path)
-            self._folded[spelling.casefold()].append(path)
+            self._folded[_folded(spelling)].append(path)
 
     def find(self, name: str) -> str | None:
-        for names, key in ((self._exact, name), (self._folded, name.casefold())):
+        for names, key in ((self._exact, name), (self._folded, _folded(name))):
             if len(names.get(key, ())) == 1:
                 return names[key][0]
         return None
 
     def __len__(self) -> int:
         return self._count
+
+
+def _folded(name: str) -> str:
+    # macOS writes letters and their accents apart in file names, spreadsheets together.
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def _clean(name: str) -> str:
@@ -72,5 +78,6 @@ def _spellings(path: str) -> Iterator[str]:
         yield path[: -len(suffix)]
 
 
-def _is_images(folder: str) -> bool:
+def is_image_folder(folder: str) -> bool:
+    """Return whether a folder's name says that it holds images, of whatever class."""
     return folder.rpartition("/")[2].casefold() in {"images", "image", "imgs", "img", "photos", "pictures"}

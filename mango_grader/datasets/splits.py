@@ -16,7 +16,7 @@ from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
 
-__all__ = ["MIN_GROUPS", "Shares", "Split", "make_split", "parse_fold"]
+__all__ = ["MIN_GROUPS", "Shares", "Split", "check_divisible", "make_split", "parse_fold"]
 
 MIN_GROUPS = 5
 """A class needs this many groups, or no part of it would be left to learn from, to choose by and to test on."""
@@ -95,6 +95,16 @@ def parse_fold(text: str) -> tuple[int, int]:
     return _checked_fold((int(match[1]), int(match[2])))
 
 
+def check_divisible(dataset: Dataset) -> None:
+    """Raise `UsageError` for a single class, and for parts given without one to train on."""
+    given = {item.part or "train" for item in dataset.items}
+    if "train" not in given:
+        has = " and ".join(f"{part}/" for part in _PARTS if part in given)
+        raise UsageError(f"{dataset.root} has only {has}: train/ is missing, with the images to learn from")
+    if len(dataset.classes) < 2:
+        raise UsageError(dataset.nested or f"only one class, {dataset.classes[0]}: grading needs at least two")
+
+
 def make_split(
     dataset: Dataset,
     seed: int,
@@ -112,11 +122,12 @@ def make_split(
     None reads every image to find them, and leaves out of all parts those that cannot be read.
 
     Raises `UsageError` for a class of fewer than MIN_GROUPS groups among the images to divide, for a fold of data
-    whose folders give a test part, and for a single class.
+    whose folders give a test part, and what `check_divisible` refuses.
     """
     from mango_grader.datasets.duplicates import merge_groups, near_pairs
     from mango_grader.datasets.scan import scan
 
+    check_divisible(dataset)
     usable = np.ones(len(dataset.items), bool)
     if near_duplicates is None:
         facts = scan(dataset, progress)
@@ -127,8 +138,6 @@ def make_split(
     labelled = np.unique(dataset.labels[usable & (given == "train")])
     if absent := [name for index, name in enumerate(dataset.classes) if index not in labelled]:
         raise UsageError(f"no readable training image of class {', '.join(absent)}")
-    if len(dataset.classes) < 2:
-        raise UsageError(f"only one class, {dataset.classes[0]}: grading needs at least two")
 
     groups = np.array(merge_groups(dataset.groups, near_duplicates), object)
     pool = np.flatnonzero(usable & (given == "train"))

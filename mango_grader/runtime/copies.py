@@ -11,7 +11,9 @@ from mango_grader import files
 from mango_grader.errors import UsageError
 from mango_grader.runtime.sources import Source
 
-_LIST = ".mango-grader.json"
+COPIES_LIST = ".mango-grader.json"
+"""What it is called: a folder that holds a file of this name is one of `--sort-into`."""
+
 _KIND = "mango-grader copies 1"
 
 
@@ -28,7 +30,7 @@ def read_copies(home: Path) -> dict[str, Copy]:
 
     Raises `UsageError` if the list is damaged or of a later version.
     """
-    path = home / _LIST
+    path = home / COPIES_LIST
     if not path.exists():
         return {}
     try:
@@ -44,7 +46,7 @@ def read_copies(home: Path) -> dict[str, Copy]:
 def write_copies(home: Path, copies: Mapping[str, Copy]) -> None:
     """Write the list, whole."""
     values = {"kind": _KIND, "copies": {place: asdict(one) for place, one in sorted(copies.items())}}
-    files.write_bytes(home / _LIST, json.dumps(values, indent=0).encode("ascii"))
+    files.write_bytes(home / COPIES_LIST, json.dumps(values, indent=0).encode("ascii"))
 
 
 def _stands(path: Path, source: Source) -> bool:

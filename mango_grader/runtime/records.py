@@ -56,6 +56,13 @@ def columns(classes: Sequence[str]) -> list[str]:
     ]  # fmt: skip
 
 
+def is_result(titles: Sequence[str]) -> bool:
+    """Return whether a table with these column names is a result table of ours, columns that were deleted aside."""
+    found = set(titles)
+    numbered = any(title.startswith("p_") for title in titles)
+    return {"path", "grade"} <= found and (numbered or {"confidence", "exit"} <= found)
+
+
 def to_row(record: Record, classes: Sequence[str], review_below: float | None = None) -> dict[str, Any]:
     """Return one result row, in the order of `columns`; probabilities to 6 digits, times to the microsecond.
 

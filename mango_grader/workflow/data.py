@@ -20,6 +20,7 @@ from mango_grader.datasets.allocate import allocate
 from mango_grader.datasets.cache import fingerprints, packed_as
 from mango_grader.datasets.listing import about
 from mango_grader.datasets.record import DataRecord
+from mango_grader.datasets.splits import check_divisible
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
@@ -137,8 +138,10 @@ def _new(
     dataset = read_dataset(config.path, config.group_by, config.ordinal)
     if odd := [name for name in dataset.classes if not is_printable(name)]:  # a bundle would refuse it in the end
         raise UsageError(f"{config.path}: class {odd[0]!a} holds characters that no line shows; rename it")
+    progress.note(dataset.labels_line)
     for finding in dataset.findings:
         progress.note(f"data: {finding}")
+    check_divisible(dataset)
     if folder.begun:
         progress.note(f"data: {UNRECORDED}")
     found = fingerprints([dataset.root / path for path in dataset.paths], progress)
@@ -161,6 +164,7 @@ def _recorded(
             + folder.resuming(data="DIR")
         )
     require_same(now, f"the data in {config.path}", folder.path, progress)
+    progress.note(record.dataset(folder.path).labels_line)
     return packed_again(record, now, data_root(config.path), preprocess, folder.cache, progress)
 
 

@@ -103,8 +103,12 @@ def evaluate(
     grader = Grader.load(model, options.provider, options.precision, options.policy)
     manifest = grader.manifest
     dataset = read_dataset(data, options.group_by, manifest.ordinal)
+    progress.note(dataset.labels_line)
+    for finding in dataset.findings:
+        progress.note(f"data: {finding}")
     if unknown := set(dataset.classes) - set(manifest.classes):
-        raise UsageError(f"{data} has classes that {model} does not know: {', '.join(sorted(unknown))}")
+        hint = f"; {dataset.nested}" if dataset.nested else ""
+        raise UsageError(f"{data} has classes that {model} does not know: {', '.join(sorted(unknown))}{hint}")
     split = Split.load(options.split, dataset) if options.split else None
     indices = split.test if split else tuple(range(len(dataset.items)))
     groups = split.groups if split else tuple(item.group for item in dataset.items)

@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +86,32 @@ def test_inspect_never_writes_over_labels_photos_or_pages_of_others(tmp_path: Pa
     assert (tmp_path / name).read_text() == "mine"
     for _ in range(2):  # Its own page it writes again.
         assert call("data", "inspect", folder, "--out", tmp_path / "inspect.html").exit_code == 0
+
+
+def test_inspect_says_where_the_labels_are_from(clean: Path) -> None:
+    assert "labels: folders, 2 classes" in run(clean).stdout
+    (clean / "labels.csv").write_text("".join(f"{number:04d}.png,{number % 3}\n" for number in range(1, 21)))
+    refused = run(clean)
+    assert (refused.exit_code, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1)
+    seen = run(clean / "labels.csv", "--out", clean.parent / "page.html")
+    assert "labels: labels.csv, 3 classes" in seen.stdout
+    assert "labels: labels.csv" in (clean.parent / "page.html").read_text(encoding="utf-8")
+    assert json.loads(run(clean / "labels.csv", "--json").stdout)["labels_from"] == "labels.csv"
+
+
+def test_control_characters_of_names_never_reach_the_terminal(tmp_path: Path) -> None:
+    folder = write_folders(tmp_path / "a\x1b[31mred", {"A\x1b]0;t\x07": 6, "B": 6})
+    (folder / "B" / "bad\r\x1b[2J.jpg").write_bytes(b"x")
+    (folder / "other\x9b.mp4").write_bytes(b"x")
+    for result in (run(folder), run(folder, "--group-by", "x"), run(folder / "B"), run(folder / "no\x1b")):
+        assert not set("\x1b\x07\r\x9b") & set(result.stdout + result.stderr), result.output
+    assert "A\\x1b" in run(folder).stdout
+
+
+def test_one_of_a_kind_is_one(tmp_path: Path) -> None:
+    folder = write_folders(tmp_path, {"train/A": 7, "train/B": 1, "test/A": 2})
+    shutil.copy(folder / "train/A/0001.png", folder / "test/A/copy.png")
+    shown = run(folder, "--group-by", r"re:^(\d{3})", "--out", tmp_path / "page.html").stdout
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for text in (shown, re.sub(r"<[^>]+>", " ", page)):
+        assert not re.search(r"(?<![\d.,])1 +(images|groups|classes|sets|files|rows|findings|pictures)\b", text), text

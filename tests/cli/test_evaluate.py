@@ -1,6 +1,7 @@
 """`mango-grader evaluate`: every figure of a small real bundle can be told in advance."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,22 @@ def test_only_unreadable_images_are_one_line_with_the_reason(model: Path, tmp_pa
     assert failed.exit_code == 1
     assert failed.stderr.startswith(f"Error: no image of {tmp_path} can be graded: ")
     assert failed.stderr.count("\n") == 1
+
+
+def test_evaluate_reads_a_lone_test_folder_and_says_where_labels_are_from(
+    model: Path, graded: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(graded, tmp_path / "set" / "test")
+    done = call("evaluate", "--model", model, "--data", tmp_path / "set", "--progress", "plain")
+    assert done.exit_code == 3, done.output  # for the torn image
+    assert "labels: folders, 3 classes" in done.stderr.splitlines()
+    assert "12 images in 12 groups" in done.stdout
+
+
+def test_evaluate_names_the_folder_to_pass_for_classes_one_level_too_deep(
+    model: Path, graded: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(graded, tmp_path / "set" / "mangos")
+    done = call("evaluate", "--model", model, "--data", tmp_path / "set", "--progress", "none")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert f"pass {tmp_path / 'set' / 'mangos'}" in done.stderr

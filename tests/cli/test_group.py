@@ -35,7 +35,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     [
         (MangoError("it\n failed"), 1, "Error: it failed"),
         (UsageError("do this"), 2, "Error: do this"),
-        (ImageError("caf\udce9"), 1, "Error: caf\\udce9"),
+        (ImageError("caf\udce9"), 1, "Error: caf\\xe9"),
         (MissingExtraError("x", "train"), 2, "Error: x needs an extra; run: pip install 'mango-grader[train]'"),
         (ModuleNotFoundError("no", name="torch.nn"), 2,
          "Error: mango-grader info needs an extra; run: pip install 'mango-grader[train]'"),

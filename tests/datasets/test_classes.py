@@ -43,3 +43,15 @@ def test_spellings_of_one_class_are_reported() -> None:
     assert all(repr(name) in finding for name in ["Stem rot", "stem_rot", "Stem rot "])
     assert "Healthy" not in finding
     assert name_clashes(["A", "B"]) == []
+
+
+def test_equal_numbers_are_reported() -> None:
+    assert name_clashes(["1", "1.0", "2", "3"]) == ["class names are equal as numbers: '1', '1.0'"]
+    assert len(name_clashes(["01", "1", "2,0", "2"])) == 2
+
+
+def test_grades_with_signs_are_not_said_to_differ_only_in_case() -> None:
+    assert name_clashes(["A", "A-", "A+", "B", "B-"]) == []
+    assert name_clashes(["-1", "1"]) == []
+    (finding,) = name_clashes(["Cafe\u0301", "Caf\u00e9"])
+    assert "differ only" in finding

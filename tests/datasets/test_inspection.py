@@ -73,6 +73,15 @@ def test_groups_that_duplicates_or_parts_tear(tmp_path: Path) -> None:
     assert any("different groups" in line for line in seen.notes)
 
 
+def test_classes_that_a_part_lacks_are_findings(tmp_path: Path) -> None:
+    write_folders(tmp_path, {"train/A": 6, "train/B": 6, "val/B": 2, "test/A": 2})
+    findings = inspect_folder(tmp_path).findings
+    assert "val has no image of class A" in findings
+    assert "test has no image of class B" in findings
+    shutil.rmtree(tmp_path / "train")
+    assert any("train is missing beside test and val" in line for line in inspect_folder(tmp_path).findings)
+
+
 def test_imbalance_few_groups_and_shortcut_are_findings(tmp_path: Path) -> None:
     for number in range(44):
         write_photo(tmp_path / "A" / f"{number}.png", number)

@@ -90,10 +90,17 @@ def test_oddities_are_findings_and_never_stop(tmp_path: Path) -> None:
     )
 
 
+def test_blanks_and_quotes_are_no_part_of_a_label(tmp_path: Path) -> None:
+    text = 'image_id, label\na.png, "Healthy"\nb.png,Healthy \nc.png , \u00a0Rot\nd.png,"Rot" \n'
+    data = read_dataset(make(tmp_path, text, tuple(f"{name}.png" for name in "abcd")))
+    assert data.classes == ("Healthy", "Rot")
+    assert data.findings == ()
+
+
 def test_labels_keep_their_spelling(tmp_path: Path) -> None:
-    data = read_dataset(make(tmp_path, "a,ripe\nb,Ripe \n"))
-    assert set(data.classes) == {"ripe", "Ripe "}
-    assert any("differ only in case or blanks" in line for line in data.findings)
+    data = read_dataset(make(tmp_path, "a,ripe\nb,Ripe\n"))
+    assert set(data.classes) == {"ripe", "Ripe"}
+    assert any("differ only in case, blanks" in line for line in data.findings)
 
 
 def test_one_csv_per_part(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from photos import write_folders
 from PIL import Image
 
 from mango_grader.errors import UsageError
-from mango_grader.progress import SilentProgress
+from mango_grader.progress import LineProgress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device
 from mango_grader.workflow.config import DataConfig
@@ -64,3 +64,20 @@ def test_training_names_images_that_may_not_show_what_they_should(tmp_path: Path
     notes = _Notes()
     prepare(DataConfig(str(tmp_path / "fruit"), height=24, width=24), RunFolder(tmp_path / "run"), notes)
     assert any("1 image to look at: B/covered.png (practically one colour" in note for note in notes.said)
+
+
+def test_training_and_its_continuation_say_where_the_labels_are_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = DataConfig(str(write_folders(tmp_path / "set", {"A": 8, "B": 8})), height=24, width=24)
+    for _ in range(2):
+        prepare(config, RunFolder(tmp_path / "run"), LineProgress(as_json=False))
+        assert "labels: folders, 2 classes" in capsys.readouterr().err.splitlines()
+
+
+def test_training_on_a_lone_test_folder_says_that_train_is_missing(tmp_path: Path) -> None:
+    write_folders(tmp_path / "set", {"test/A": 6, "test/B": 6, "val/A": 6, "val/B": 6})
+    config = DataConfig(str(tmp_path / "set"), height=24, width=24)
+    with pytest.raises(UsageError, match="has only val/ and test/: train/ is missing"):
+        prepare(config, RunFolder(tmp_path / "run"), SilentProgress())
+    assert not RunFolder(tmp_path / "run").cache.exists()  # Refused before anything is decoded.

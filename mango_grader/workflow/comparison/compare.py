@@ -13,6 +13,7 @@ import torch
 from mango_grader import __version__
 from mango_grader.datasets import read_dataset
 from mango_grader.datasets.record import DataRecord
+from mango_grader.datasets.splits import check_divisible
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import LabelledProgress, Progress
@@ -148,7 +149,7 @@ def compare(
         again = shlex.join(["mango-grader", "compare", "--resume", "--out", str(folder.path), "--data", "DIR"])
         raise UsageError(f"the images are no longer at {options.data}; say where they are now: {again}")
     runs = folder.comparison.runs()
-    read_dataset(options.data, options.group_by, options.ordinal)
+    check_divisible(read_dataset(options.data, options.group_by, options.ordinal))
     pick_device(options.device)
     folder.path.mkdir(parents=True, exist_ok=True)
     with RunFolder(folder.path).locked():
