@@ -13,6 +13,7 @@ from mango_grader.datasets.grouping import group_of_each, table_of_groups
 from mango_grader.datasets.layouts import FOLDERS, read_layout
 from mango_grader.datasets.listing import list_files
 from mango_grader.plural import counted
+from mango_grader.runtime.records import one_line
 
 __all__ = ["Dataset", "Item", "read_dataset"]
 
@@ -49,7 +50,8 @@ class Dataset:
     @property
     def labels_line(self) -> str:
         """Where the labels are from, and how many classes there are: "labels: folders, 3 classes"."""
-        return f"labels: {self.labels_from or 'as recorded'}, {counted(len(self.classes), 'class', 'classes')}"
+        where = one_line(self.labels_from or "as recorded")
+        return f"labels: {where}, {counted(len(self.classes), 'class', 'classes')}"
 
     @cached_property
     def nested(self) -> str | None:
@@ -109,7 +111,7 @@ def read_dataset(root: str | os.PathLike[str], group_by: str | None = None, ordi
             for sample, group in zip(samples, groups, strict=True)
         ),
         ordinal=ordered,
-        findings=(*files.findings, *layout.findings, *name_clashes(classes), *group_findings),
+        findings=tuple(map(one_line, (*files.findings, *layout.findings, *name_clashes(classes), *group_findings))),
         labels_from=layout.labels_from,
     )
-    return replace(dataset, findings=(*dataset.findings, dataset.nested)) if dataset.nested else dataset
+    return replace(dataset, findings=(*dataset.findings, one_line(dataset.nested))) if dataset.nested else dataset

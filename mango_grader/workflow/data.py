@@ -26,6 +26,7 @@ from mango_grader.files import read_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
 from mango_grader.runtime.checked import is_printable
+from mango_grader.runtime.records import one_line
 from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, on_tensors
 from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig
@@ -120,7 +121,7 @@ def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> Prepar
     preprocess = Preprocess(config.height, config.width, config.rotate_portrait)
     dataset, packed = _recorded(config, folder, preprocess, progress) or _new(config, folder, preprocess, progress)
     for path, reason in packed.errors.items():
-        progress.note(f"data: left out {path}: {reason}")
+        progress.note(one_line(f"data: left out {path}: {reason}"))
     if packed.warnings:
         doubtful = [f"{path} ({warning})" for path, warning in packed.warnings.items()]
         progress.note(f"data: {about(doubtful, 'image', 'to look at')}")

@@ -81,3 +81,15 @@ def test_training_on_a_lone_test_folder_says_that_train_is_missing(tmp_path: Pat
     with pytest.raises(UsageError, match="has only val/ and test/: train/ is missing"):
         prepare(config, RunFolder(tmp_path / "run"), SilentProgress())
     assert not RunFolder(tmp_path / "run").cache.exists()  # Refused before anything is decoded.
+
+
+def test_control_characters_of_names_never_reach_the_terminal_from_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_folders(tmp_path / "set", {"A": 8, "B": 8})
+    (root / "A" / "bad\x1b[2J.png").write_bytes(b"x")
+    (root / "stray\x1b.mp4").write_bytes(b"x")
+    prepare(DataConfig(str(root), height=24, width=24), RunFolder(tmp_path / "run"), LineProgress())
+    told = capsys.readouterr().err
+    assert "left out A/bad\\x1b[2J.png" in told
+    assert "\x1b" not in told
