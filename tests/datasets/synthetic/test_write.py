@@ -128,7 +128,7 @@ def test_the_command_makes_what_it_says(tmp_path: Path) -> None:
     assert {row["background"] for row in rows(folder / "labels.csv")} <= {"wood", "belt"}
     again = CliRunner().invoke(main, [*arguments, "--backgrounds", "belt,wood"])
     assert again.exit_code == 0
-    assert "3 pictures, 0 of them new" in again.output
+    assert "3 images, 0 of them new" in again.output
     other = CliRunner().invoke(main, [*arguments, "--backgrounds", "moon"])
     assert other.exit_code == 2
     assert "no background is called moon; there are belt," in other.output
