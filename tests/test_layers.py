@@ -231,6 +231,13 @@ def test_files_stay_short() -> None:
     assert not {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > LONGEST_FILE}
 
 
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """Pytest imports them by name alone, and would leave the second one out with an error."""
+    names = [path.name for path in committed() if path.suffix == ".py" and "tests" in path.parts]
+    assert names
+    assert not {name for name in names if name.startswith("test_") and names.count(name) > 1}
+
+
 # Where packages come from is the installing machine's business. Brackets keep this file out of its own net.
 HOSTS = re.compile(
     rb"py[p]i\.org|python[h]osted|download\.py[t]orch|ana[c]onda\.(org|com)|npm[j]s|hugging[f]ace\.co"

@@ -19,7 +19,7 @@ from mango_grader.workflow.config import TeacherConfig, plain
 from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.presets import PRESETS, Preset
 
-_COMMON = "whatever the method; teacher.… with --teacher"
+_COMMON = "whatever the method; teacher.* with --teacher"
 # What is printed with methods and spaces, or has an option of its own.
 _ELSEWHERE = (
     "search.method.", "search.space.", "search.objective.", "search.limits.", "search.cost", "data.path",
