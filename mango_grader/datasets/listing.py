@@ -91,7 +91,9 @@ def list_files(root: Path) -> Files:
     return Files(root, tuple(sorted(images)), tuple(sorted(tables)), tuple(sorted(folders)), tuple(findings))
 
 
-_COMPANIONS = frozenset({".txt", ".md", ".json", ".html", ".xml", ".yaml", ".yml", ".pdf", ".db", ".ini", ""})
+_COMPANIONS = frozenset({
+    ".txt", ".md", ".json", ".html", ".xml", ".yaml", ".yml", ".pdf", ".db", ".ini", ".journal", "",
+})  # fmt: skip
 
 
 def about(names: Sequence[str], what: str, remark: str) -> str:

@@ -56,6 +56,8 @@ def test_own_answers_beside_a_label_csv_are_left_out(tmp_path: Path) -> None:
     grade_all(tmp_path, tmp_path / "grades.csv")
     data = read_dataset(tmp_path)
     assert (data.classes, data.labels_from) == (("Healthy", "Rot"), "labels.csv")
+    (tmp_path / "grades.csv.journal").write_text("{}\n")
+    assert not any("journal" in line for line in read_dataset(tmp_path).findings)
     (tmp_path / "labels.csv").unlink()
     with pytest.raises(UsageError, match=r"no labels in .*grades\.csv: holds answers of mango-grader"):
         read_dataset(tmp_path)
