@@ -1,6 +1,7 @@
 """What a run's report and model card are made of."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,19 @@ def report_data(
         data=_summary(data, border),
         teacher=teacher,
         settings=config.to_dict(),
-        notes=(_REFITTED,) if config.refit else (),
+        notes=(*_hurried(folder), *((_REFITTED,) if config.refit else ())),
         provenance=provenance(config, data, measured, teacher),
     )
+
+
+def _hurried(folder: RunFolder) -> Iterator[str]:
+    """Yield what a deadline cost the search."""
+    rounds = read_json(folder.plan).get("rounds") if folder.plan.exists() else None
+    if rounds and rounds[0] < rounds[1]:
+        yield (
+            f"The search had time for {rounds[0]} of its {rounds[1]} rounds: the machine was slower than its first"
+            " steps told. A longer budget or a quieter machine may find a better network."
+        )
 
 
 def provenance(

@@ -1,5 +1,6 @@
 """A run whose model is no better than guessing says so everywhere, and ends with exit code 3."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 from tiny import TINY
 
 from mango_grader.cli import main
-from mango_grader.files import read_json
+from mango_grader.files import read_json, write_json
+from mango_grader.runtime import Bundle
 
 
 def run(*arguments: object) -> Result:
@@ -66,3 +68,15 @@ def test_a_training_at_chance_ends_with_exit_code_3(guessing: tuple[Path, Result
     assert result.exit_code == 3, result.output
     assert "NO BETTER THAN GUESSING" in result.output
     assert "NO BETTER THAN GUESSING" in run("evaluate", "--model", out / "model.mango", "--data", noise).output
+
+
+def test_rounds_that_there_was_no_time_for_are_told(guessing: tuple[Path, Result], tmp_path: Path) -> None:
+    run_folder = tmp_path / "run"
+    shutil.copytree(guessing[0], run_folder)
+    plan = read_json(run_folder / "plan.json")
+    assert plan["rounds"][0] == plan["rounds"][1] > 0
+    write_json(run_folder / "plan.json", {**plan, "rounds": [2, 7]})
+    result = run("export", run_folder, "--out", tmp_path / "again.mango", "--progress", "none")
+    assert result.exit_code == 0, result.output
+    assert "had time for 2 of its 7 rounds" in Bundle.open(tmp_path / "again.mango").card
+    assert "had time for" not in Bundle.open(run_folder).card
