@@ -23,7 +23,8 @@ from peer_summary import OURS, cell_name, draw, latency_name, show, summary
 
 from mango_grader import SearchOptions, TrainOptions
 from mango_grader.cli.types import Duration
-from mango_grader.workflow.budget import fixed_seconds, seconds_left
+from mango_grader.workflow.budget import seconds_left
+from mango_grader.workflow.timing import fixed_seconds
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,18 @@
 """From minutes to steps: a timed probe turns a budget into a plan that is fixed before the first step."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-import torch
 
 from mango_grader.automl.methods import MethodSettings, Round
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
 from mango_grader.training.device import Device
-from mango_grader.training.learner import Learner
 from mango_grader.workflow.memory import peak_memory_mb
 
 MIN_TRAIN_EPOCHS = 2
 _TRAIN_SHARE = 0.5  # of what is left for search and training together
-_PROBE_STEPS = 3
-_PROBE_SECONDS = 0.7  # at least: on a busy machine single steps tell little
-_MOST_PROBES = 10
-_FIXED_SECONDS = 7.0
-_REFERENCE_STEPS, _REFERENCE_SECONDS = 5_000_000, 0.25
 _LONGEST = 8.0  # times the preset: beyond, more epochs bring nothing
 _SAFETY = 0.9  # machines slow down; the bundle must be written by then
 
@@ -56,11 +47,15 @@ class TrainCost:
 
 @dataclass(frozen=True)
 class Rates:
-    """Measured seconds. search: of its steps, None where nothing is searched. fixed: measuring, export and report."""
+    """Measured seconds. search: of its steps, None where nothing is searched. fixed: measuring, export and report.
+
+    threads: with how many that was; None where a run computes with as many as torch has.
+    """
 
     search: StepSeconds | None
     training: TrainCost
     fixed: float
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +67,7 @@ class StepPlan:
     the system does not tell. spent_s: seconds that the run had taken when the plan was last written. deadline_s: those
     at which the search is to end; None without a budget. steps: what the steps of the search were timed to take.
     rounds: of the search, those that there was time for, then those of its plan; None before the search is over.
+    threads: how many compute from here on; None for as many as torch has, which a run without a budget takes.
     """
 
     effort: float
@@ -85,6 +81,7 @@ class StepPlan:
     deadline_s: float | None = None
     steps: StepSeconds | None = None
     rounds: tuple[int, int] | None = None
+    threads: int | None = None
 
     @property
     def total_s(self) -> float:
@@ -102,13 +99,15 @@ class StepPlan:
         read = {"steps": steps and StepSeconds(**steps), "rounds": rounds and tuple(rounds)}
         return cls(**{**data, **read})
 
-    def settle(self, cost: TrainCost, longest: int, seconds: float | None = None) -> "StepPlan":
+    def settle(
+        self, cost: TrainCost, longest: int, seconds: float | None = None, threads: int | None = None
+    ) -> "StepPlan":
         """Return the plan with as many epochs of the final training as `seconds` allow at `cost`.
 
         At least 2, at most 8 times `longest`, the preset's own number. Without `seconds`, its planned time counts.
         """
         epochs = min(cost.epochs(self.train_s if seconds is None else seconds), int(longest * _LONGEST))
-        return replace(self, epochs=epochs, train_s=cost.seconds(epochs), settled=True)
+        return replace(self, epochs=epochs, train_s=cost.seconds(epochs), settled=True, threads=threads)
 
     def __str__(self) -> str:
         parts = (
@@ -179,6 +178,7 @@ def make_plan(
         spent_s=spent,
         deadline_s=deadline,
         steps=rates.search,
+        threads=rates.threads,
     )
 
 
@@ -195,41 +195,3 @@ def _largest_effort(seconds: Callable[[float], float], limit: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if seconds(middle) <= limit else (low, middle)
     return low
-
-
-def timed(action: Callable[[], object], times: int, device: Device) -> float:
-    """Return the mean seconds of `action` after one warm-up call: of `times`, or as many as fill most of a second."""
-    action()
-    _wait(device)
-    start, done = time.perf_counter(), 0
-    while done < times or (done < _MOST_PROBES and time.perf_counter() - start < _PROBE_SECONDS):
-        action()
-        _wait(device)
-        done += 1
-    return (time.perf_counter() - start) / done
-
-
-def fixed_seconds() -> float:
-    """Return the estimated seconds of measuring, exporting and reporting, here and now.
-
-    They are 7 on an idle core of the machine that this was written on. How much slower or busier this one is,
-    is told by a piece of work that took a quarter of a second there.
-    """
-    start = time.perf_counter()
-    total = 0
-    for number in range(_REFERENCE_STEPS):
-        total += number * number % 7
-    return _FIXED_SECONDS * (time.perf_counter() - start) / _REFERENCE_SECONDS
-
-
-def epoch_seconds(learner: Learner, watched: int, device: Device) -> float:
-    """Time a few steps and return the estimated seconds of an epoch, after which `watched` pictures are answered."""
-    learner.begin_epoch(0)
-    watching = watched / 3  # a forward pass costs about a third of a training step
-    steps = learner.batches.per_epoch + watching / learner.batches.batch_size
-    return timed(lambda: learner.step(0), _PROBE_STEPS, device) * steps
-
-
-def _wait(device: Device) -> None:
-    if device.is_gpu:
-        torch.cuda.synchronize()

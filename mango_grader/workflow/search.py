@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 
 import numpy as np
+import torch
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import SharedWeights
@@ -23,12 +24,14 @@ from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
-from mango_grader.workflow.budget import Rates, StepPlan, Workload, fixed_seconds, make_plan, seconds_left, timed
+from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, seconds_left
 from mango_grader.workflow.conclude import already_finished, conclude
 from mango_grader.workflow.config import Places, RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
 from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.teaching import TeacherSource, open_teacher, prepare_run
+from mango_grader.workflow.threads import kept_threads, take, take_fastest
+from mango_grader.workflow.timing import fixed_seconds, timed
 from mango_grader.workflow.train import train_cost, train_network
 from mango_grader.workflow.weights import load_matching
 
@@ -54,7 +57,7 @@ def search(
     """
     watch = Stopwatch()
     progress = progress or SilentProgress()
-    with opened(out, config, resume=resume, moved=moved) as (folder, config):
+    with kept_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
         if config.search is None:
             raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
         if already_finished(folder, config, progress):
@@ -79,7 +82,7 @@ def search(
             cost = train_cost(config, spec, prepared, teacher, device)
             left = seconds_left(config.budget, fixed_seconds(), watch.seconds)
             # Once, and kept, so that a resumed run repeats it.
-            plan = plan.settle(cost, config.train.epochs, left)
+            plan = plan.settle(cost, config.train.epochs, left, torch.get_num_threads())
             write_json(folder.plan, plan.to_dict())
             progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
         train_network(folder, config, spec, prepared, teacher, plan.epochs, device, progress)
@@ -187,6 +190,9 @@ class _Run:
         rng = np.random.default_rng(self.config.seed)
         probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
         scored = cycle(UniformSampler(self.space, probe.method.admits).ask(rng, _PROBE_PATHS))
+        threads = None
+        if self.config.budget is not None:
+            threads = take_fastest(lambda: shared.step(0, 1, probe.method.gates(rng)), self.device)
         # First those that draw by what they learn: weights may diverge when the first step is taken again and again.
         with RoundFigures(probe.method, "search, timing").step("architecture"):
             architecture = timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device)
@@ -198,7 +204,9 @@ class _Run:
             score=timed(lambda: probe.evaluator.score(next(scored)), 1, self.device),
         )
         spec = self.space.final.resolve(path)
-        return Rates(steps, train_cost(self.config, spec, self.data, self.teacher, self.device), fixed_seconds())
+        training = train_cost(self.config, spec, self.data, self.teacher, self.device)
+        take(threads)
+        return Rates(steps, training, fixed_seconds(), threads)
 
 
 def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress) -> StepPlan:
@@ -206,6 +214,7 @@ def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress)
     if folder.plan.exists():
         plan = StepPlan.from_dict(read_json(folder.plan))
         watch.resume(plan.spent_s)
+        take(plan.threads)
         return plan
     progress.note("plan: timing a few steps on this machine")
     rates = run.rates()

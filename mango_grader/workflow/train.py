@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
@@ -13,7 +15,7 @@ from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, epoch_seconds, fixed_seconds, make_plan
+from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, make_plan
 from mango_grader.workflow.conclude import already_finished, conclude
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.data import PreparedData, on_device
@@ -28,6 +30,8 @@ from mango_grader.workflow.teaching import (
     untaught,
     with_teacher,
 )
+from mango_grader.workflow.threads import kept_threads, take, take_fastest
+from mango_grader.workflow.timing import epoch_seconds, fixed_seconds
 from mango_grader.workflow.weights import load_matching, save_weights
 
 
@@ -49,7 +53,7 @@ def train(
     """
     started = time.monotonic()
     progress = progress or SilentProgress()
-    with opened(out, config, resume=resume, moved=moved) as (folder, config):
+    with kept_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
         if config.network is None:
             raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
         if already_finished(folder, config, progress):
@@ -63,11 +67,13 @@ def train(
         teacher = open_teacher(config, prepared, folder, device)
         if not folder.plan.exists():
             cost = train_cost(config, spec, prepared, teacher, device)
-            rates = Rates(None, cost, fixed_seconds())
+            threads = None if config.budget is None else torch.get_num_threads()
+            rates = Rates(None, cost, fixed_seconds(), threads)
             spent = time.monotonic() - started
             plan = make_plan(config.budget, rates, None, None, config.train.epochs, spent, device)
             write_json(folder.plan, plan.to_dict())
         plan = StepPlan.from_dict(read_json(folder.plan))
+        take(plan.threads)
         progress.note(str(plan))
         if plan_only:
             return folder
@@ -154,7 +160,8 @@ def train_cost(
 ) -> TrainCost:
     """Time a few training steps of `spec`, and the teacher's answers, on this machine.
 
-    Raises UsageError if the recipe asks for what the data or the network cannot have.
+    With a budget, torch goes on with as many threads as are fastest here. Raises UsageError if the recipe asks for what
+    the data or the network cannot have.
     """
     if config.train.loss == "ordinal" and not data.dataset.ordinal:
         raise UsageError(
@@ -163,6 +170,9 @@ def train_cost(
     batches = untaught(config, data)
     shown = rehearsed(batches, spec.classes) if config.teacher else batches
     learner = Learner(build_network(spec), config.train, shown, spec.classes, device, config.teaching)
+    if config.budget is not None:
+        learner.begin_epoch(0)
+        take_fastest(lambda: learner.step(0), device)
     cost = TrainCost(epoch_seconds(learner, len(data.val), device))
     if config.teacher is not None and teacher is not None:
         cost = with_teacher(cost, teacher, config.teacher.views, batches, data, device)

@@ -17,10 +17,10 @@ from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.training.teachers import TorchTeacher
-from mango_grader.workflow.budget import epoch_seconds
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, augmenter
 from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.timing import epoch_seconds
 from mango_grader.workflow.weights import load_weights, save_weights
 
 _SEED = 3  # keeps its batches apart from the student's
