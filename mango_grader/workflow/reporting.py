@@ -27,6 +27,7 @@ _REFITTED = (
     "The network learned from the validation pictures, too; its temperatures and thresholds, and all figures of that"
     " part, are of the same network trained without them."
 )
+_HURRIED = 0.9  # of the planned rounds: fewer are worth a warning
 _PROBE_GROUPS = 10  # fewer tell nothing
 
 
@@ -72,7 +73,7 @@ def report_data(
 def _hurried(folder: RunFolder) -> Iterator[str]:
     """Yield what a deadline cost the search."""
     rounds = read_json(folder.plan).get("rounds") if folder.plan.exists() else None
-    if rounds and rounds[0] < rounds[1]:
+    if rounds and rounds[0] < _HURRIED * rounds[1]:
         yield (
             f"The search had time for {rounds[0]} of its {rounds[1]} rounds: the machine was slower than its first"
             " steps told. A longer budget or a quieter machine may find a better network."
