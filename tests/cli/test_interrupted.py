@@ -20,13 +20,20 @@ NET = "shufflenet_v2_x0_5"
 
 def stopped(arguments: list[str], milestone: str, number: signal.Signals, home: Path) -> tuple[int, str]:
     """Start a command in `home`, stop it once a file like `milestone` is there; return exit code and last line."""
+    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([*COMMAND, *arguments], cwd=home, stderr=subprocess.PIPE, text=True)
-    while not any(home.glob(milestone)):
-        if process.poll() is not None:
-            pytest.fail(f"ended before {milestone}: {process.communicate()[1]}")
-        time.sleep(0.02)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=600)
+    signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            while not any(home.glob(milestone)):
+                if process.poll() is not None:
+                    pytest.fail(f"ended before {milestone}: {process.communicate()[1]}")
+                time.sleep(0.02)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=600)
+        finally:
+            process.kill()
     assert "Traceback" not in said
     return process.returncode, said.splitlines()[-1]
 
