@@ -83,6 +83,18 @@ class Timetable:
     _all: _Pace = field(default_factory=_Pace)
     _paces: dict[str, _Pace] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # By kind of round, what is left from each round on: a plan may have thousands, and each asks twice.
+        self._rest: dict[str, list[tuple[float, int]]] = {}
+        for kinds in {_kinds(round_) for round_ in self.plan}:
+            seconds, count = 0.0, 0
+            rest = [(seconds, count)]
+            for round_ in reversed(self.plan):
+                if _kinds(round_) == kinds:
+                    seconds, count = seconds + self.expected.of(round_), count + 1
+                rest.append((seconds, count))
+            self._rest[kinds] = rest[::-1]
+
     @property
     def over(self) -> bool:
         """Whether the deadline has passed."""
@@ -113,7 +125,7 @@ class Timetable:
         """Hear that round `number` took `seconds`, with `scores` full scores after it."""
         self.taken += 1
         self._between = scores
-        expected = self._expected(number)
+        expected = self.expected.of(self.plan[number]) + scores * self.expected.score
         for pace in (self._all, self._paces.setdefault(_kinds(self.plan[number]), _Pace())):
             pace.add(expected, seconds)
 
@@ -131,14 +143,11 @@ class Timetable:
         self._all = self._paces.pop("")
 
     def _need(self, number: int) -> float:
-        rounds = sum(
-            self._expected(each) * self._paces.get(_kinds(self.plan[each]), self._all).ratio
-            for each in range(number, len(self.plan))
-        )
-        return rounds + self.final_scores * self.expected.score * self._all.ratio
-
-    def _expected(self, number: int) -> float:
-        return self.expected.of(self.plan[number]) + self._between * self.expected.score
+        need = self.final_scores * self.expected.score * self._all.ratio
+        for kinds, rest in self._rest.items():
+            seconds, count = rest[number]
+            need += self._paces.get(kinds, self._all).ratio * (seconds + count * self._between * self.expected.score)
+        return need
 
 
 def _kinds(round_: Round) -> str:
