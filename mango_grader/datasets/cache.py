@@ -80,11 +80,11 @@ def pack(
     made_of = [_FORMAT, readers(), preprocess.to_dict(), digests]
     key = digest(json.dumps(made_of, sort_keys=True).encode())
     home = Path(folder)
-    remarks = _whole(home, key, preprocess)
-    if remarks is None:
+    problems = _whole(home, key, preprocess)
+    if problems is None:
         _sweep(home)
-        remarks = _build(dataset, preprocess, home, key, digests, reporter, workers)
-    return _mapped(dataset, preprocess, home, key, remarks)
+        problems = _build(dataset, preprocess, home, key, digests, reporter, workers)
+    return _mapped(dataset, preprocess, home, key, problems)
 
 
 def packed_as(
@@ -94,20 +94,20 @@ def packed_as(
 
     No image is read: `dataset` must be the one that was packed.
     """
-    remarks = _whole(Path(folder), key, preprocess)
-    return None if remarks is None else _mapped(dataset, preprocess, Path(folder), key, remarks)
+    problems = _whole(Path(folder), key, preprocess)
+    return None if problems is None else _mapped(dataset, preprocess, Path(folder), key, problems)
 
 
 @dataclass(frozen=True)
-class _Remarks:
+class _Problems:
     """Why items are left out, and what is doubtful about others, by item index."""
 
     errors: dict[int, str] = field(default_factory=dict)
     warnings: dict[int, str] = field(default_factory=dict)
 
 
-def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, remarks: _Remarks) -> PackedImages:
-    index = np.array([number for number in range(len(dataset.items)) if number not in remarks.errors], np.int64)
+def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, problems: _Problems) -> PackedImages:
+    index = np.array([number for number in range(len(dataset.items)) if number not in problems.errors], np.int64)
     if not len(index):
         raise UsageError(f"none of the {len(dataset.items)} images in {dataset.root} can be read")
     shape = (len(index), preprocess.height, preprocess.width, 3)
@@ -118,9 +118,9 @@ def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, rema
         groups=tuple(item.group for item in items),
         paths=tuple(item.path for item in items),
         index=index,
-        errors={dataset.items[number].path: reason for number, reason in remarks.errors.items()},
+        errors={dataset.items[number].path: reason for number, reason in problems.errors.items()},
         digest=key,
-        warnings={dataset.items[number].path: warning for number, warning in remarks.warnings.items()},
+        warnings={dataset.items[number].path: warning for number, warning in problems.warnings.items()},
     )
 
 
@@ -148,18 +148,18 @@ def _fingerprint(path: Path) -> Fingerprint:
     return Fingerprint(digest(data), len(data))
 
 
-def _whole(home: Path, key: str, preprocess: Preprocess) -> _Remarks | None:
-    """Return the remarks of a cache that is there and matches its own digest, else None."""
+def _whole(home: Path, key: str, preprocess: Preprocess) -> _Problems | None:
+    """Return the problems of a cache that is there and matches its own digest, else None."""
     try:
         values: dict[str, Any] = read_json(home / f"{key}.json")
-        remarks = _Remarks(_by_item(values["errors"]), _by_item(values["warnings"]))
+        problems = _Problems(_by_item(values["errors"]), _by_item(values["warnings"]))
         path = _pixels(home, key)
         size = values["rows"] * preprocess.height * preprocess.width * 3
         if path.stat().st_size != size or file_digest(path) != values["sha256"]:
             return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return remarks
+    return problems
 
 
 def _by_item(values: Mapping[str, Any]) -> dict[int, str]:
@@ -174,7 +174,7 @@ def _build(
     digests: Sequence[str],
     progress: Progress,
     workers: int | None,
-) -> _Remarks:
+) -> _Problems:
     def one(index: int) -> Prepared | str:
         path = dataset.root / dataset.items[index].path
         try:
@@ -185,7 +185,7 @@ def _build(
         except ImageError as error:
             return str(error)
 
-    remarks = _Remarks()
+    problems = _Problems()
     content, rows = hashlib.sha256(), 0
     with (
         replacing(_pixels(home, key)) as temporary,
@@ -194,17 +194,17 @@ def _build(
     ):
         for index, result in enumerate(ordered_map(one, range(len(dataset.items)), workers)):
             if isinstance(result, str):
-                remarks.errors[index] = result
+                problems.errors[index] = result
             else:
                 if result.warning is not None:
-                    remarks.warnings[index] = result.warning
+                    problems.warnings[index] = result.warning
                 data = result.pixels.tobytes()
                 content.update(data)
                 file.write(data)
                 rows += 1
             task.advance()
-    write_json(home / f"{key}.json", {"rows": rows, "sha256": content.hexdigest(), **asdict(remarks)})
-    return remarks
+    write_json(home / f"{key}.json", {"rows": rows, "sha256": content.hexdigest(), **asdict(problems)})
+    return problems
 
 
 def _sweep(home: Path) -> None:

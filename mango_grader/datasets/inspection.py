@@ -54,7 +54,7 @@ class Inspection:
     `labels_from` is "folders" or the label CSVs. `unreadable`: path and reason. `doubtful`: path and warning of images
     that may not show what they should.
     `turned`: paths that EXIF shows rotated or mirrored. `exact`, `near`: sets of paths of identical files and of
-    nearly the same picture; `across_classes`, `across_parts`, `across_groups`: the sets of both kinds that lie in
+    nearly the same image; `across_classes`, `across_parts`, `across_groups`: the sets of both kinds that lie in
     several classes, given parts, or given groups. `probe` is None where there are too few images.
     """
 

@@ -196,11 +196,11 @@ def finished_data(
             raise UsageError(f"the data in {config.path} are not what {folder.path} was made of: {now.changes}")
         known = [now.found[path] for path in dataset.paths]
         packed = packed or pack(dataset, preprocess, scratch, progress, known=known)
-        remark = f"changed since the run: {now.changes}" if now.changes else None
+        changes = f"changed since the run: {now.changes}" if now.changes else None
     else:
-        remark = describe_changes(record, config, progress)
-    if remark is not None:
-        progress.note(f"data: {remark}; the model is exported as it was trained")
+        changes = describe_changes(record, config, progress)
+    if changes is not None:
+        progress.note(f"data: {changes}; the model is exported as it was trained")
     return part_data(dataset, packed, preprocess, Split.load(folder.split, dataset))
 
 

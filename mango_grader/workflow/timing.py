@@ -41,7 +41,7 @@ def fixed_seconds() -> float:
 
 
 def epoch_seconds(learner: Learner, watched: int, device: Device) -> float:
-    """Time a few steps and return the estimated seconds of an epoch, after which `watched` pictures are answered."""
+    """Time a few steps and return the estimated seconds of an epoch, the prediction of `watched` images included."""
     learner.begin_epoch(0)
     watching = watched / 3  # a forward pass costs about a third of a training step
     steps = learner.batches.per_epoch + watching / learner.batches.batch_size
