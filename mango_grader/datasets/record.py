@@ -12,6 +12,7 @@ from mango_grader.datasets.cache import Fingerprint, PackedImages
 from mango_grader.datasets.dataset import Dataset, Item
 from mango_grader.errors import MangoError
 from mango_grader.files import digest, read_json, write_json
+from mango_grader.plural import counted
 
 __all__ = ["DataChanges", "DataRecord", "RecordedImage"]
 
@@ -83,15 +84,15 @@ class DataChanges:
             (self.added, "image", "added"),
             (self.regrouped, "image", "regrouped"),
         )
-        parts = [_counted(paths, what, how) for paths, what, how in told if paths]
+        parts = [_told(paths, what, how) for paths, what, how in told if paths]
         if self.renamed:
             parts.append("classes renamed (" + ", ".join(f"{old} → {new}" for old, new in self.renamed.items()) + ")")
         return "; ".join(parts)
 
 
-def _counted(paths: Sequence[str], what: str, how: str) -> str:
+def _told(paths: Sequence[str], what: str, how: str) -> str:
     shown = ", ".join(paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")
-    return f"{len(paths)} {what}{'s' if len(paths) > 1 else ''} {how} ({shown})"
+    return f"{counted(len(paths), what)} {how} ({shown})"
 
 
 @dataclass(frozen=True)

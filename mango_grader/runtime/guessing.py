@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from mango_grader.plural import counted
+
 MIN_GROUPS = 30
 """Fewer independent groups of test images tell too little."""
 
@@ -35,10 +37,8 @@ class Guessing:
     def __str__(self) -> str:
         """Return the verdict in one sentence."""
         if self.verdict == "too few":
-            return (
-                f"Too few to tell whether the model beats guessing: {self.groups} test "
-                f"{'group' if self.groups == 1 else 'groups'}, {MIN_GROUPS} are needed."
-            )
+            seen = counted(self.groups, "test group")
+            return f"Too few to tell whether the model beats guessing: {seen}, {MIN_GROUPS} are needed."
         bound = f"at least {self.low:.1%} at 95 % confidence"
         seen = f"{self.accuracy:.1%} of {self.images} test images are correct, {bound}"
         guess = f"always answering the commonest class gives {self.commonest:.1%}"

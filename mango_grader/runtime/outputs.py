@@ -5,20 +5,20 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mango_grader.errors import UsageError
+from mango_grader.runtime.records import is_result
 
 PAGE_MARK = '<meta name="generator" content="mango-grader">'
 """Every page of ours carries it in its head."""
 
 _EARLIER_MARKS = ("<p>Within each grade the least confident come first.</p>", "<title>Data inspection: ")
 _HEAD = 1 << 16
-_ROW_COLUMNS = {"path", "grade", "confidence", "exit", "error"}
 _FIGURE_KEYS = {"model", "data", "classes", "exits"}
 _BUNDLE_KEYS = {"schema", "classes", "preprocess", "exits", "stages"}
 
@@ -73,12 +73,17 @@ def _is_rows(path: Path) -> bool:
     if suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        return _ROW_COLUMNS.issubset(pq.read_schema(path).names)
+        return _are_rows(pq.read_schema(path).names)
     head = _head(path)
     if suffix == ".jsonl":
-        return _ROW_COLUMNS.issubset(_keys(head.split("\n", 1)[0]))
+        return _are_rows(_keys(head.split("\n", 1)[0]))
     titles = (next(csv.reader(io.StringIO(head, newline=""), delimiter=one)) for one in ",;")
-    return any(_ROW_COLUMNS.issubset(one) for one in titles)
+    return any(map(_are_rows, titles))
+
+
+def _are_rows(titles: Collection[str]) -> bool:
+    # Stricter than where labels are concerned: a table of somebody else's is never to be lost.
+    return is_result(titles) and {"confidence", "exit", "error"}.issubset(titles)
 
 
 def _is_page(path: Path) -> bool:

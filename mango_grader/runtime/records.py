@@ -1,7 +1,7 @@
 """The result of grading one image, and the row that it becomes in every output format."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -56,7 +56,7 @@ def columns(classes: Sequence[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def is_result(titles: Sequence[str]) -> bool:
+def is_result(titles: Collection[str]) -> bool:
     """Return whether a table with these column names is a result table of ours, columns that were deleted aside."""
     found = set(titles)
     numbered = any(title.startswith("p_") for title in titles)

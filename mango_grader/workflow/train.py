@@ -1,12 +1,12 @@
 """Training one known network: the end of every search, and `mango-grader train` by itself."""
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from mango_grader.automl.timetable import Stopwatch
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
@@ -51,7 +51,7 @@ def train(
     Raises UsageError for settings, data or a budget that cannot work, or if the network's exits tell another number
     of classes apart than the data has.
     """
-    started = time.monotonic()
+    watch = Stopwatch()
     progress = progress or SilentProgress()
     with kept_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
         if config.network is None:
@@ -69,8 +69,7 @@ def train(
             cost = train_cost(config, spec, prepared, teacher, device)
             threads = None if config.budget is None else torch.get_num_threads()
             rates = Rates(None, cost, fixed_seconds(), threads)
-            spent = time.monotonic() - started
-            plan = make_plan(config.budget, rates, None, None, config.train.epochs, spent, device)
+            plan = make_plan(config.budget, rates, None, None, config.train.epochs, watch.seconds, device)
             write_json(folder.plan, plan.to_dict())
         plan = StepPlan.from_dict(read_json(folder.plan))
         take(plan.threads)
