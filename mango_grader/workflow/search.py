@@ -182,7 +182,8 @@ class _Run:
         return Workload(method.plan(per_epoch), settings.scores)
 
     def rates(self) -> Rates:
-        """Time a few steps of each kind on this machine, on a search that is thrown away."""
+        """Time a few steps of each kind on this machine, on searches that are thrown away."""
+        threads = None if self.config.budget is None else self._fastest_threads()
         probe = self.make(self.search.method.settings.scaled(0.0))
         shared = probe.training
         assert shared is not None
@@ -190,9 +191,6 @@ class _Run:
         rng = np.random.default_rng(self.config.seed)
         probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
         scored = cycle(UniformSampler(self.space, probe.method.admits).ask(rng, _PROBE_PATHS))
-        threads = None
-        if self.config.budget is not None:
-            threads = take_fastest(lambda: shared.step(0, 1, probe.method.gates(rng)), self.device)
         # First those that draw by what they learn: weights may diverge when the first step is taken again and again.
         with RoundFigures(probe.method, "search, timing").step("architecture"):
             architecture = timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device)
@@ -207,6 +205,14 @@ class _Run:
         training = train_cost(self.config, spec, self.data, self.teacher, self.device)
         take(threads)
         return Rates(steps, training, fixed_seconds(), threads)
+
+    def _fastest_threads(self) -> int:
+        """Go on with as many threads as are fastest for weight steps, and return how many those are."""
+        # On a search of its own, whose weights may diverge: its first step is taken again and again.
+        probe = self.make(self.search.method.settings.scaled(0.0))
+        shared, rng = probe.training, np.random.default_rng(self.config.seed)
+        assert shared is not None
+        return take_fastest(lambda: shared.step(0, 1, probe.method.gates(rng)), self.device)
 
 
 def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress) -> StepPlan:
