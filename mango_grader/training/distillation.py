@@ -40,7 +40,7 @@ class Mixed:
         return Batch(torch.cat([labelled.images, unlabelled.images]), labelled.labels)
 
 
-class Taught:
+class DistillationBatches:
     """Another series' batches with the answers that `answers(step, images)` gives to their images."""
 
     def __init__(self, batches: BatchSeries, answers: Callable[[int, Tensor], Tensor], period: int | None) -> None:
@@ -48,7 +48,7 @@ class Taught:
         self.per_epoch, self.batch_size = batches.per_epoch, batches.batch_size
 
     @classmethod
-    def afresh(cls, batches: BatchSeries, teacher: Teacher) -> "Taught":
+    def uncached(cls, batches: BatchSeries, teacher: Teacher) -> "DistillationBatches":
         """Let `teacher` see each batch as the student sees it, for ever new ones.
 
         Raises UsageError at the first answer that is no finite number; on a GPU, where to look would be to wait, the
@@ -64,8 +64,8 @@ class Taught:
         return cls(batches, answers, None)
 
     @classmethod
-    def kept(cls, batches: BatchSeries, parts: Sequence[NDArray[np.float32]]) -> "Taught":
-        """Go round and round the steps whose answers `keep_answers` gave: batch i is batch i modulo their number.
+    def cached(cls, batches: BatchSeries, parts: Sequence[NDArray[np.float32]]) -> "DistillationBatches":
+        """Go round and round the steps whose answers `cache_answers` gave: batch i is batch i modulo their number.
 
         A batch is a function of its step, and so are its order, its augmentation and which examples it leaves out:
         what is answered is what is shown.
@@ -89,7 +89,7 @@ class Taught:
         return replace(batch, answers=self._answers(step, batch.images))
 
 
-def keep_answers(
+def cache_answers(
     batches: BatchSeries, teacher: Teacher, steps: int, folder: Path, progress: Progress
 ) -> list[NDArray[np.float32]]:
     """Ask the teacher about the first `steps` batches; return its logits, (≤ 32, batch_size, classes) a part, mapped.

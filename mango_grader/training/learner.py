@@ -11,15 +11,15 @@ from mango_grader.training.average import MovingAverage
 from mango_grader.training.batches import BatchSeries
 from mango_grader.training.device import Device
 from mango_grader.training.losses import training_loss
-from mango_grader.training.recipe import Teaching, TrainRecipe, step_with
+from mango_grader.training.recipe import Distillation, TrainRecipe, step_with
 
 
 class Learner:
     """Learns the weights of `kept` from `batches`, of which `classes` classes are told apart.
 
     Where the recipe regularises or averages, a network of its own takes the steps, and `kept` follows: after each step
-    its moving average, or after each epoch the weights themselves. Else `kept` itself learns. teaching: how the answers
-    count that `batches` bring.
+    its moving average, or after each epoch the weights themselves. Else `kept` itself learns. distillation: how the
+    teacher's answers in `batches` count.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Learner:
         batches: BatchSeries,
         classes: int,
         device: Device,
-        teaching: Teaching | None = None,
+        distillation: Distillation | None = None,
     ) -> None:
         self.kept, self.recipe, self.batches, self.device = kept, recipe, batches, device
         device.place(kept)
@@ -41,7 +41,7 @@ class Learner:
             device.place(self.net)
         self._average = MovingAverage(kept, self.net, recipe.ema) if recipe.ema else None
         self._optimiser = recipe.weights.make_optimiser(self.net)
-        self._loss = device.place(training_loss(recipe, batches.examples.targets, classes, teaching))
+        self._loss = device.place(training_loss(recipe, batches.examples.targets, classes, distillation))
         self._from_bytes = device.place(FromBytes())
         self._paths = [module for module in self.net.modules() if isinstance(module, DropPath)]
 

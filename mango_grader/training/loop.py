@@ -19,7 +19,7 @@ from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.finite import DivergedError, all_finite, calmer, first_not_finite
 from mango_grader.training.learner import Learner
-from mango_grader.training.recipe import Teaching, TrainRecipe
+from mango_grader.training.recipe import Distillation, TrainRecipe
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Trainer:
     """Trains `net` in place on `batches`; `validation` is only watched, if there is any; it chooses nothing.
 
     checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds; None keeps no state.
-    teaching: how the teacher's answers count that `batches` bring. `history` grows by a row an epoch. name: of the
+    distillation: how the teacher's answers in `batches` count. `history` grows by a row an epoch. name: of the
     progress bar, and of the phase in the history. settings: what --set calls the recipe.
     """
 
@@ -40,7 +40,7 @@ class Trainer:
     seed: int
     checkpoint: Path | None = None
     checkpoint_every: float = 10.0
-    teaching: Teaching | None = None
+    distillation: Distillation | None = None
     name: str = "train"
     settings: str = "train"
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Trainer:
         Raises DivergedError at the first loss, weight or answer that is not a finite number; nothing of its epoch is
         kept.
         """
-        learner = Learner(self.net, self.recipe, self.batches, self.classes, self.device, self.teaching)
+        learner = Learner(self.net, self.recipe, self.batches, self.classes, self.device, self.distillation)
         start = self._restore(learner)
         saved = time.monotonic()
         with progress.task(self.name, self.recipe.epochs, start) as task:

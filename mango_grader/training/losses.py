@@ -1,4 +1,4 @@
-"""The loss over all exits, and what may join it: grades in order, teaching by the last exit, an auxiliary exit."""
+"""The loss over all exits, and what may join it: grades in order, self-distillation, an auxiliary exit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mango_grader.training.recipe import Teaching, TrainRecipe
+from mango_grader.training.recipe import Distillation, TrainRecipe
 
 Distance = Callable[[Tensor, Tensor, Tensor | None, float], Tensor]
 """From logits (N, classes), labels (N,), class weights (classes,) or None, and label smoothing to a scalar."""
@@ -76,25 +76,25 @@ class Distilled(nn.Module):
     in the second term. Where no image has a label, that term is all there is.
     """
 
-    def __init__(self, loss: AnytimeLoss, teaching: Teaching) -> None:
+    def __init__(self, loss: AnytimeLoss, distillation: Distillation) -> None:
         super().__init__()
-        self.loss, self.teaching = loss, teaching
+        self.loss, self.distillation = loss, distillation
 
     def forward(self, logits: Sequence[Tensor], labels: Tensor, answers: Tensor) -> Tensor:
         """Logits (N, classes) per exit, labels (L,) of the first L, and the teacher's logits (N, classes) → scalar."""
         weights = self.loss.exit_weights or (1.0,) * len(logits)
-        temperature, labelled = self.teaching.temperature, len(labels)
+        temperature, labelled = self.distillation.temperature, len(labels)
         teacher = (answers.float() / temperature).log_softmax(1)
         apart = [
             weight
             * F.kl_div((each.float() / temperature).log_softmax(1), teacher, reduction="batchmean", log_target=True)
             for weight, each in zip(weights, logits, strict=True)
         ]
-        taught = temperature**2 * torch.stack(apart).sum() / sum(weights)
+        distilled = temperature**2 * torch.stack(apart).sum() / sum(weights)
         if not labelled:
-            return self.teaching.weight * taught
+            return self.distillation.weight * distilled
         own: Tensor = self.loss([each[:labelled] for each in logits], labels)
-        return (1 - self.teaching.weight) * own + self.teaching.weight * taught
+        return (1 - self.distillation.weight) * own + self.distillation.weight * distilled
 
 
 class SelfDistilled(nn.Module):
@@ -133,18 +133,18 @@ class WithAuxiliary(nn.Module):
 
 
 def training_loss(
-    recipe: TrainRecipe, labels: NDArray[np.int64], classes: int, teaching: Teaching | None = None
+    recipe: TrainRecipe, labels: NDArray[np.int64], classes: int, distillation: Distillation | None = None
 ) -> nn.Module:
     """Return the loss that `recipe` describes; `labels` (N,) of the training part say how rare each class is.
 
-    With `teaching`, the loss takes a teacher's logits (N, classes) as its third argument.
+    With `distillation`, the loss takes a teacher's logits (N, classes) as its third argument.
     """
     balance = balanced_weights(labels, classes, recipe.balance) if recipe.balance else None
     parts = balance, recipe.label_smoothing, DISTANCES[recipe.loss]
 
     def over_exits(weights: Sequence[float]) -> nn.Module:
         plain = AnytimeLoss(weights, *parts)
-        return Distilled(plain, teaching) if teaching else plain
+        return Distilled(plain, distillation) if distillation else plain
 
     loss = over_exits(recipe.exit_weights)
     if recipe.distil:

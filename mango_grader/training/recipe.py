@@ -76,7 +76,7 @@ def step_with(
 
 
 @dataclass(frozen=True)
-class Teaching(Ranged):
+class Distillation(Ranged):
     """How a teacher's answers join the loss: their weight w, in 0..1, and the temperature T > 0 that softens them.
 
     Raises RangeError for values out of range.
@@ -92,7 +92,7 @@ class TrainRecipe(Ranged):
 
     balance: strength of class weighting against imbalance, 0 to 1. exit_weights: one per exit, empty for equal ones.
     loss: "ordinal" is the squared earth mover's distance, for classes in order. ema: decay of the moving average of the
-    weights that is measured and kept. distil: weight of the last exit's teaching of the earlier ones, at
+    weights that is measured and kept. distil: weight of the self-distillation from the last exit, at
     distil_temperature. drop_path, dropout: probabilities, the first one reached at the last epoch, the second replacing
     each exit's own. auxiliary: weight of an extra exit's loss. Zeros switch these off; drop path, dropout and auxiliary
     exit are there in training only. exit_gradient: how much of what earlier exits ask for reaches the features that

@@ -26,7 +26,7 @@ from mango_grader.ranges import (
     Seed,
     Share,
 )
-from mango_grader.training.recipe import Teaching, TrainRecipe, WeightRecipe
+from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
 
 T = TypeVar("T")
 
@@ -144,9 +144,9 @@ class TeacherConfig(Ranged):
     unlabelled_share: Open = 0.5
 
     @property
-    def teaching(self) -> Teaching:
+    def distillation(self) -> Distillation:
         """How its answers count."""
-        return Teaching(self.weight, self.temperature)
+        return Distillation(self.weight, self.temperature)
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,9 @@ class RunConfig(Ranged):
             raise ValueError("train.epochs=0 would ship what nothing was trained for; give 1 or more, or --init-from")
 
     @property
-    def teaching(self) -> Teaching | None:
+    def distillation(self) -> Distillation | None:
         """How the teacher's answers count, if there is one."""
-        return self.teacher.teaching if self.teacher else None
+        return self.teacher.distillation if self.teacher else None
 
     @property
     def places(self) -> Places:

@@ -28,8 +28,8 @@ from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, s
 from mango_grader.workflow.conclude import already_finished, conclude
 from mango_grader.workflow.config import Places, RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
+from mango_grader.workflow.distillation import TeacherSource, open_teacher, prepare_run
 from mango_grader.workflow.folder import RunFolder, opened
-from mango_grader.workflow.teaching import TeacherSource, open_teacher, prepare_run
 from mango_grader.workflow.threads import kept_threads, take, take_fastest
 from mango_grader.workflow.timing import fixed_seconds, timed
 from mango_grader.workflow.train import train_cost, train_network

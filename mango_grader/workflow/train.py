@@ -19,17 +19,17 @@ from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, make_plan
 from mango_grader.workflow.conclude import already_finished, conclude
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.data import PreparedData, on_device
-from mango_grader.workflow.folder import RunFolder, opened
-from mango_grader.workflow.teaching import (
+from mango_grader.workflow.distillation import (
     TRAIN_SEED,
     TeacherSource,
+    distillation_batches,
     open_teacher,
+    plain_batches,
     prepare_run,
-    rehearsed,
-    taught,
-    untaught,
-    with_teacher,
+    with_dummy_logits,
+    with_teacher_cost,
 )
+from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.threads import kept_threads, take, take_fastest
 from mango_grader.workflow.timing import epoch_seconds, fixed_seconds
 from mango_grader.workflow.weights import load_matching, save_weights
@@ -138,7 +138,7 @@ class _Training:
             config.seed,
             folder.training_checkpoint(phase),
             config.checkpoint_every,
-            config.teaching,
+            config.distillation,
             phase,
         )
         trainer.run(self.progress)
@@ -148,8 +148,8 @@ class _Training:
 
     def _batches(self, phase: str, data: PreparedData) -> BatchSeries:
         if self.config.teacher is None or self.teacher is None:
-            return untaught(self.config, data)
-        return taught(
+            return plain_batches(self.config, data)
+        return distillation_batches(
             self.config, self.config.teacher, self.teacher, data, self.epochs, self.folder, phase, self.progress
         )
 
@@ -166,13 +166,13 @@ def train_cost(
         raise UsageError(
             "train.loss=ordinal: the classes have no order; say --ordinal if they are grades, or set cross_entropy"
         )
-    batches = untaught(config, data)
-    shown = rehearsed(batches, spec.classes) if config.teacher else batches
-    learner = Learner(build_network(spec), config.train, shown, spec.classes, device, config.teaching)
+    batches = plain_batches(config, data)
+    shown = with_dummy_logits(batches, spec.classes) if config.teacher else batches
+    learner = Learner(build_network(spec), config.train, shown, spec.classes, device, config.distillation)
     if config.budget is not None:
         learner.begin_epoch(0)
         take_fastest(lambda: learner.step(0), device)
     cost = TrainCost(epoch_seconds(learner, len(data.val), device))
     if config.teacher is not None and teacher is not None:
-        cost = with_teacher(cost, teacher, config.teacher.views, batches, data, device)
+        cost = with_teacher_cost(cost, teacher, config.teacher.views, batches, data, device)
     return cost.times(1 + len(data.with_val().train) / len(data.train)) if config.refit else cost

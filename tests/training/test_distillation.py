@@ -16,10 +16,10 @@ from mango_grader.models.spec import IMAGE
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.distillation import Mixed, Taught, ask, keep_answers
+from mango_grader.training.distillation import DistillationBatches, Mixed, ask, cache_answers
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.losses import training_loss
-from mango_grader.training.recipe import Teaching, TrainRecipe, WeightRecipe
+from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
 
 CPU = Device("cpu")
 RECIPE = TrainRecipe(epochs=10, batch_size=8, weights=WeightRecipe("adamw", 0.01, warmup=0.2), label_smoothing=0.0)
@@ -57,17 +57,17 @@ def test_the_loss_is_hintons_on_every_exit() -> None:
     torch.manual_seed(0)
     exits, teacher, labels = [torch.randn(6, 3), torch.randn(6, 3)], torch.randn(6, 3), torch.tensor([0, 1, 2, 0])
     recipe = TrainRecipe(exit_weights=(1.0, 3.0), balance=0.5)
-    loss = training_loss(recipe, np.array([0, 0, 1, 2]), 3, Teaching(0.6, 4.0))(exits, labels, teacher)
+    loss = training_loss(recipe, np.array([0, 0, 1, 2]), 3, Distillation(0.6, 4.0))(exits, labels, teacher)
     own = training_loss(recipe, np.array([0, 0, 1, 2]), 3)([each[:4] for each in exits], labels)
     soft = (teacher / 4).softmax(1)
     apart = [(soft * (soft.log() - (each / 4).log_softmax(1))).sum(1).mean() for each in exits]
     torch.testing.assert_close(loss, 0.4 * own + 0.6 * 16 * (apart[0] + 3 * apart[1]) / 4)
 
 
-def test_images_without_a_label_are_taught_and_not_judged() -> None:
+def test_images_without_a_label_count_in_the_second_term_alone() -> None:
     torch.manual_seed(0)
     exits, none = [torch.randn(5, 3, requires_grad=True)], torch.zeros(0, dtype=torch.int64)
-    loss = training_loss(TrainRecipe(), np.array([0, 1, 2]), 3, Teaching(0.5, 1.0))
+    loss = training_loss(TrainRecipe(), np.array([0, 1, 2]), 3, Distillation(0.5, 1.0))
     assert loss(exits, none, exits[0].detach()).item() == pytest.approx(0, abs=1e-6)
     loss(exits, torch.tensor([1]), torch.zeros(5, 3)).backward()
     assert exits[0].grad is not None
@@ -77,29 +77,29 @@ def test_images_without_a_label_are_taught_and_not_judged() -> None:
 @pytest.mark.parametrize("recipe", [{"distil": 0.5}, {"auxiliary": 0.4}, {"loss": "ordinal"}])
 def test_a_teacher_goes_with_every_recipe(recipe: dict[str, float]) -> None:
     exits, labels = [torch.randn(4, 3) for _ in range(3)], torch.tensor([0, 1])
-    loss = training_loss(TrainRecipe(**recipe), np.array([0, 1, 2]), 3, Teaching(0.5, 2.0))  # type: ignore[arg-type]
+    loss = training_loss(TrainRecipe(**recipe), np.array([0, 1, 2]), 3, Distillation(0.5, 2.0))  # type: ignore[arg-type]
     assert torch.isfinite(loss(exits, labels, torch.randn(4, 3)))
 
 
 @pytest.mark.parametrize(("weight", "temperature"), [(-0.1, 1.0), (1.1, 1.0), (0.5, 0.0)])
 def test_teaching_out_of_range_is_refused(weight: float, temperature: float) -> None:
     with pytest.raises(ValueError, match=r"(weight|temperature) must be"):
-        Teaching(weight, temperature)
+        Distillation(weight, temperature)
 
 
 def test_kept_answers_are_to_the_very_images_that_are_shown(tmp_path: Path) -> None:
     """43 examples leave 3 out of each epoch, in an order of its own; 5 steps an epoch, 70 in 14 views."""
     batches = series()
-    kept = Taught.kept(batches, keep_answers(batches, by_redness, 70, tmp_path, SilentProgress()))
+    kept = DistillationBatches.cached(batches, cache_answers(batches, by_redness, 70, tmp_path, SilentProgress()))
     for step in (0, 4, 5, 33, 69, 70, 103, 140):
         batch = kept[step]
         assert torch.equal(batch.images, batches[step % 70].images)
         assert batch.answers is not None
         assert torch.equal(batch.answers, by_redness(batch.images))
-    afresh = Taught.afresh(batches, by_redness)[100]
-    assert afresh.answers is not None
-    assert torch.equal(afresh.images, batches[100].images)
-    assert torch.equal(afresh.answers, by_redness(afresh.images))
+    fresh = DistillationBatches.uncached(batches, by_redness)[100]
+    assert fresh.answers is not None
+    assert torch.equal(fresh.images, batches[100].images)
+    assert torch.equal(fresh.answers, by_redness(fresh.images))
 
 
 def test_answers_are_asked_for_once(tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ def test_answers_are_asked_for_once(tmp_path: Path) -> None:
         return by_redness(images)
 
     with pytest.raises(KeyboardInterrupt):
-        keep_answers(batches, counting, 70, tmp_path, SilentProgress())
+        cache_answers(batches, counting, 70, tmp_path, SilentProgress())
     assert asked == 50
-    found = keep_answers(batches, counting, 70, tmp_path, SilentProgress())
+    found = cache_answers(batches, counting, 70, tmp_path, SilentProgress())
     assert asked == 50 + 70 - 32, "the first part was kept"
-    whole = keep_answers(batches, by_redness, 70, tmp_path / "whole", SilentProgress())
+    whole = cache_answers(batches, by_redness, 70, tmp_path / "whole", SilentProgress())
     for own, other in zip(found, whole, strict=True):
         np.testing.assert_array_equal(own, other)
 
@@ -142,10 +142,12 @@ class Unlabelled(Batches):
 def test_a_student_learns_from_a_teacher_without_any_label(views: int, tmp_path: Path) -> None:
     seed_everything(5)
     batches = Unlabelled(replace(examples(), labels=np.zeros(40, np.int64)), 8, 5)
-    parts = keep_answers(batches, by_redness, views * batches.per_epoch, tmp_path, SilentProgress())
-    taught = Taught.kept(batches, parts) if views else Taught.afresh(batches, by_redness)
+    parts = cache_answers(batches, by_redness, views * batches.per_epoch, tmp_path, SilentProgress())
+    distilled = (
+        DistillationBatches.cached(batches, parts) if views else DistillationBatches.uncached(batches, by_redness)
+    )
     net, unseen = build_network(network()), examples(200, seed=3)
-    Trainer(net, RECIPE, taught, unseen, 2, CPU, 5, teaching=Teaching(0.5, 2.0)).run(SilentProgress())
+    Trainer(net, RECIPE, distilled, unseen, 2, CPU, 5, distillation=Distillation(0.5, 2.0)).run(SilentProgress())
     right = (predict(net, unseen, CPU).argmax(-1) == unseen.targets).mean(1)
     assert right.min() > 0.9
     assert (ask(by_redness, unseen).argmax(1) == unseen.targets).mean() > 0.9

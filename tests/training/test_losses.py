@@ -63,17 +63,17 @@ def test_ordinal_loss_weighs_classes_and_smooths_like_cross_entropy() -> None:
     assert squared_earth_movers(uniform, labels[:1], None, 0.999999).item() == pytest.approx(0, abs=1e-9)
 
 
-def test_the_last_exit_teaches_and_is_not_taught() -> None:
+def test_no_gradient_of_the_self_distillation_reaches_the_last_exit() -> None:
     answers, labels = logits([0.3, 0.1, 0.0], [0.0, 0.5, 0.0], [3.0, 0.0, -1.0]), torch.tensor([1])
-    with_teaching = SelfDistilled(AnytimeLoss(), weight=0.7, temperature=3.0)(answers, labels)
+    with_distillation = SelfDistilled(AnytimeLoss(), weight=0.7, temperature=3.0)(answers, labels)
     without = AnytimeLoss()(answers, labels)
-    gained = torch.autograd.grad(with_teaching - without, answers, allow_unused=True, retain_graph=True)
+    gained = torch.autograd.grad(with_distillation - without, answers, allow_unused=True, retain_graph=True)
     assert gained[2].abs().max() < 1e-7
     assert gained[0][0, 0] < 0, "the teacher's answer becomes likelier"
     assert gained[1][0, 0] < 0
     soft = [F.softmax(each / 3, 1).detach() for each in answers]
     apart = [(soft[2] * (soft[2].log() - early.log())).sum() for early in soft[:2]]
-    torch.testing.assert_close(with_teaching - without, 0.7 * 9 * (apart[0] + apart[1]) / 2)
+    torch.testing.assert_close(with_distillation - without, 0.7 * 9 * (apart[0] + apart[1]) / 2)
 
 
 def test_a_single_exit_has_nobody_to_teach() -> None:

@@ -87,7 +87,7 @@ def test_a_teachers_time_counts(views: int, seconds: float) -> None:
     assert cost.seconds(10) == 8 + 20 + 5 * min(views, 10)
 
 
-def test_a_taught_plan_fits_its_budget() -> None:
+def test_a_distilled_plan_fits_its_budget() -> None:
     rates = replace(RATES, training=TrainCost(2.0, view=10.0, views=20, making=30.0))
     for budget in (200, 600, 2000):
         found = make_plan(budget, rates, EnasSettings(), workload, 60, 10.0, Device("cpu"))

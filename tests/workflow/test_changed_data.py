@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from distillation.teachers import write_architecture
 from PIL import Image
-from teaching.lessons import write_architecture
 from tiny import write_fruit
 
 from mango_grader.cli import main

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from teaching.lessons import write_architecture
+from distillation.teachers import write_architecture
 
 from mango_grader.cli import main
 

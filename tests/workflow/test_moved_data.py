@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from distillation.teachers import write_architecture
 from PIL import Image
-from teaching.lessons import write_architecture
 from tiny import TINY, write_fruit
 
 from mango_grader.cli import main

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from distillation import teachers
 from safetensors.torch import load_file
-from teaching import lessons
 
 from mango_grader.cli import main
 from mango_grader.files import read_json
@@ -22,7 +22,7 @@ EPOCHS = 6
 
 
 def trained(fruit: Path, out: Path, *options: str) -> RunFolder:
-    architecture = lessons.write_architecture(out.parent / f"{out.name}.json")
+    architecture = teachers.write_architecture(out.parent / f"{out.name}.json")
     arguments = [
         "train", "--architecture", str(architecture), "--data", str(fruit), "--out", str(out), "--device", "cpu"
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_report_and_bundle_say_so(plain: RunFolder, refitted: RunFolder) -> None
 
 
 def test_a_teacher_answers_for_the_validation_pictures_too(plain: RunFolder, fruit: Path, tmp_path: Path) -> None:
-    run = trained(fruit, tmp_path / "taught", "--refit", "--teacher", str(plain.path), "--set", "teacher.views=1")
+    run = trained(fruit, tmp_path / "distilled", "--refit", "--teacher", str(plain.path), "--set", "teacher.views=1")
     data = prepare(run.read_config().data, run, SilentProgress())
     for phase, part in (("train", data.train), ("refit", data.with_val().train)):
         answers = [np.load(path) for path in sorted((run.teacher / f"answers-{phase}").glob("*.npy"))]

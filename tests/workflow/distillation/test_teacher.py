@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import lessons
 import numpy as np
 import pytest
+import teachers
 import torch
 from click.testing import CliRunner, Result
-from lessons import CPU, opened, publish, started, trained, write_onnx
 from PIL import Image
+from teachers import CPU, opened, publish, started, trained, write_onnx
 from tiny import TINY, write_fruit
 
 from mango_grader.cli import main
@@ -19,9 +19,9 @@ from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle
 from mango_grader.runtime.sessions import softmax
 from mango_grader.training.distillation import ask
-from mango_grader.workflow.teaching.lessons import untaught
-from mango_grader.workflow.teaching.teacher import open_teacher
-from mango_grader.workflow.teaching.unlabelled import prepare_run
+from mango_grader.workflow.distillation.batches import plain_batches
+from mango_grader.workflow.distillation.teacher import open_teacher
+from mango_grader.workflow.distillation.unlabelled import prepare_run
 
 NAME = "shufflenet_v2_x0_5"
 
@@ -32,7 +32,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lessons.write_architecture(tmp_path_factory.mktemp("student") / "architecture.json")
+    return teachers.write_architecture(tmp_path_factory.mktemp("student") / "architecture.json")
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def taught(student: Path, fruit: Path, colour: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def distilled(student: Path, fruit: Path, colour: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
-    out = tmp_path_factory.mktemp("taught") / "run"
+    out = tmp_path_factory.mktemp("distilled") / "run"
     settings = ("train.epochs=25", "train.batch_size=8", "teacher.views=2", "teacher.weight=1")
     result = run(
         "train", "--architecture", student, "--data", fruit, "--out", out, "--teacher", colour,
@@ -54,38 +54,40 @@ def taught(student: Path, fruit: Path, colour: Path, tmp_path_factory: pytest.Te
     return out
 
 
-def test_an_onnx_file_teaches(taught: Path) -> None:
-    answers = [np.load(path) for path in sorted((taught / "teacher" / "answers-train").glob("*.npy"))]
-    assert sum(map(len, answers)) == 2 * (len(read_json(taught / "split.json")["train"]) // 8)
-    assert read_json(taught / "metrics.json")["test"]["exits"][0]["accuracy"]["value"] > 0.8, "no label was looked at"
+def test_an_onnx_file_teaches(distilled: Path) -> None:
+    answers = [np.load(path) for path in sorted((distilled / "teacher" / "answers-train").glob("*.npy"))]
+    assert sum(map(len, answers)) == 2 * (len(read_json(distilled / "split.json")["train"]) // 8)
+    assert read_json(distilled / "metrics.json")["test"]["exits"][0]["accuracy"]["value"] > 0.8, (
+        "no label was looked at"
+    )
 
 
-def test_report_and_bundle_tell_who_taught(taught: Path) -> None:
-    bundle = Bundle.open(taught / "model.mango")
-    for text in (bundle.card, (taught / "report.html").read_text()):
+def test_report_and_card_name_the_teacher(distilled: Path) -> None:
+    bundle = Bundle.open(distilled / "model.mango")
+    for text in (bundle.card, (distilled / "report.html").read_text()):
         assert "Taught by colour.onnx, which itself answers 100.0 %" in text
     assert bundle.manifest.provenance["teacher"] == "colour.onnx"
 
 
-def test_a_finished_run_needs_its_teacher_no_more(taught: Path, colour: Path) -> None:
+def test_a_finished_run_needs_its_teacher_no_more(distilled: Path, colour: Path) -> None:
     colour.rename(colour.with_suffix(".away"))
-    assert run("train", "--resume", "--out", taught).exit_code == 0
+    assert run("train", "--resume", "--out", distilled).exit_code == 0
     colour.with_suffix(".away").rename(colour)
 
 
 @pytest.mark.parametrize("kind", ["", "model.mango"], ids=["run", "bundle"])
 def test_ours_teach_what_they_answer_by_the_names_of_classes(
-    kind: str, taught: Path, student: Path, fruit: Path, tmp_path: Path
+    kind: str, distilled: Path, student: Path, fruit: Path, tmp_path: Path
 ) -> None:
-    folder, config = started(tmp_path / "run", student, fruit, teacher=str(taught / kind))
+    folder, config = started(tmp_path / "run", student, fruit, teacher=str(distilled / kind))
     data, source = opened(folder, config)
-    rows = [json.loads(line) for line in (taught / "predictions.jsonl").read_text().splitlines()]
-    answers = softmax(ask(source.rehearsal, data.test))
+    rows = [json.loads(line) for line in (distilled / "predictions.jsonl").read_text().splitlines()]
+    answers = softmax(ask(source.stand_in, data.test))
     np.testing.assert_allclose(answers, [row["probabilities"][-1] for row in rows], atol=1e-4)
     turned = replace(data, dataset=replace(data.dataset, classes=data.dataset.classes[::-1]))
     other = open_teacher(config, turned, folder, CPU)
     assert other is not None
-    np.testing.assert_allclose(softmax(ask(other.rehearsal, data.test)), answers[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(softmax(ask(other.stand_in, data.test)), answers[:, ::-1], atol=1e-6)
 
 
 def test_probabilities_and_graphs_of_one_picture_at_a_time_are_understood(
@@ -95,7 +97,7 @@ def test_probabilities_and_graphs_of_one_picture_at_a_time_are_understood(
     for name, odd in (("odd", True), ("plain", False)):
         path = write_onnx(tmp_path / f"{name}.onnx", batch=1 if odd else "N", size=20, softmax=odd)
         data, source = opened(*started(tmp_path / name, student, fruit, teacher=str(path)))
-        found.append(ask(source.rehearsal, data.val))
+        found.append(ask(source.stand_in, data.val))
     np.testing.assert_allclose(np.exp(found[0]), softmax(found[1]), atol=1e-5)
 
 
@@ -104,7 +106,7 @@ def test_other_classes_teach_through_a_probe_of_the_training_part(student: Path,
     folder, config = started(
         tmp_path / "run", student, fruit, teacher=str(write_onnx(tmp_path / "seven.onnx", weights=weights))
     )
-    assert lessons.accuracy(folder, config) > 0.8
+    assert teachers.accuracy(folder, config) > 0.8
     probe = (folder.teacher / "probe.safetensors").read_bytes()
     (folder.teacher / "probe.safetensors").unlink()
     data = prepare_run(config, folder, SilentProgress())
@@ -136,13 +138,13 @@ def test_all_but_the_head_of_a_torchvision_model_is_as_published(
 ) -> None:
     folder, config = started(tmp_path / "run", student, fruit, "teacher.recipe.epochs=0", teacher=NAME)
     opened(folder, config)[1].make(SilentProgress())
-    kept = lessons.read_tensors(folder.teacher / "weights.safetensors")
+    kept = teachers.read_tensors(folder.teacher / "weights.safetensors")
     same = {name for name, value in published.items() if torch.equal(kept[f"nodes.{NAME}.{name}"], value)}
     assert published.keys() - same == {"fc.weight", "fc.bias"}
     assert kept[f"nodes.{NAME}.fc.weight"].shape[0] == 3
 
 
-def test_unlabelled_pictures_are_taught_and_judged_ones_are_left_out(
+def test_unlabelled_images_are_used_and_those_like_validation_or_test_images_left_out(
     student: Path, fruit: Path, colour: Path, tmp_path: Path
 ) -> None:
     more = write_fruit(tmp_path / "more", per_class=5, seed=8)
@@ -158,17 +160,17 @@ def test_unlabelled_pictures_are_taught_and_judged_ones_are_left_out(
     assert data.unlabelled is not None
     training = [path for path in data.paths(data.train) if path.startswith("red/")]
     assert len(data.unlabelled) == 15 + len(training), "of the copies only those of training pictures are left"
-    batches = untaught(config, data)
+    batches = plain_batches(config, data)
     assert (batches.batch_size, batches.per_epoch) == (8, len(data.train) // 6)
     assert len(batches[3].labels) == 6
     assert len(trained(folder, config)) == 2
 
 
-def test_a_search_hands_its_result_to_the_teacher(fruit: Path, taught: Path, tmp_path: Path) -> None:
+def test_a_search_hands_its_result_to_the_teacher(fruit: Path, distilled: Path, tmp_path: Path) -> None:
     settings = (*TINY, "train.epochs=2", "teacher.views=1", "method.epochs=1")
     result = run(
         "search", "--data", fruit, "--method", "enas", "--size", 24, "--out", tmp_path / "run",
-        "--teacher", taught / "model.mango",
+        "--teacher", distilled / "model.mango",
         *(part for setting in settings for part in ("--set", setting)),
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -214,14 +216,14 @@ def test_what_cannot_teach_is_refused_in_one_line(
     assert not (tmp_path / "run" / "plan.json").exists()
 
 
-def test_a_bundle_of_other_classes_is_refused(taught: Path, student: Path, fruit: Path, tmp_path: Path) -> None:
+def test_a_bundle_of_other_classes_is_refused(distilled: Path, student: Path, fruit: Path, tmp_path: Path) -> None:
     other = tmp_path / "photos"
     other.mkdir()
     for old, new in (("green", "A"), ("red", "B"), ("yellow", "C")):
         (other / new).symlink_to(fruit / old)
     result = run(
         "train", "--architecture", student, "--data", other, "--out", tmp_path / "run", "--teacher",
-        taught / "model.mango",
+        distilled / "model.mango",
     )  # fmt: skip
     assert result.exit_code == 2, result.output
     assert "it tells green, red, yellow apart, the data have A, B, C" in result.stderr

@@ -43,7 +43,7 @@ class Pretrained:
         return self.spec.nodes[0].name
 
     @cached_property
-    def rehearsal(self) -> Teacher:
+    def stand_in(self) -> Teacher:
         """An untrained network of the same kind."""
         return TorchTeacher(build_network(self.spec), self.device)
 

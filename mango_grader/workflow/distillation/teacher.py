@@ -25,8 +25,8 @@ from mango_grader.training.linear_probe import LinearProbe, fit_probe
 from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData
+from mango_grader.workflow.distillation.pretrained import Pretrained, check_pretrained
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.teaching.pretrained import Pretrained, check_pretrained
 from mango_grader.workflow.weights import load_network
 
 _SAMPLE = 16  # training pictures that show what kind of answers a graph gives
@@ -40,7 +40,7 @@ class TeacherSource(Protocol):
         """How reports call it."""
 
     @property
-    def rehearsal(self) -> Teacher:
+    def stand_in(self) -> Teacher:
         """Answers in the time that the teacher will take, once it is made."""
 
     @property
@@ -56,12 +56,12 @@ class Finished:
     """A teacher that needs no making."""
 
     name: str
-    rehearsal: Teacher
+    stand_in: Teacher
     making: float = 0.0
 
     def make(self, progress: Progress) -> Teacher:
         """Return it."""
-        return self.rehearsal
+        return self.stand_in
 
 
 @dataclass(frozen=True)

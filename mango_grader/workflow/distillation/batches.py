@@ -7,12 +7,12 @@ import torch
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches, BatchSeries
 from mango_grader.training.device import Device
-from mango_grader.training.distillation import Mixed, Taught, keep_answers
+from mango_grader.training.distillation import DistillationBatches, Mixed, cache_answers
 from mango_grader.workflow.budget import TrainCost
 from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData, augmenter
+from mango_grader.workflow.distillation.teacher import TeacherSource, measure_teacher
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.teaching.teacher import TeacherSource, measure_teacher
 from mango_grader.workflow.timing import timed
 
 TRAIN_SEED = 1
@@ -22,7 +22,7 @@ _UNLABELLED_SEED = 2
 _PROBE_STEPS = 3
 
 
-def untaught(config: RunConfig, data: PreparedData) -> BatchSeries:
+def plain_batches(config: RunConfig, data: PreparedData) -> BatchSeries:
     """Return the batches without answers; with unlabelled pictures, these fill their share of each."""
     seed, size, augment = config.seed + TRAIN_SEED, config.train.batch_size, augmenter(config)
     if config.teacher is None or data.unlabelled is None:
@@ -32,9 +32,9 @@ def untaught(config: RunConfig, data: PreparedData) -> BatchSeries:
     return Mixed(Batches(data.train, size - further, seed, augment), unlabelled)
 
 
-def taught(
+def distillation_batches(
     config: RunConfig,
-    teaching: TeacherConfig,
+    settings: TeacherConfig,
     source: TeacherSource,
     data: PreparedData,
     epochs: int,
@@ -46,24 +46,25 @@ def taught(
 
     phase: of the training, each of which keeps answers of its own.
     """
-    teacher, batches = source.make(progress), untaught(config, data)
+    teacher, batches = source.make(progress), plain_batches(config, data)
     measure_teacher(source.name, teacher, data, folder, config.seed, progress)
-    if not teaching.views:
-        return Taught.afresh(batches, teacher)
-    steps = min(teaching.views, epochs) * batches.per_epoch
-    return Taught.kept(batches, keep_answers(batches, teacher, steps, folder.teacher / f"answers-{phase}", progress))
+    if not settings.views:
+        return DistillationBatches.uncached(batches, teacher)
+    steps = min(settings.views, epochs) * batches.per_epoch
+    answers = cache_answers(batches, teacher, steps, folder.teacher / f"answers-{phase}", progress)
+    return DistillationBatches.cached(batches, answers)
 
 
-def rehearsed(batches: BatchSeries, classes: int) -> BatchSeries:
+def with_dummy_logits(batches: BatchSeries, classes: int) -> BatchSeries:
     """Return the batches with answers that cost nothing and say nothing, to time the student by itself."""
-    return Taught.afresh(batches, lambda images: torch.zeros(len(images), classes))
+    return DistillationBatches.uncached(batches, lambda images: torch.zeros(len(images), classes))
 
 
-def with_teacher(
+def with_teacher_cost(
     cost: TrainCost, source: TeacherSource, views: int, batches: BatchSeries, data: PreparedData, device: Device
 ) -> TrainCost:
     """Return what the training costs with the teacher's making, measuring and answers, timed on this machine."""
-    asked = timed(lambda: source.rehearsal(batches[0].images), _PROBE_STEPS, device)
+    asked = timed(lambda: source.stand_in(batches[0].images), _PROBE_STEPS, device)
     measuring = asked * (len(data.val) + len(data.test)) / batches.batch_size
     made = replace(cost, making=source.making + measuring)
     view = asked * batches.per_epoch

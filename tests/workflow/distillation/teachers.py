@@ -19,9 +19,9 @@ from mango_grader.training.distillation import ask
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.configure import TrainOptions
 from mango_grader.workflow.data import PreparedData
+from mango_grader.workflow.distillation.teacher import TeacherSource, open_teacher
+from mango_grader.workflow.distillation.unlabelled import prepare_run
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.teaching.teacher import TeacherSource, open_teacher
-from mango_grader.workflow.teaching.unlabelled import prepare_run
 from mango_grader.workflow.train import train_network
 
 CPU = Device("cpu")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lessons import publish, read_tensors, started, trained, write_architecture
+from teachers import publish, read_tensors, started, trained, write_architecture
 from tiny import write_fruit
 
 NAME = "shufflenet_v2_x0_5"
@@ -23,14 +23,14 @@ SETTINGS = (
 
 def command(student: Path, fruit: Path, more: Path, out: Path) -> list[str]:
     options = ["--data", str(fruit), "--architecture", str(student), "--out", str(out), "--device", "cpu", "--resume"]
-    taught = [
+    distilled = [
         "--teacher",
         NAME,
         "--unlabelled",
         str(more),
         *(part for each in ("train.batch_size=8", *SETTINGS) for part in ("--set", each)),
     ]
-    return [sys.executable, "-m", "mango_grader", "train", *options, *taught, "--progress", "none"]
+    return [sys.executable, "-m", "mango_grader", "train", *options, *distilled, "--progress", "none"]
 
 
 def start_and_kill(arguments: list[str], milestone: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from lessons import WEIGHTS, publish, write_architecture, write_onnx
 from safetensors.torch import load_file, save_file
+from teachers import WEIGHTS, publish, write_architecture, write_onnx
 from tiny import TINY, write_fruit
 
 from mango_grader.cli import main
