@@ -34,7 +34,7 @@ def measure(kind: str, network: int, seed: int, scale: Scale) -> dict[str, Any]:
     """Draw a network within the limits, and train it."""
     bench = Bench.of(scale, source_of(scale), seed, part=_PART)
     shape = bench.data.preprocess
-    drawn = admitted(bench.space(PRESETS["quick"].space(kind, shape.height, shape.width)), network)
+    drawn = feasible_draw(bench.space(PRESETS["quick"].space(kind, shape.height, shape.width)), network)
     return {"nets": {f"{kind} {network}": bench.train(bench.final(drawn), _RECIPE)}}
 
 
@@ -44,10 +44,10 @@ def source_of(scale: Scale) -> Source:
     return replace(source, size=_PIXELS) if scale.data is None and isinstance(source, Fruit) else source
 
 
-def admitted(space: SearchSpace, network: int) -> Architecture:
+def feasible_draw(space: SearchSpace, network: int) -> Architecture:
     """Return the random architecture of that number that obeys the limits, the space narrowed to them as in a run."""
     narrow, rng = SearchSpace(fitted(space.config, _LIMITS)), np.random.default_rng(network)
-    while not _LIMITS.admit(narrow, drawn := narrow.sample(rng)):
+    while not _LIMITS.feasible(narrow, drawn := narrow.sample(rng)):
         pass
     return drawn
 

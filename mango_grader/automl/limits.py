@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from mango_grader.automl.architecture import Architecture, SpaceConfig
-from mango_grader.automl.samplers import NoneAdmittedError
+from mango_grader.automl.samplers import InfeasibleError
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.spec import NetworkSpec
 from mango_grader.ranges import Count, Positive, Ranged
 
 _SAMPLES = 64
-_ADMITTED = 0.75
+_FEASIBLE_SHARE = 0.75
 _NARROWEST, _WIDEST = 0.1, 4.0
 _FINENESS = 1.01
 
@@ -37,7 +37,7 @@ class Limits(Ranged):
     max_macs: Count | None = None
     max_latency: Positive | None = None
 
-    def admit(self, space: SearchSpace, architecture: Architecture, latency: Latency = unmeasured) -> bool:
+    def feasible(self, space: SearchSpace, architecture: Architecture, latency: Latency = unmeasured) -> bool:
         """Say whether the architecture, as it will be trained, obeys all limits; what is known at once comes first."""
         spec = space.final.resolve(architecture)
         return (
@@ -61,20 +61,20 @@ def fitted(config: SpaceConfig, limits: Limits, latency: Latency = unmeasured) -
     A space of which hardly anything is allowed wastes the search, one far below the limit wastes the allowance. The
     narrowest version is returned if none will do.
     """
-    if not limits or _admits_enough(config, limits, latency):
+    if not limits or _enough_feasible(config, limits, latency):
         return config
     versions = [config]
     while (narrower := versions[-1].narrower()) is not None:
         versions.append(narrower)
     # What a version allows, the narrower ones allow as well.
-    first = bisect_left(versions, True, lo=1, key=lambda version: _admits_enough(version, limits, latency))
+    first = bisect_left(versions, True, lo=1, key=lambda version: _enough_feasible(version, limits, latency))
     return versions[min(first, len(versions) - 1)]
 
 
 def widest(architecture: Architecture, limits: Limits, latency: Latency = unmeasured) -> Architecture:
     """Return the same choices at the largest width multiplier, to 1 % and from 0.1 to 4, that obeys the limits.
 
-    Widths are multiples of 4, so that costs rise in steps. Raises NoneAdmittedError if the narrowest does not obey.
+    Widths are multiples of 4, so that costs rise in steps. Raises InfeasibleError if the narrowest does not obey.
     """
     steps = int(np.log(_WIDEST / _NARROWEST) / np.log(_FINENESS))
     multipliers = [*(_NARROWEST * _FINENESS**step for step in range(steps + 1)), _WIDEST]
@@ -84,15 +84,15 @@ def widest(architecture: Architecture, limits: Limits, latency: Latency = unmeas
 
     def obeys(step: int) -> bool:
         found = at(step)
-        return limits.admit(SearchSpace(found.space), found, latency)
+        return limits.feasible(SearchSpace(found.space), found, latency)
 
     refused = bisect_left(range(len(multipliers)), True, key=lambda step: not obeys(step))
     if refused == 0:
-        raise NoneAdmittedError(SearchSpace(at(0).space), tried=1)
+        raise InfeasibleError(SearchSpace(at(0).space), tried=1)
     return at(refused - 1)
 
 
-def _admits_enough(config: SpaceConfig, limits: Limits, latency: Latency) -> bool:
+def _enough_feasible(config: SpaceConfig, limits: Limits, latency: Latency) -> bool:
     space, rng = SearchSpace(config), np.random.default_rng(0)
-    admitted = [limits.admit(space, space.sample(rng), latency) for _ in range(_SAMPLES)]
-    return float(np.mean(admitted)) >= _ADMITTED
+    feasible = [limits.feasible(space, space.sample(rng), latency) for _ in range(_SAMPLES)]
+    return float(np.mean(feasible)) >= _FEASIBLE_SHARE

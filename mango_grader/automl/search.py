@@ -194,7 +194,7 @@ class _FinalScores:
             return -math.inf
         self._finite += 1
         search.history.append({"phase": "search-candidate", "score": value, "cost": cost})
-        if (self.best is None or value > self.best[0]) and search.method.admits(architecture):
+        if (self.best is None or value > self.best[0]) and search.method.feasible(architecture):
             self.best = value, architecture
         return value
 

@@ -10,7 +10,7 @@ from mango_grader.automl.cost import CostModel, macs
 from mango_grader.automl.latency import LatencyTable, latency
 from mango_grader.automl.limits import fitted, widest
 from mango_grader.automl.methods import METHODS
-from mango_grader.automl.samplers import NoneAdmittedError
+from mango_grader.automl.samplers import InfeasibleError
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec
@@ -44,7 +44,7 @@ class Admission:
 
     def __call__(self, architecture: Architecture) -> bool:
         """Say whether the architecture may be proposed as things stand."""
-        return self._fits_width or self._limits.admit(self.space, architecture, self._predicted)
+        return self._fits_width or self._limits.feasible(self.space, architecture, self._predicted)
 
     def cost(self) -> CostModel:
         """Return what the search counts as cost."""
@@ -54,7 +54,7 @@ class Admission:
         """Return what `finish` gives, at its fitted width if so wanted, once it really obeys every limit.
 
         Where the measured latency is beyond the limit although the predicted one is not, `finish` is asked again under
-        a limit that is tighter by the ratio of the two. Raises NoneAdmittedError after 5 tries.
+        a limit that is tighter by the ratio of the two. Raises InfeasibleError after 5 tries.
         """
         most = self._search.limits.max_latency
         for _ in range(_TRIES):
@@ -67,7 +67,7 @@ class Admission:
             if measured <= most:
                 return found
             self._limits = replace(self._limits, max_latency=predicted * most / measured)
-        raise NoneAdmittedError(self.space, tried=_TRIES)
+        raise InfeasibleError(self.space, tried=_TRIES)
 
     def measured(self, spec: NetworkSpec) -> float:
         """Return the network's measured milliseconds up to its last exit."""

@@ -11,7 +11,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
-from mango_grader.automl.samplers import NoneAdmittedError, UniformSampler
+from mango_grader.automl.samplers import InfeasibleError, UniformSampler
 from mango_grader.automl.search import Search
 from mango_grader.automl.shared import SharedTraining
 from mango_grader.automl.spaces import SearchSpace
@@ -52,7 +52,7 @@ def search(
 
     With `resume`, `config` may be None, and what is done already is not done again; `moved` says where those things
     are now that were moved. `plan_only` stops after the plan.
-    Raises UsageError for settings, data or a budget that cannot work, NoneAdmittedError if no architecture obeys the
+    Raises UsageError for settings, data or a budget that cannot work, InfeasibleError if no architecture obeys the
     limits.
     """
     watch = Stopwatch()
@@ -75,7 +75,7 @@ def search(
                 return folder
             if not folder.network.exists():
                 plan = _search(folder, run, plan, watch, progress)
-        except NoneAdmittedError as error:
+        except InfeasibleError as error:
             raise error.under(config.search.limits) from error
         spec = NetworkSpec.from_dict(read_json(folder.network))
         if not plan.settled and config.budget is not None:
@@ -187,10 +187,10 @@ class _Run:
         probe = self.make(self.search.method.settings.scaled(0.0))
         shared = probe.training
         assert shared is not None
-        (path,) = UniformSampler(self.space, probe.method.admits).ask(np.random.default_rng(self.config.seed), 1)
+        (path,) = UniformSampler(self.space, probe.method.feasible).ask(np.random.default_rng(self.config.seed), 1)
         rng = np.random.default_rng(self.config.seed)
         probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
-        scored = cycle(UniformSampler(self.space, probe.method.admits).ask(rng, _PROBE_PATHS))
+        scored = cycle(UniformSampler(self.space, probe.method.feasible).ask(rng, _PROBE_PATHS))
         # First those that draw by what they learn: weights may diverge when the first step is taken again and again.
         with RoundFigures(probe.method, "search, timing").step("architecture"):
             architecture = timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device)

@@ -7,7 +7,7 @@ import pytest
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Latency, Limits, fitted, widest
-from mango_grader.automl.samplers import NoneAdmittedError
+from mango_grader.automl.samplers import InfeasibleError
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.models import NetworkSpec
 
@@ -28,8 +28,8 @@ def test_every_limit_counts_alone(found: Architecture) -> None:
     spec = space.resolve(found)
     exact = {"max_params": spec.params()[-1], "max_macs": spec.macs()[-1], "max_latency": pretended(spec)}
     for name, value in exact.items():
-        assert Limits(**{name: value}).admit(space, found, pretended)
-        assert not Limits(**{name: value * 0.999}).admit(space, found, pretended)
+        assert Limits(**{name: value}).feasible(space, found, pretended)
+        assert not Limits(**{name: value * 0.999}).feasible(space, found, pretended)
 
 
 def test_latency_is_asked_for_last_and_only_if_limited(found: Architecture) -> None:
@@ -40,10 +40,10 @@ def test_latency_is_asked_for_last_and_only_if_limited(found: Architecture) -> N
         return 1.0
 
     space = SearchSpace(WIDE)
-    assert Limits(max_params=10**9).admit(space, found, latency)
-    assert not Limits(max_params=1, max_latency=2.0).admit(space, found, latency)
+    assert Limits(max_params=10**9).feasible(space, found, latency)
+    assert not Limits(max_params=1, max_latency=2.0).feasible(space, found, latency)
     assert not asked, "it may have to be measured"
-    assert Limits(max_params=10**9, max_latency=2.0).admit(space, found, latency)
+    assert Limits(max_params=10**9, max_latency=2.0).feasible(space, found, latency)
     assert len(asked) == 1
 
 
@@ -58,7 +58,7 @@ def test_latency_narrows_a_space_as_macs_do() -> None:
     assert narrow.multiplier < 1
     assert fitted(WIDE, Limits(max_latency=0.3), pretended) == narrow
     rng, space = np.random.default_rng(1), SearchSpace(narrow)
-    assert np.mean([Limits(max_macs=300_000).admit(space, space.sample(rng)) for _ in range(200)]) > 0.6
+    assert np.mean([Limits(max_macs=300_000).feasible(space, space.sample(rng)) for _ in range(200)]) > 0.6
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_latency_narrows_a_space_as_macs_do() -> None:
 def test_the_widest_obeys_and_one_notch_more_does_not(found: Architecture, limits: Limits, latency: Latency) -> None:
     result = widest(found, limits, latency)
     assert result.choices == found.choices
-    assert limits.admit(SearchSpace(result.space), result, latency)
+    assert limits.feasible(SearchSpace(result.space), result, latency)
     wider = replace(result.space, multiplier=result.space.multiplier * 1.0101)
-    assert not limits.admit(SearchSpace(wider), Architecture(wider, result.choices), latency)
+    assert not limits.feasible(SearchSpace(wider), Architecture(wider, result.choices), latency)
 
 
 def test_width_grows_as_well_as_shrinks_within_its_range(found: Architecture) -> None:
     assert widest(found, Limits(max_params=50_000)).space.multiplier > 1
     assert widest(found, Limits(max_params=10**9)).space.multiplier == 4
-    with pytest.raises(NoneAdmittedError, match="obeys the limits"):
+    with pytest.raises(InfeasibleError, match="obeys the limits"):
         widest(found, Limits(max_params=10))

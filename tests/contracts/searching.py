@@ -34,7 +34,7 @@ def make(method: str, config: SpaceConfig, checkpoint: Path | None = None, limit
     limits = limits or Limits()
     space = SearchSpace(config)
     seed_everything(3)
-    searcher = methods.METHODS[method](space, lambda found: limits.admit(space, found), METHODS[method])
+    searcher = methods.METHODS[method](space, lambda found: limits.feasible(space, found), METHODS[method])
     for_weights, held_out = examples(config)
     batches = Batches(for_weights, 8, seed=3)
     training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), CPU)

@@ -88,7 +88,7 @@ def test_a_search_that_is_slower_than_planned_ends_at_its_deadline(method: str) 
     found = search.run(SilentProgress())
     timetable = search.timetable
     assert timetable is not None
-    assert search.method.admits(found)
+    assert search.method.feasible(found)
     longest = 3.0 * max(EXPECTED.of(round_) for round_ in timetable.plan)
     between = 3.0 * EXPECTED.score * (METHODS[method].scores if method.startswith("tnas") else 1)
     assert timetable.watch.seconds <= planned + longest + between
@@ -117,7 +117,7 @@ def test_a_resumed_search_counts_the_time_before_its_interruption(method: str, t
     first.run(SilentProgress())
     assert first.timetable is not None
     again = timed(method, 1.0, 1e-9, checkpoint)  # long over
-    assert again.method.admits(again.run(SilentProgress()))
+    assert again.method.feasible(again.run(SilentProgress()))
     assert again.timetable is not None
     assert again.timetable.taken == first.timetable.taken
     assert again.timetable.watch.seconds >= expected_seconds(method) - EXPECTED.score * METHODS[method].scores

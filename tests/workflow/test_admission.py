@@ -12,7 +12,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.latency import default_path
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import RandomSettings
-from mango_grader.automl.samplers import NoneAdmittedError
+from mango_grader.automl.samplers import InfeasibleError
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.cli import main
 from mango_grader.files import read_json, write_json
@@ -101,7 +101,7 @@ def test_what_is_returned_was_measured_whole(tmp_path: Path, monkeypatch: pytest
     assert found.within(finish) == small
     assert asked == [large, small]
     found = admission(tmp_path, Limits(max_latency=quick / 2))
-    with pytest.raises(NoneAdmittedError):
+    with pytest.raises(InfeasibleError):
         found.within(lambda: small)
 
 

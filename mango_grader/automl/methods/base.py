@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture, SpaceConfig
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates
-from mango_grader.automl.samplers import Admits
+from mango_grader.automl.samplers import Constraint
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
 from mango_grader.training.recipe import WeightRecipe
@@ -73,9 +73,9 @@ class SearchMethod(ABC):
     held_out: float
     recalibration: int = 0
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: Any = None) -> None:
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: Any = None) -> None:
         self.space = space
-        self.admits = admits  # whether an architecture obeys the user's limits
+        self.feasible = feasible  # whether an architecture obeys the user's limits
 
     @classmethod
     def check_space(cls, config: SpaceConfig) -> str | None:
@@ -103,7 +103,7 @@ class SearchMethod(ABC):
 
     @abstractmethod
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the result, one that `admits` accepts; raises NoneAdmittedError where there is none."""
+        """Return the result, one that `feasible` accepts; raises InfeasibleError where there is none."""
 
     @abstractmethod
     def preference(self) -> dict[str, NDArray[np.float64]]:

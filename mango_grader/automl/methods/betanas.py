@@ -13,8 +13,8 @@ from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import Phase, Round, SearchMethod
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
-from mango_grader.automl.relaxations.rounding import admitted_nearest
-from mango_grader.automl.samplers import Admits
+from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.samplers import Constraint
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
 from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged, Share
@@ -69,7 +69,7 @@ class BetaNas(SearchMethod):
     """Phase 1 trains the weights of balanced paths, phase 2 the binary gates with the weights frozen (Algorithm 1).
 
     The two alternate all through an epoch, and after it come the drops. The result is the architecture of the largest
-    logits; where limits forbid it, the nearest one that they admit.
+    logits; where limits forbid it, the nearest feasible one.
     """
 
     name: ClassVar[str] = "betanas"
@@ -77,8 +77,8 @@ class BetaNas(SearchMethod):
     settings_type = BetaNasSettings
     paper: ClassVar[str] = "Fang et al. 2019, BetaNAS: balanced training and selective drop for NAS"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: BetaNasSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: BetaNasSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or BetaNasSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self.binary = BinaryGates(space, self.settings.binary)
@@ -117,7 +117,7 @@ class BetaNas(SearchMethod):
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the architecture of the largest logits within the limits."""
-        return admitted_nearest(self.space, self.binary.scores(), self.admits, rng)
+        return nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return p, 0 for the dropped."""

@@ -14,9 +14,9 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gate, Gates
 from mango_grader.automl.methods.base import Phase, Round, SearchMethod
-from mango_grader.automl.relaxations.rounding import admitted_nearest
+from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares
-from mango_grader.automl.samplers import Admits
+from mango_grader.automl.samplers import Constraint
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
 from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged
@@ -76,8 +76,8 @@ class Dso(SearchMethod):
     fits_width: ClassVar[bool] = True
     paper: ClassVar[str] = "Zhang et al., You only search once: single shot NAS via direct sparse optimization"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: DsoSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: DsoSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or DsoSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self._sizes = [len(decision.candidates) for decision in space.decisions]
@@ -148,7 +148,7 @@ class Dso(SearchMethod):
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return what is kept; where a decision must choose, its strongest; near it where limits demand it."""
-        return admitted_nearest(self.space, self._scores(), self.admits, rng)
+        return nearest_feasible(self.space, self._scores(), self.feasible, rng)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return λ of what is kept, at most 1; where a decision must choose, its share of the decision's sum."""

@@ -12,7 +12,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import Admits, Controller, ControllerSettings, NoneAdmittedError, UniformSampler
+from mango_grader.automl.samplers import Constraint, Controller, ControllerSettings, InfeasibleError, UniformSampler
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
 from mango_grader.ranges import BelowOne, Count, Ranged
@@ -69,12 +69,12 @@ class Enas(SearchMethod):
     settings_type = EnasSettings
     paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: EnasSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: EnasSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or EnasSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self.controller = Controller(space, self.settings.controller)
-        self._uniform = UniformSampler(space, admits)
+        self._uniform = UniformSampler(space, feasible)
         self._minibatch_best: tuple[float, Architecture] | None = None
 
     def plan(self, steps_per_epoch: int) -> Sequence[Round]:
@@ -97,10 +97,10 @@ class Enas(SearchMethod):
     def update(self, step: ArchStep) -> Mapping[str, float]:
         """Draw M paths from π, reward each with its mini-batch score, and take a policy-gradient step (Eq. 6 ff.)."""
         drawn = self.controller.ask(step.rng, self.settings.paths)
-        scored = [(path, step.score(path) if self.admits(path) else 0.0) for path in drawn]
+        scored = [(path, step.score(path) if self.feasible(path) else 0.0) for path in drawn]
         for path, reward in scored:
             better = self._minibatch_best is None or reward > self._minibatch_best[0]
-            if better and self.admits(path):
+            if better and self.feasible(path):
                 self._minibatch_best = (reward, path)
         return self.controller.learn(scored)
 
@@ -113,12 +113,12 @@ class Enas(SearchMethod):
             return self._minibatch_best[1]
         favourite = self.controller.most_probable()
         if self.settings.result == "most_probable":
-            if not self.admits(favourite):
-                raise NoneAdmittedError(self.space, tried=1)
+            if not self.feasible(favourite):
+                raise InfeasibleError(self.space, tried=1)
             return favourite
         drawn = [favourite, *self.controller.ask(rng, self.settings.samples - 1)]
-        admitted = [path for path in dict.fromkeys(drawn) if self.admits(path)]
-        return max(admitted or self._uniform.ask(rng, self.settings.samples), key=score)
+        feasible = [path for path in dict.fromkeys(drawn) if self.feasible(path)]
+        return max(feasible or self._uniform.ask(rng, self.settings.samples), key=score)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return how often the controller chooses each candidate."""

@@ -13,8 +13,8 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gate, Gates
 from mango_grader.automl.methods.base import Phase, Round, SearchMethod
-from mango_grader.automl.relaxations import GroupSoftmax, admitted_nearest
-from mango_grader.automl.samplers import Admits
+from mango_grader.automl.relaxations import GroupSoftmax, nearest_feasible
+from mango_grader.automl.samplers import Constraint
 from mango_grader.automl.shared import Parameters, SharedStep
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
@@ -68,8 +68,8 @@ class MsRanas(SearchMethod):
     settings_type = MsRanasSettings
     paper: ClassVar[str] = "Chiroşca et al., MS-RANAS: multi-scale resource-aware neural architecture search"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: MsRanasSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: MsRanasSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or MsRanasSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self._relaxed = {decision.name: GroupSoftmax(decision) for decision in space.decisions}
@@ -149,7 +149,7 @@ class MsRanas(SearchMethod):
                 weights = strengths[decision.name]
                 groups = [list(decision.group_of(index)) for index in range(len(weights))]
                 strengths[decision.name] = weights - np.array([1 - weights[group].sum() for group in groups])
-        return admitted_nearest(self.space, strengths, self.admits, rng)
+        return nearest_feasible(self.space, strengths, self.feasible, rng)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return the weights."""

@@ -11,7 +11,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import Admits, UniformSampler
+from mango_grader.automl.samplers import Constraint, UniformSampler
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.ranges import BelowOne, Count, Ranged
 from mango_grader.training.recipe import WeightRecipe
@@ -44,11 +44,11 @@ class RandomSearch(SearchMethod):
     settings_type = RandomSettings
     paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: RandomSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: RandomSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or RandomSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
-        self._sampler = UniformSampler(space, admits)
+        self._sampler = UniformSampler(space, feasible)
 
     def plan(self, steps_per_epoch: int) -> Sequence[Round]:
         """Weight epochs only."""

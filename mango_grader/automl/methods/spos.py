@@ -11,7 +11,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import Admits, Evolution, EvolutionSettings
+from mango_grader.automl.samplers import Constraint, Evolution, EvolutionSettings
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged
 from mango_grader.training.recipe import WeightRecipe
@@ -50,8 +50,8 @@ class Spos(SearchMethod):
     settings_type = SposSettings
     paper: ClassVar[str] = "Guo et al. 2019, single path one-shot NAS with uniform sampling"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: SposSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: SposSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or SposSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self.recalibration = self.settings.recalibration
@@ -66,7 +66,7 @@ class Spos(SearchMethod):
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the best that evolution finds, its first generation uniform."""
-        return Evolution(self.space, self.admits, self.settings.evolution).run(score, rng)
+        return Evolution(self.space, self.feasible, self.settings.evolution).run(score, rng)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return how often uniform draws choose each candidate: nothing is preferred before the end."""

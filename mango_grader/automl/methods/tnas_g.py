@@ -12,8 +12,8 @@ from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
-from mango_grader.automl.relaxations.rounding import admitted_nearest
-from mango_grader.automl.samplers import Admits, VaeSampler, VaeSettings, distinct
+from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.samplers import Constraint, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
 from mango_grader.ranges import BelowOne, Count, Ranged, Share
@@ -65,8 +65,8 @@ class TnasG(SearchMethod):
     settings_type = TnasGSettings
     paper: ClassVar[str] = "Yan et al. 2021, TNAS: NAS sampling module based on a variational auto-encoder"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: TnasGSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: TnasGSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or TnasGSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self.binary = BinaryGates(space, self.settings.binary)
@@ -90,20 +90,20 @@ class TnasG(SearchMethod):
         return self.sampler.fit()
 
     def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
-        """Score some admitted draws of both distributions for the next fit."""
+        """Score some feasible draws of both distributions for the next fit."""
 
         def draw() -> Architecture:
             by_alpha = rng.random() < self.settings.from_alpha
             return self.binary.sample(rng) if by_alpha else self.sampler.ask(rng, 1)[0]
 
-        drawn = distinct(draw, self.settings.samples, self.admits, tries=_TRIES)
+        drawn = distinct(draw, self.settings.samples, self.feasible, tries=_TRIES)
         self.sampler.remember([(found, score(found)) for found in drawn])
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Refit once more, and return the best scored of α's favourite within the limits and of draws from p_θ."""
         self.refit(rng)
-        favourite = admitted_nearest(self.space, self.binary.scores(), self.admits, rng)
-        drawn = distinct(lambda: self.sampler.ask(rng, 1)[0], self.settings.samples - 1, self.admits, tries=_TRIES)
+        favourite = nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
+        drawn = distinct(lambda: self.sampler.ask(rng, 1)[0], self.settings.samples - 1, self.feasible, tries=_TRIES)
         return max(dict.fromkeys([favourite, *drawn]), key=score)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:

@@ -11,7 +11,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.gates import Gates, gates_of
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import Admits, Evolution, EvolutionSettings, VaeSampler, VaeSettings, distinct
+from mango_grader.automl.samplers import Constraint, Evolution, EvolutionSettings, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged, Share
 from mango_grader.training.recipe import WeightRecipe
@@ -56,7 +56,7 @@ class TnasOsSettings(Ranged):
 class TnasOs(SearchMethod):
     """Paths from Γ(a) = (1 − ε)·U(a) + ε·p_θ(a|z) (Eq. 11), then evolution from a first generation drawn from p_θ.
 
-    Our reading of what the paper leaves open: after each epoch some admitted draws from Γ are scored on the held-out
+    Our reading of what the paper leaves open: after each epoch some feasible draws from Γ are scored on the held-out
     images (Eq. 1: the distribution learns from its own last draws); before the next one the VAE is fitted on the best
     scored so far, and ε = min(1, ε + ε_inc).
     """
@@ -66,8 +66,8 @@ class TnasOs(SearchMethod):
     settings_type = TnasOsSettings
     paper: ClassVar[str] = "Yan et al. 2021, TNAS: NAS sampling module based on a variational auto-encoder"
 
-    def __init__(self, space: SearchSpace, admits: Admits, settings: TnasOsSettings | None = None) -> None:
-        super().__init__(space, admits)
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: TnasOsSettings | None = None) -> None:
+        super().__init__(space, feasible)
         self.settings = settings or TnasOsSettings()
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self.recalibration = self.settings.recalibration
@@ -96,14 +96,14 @@ class TnasOs(SearchMethod):
         return {**figures, "epsilon": self.epsilon}
 
     def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
-        """Score some admitted draws from Γ for the next fit."""
-        drawn = distinct(lambda: self.draw(rng, 1)[0], self.settings.samples, self.admits, tries=_TRIES)
+        """Score some feasible draws from Γ for the next fit."""
+        drawn = distinct(lambda: self.draw(rng, 1)[0], self.settings.samples, self.feasible, tries=_TRIES)
         self.sampler.remember([(found, score(found)) for found in drawn])
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Refit once more, and return the best that evolution finds from a first generation drawn from p_θ."""
         self.refit(rng)
-        return Evolution(self.space, self.admits, self.settings.evolution, self.sampler).run(score, rng)
+        return Evolution(self.space, self.feasible, self.settings.evolution, self.sampler).run(score, rng)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return how often Γ chooses each candidate."""

@@ -2,9 +2,15 @@
 
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.group_softmax import GroupSoftmax
-from mango_grader.automl.relaxations.rounding import admitted_nearest
+from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares
 
 __all__ = [
-    "ApgNag", "BinaryGateSettings", "BinaryGates", "BlockShares", "GroupSoftmax", "admitted_nearest", "memory_shares",
+    "ApgNag",
+    "BinaryGateSettings",
+    "BinaryGates",
+    "BlockShares",
+    "GroupSoftmax",
+    "memory_shares",
+    "nearest_feasible",
 ]  # fmt: skip

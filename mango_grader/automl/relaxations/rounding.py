@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture, Decision
 from mango_grader.automl.samplers import UniformSampler
-from mango_grader.automl.samplers.base import Admits
+from mango_grader.automl.samplers.base import Constraint
 from mango_grader.automl.spaces import SearchSpace
 
 Scores = Mapping[str, NDArray[np.float64]]
@@ -16,17 +16,19 @@ _STRENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)  # of the noise, as shares of the scores'
 _DRAWS = 64
 
 
-def admitted_nearest(space: SearchSpace, scores: Scores, admits: Admits, rng: np.random.Generator) -> Architecture:
-    """Return `space.nearest(scores)` or, where that is not admitted, an admitted architecture of nearly that score.
+def nearest_feasible(
+    space: SearchSpace, scores: Scores, feasible: Constraint, rng: np.random.Generator
+) -> Architecture:
+    """Return `space.nearest(scores)` or, where that is not feasible, a feasible architecture of nearly that score.
 
     scores: (candidates,) per decision, higher is better; an architecture's score is the sum over all that it chooses.
     The papers search without limits, so this is our reading: rounding is repeated under normal noise, from weak noise
-    that only turns close calls to noise that hides the scores, and the best admitted draw is kept (a uniform one is the
-    last resort). Then each decision returns to its favourite choice where that is still admitted, the largest gain
-    first. Raises NoneAdmittedError if nothing drawn is admitted.
+    that only turns close calls to noise that hides the scores, and the best feasible draw is kept (a uniform one is the
+    last resort). Then each decision returns to its favourite choice where that is still feasible, the largest gain
+    first. Raises InfeasibleError if nothing drawn is feasible.
     """
     favourite = space.nearest(scores)
-    if admits(favourite):
+    if feasible(favourite):
         return favourite
 
     def lost(found: Architecture, decision: Decision) -> float:
@@ -34,17 +36,17 @@ def admitted_nearest(space: SearchSpace, scores: Scores, admits: Admits, rng: np
         wanted, taken = favourite.choices[decision.name], found.choices[decision.name]
         return float(sum(values[name] for name in wanted) - sum(values[name] for name in taken))
 
-    drawn = _admitted_draws(space, scores, admits, rng)
+    drawn = _feasible_draws(space, scores, feasible, rng)
     found = min(drawn, key=lambda architecture: sum(lost(architecture, decision) for decision in space.decisions))
     for decision in sorted(space.decisions, key=lambda decision: -lost(found, decision)):
         back = Architecture(found.space, {**found.choices, decision.name: favourite.choices[decision.name]})
-        if lost(found, decision) > 0 and admits(back):
+        if lost(found, decision) > 0 and feasible(back):
             found = back
     return found
 
 
-def _admitted_draws(
-    space: SearchSpace, scores: Scores, admits: Admits, rng: np.random.Generator
+def _feasible_draws(
+    space: SearchSpace, scores: Scores, feasible: Constraint, rng: np.random.Generator
 ) -> Sequence[Architecture]:
     scale = float(np.mean([np.ptp(values) for values in scores.values()])) or 1.0
     deviations = [strength * scale for strength in _STRENGTHS for _ in range(_DRAWS)]
@@ -52,5 +54,5 @@ def _admitted_draws(
         space.nearest({name: values + rng.normal(0.0, deviation, len(values)) for name, values in scores.items()})
         for deviation in deviations
     ]
-    admitted = [architecture for architecture in dict.fromkeys(drawn) if admits(architecture)]
-    return admitted or UniformSampler(space, admits).ask(rng, 1)
+    found = [architecture for architecture in dict.fromkeys(drawn) if feasible(architecture)]
+    return found or UniformSampler(space, feasible).ask(rng, 1)

@@ -9,7 +9,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.errors import MangoError
 
-Admits = Callable[[Architecture], bool]
+Constraint = Callable[[Architecture], bool]
 """Whether an architecture obeys the user's limits."""
 
 
@@ -23,7 +23,7 @@ class Sampler(Protocol):
         """Learn from architectures and their scores (higher is better)."""
 
 
-class NoneAdmittedError(MangoError):
+class InfeasibleError(MangoError):
     """No architecture within the user's limits was found."""
 
     def __init__(self, space: SearchSpace, tried: int, limits: object = "the limits") -> None:
@@ -33,9 +33,9 @@ class NoneAdmittedError(MangoError):
         )
         self._space, self._tried = space, tried
 
-    def under(self, limits: object) -> "NoneAdmittedError":
+    def under(self, limits: object) -> "InfeasibleError":
         """Return the same error, with `limits` by name."""
-        return NoneAdmittedError(self._space, self._tried, limits)
+        return InfeasibleError(self._space, self._tried, limits)
 
 
 TRIES = 1000

@@ -9,7 +9,7 @@ import numpy as np
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.samplers.base import TRIES, NoneAdmittedError, Sampler, distinct
+from mango_grader.automl.samplers.base import TRIES, InfeasibleError, Sampler, distinct
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.ranges import Count, CountOrNone, Ranged, Share
 
@@ -49,7 +49,7 @@ class EvolutionSettings(Ranged):
 
 
 class Evolution:
-    """A Sampler whose proposals are all admitted and all new, children of the best that it was told.
+    """A Sampler whose proposals are all feasible and all new, children of the best that it was told.
 
     The first generation comes from `first`; where that gives too little, or is None, from uniform draws. So does, as in
     the authors' code, whatever crossover and mutation leave missing of a later generation.
@@ -58,19 +58,19 @@ class Evolution:
     def __init__(
         self,
         space: SearchSpace,
-        admits: Callable[[Architecture], bool],
+        feasible: Callable[[Architecture], bool],
         settings: EvolutionSettings,
         first: Sampler | None = None,
     ) -> None:
         self.settings = settings
-        self._space, self._admits, self._first = space, admits, first
+        self._space, self._feasible, self._first = space, feasible, first
         self._scored: dict[Architecture, float] = {}
         self._seen: set[Architecture] = set()
 
     def ask(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` admitted architectures that were neither asked nor told before; fewer if no more are found.
+        """Return `count` feasible architectures that were neither asked nor told before; fewer if no more are found.
 
-        Raises NoneAdmittedError where no admitted one has ever been found.
+        Raises InfeasibleError where no feasible one has ever been found.
         """
         found: list[Architecture] = []
         if self._scored:
@@ -82,7 +82,7 @@ class Evolution:
             found += self._new(lambda: first.ask(rng, 1)[0], count)
         found += self._new(lambda: self._space.sample(rng), count - len(found))
         if not found and not self._scored:
-            raise NoneAdmittedError(self._space, tried=TRIES)
+            raise InfeasibleError(self._space, tried=TRIES)
         return found
 
     def tell(self, scored: Sequence[tuple[Architecture, float]]) -> None:
@@ -95,7 +95,7 @@ class Evolution:
         return sorted(self._scored, key=lambda found: -self._scored[found])[:count]
 
     def run(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Ask, score and tell for all generations; return the best. Raises NoneAdmittedError where none is admitted."""
+        """Ask, score and tell for all generations; return the best. Raises InfeasibleError where none is feasible."""
         for _ in range(self.settings.generations):
             self.tell([(found, score(found)) for found in self.ask(rng, self.settings.population)])
         return self.best(1)[0]
@@ -105,7 +105,7 @@ class Evolution:
             if drawn in self._seen:
                 return False
             self._seen.add(drawn)  # the refused too, so that each is priced once
-            return self._admits(drawn)
+            return self._feasible(drawn)
 
         return distinct(draw, count, accepts)
 

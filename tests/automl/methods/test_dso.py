@@ -156,7 +156,7 @@ def test_more_effort_pulls_as_far() -> None:
 def test_a_resumed_method_goes_on_alike() -> None:
     search, method = dso()
     method.update(search.arch_step(0, RNG))
-    other = Dso(method.space, method.admits, SETTINGS)
+    other = Dso(method.space, method.feasible, SETTINGS)
     other.load_state_dict(deepcopy(method.state_dict()))
     for one in (method, other):
         one.update(search.arch_step(1, RNG))

@@ -136,7 +136,7 @@ def test_the_plan_alternates_after_the_warm_up() -> None:
 def test_a_resumed_method_goes_on_alike() -> None:
     search, method, _ = ranas(SETTINGS)
     method.update(search.arch_step(0, np.random.default_rng(0)))
-    other = MsRanas(method.space, method.admits, SETTINGS)
+    other = MsRanas(method.space, method.feasible, SETTINGS)
     other.load_state_dict(deepcopy(method.state_dict()))
     for one in (method, other):
         one.update(search.arch_step(1, np.random.default_rng(0)))

@@ -58,9 +58,9 @@ def test_draws_turn_from_uniform_to_what_scored_well() -> None:
     assert 0.6 < method.preference()["one"][1] < 0.9, "half of the draws are uniform again"
 
 
-def test_only_admitted_architectures_are_learned_from() -> None:
+def test_only_feasible_architectures_are_learned_from() -> None:
     method, rng = one_shot(), np.random.default_rng(0)
-    method.admits = lambda found: found.choices["one"] == ("k1",)
+    method.feasible = lambda found: found.choices["one"] == ("k1",)
     method.end_epoch(prefers_k3, rng)
     learned = [method.space.decode(tokens) for tokens in method.sampler.archive]
     assert learned

@@ -7,8 +7,8 @@ import pytest
 from mixed import MixedConfig
 
 from mango_grader.automl.architecture import Architecture, Decision
-from mango_grader.automl.relaxations.rounding import admitted_nearest
-from mango_grader.automl.samplers import NoneAdmittedError
+from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.samplers import InfeasibleError
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 
 SPACES = [
@@ -35,16 +35,16 @@ def value(space: SearchSpace, scores: dict[str, np.ndarray], found: Architecture
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.config.kind)
-def test_the_result_is_admitted_and_among_the_best_that_are(space: SearchSpace) -> None:
+def test_the_result_is_feasible_and_among_the_best_that_are(space: SearchSpace) -> None:
     params = {architecture: space.resolve(architecture).params()[-1] for architecture in everything(space)}
     for seed in range(20):
         rng = np.random.default_rng(seed)
         scores = {d.name: rng.normal(size=len(d.candidates)) for d in space.decisions}
         limit = np.quantile(list(params.values()), rng.choice([0.1, 0.3, 0.6]))
-        found = admitted_nearest(space, scores, lambda a, limit=limit: params[a] <= limit, rng)
+        found = nearest_feasible(space, scores, lambda a, limit=limit: params[a] <= limit, rng)
         assert params[found] <= limit
-        admitted = sorted((value(space, scores, a) for a, size in params.items() if size <= limit), reverse=True)
-        assert value(space, scores, found) >= admitted[len(admitted) // 10]
+        feasible = sorted((value(space, scores, a) for a, size in params.items() if size <= limit), reverse=True)
+        assert value(space, scores, found) >= feasible[len(feasible) // 10]
 
 
 def test_without_limits_it_is_the_nearest() -> None:
@@ -52,14 +52,14 @@ def test_without_limits_it_is_the_nearest() -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
         scores = {d.name: rng.normal(size=len(d.candidates)) for d in space.decisions}
-        assert admitted_nearest(space, scores, lambda _: True, rng) == space.nearest(scores)
+        assert nearest_feasible(space, scores, lambda _: True, rng) == space.nearest(scores)
 
 
-def test_a_single_admitted_architecture_is_found() -> None:
+def test_a_single_feasible_architecture_is_found() -> None:
     space = SPACES[0]
     scores = {d.name: np.arange(len(d.candidates), dtype=float) for d in space.decisions}
     only = Architecture(space.config, {"node": ("image-k1", "stem-k1"), "one": ("k1",), "any": ()})
-    assert admitted_nearest(space, scores, lambda a: a == only, np.random.default_rng(0)) == only
+    assert nearest_feasible(space, scores, lambda a: a == only, np.random.default_rng(0)) == only
 
 
 def test_no_decision_could_have_its_favourite_back() -> None:
@@ -68,17 +68,17 @@ def test_no_decision_could_have_its_favourite_back() -> None:
     favourite = space.nearest(scores)
     limit = space.resolve(favourite).params()[-1] * 0.6
 
-    def admits(architecture: Architecture) -> bool:
+    def feasible(architecture: Architecture) -> bool:
         return space.resolve(architecture).params()[-1] <= limit
 
-    found = admitted_nearest(space, scores, admits, np.random.default_rng(0))
+    found = nearest_feasible(space, scores, feasible, np.random.default_rng(0))
     others = {name: chosen for name, chosen in favourite.choices.items() if found.choices[name] != chosen}
     assert others
-    assert not any(admits(Architecture(found.space, {**found.choices, n: c})) for n, c in others.items())
+    assert not any(feasible(Architecture(found.space, {**found.choices, n: c})) for n, c in others.items())
 
 
 def test_a_limit_that_nothing_obeys_is_an_error() -> None:
     space = SPACES[0]
     scores = {d.name: np.ones(len(d.candidates)) for d in space.decisions}
-    with pytest.raises(NoneAdmittedError):
-        admitted_nearest(space, scores, lambda _: False, np.random.default_rng(0))
+    with pytest.raises(InfeasibleError):
+        nearest_feasible(space, scores, lambda _: False, np.random.default_rng(0))

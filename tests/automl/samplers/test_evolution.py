@@ -1,11 +1,11 @@
-"""Evolution: legal, admitted, always new, and never worse than what it was told."""
+"""Evolution: legal, feasible, always new, and never worse than what it was told."""
 
 import numpy as np
 import pytest
 from kinds import kinds, legal
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.samplers import Evolution, EvolutionSettings, NoneAdmittedError, VaeSampler, VaeSettings
+from mango_grader.automl.samplers import Evolution, EvolutionSettings, InfeasibleError, VaeSampler, VaeSettings
 from mango_grader.automl.spaces import SearchSpace
 
 SETTINGS = EvolutionSettings(population=12, generations=6, parents=4, crossovers=6, mutations=6, probability=0.3)
@@ -27,7 +27,7 @@ def not_a(architecture: Architecture) -> bool:
     return architecture.choices["first"] != ("a",) and "p" not in architecture.choices["any"]
 
 
-def test_proposals_are_legal_admitted_and_never_repeat(space: SearchSpace) -> None:
+def test_proposals_are_legal_feasible_and_never_repeat(space: SearchSpace) -> None:
     evolution, rng, seen = Evolution(space, not_a, SETTINGS), np.random.default_rng(0), []
     for _ in range(6):
         asked = evolution.ask(rng, 12)
@@ -74,8 +74,8 @@ def test_a_small_space_is_used_up_and_no_more(space: SearchSpace) -> None:
     assert evolution.ask(rng, 12) == []
 
 
-def test_where_nothing_is_admitted_it_says_so(space: SearchSpace) -> None:
-    with pytest.raises(NoneAdmittedError, match="obeys the limits"):
+def test_where_nothing_is_feasible_it_says_so(space: SearchSpace) -> None:
+    with pytest.raises(InfeasibleError, match="obeys the limits"):
         Evolution(space, lambda _: False, SETTINGS).run(wanted, np.random.default_rng(0))
 
 
