@@ -37,7 +37,7 @@ def measure(kind: str, preset: str, size: int, networks: int, widths: Sequence[f
     spaces, rng = [SearchSpace(replace(config, multiplier=width)) for width in widths], np.random.default_rng(seed)
     drawn = [spaces[number % len(spaces)].sample(rng) for number in range(networks)]
     found = compare(drawn, table)
-    macs = np.array([SearchSpace(each.space).resolve(each).macs() for each in drawn])
+    macs = np.array([SearchSpace(each.space).derive(each).macs() for each in drawn])
     return {
         "load_average": load,
         "operations": len(set(places(whole))),

@@ -102,7 +102,7 @@ def compare_steps(kind: str, name: str, place: str, repeats: int, seed: int) -> 
     rng = np.random.default_rng(seed)
     seed_everything(seed)
     path = space.sample(rng)
-    gates, supernet, plain = gates_of(path, space.decisions), space.supernet(), build_network(space.resolve(path))
+    gates, supernet, plain = gates_of(path, space.decisions), space.supernet(), build_network(space.derive(path))
     both = {
         "super": Stepper(supernet, lambda images: supernet(images, gates), device),
         "plain": Stepper(plain, plain, device),
@@ -140,7 +140,7 @@ def compare_augmentation(kind: str, name: str, place: str, seed: int) -> dict[st
     space = space_of(preset, kind)
     rng = np.random.default_rng(seed)
     seed_everything(seed)
-    net = build_network(space.resolve(space.sample(rng)))
+    net = build_network(space.derive(space.sample(rng)))
     stepper = Stepper(net, net, device)
     count = 16 * regime.search_batch
     images = rng.integers(0, 256, (count, regime.height, regime.width, 3), dtype=np.uint8)

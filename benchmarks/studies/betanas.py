@@ -68,11 +68,11 @@ def fig5(seed: int, scale: Scale) -> dict[str, Any]:
 
 def equally_dear(space: SearchSpace, found: Architecture, rng: np.random.Generator) -> Architecture:
     """Return a random architecture within 1 % of the MACs of `found`, as trained, or the nearest of all drawn."""
-    target = space.final.resolve(found).macs()[-1]
+    target = space.final.derive(found).macs()[-1]
     nearest, least = found, math.inf
     for _ in range(_DRAWS):
         drawn = space.sample(rng)
-        if (apart := abs(math.log(space.final.resolve(drawn).macs()[-1] / target))) < least:
+        if (apart := abs(math.log(space.final.derive(drawn).macs()[-1] / target))) < least:
             nearest, least = drawn, apart
         if least < 0.01:
             break

@@ -85,11 +85,11 @@ def complete(space: SearchSpace) -> int:
 
 
 def _macs(architecture: Architecture) -> int:
-    return int(SearchSpace(architecture.space).resolve(architecture).macs()[-1])
+    return int(SearchSpace(architecture.space).derive(architecture).macs()[-1])
 
 
 def _blocks_of(architecture: Architecture) -> set[str]:
-    spec = SearchSpace(architecture.space).resolve(architecture)
+    spec = SearchSpace(architecture.space).derive(architecture)
     return {node.name.split("/")[0] for node in spec.nodes if node.name.endswith("/norm") and "block" in node.name}
 
 

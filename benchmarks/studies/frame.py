@@ -151,7 +151,7 @@ class Bench:
 
     def final(self, architecture: Architecture) -> NetworkSpec:
         """Return the network of an architecture as it is trained."""
-        return SearchSpace(architecture.space).final.resolve(architecture)
+        return SearchSpace(architecture.space).final.derive(architecture)
 
     def _augmenter(self, cutout: float | None) -> Any:
         augment = self.source.augment

@@ -63,7 +63,7 @@ class GraphCost:
 
     def by_block(self, architecture: Architecture) -> NDArray[np.float64]:
         """Return the cost of each block that the architecture keeps, in network order."""
-        spec = self._space.resolve(architecture)
+        spec = self._space.derive(architecture)
         blocks: dict[str, float] = {}
         for node in spec.nodes:
             block = node.name.split("/")[0]
@@ -73,7 +73,7 @@ class GraphCost:
 
     def exact(self, architecture: Architecture) -> NDArray[np.float64]:
         """Return the cumulative cost (exits,) of the derived network."""
-        return by_exit(self._space.resolve(architecture), self._price) + self._base
+        return by_exit(self._space.derive(architecture), self._price) + self._base
 
     def expected(self, probabilities: Probabilities) -> Tensor:
         """Return E[cost] per exit, exact where every probability is 0 or 1; the tensors' gradients are kept.

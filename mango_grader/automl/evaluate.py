@@ -96,7 +96,7 @@ class FromScratch:
     def score(self, architecture: Architecture) -> float:
         """Return the objective on the held-out examples after the recipe's last epoch, NaN where that diverges."""
         seed_everything(self.seed)
-        net = build_network(self.space.resolve(architecture))
+        net = build_network(self.space.derive(architecture))
         classes = self.space.config.classes
         try:
             Trainer(net, self.recipe, self.batches, self.held_out, classes, self.device, self.seed).run(

@@ -165,7 +165,7 @@ def latency(space: SearchSpace, table: LatencyTable) -> GraphCost:
     table.measure(places(space))
     if not table.fitted:
         rng = np.random.default_rng(0)
-        table.fit([space.resolve(space.sample(rng)) for _ in range(_FITTED_ON)])
+        table.fit([space.derive(space.sample(rng)) for _ in range(_FITTED_ON)])
     config = space.config
     return GraphCost(space, "ms", table.price, table.base(config.height, config.width, len(space.graph.exits)))
 
@@ -206,7 +206,7 @@ class Comparison:
 
 def compare(architectures: Sequence[Architecture], table: LatencyTable) -> Comparison:
     """Predict and measure the networks of `architectures`, which have equally many exits, stage by stage."""
-    specs = [SearchSpace(each.space).resolve(each) for each in architectures]
+    specs = [SearchSpace(each.space).derive(each) for each in architectures]
     predicted = [table.predict(spec) for spec in specs]
     return Comparison(np.array(predicted), np.array(table.measured(specs)))
 

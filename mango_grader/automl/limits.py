@@ -39,7 +39,7 @@ class Limits(Ranged):
 
     def feasible(self, space: SearchSpace, architecture: Architecture, latency: Latency = unmeasured) -> bool:
         """Say whether the architecture, as it will be trained, obeys all limits; what is known at once comes first."""
-        spec = space.final.resolve(architecture)
+        spec = space.final.derive(architecture)
         return (
             (self.max_params is None or spec.params()[-1] <= self.max_params)
             and (self.max_macs is None or spec.macs()[-1] <= self.max_macs)

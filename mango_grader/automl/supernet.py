@@ -83,7 +83,7 @@ class Supernet(nn.Module):
         return needed
 
     def weights_for(self, architecture: Architecture) -> dict[str, Tensor]:
-        """Return the state that loads strictly into `build_network(space.resolve(architecture))`."""
+        """Return the state that loads strictly into `build_network(space.derive(architecture))`."""
         kept = {node.name for node in self.graph.derive(architecture.choices).nodes}
         prefixes = {f"nodes.{name}." for name in kept}
         return {

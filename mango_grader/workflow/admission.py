@@ -61,7 +61,7 @@ class Admission:
             found = widest(finish(), self._limits, self._predicted) if self._fits_width else finish()
             if most is None:
                 return found
-            spec = SearchSpace(found.space).final.resolve(found)
+            spec = SearchSpace(found.space).final.derive(found)
             measured, predicted = self.measured(spec), self._predicted(spec)
             self._progress.note(f"latency: {measured:.3g} ms measured, {predicted:.3g} ms predicted")
             if measured <= most:

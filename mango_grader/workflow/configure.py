@@ -139,7 +139,7 @@ class TrainOptions(RunOptions):
         found = _read_architecture(str(self.architecture))
         height, width = self.size or (found.space.height, found.space.width)
         space = replace(found.space, height=height, width=width, classes=classes)
-        network = SearchSpace(space).resolve(Architecture(space, found.choices))
+        network = SearchSpace(space).derive(Architecture(space, found.choices))
         config = replace(base, data=replace(base.data, height=height, width=width), network=network)
         return _check_exit_weights(config, len(network.exits))
 

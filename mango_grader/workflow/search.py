@@ -119,7 +119,7 @@ def _write_result(folder: RunFolder, architecture: Architecture) -> None:
     final = SearchSpace(architecture.space).final
     trained = Architecture(final.config, architecture.choices)
     write_json(folder.architecture, trained.to_dict())
-    write_json(folder.network, final.resolve(trained).to_dict())  # last: its presence ends the search
+    write_json(folder.network, final.derive(trained).to_dict())  # last: its presence ends the search
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class _Run:
             refit=refit,
             score=timed(lambda: probe.evaluator.score(next(scored)), 1, self.device),
         )
-        spec = self.space.final.resolve(path)
+        spec = self.space.final.derive(path)
         training = train_cost(self.config, spec, self.data, self.teacher, self.device)
         take(threads)
         return Rates(steps, training, fixed_seconds(), threads)

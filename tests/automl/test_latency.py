@@ -30,7 +30,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_cost_is_the_sum_of_prices_and_what_any_run_costs(path: Path) -> None:
     table = LatencyTable(path)
     cost, architecture = latency(SPACE, table), SPACE.sample(np.random.default_rng(0))
-    spec, times = SPACE.resolve(architecture), cost.exact(architecture)
+    spec, times = SPACE.derive(architecture), cost.exact(architecture)
     base = table.base(12, 12, 2)
     prices = [table.price(node.op, [spec.shapes[name] for name in node.inputs]) for node in spec.nodes]
     assert times[-1] - base[-1] == pytest.approx(sum(prices))
@@ -50,7 +50,7 @@ def test_what_was_measured_is_not_measured_again(path: Path) -> None:
     latency(SPACE, table)
     rng = np.random.default_rng(0)
     for _ in range(10):  # every operation that an architecture can hold was among the space's
-        table.predict(SPACE.resolve(SPACE.sample(rng)))
+        table.predict(SPACE.derive(SPACE.sample(rng)))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 

@@ -25,7 +25,7 @@ def found() -> Architecture:
 
 def test_every_limit_counts_alone(found: Architecture) -> None:
     space = SearchSpace(WIDE)
-    spec = space.resolve(found)
+    spec = space.derive(found)
     exact = {"max_params": spec.params()[-1], "max_macs": spec.macs()[-1], "max_latency": pretended(spec)}
     for name, value in exact.items():
         assert Limits(**{name: value}).feasible(space, found, pretended)

@@ -75,7 +75,7 @@ def test_cells_of_ms_ranas_fit_every_setting() -> None:
     for trainings in PLAN.values():
         for name in trainings:
             config = SETTINGS[name].config
-            spec = SearchSpace(config).resolve(Architecture(config, found.choices))
+            spec = SearchSpace(config).derive(Architecture(config, found.choices))
             assert len(spec.exits) == (4 if SETTINGS[name].exits else 1)
 
 

@@ -19,9 +19,9 @@ def showing_every_operation(config: SpaceConfig) -> list[NetworkSpec]:
     """
     space, rng = SearchSpace(config).final, np.random.default_rng(0)
     least = space.nearest({decision.name: np.full(len(decision.candidates), -1.0) for decision in space.decisions})
-    networks = [space.resolve(space.sample(rng)) for _ in range(SAMPLES)]
+    networks = [space.derive(space.sample(rng)) for _ in range(SAMPLES)]
     left = {node.op for network in networks for node in network.nodes}
-    picked = [space.resolve(least)]
+    picked = [space.derive(least)]
     while left:
         best = max(networks, key=lambda network: len(left & {node.op for node in network.nodes}))
         left -= {node.op for node in best.nodes}

@@ -40,7 +40,7 @@ def config(request: pytest.FixtureRequest) -> SpaceConfig:
 
 def test_the_result_is_legal_and_within_limits(method: str, config: SpaceConfig) -> None:
     space = SearchSpace(config)
-    sizes = [space.resolve(space.sample(np.random.default_rng(i))).params()[-1] for i in range(30)]
+    sizes = [space.derive(space.sample(np.random.default_rng(i))).params()[-1] for i in range(30)]
     limits = Limits(max_params=int(np.median(sizes)))
     found = make(method, config, limits=limits).run(SilentProgress())
     assert Architecture.from_dict(found.to_dict()) == found
@@ -103,7 +103,7 @@ def test_scoring_leaves_no_trace(method: str, config: SpaceConfig) -> None:
 def test_the_result_trains(method: str, config: SpaceConfig) -> None:
     _, found = finished(method, config)
     torch.manual_seed(0)
-    net = build_network(SearchSpace(config).resolve(found))
+    net = build_network(SearchSpace(config).derive(found))
     optimiser = torch.optim.Adam(net.parameters(), lr=0.01)
     batch = examples(config)[0].take(np.arange(24))
     losses = []

@@ -89,7 +89,7 @@ def test_blocks_add_up_to_the_whole(space: SearchSpace, samples: list[Architectu
 
 def test_prices_are_what_torch_counts(config: SpaceConfig, space: SearchSpace, samples: list[Architecture]) -> None:
     for architecture in samples[:4]:
-        spec = space.resolve(architecture)
+        spec = space.derive(architecture)
         net = build_network(spec).eval()
         with FlopCounterMode(display=False) as counter:
             net(images(config, 1))
@@ -104,7 +104,7 @@ def test_plain_network_computes_what_the_super_net_does(
     torch.manual_seed(0)
     supernet = space.supernet().eval()
     for architecture in samples:
-        plain = build_network(space.resolve(architecture))
+        plain = build_network(space.derive(architecture))
         plain.load_state_dict(supernet.weights_for(architecture), strict=True)
         expected = supernet(images(config), gates_of(architecture, space.decisions))
         for own, shared in zip(plain.eval()(images(config)), expected, strict=True):
@@ -114,7 +114,7 @@ def test_plain_network_computes_what_the_super_net_does(
 def test_stages_compute_what_the_whole_does(
     config: SpaceConfig, space: SearchSpace, samples: list[Architecture]
 ) -> None:
-    net = build_network(space.resolve(samples[0])).eval()
+    net = build_network(space.derive(samples[0])).eval()
     state: tuple[torch.Tensor, ...] = (images(config),)
     for whole, stage in zip(net(images(config)), net.stages, strict=True):
         logits, *state = stage(*state)
@@ -123,7 +123,7 @@ def test_stages_compute_what_the_whole_does(
 
 def test_every_network_answers_early(space: SearchSpace, samples: list[Architecture]) -> None:
     for architecture in samples:
-        costs = space.resolve(architecture).macs()
+        costs = space.derive(architecture).macs()
         assert len(costs) >= 2
         assert list(costs) == sorted(set(costs))
 
@@ -137,7 +137,7 @@ def test_what_did_not_run_does_not_learn(config: SpaceConfig, space: SearchSpace
         torch.stack(logits).square().sum().backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-    ran = {f"nodes.{node.name}." for node in space.resolve(samples[0]).nodes}
+    ran = {f"nodes.{node.name}." for node in space.derive(samples[0]).nodes}
     for name, value in net.named_parameters():
         if not any(name.startswith(prefix) for prefix in ran):
             assert torch.equal(value, before[name]), name

@@ -33,7 +33,7 @@ def test_all_of_the_front_but_its_exits_is_lent():
 def test_the_lite_space_holds_the_front_and_computes_the_same_features():
     front = build_network(efficientnet_lite0_front((3, 64, 64), 5)).eval()
     space = SearchSpace(LITE)
-    searched = build_network(space.resolve(Architecture(LITE, ORIGINAL))).eval()
+    searched = build_network(space.derive(Architecture(LITE, ORIGINAL))).eval()
     for net in (front, searched):
         net.load_state_dict(fitted_to(net.state_dict(), efficientnet_lite0_state()), strict=False)
     with torch.no_grad():

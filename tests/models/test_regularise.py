@@ -82,7 +82,7 @@ def test_what_has_a_drop_path_already_gets_no_second_one() -> None:
 def searched(request: pytest.FixtureRequest) -> NetworkSpec:
     config = LayerwiseConfig(24, 24, 3, channels=8, depth=5, stem_channels=8, kernels=(3, 5), exits=(2, 5))
     space = SearchSpace(config)
-    return space.resolve(space.sample(np.random.default_rng(request.param)))
+    return space.derive(space.sample(np.random.default_rng(request.param)))
 
 
 def everything(spec: NetworkSpec, rate: float = 0.3) -> NetworkSpec:

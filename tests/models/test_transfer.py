@@ -19,7 +19,7 @@ def tensors(net: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def drawn(space: SearchSpace) -> AnytimeClassifier:
-    return build_network(space.resolve(space.sample(np.random.default_rng(0))))
+    return build_network(space.derive(space.sample(np.random.default_rng(0))))
 
 
 def assert_same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
@@ -39,7 +39,7 @@ def test_a_network_lends_itself_and_its_super_net_all_that_it_has(config):
 def test_what_was_found_on_other_fruit_starts_all_but_the_answers():
     other_fruit = SearchSpace(LiteConfig(**{**vars(LITE), "classes": 3}))
     largest = {d.name: ("k5e6",) for d in other_fruit.decisions}
-    lender = tensors(build_network(other_fruit.resolve(Architecture(other_fruit.config, largest))))
+    lender = tensors(build_network(other_fruit.derive(Architecture(other_fruit.config, largest))))
     supernet = tensors(SearchSpace(LITE).supernet())
     lent = fitted_to(supernet, lender)
     assert {name for name, tensor in supernet.items() if 5 not in tensor.shape[:1]} == set(lent)

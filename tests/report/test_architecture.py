@@ -19,7 +19,7 @@ from mango_grader.report.layout import lay_out
 
 def sampled(config: SpaceConfig, seed: int) -> NetworkSpec:
     space = SearchSpace(config)
-    return space.resolve(space.sample(np.random.default_rng(seed)))
+    return space.derive(space.sample(np.random.default_rng(seed)))
 
 
 SPECS = {

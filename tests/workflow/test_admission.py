@@ -84,7 +84,7 @@ def test_what_is_returned_was_measured_whole(tmp_path: Path, monkeypatch: pytest
     small, large = (
         Architecture(SPACE, {"layer1.convolution": (kernel,), "layer1.skip": ("none",)}) for kernel in ("k3d1", "k15d1")
     )
-    specs = [SearchSpace(SPACE).resolve(each) for each in (small, large)]
+    specs = [SearchSpace(SPACE).derive(each) for each in (small, large)]
     loose = admission(tmp_path, Limits(max_latency=1e9))
     quick, slow = (loose.measured(spec) for spec in specs)
     assert loose(large)

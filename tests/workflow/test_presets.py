@@ -56,7 +56,7 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     )
     losses = [float(shared.step(n, 3, gates_of(space.sample(rng), space.decisions))) for n in range(3)]
     assert np.isfinite(losses).all()
-    params = [space.resolve(space.sample(rng)).params()[-1] for _ in range(20)]
+    params = [space.derive(space.sample(rng)).params()[-1] for _ in range(20)]
     assert 2.0e6 < np.mean(params) < 3.2e6, "the paper's two networks have 2.5 and 3.1 M"
     rates = Rates(StepSeconds(weights=1.0, architecture=0.5, refit=0.0, score=2.0), TrainCost(10.0), fixed=5.0)
     plan = make_plan(

@@ -1,4 +1,4 @@
-"""SearchSpace: sampling, rounding, resolving and encoding, the same for every space."""
+"""SearchSpace: sampling, rounding, deriving networks and encoding, the same for every space."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -42,7 +42,7 @@ class SearchSpace:
         finished = self.config.finished()
         return self if finished == self.config else SearchSpace(finished)
 
-    def resolve(self, architecture: Architecture) -> NetworkSpec:
+    def derive(self, architecture: Architecture) -> NetworkSpec:
         """Return the plain network, every width, stride, input and exit explicit."""
         return self.graph.derive(architecture.choices)
 

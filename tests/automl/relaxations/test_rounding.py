@@ -36,7 +36,7 @@ def value(space: SearchSpace, scores: dict[str, np.ndarray], found: Architecture
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.config.kind)
 def test_the_result_is_feasible_and_among_the_best_that_are(space: SearchSpace) -> None:
-    params = {architecture: space.resolve(architecture).params()[-1] for architecture in everything(space)}
+    params = {architecture: space.derive(architecture).params()[-1] for architecture in everything(space)}
     for seed in range(20):
         rng = np.random.default_rng(seed)
         scores = {d.name: rng.normal(size=len(d.candidates)) for d in space.decisions}
@@ -66,10 +66,10 @@ def test_no_decision_could_have_its_favourite_back() -> None:
     space = SearchSpace(LayerwiseConfig(8, 8, 2, depth=12, channels=8))
     scores = {d.name: np.random.default_rng(0).random(len(d.candidates)) for d in space.decisions}
     favourite = space.nearest(scores)
-    limit = space.resolve(favourite).params()[-1] * 0.6
+    limit = space.derive(favourite).params()[-1] * 0.6
 
     def feasible(architecture: Architecture) -> bool:
-        return space.resolve(architecture).params()[-1] <= limit
+        return space.derive(architecture).params()[-1] <= limit
 
     found = nearest_feasible(space, scores, feasible, np.random.default_rng(0))
     others = {name: chosen for name, chosen in favourite.choices.items() if found.choices[name] != chosen}

@@ -59,7 +59,7 @@ def test_nothing_is_weighed_but_no_candidate() -> None:
 
 
 def test_a_skip_is_the_input_itself_but_from_the_inputs_of_a_reduction_cell() -> None:
-    spec = SPACE.resolve(
+    spec = SPACE.derive(
         decided(node1="s0 s1 skip_connect", node2="s1 node1 skip_connect", node3="node1 node2 skip_connect")
     )
     for cell in ("cell1", "cell3"):
@@ -73,7 +73,7 @@ def test_in_a_reduction_cell_only_edges_from_its_inputs_are_strided() -> None:
     for name in OPERATIONS:
         if name == "skip_connect":
             continue
-        spec = SPACE.resolve(decided(node1=f"s0 s1 {name}", node2=f"s0 node1 {name}", node3=f"node1 node2 {name}"))
+        spec = SPACE.derive(decided(node1=f"s0 s1 {name}", node2=f"s0 node1 {name}", node3=f"node1 node2 {name}"))
         strides = []
         for node in (1, 2, 3):
             for op in operations(spec, f"cell2/node{node}"):
@@ -101,7 +101,7 @@ def test_inputs_are_brought_to_the_cells_channels_and_size() -> None:
 def test_instances_share_decisions_and_no_weights() -> None:
     architecture = SPACE.sample(np.random.default_rng(1))
     net = SPACE.supernet()
-    kept = {node.name for node in SPACE.resolve(architecture).nodes}
+    kept = {node.name for node in SPACE.derive(architecture).nodes}
     first = {name.removeprefix("cell1") for name in kept if name.startswith("cell1/node")}
     assert first == {name.removeprefix("cell3") for name in kept if name.startswith("cell3/node")}
     pointers = [parameter.data_ptr() for parameter in net.parameters()]

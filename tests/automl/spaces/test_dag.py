@@ -20,7 +20,7 @@ def keep(config: DagConfig, kept: dict[str, tuple[str, ...]]) -> NetworkSpec:
     """Return the network that keeps these connections and no other."""
     choices = {decision.name: kept.get(decision.name, ()) for decision in config.decisions()}
     architecture = Architecture.from_dict(Architecture(config, choices).to_dict())
-    return SearchSpace(config).resolve(architecture)
+    return SearchSpace(config).derive(architecture)
 
 
 def parts(spec: NetworkSpec, block: str) -> set[str]:
@@ -108,7 +108,7 @@ def test_full_blocks_decide_for_themselves_and_shared_ones_together() -> None:
 
 def test_the_published_network() -> None:
     space = SearchSpace(DagConfig(32, 32, 10))
-    whole = space.resolve(space.nearest({d.name: np.ones(len(d.candidates)) for d in space.decisions}))
+    whole = space.derive(space.nearest({d.name: np.ones(len(d.candidates)) for d in space.decisions}))
     sizes = [whole.shapes[f"block{number}"] for number in (1, 8, 9, 16, 17, 24)]
     assert sizes == [(36, 32, 32)] * 2 + [(72, 16, 16)] * 2 + [(144, 8, 8)] * 2
     inputs = [len(d.candidates) for d in space.decisions]
@@ -120,7 +120,7 @@ def test_the_published_network() -> None:
 @pytest.mark.parametrize(("height", "width", "stride"), [(24, 32, 1), (120, 160, 2), (224, 224, 4), (27, 45, 4)])
 def test_images_of_many_sizes_fit(height: int, width: int, stride: int) -> None:
     space = SearchSpace(replace(SMALL, height=height, width=width, stem_stride=stride))
-    spec = space.resolve(space.nearest({d.name: np.ones(len(d.candidates)) for d in space.decisions}))
+    spec = space.derive(space.nearest({d.name: np.ones(len(d.candidates)) for d in space.decisions}))
     assert spec.shapes["block1"] == (8, -(-height // stride), -(-width // stride))
     assert spec.shapes["block2"] == (16, -(-height // stride // 2), -(-width // stride // 2))
     build_network(spec).eval()(torch.zeros(1, 3, height, width))

@@ -15,9 +15,9 @@ SEARCHED = LiteConfig(32, 32, 5, channels=(8, 12), blocks=(1, 2), strides=(2, 2)
 def test_a_searched_resolution_gives_the_network_that_has_it_fixed(way):
     space, rng = SearchSpace(SEARCHED), np.random.default_rng(0)
     blocks = {name: chosen for name, chosen in space.sample(rng).choices.items() if name != "halving"}
-    chosen = space.resolve(Architecture(SEARCHED, blocks | {"halving": (way,)}))
+    chosen = space.derive(Architecture(SEARCHED, blocks | {"halving": (way,)}))
     fixed_config = replace(SEARCHED, halving=way)
-    fixed = SearchSpace(fixed_config).resolve(Architecture(fixed_config, blocks))
+    fixed = SearchSpace(fixed_config).derive(Architecture(fixed_config, blocks))
     assert [node.op for node in chosen.nodes] == [node.op for node in fixed.nodes]
     assert chosen.macs() == fixed.macs()
     one, other = build_network(chosen).eval(), build_network(fixed).eval()
@@ -33,7 +33,7 @@ def test_halving_late_costs_stem_and_fixed_block_four_times_and_the_rest_as_much
     def macs_of(way: str) -> tuple[int, int]:
         config = replace(SEARCHED, halving=way)
         space = SearchSpace(config)
-        macs = space.resolve(space.sample(np.random.default_rng(0))).node_macs()
+        macs = space.derive(space.sample(np.random.default_rng(0))).node_macs()
         fixed = macs["stem"] + macs["first"]
         return fixed, sum(macs.values()) - fixed
 

@@ -51,7 +51,7 @@ def test_only_blocks_that_keep_their_shape_may_be_identity() -> None:
 def test_identity_costs_nothing() -> None:
     space = SearchSpace(SMALL)
     assert macs(space).operation("block2", "identity") == params(space).operation("block2", "identity") == 0
-    spec = space.resolve(chosen(SMALL, block2="identity"))
+    spec = space.derive(chosen(SMALL, block2="identity"))
     assert [(node.name, node.op.kind) for node in spec.nodes if node.name.startswith("block2")] == [("block2", "add")]
 
 
@@ -73,7 +73,7 @@ def test_identity_is_what_a_block_does_whose_branch_gives_nothing() -> None:
 
 
 def test_a_block_that_keeps_its_shape_adds_to_its_input() -> None:
-    spec = SearchSpace(SMALL).resolve(chosen(SMALL))
+    spec = SearchSpace(SMALL).derive(chosen(SMALL))
     sums = {node.name: node.inputs for node in spec.nodes if node.op == Add(activate=False)}
     assert sums == {
         "block2": ("block1/k3e2", "block2/residual/k3e2"),
@@ -85,7 +85,7 @@ def test_a_block_that_keeps_its_shape_adds_to_its_input() -> None:
 def test_squeeze_excitation_and_swish_join_after_the_search_only() -> None:
     space = SearchSpace(SMALL)
     architecture = space.sample(np.random.default_rng(0))
-    before, after = space.resolve(architecture), space.final.resolve(architecture)
+    before, after = space.derive(architecture), space.final.derive(architecture)
     assert all((op.squeeze, op.activation) == (0, "relu6") for op in blocks(before).values())
     assert all((op.squeeze, op.activation) == (0.25, "swish") for op in blocks(after).values())
     assert [(node.name, node.inputs) for node in after.nodes] == [(node.name, node.inputs) for node in before.nodes]
@@ -105,13 +105,13 @@ def test_the_papers_network_and_what_squeeze_excitation_adds() -> None:
     )
     rng = np.random.default_rng(0)
     samples = [space.sample(rng) for _ in range(20)]
-    sizes = np.array([(spec.macs()[-1], spec.params()[-1]) for spec in map(space.resolve, samples)]) / 1e6
+    sizes = np.array([(spec.macs()[-1], spec.params()[-1]) for spec in map(space.derive, samples)]) / 1e6
     assert sizes[:, 0].min() < 315 < sizes[:, 0].max(), "BetaNet-A, Table 1"
     assert sizes[:, 1].min() < 3.6 < sizes[:, 1].max()
-    final = np.array([space.final.resolve(sample).params()[-1] for sample in samples]) / 1e6
+    final = np.array([space.final.derive(sample).params()[-1] for sample in samples]) / 1e6
     assert 0.3 < np.mean(final - sizes[:, 1]) < 0.7, "3.6 M without, 4.1 M with it"
     wide = SearchSpace(replace(PAPER, multiplier=1.4))
-    ratios = [wide.resolve(sample).macs()[-1] / space.resolve(sample).macs()[-1] for sample in samples]
+    ratios = [wide.derive(sample).macs()[-1] / space.derive(sample).macs()[-1] for sample in samples]
     assert np.mean(ratios) == pytest.approx(596 / 315, rel=0.05)
 
 
@@ -119,7 +119,7 @@ def test_the_papers_network_and_what_squeeze_excitation_adds() -> None:
 @pytest.mark.parametrize("size", [(24, 32), (25, 33), (128, 128)])
 def test_inputs_of_all_sizes_and_widths_fit(size: tuple[int, int], multiplier: float) -> None:
     space = SearchSpace(replace(SMALL, height=size[0], width=size[1], multiplier=multiplier))
-    spec = space.resolve(space.sample(np.random.default_rng(0)))
+    spec = space.derive(space.sample(np.random.default_rng(0)))
     exit_inputs = [spec.shapes[node.inputs[0]] for node in spec.nodes if node.name in spec.exits]
     assert [shape[1:] for shape in exit_inputs] == [tuple(-(-side // by) for side in size) for by in (2, 4)]
 

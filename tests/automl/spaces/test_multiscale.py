@@ -74,7 +74,7 @@ def test_exits_read_the_coarsest_scale_and_every_node_is_needed(scales: int, dep
             *(16, 16, 3), depth=depth, scales=scales, nodes=1, reduce_at=(2,), exits=tuple(range(2, depth + 1))
         )
     )
-    spec = space.resolve(space.sample(np.random.default_rng(0)))
+    spec = space.derive(space.sample(np.random.default_rng(0)))
     heads = [node.inputs for node in spec.nodes if node.name in spec.exits]
     assert heads == [(f"layer{layer}-scale{scales}",) for layer in range(2, depth + 1)]
     # Deriving drops what no exit depends on, so all cells that were written must be left.
@@ -88,7 +88,7 @@ def test_exits_read_the_coarsest_scale_and_every_node_is_needed(scales: int, dep
 def test_inputs_of_all_sizes_fit(size: tuple[int, int], stem_stride: int) -> None:
     config = replace(PAPER, height=size[0], width=size[1], nodes=1, stem_stride=stem_stride)
     space = SearchSpace(config)
-    last = space.resolve(space.sample(np.random.default_rng(0))).shapes["layer5-scale3"]
+    last = space.derive(space.sample(np.random.default_rng(0))).shapes["layer5-scale3"]
     assert last[1:] == tuple(-(-side // (8 * stem_stride)) for side in size)
 
 

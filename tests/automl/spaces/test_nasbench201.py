@@ -23,9 +23,9 @@ def named(*operations: str) -> str:
     return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
 
-def resolve(space: SearchSpace, text: str) -> NetworkSpec:
+def derive(space: SearchSpace, text: str) -> NetworkSpec:
     assert isinstance(space.config, NasBench201Config)
-    return space.resolve(from_cell_string(space.config, text))
+    return space.derive(from_cell_string(space.config, text))
 
 
 def test_every_cell_has_one_name_and_is_found_by_it() -> None:
@@ -64,7 +64,7 @@ def test_what_names_no_cell_is_refused_in_one_line(text: str) -> None:
     ],
 )  # fmt: skip
 def test_published_cells_cost_what_the_benchmark_says(cell: tuple[str, ...], params: int, macs: int) -> None:
-    spec = resolve(BENCHMARK, named(*cell))
+    spec = derive(BENCHMARK, named(*cell))
     assert spec.params() == (params,)
     assert spec.macs() == (macs - BIASES,)
 
@@ -77,7 +77,7 @@ def test_the_whole_table_is_read_and_its_costs_are_ours() -> None:
     assert {cell_string(from_cell_string(config, row["arch"])) for row in rows} == {row["arch"] for row in rows}
     alike = 0
     for row in rows[::60]:
-        spec = resolve(BENCHMARK, row["arch"])
+        spec = derive(BENCHMARK, row["arch"])
         params, macs = round(1e6 * float(row["params_m_c10"])), round(1e6 * float(row["flops_m_c10"]))
         more = (params - spec.params()[0], macs - BIASES - spec.macs()[0])
         alike += more == (0, 0)
@@ -88,12 +88,12 @@ def test_the_whole_table_is_read_and_its_costs_are_ours() -> None:
 
 
 def test_edges_lead_where_the_name_says() -> None:
-    spec = resolve(SMALL, named("nor_conv_3x3", "none", "nor_conv_1x1", "none", "none", "avg_pool_3x3"))
+    spec = derive(SMALL, named("nor_conv_3x3", "none", "nor_conv_1x1", "none", "none", "avg_pool_3x3"))
     chain = [node.name for node in spec.nodes if node.name.startswith("cell2")]
     assert [name.split("/")[-1] for name in chain] == [
         "nor_conv_3x3", "node1", "nor_conv_1x1", "node2", "avg_pool_3x3", "cell2",
     ]  # fmt: skip
-    direct = resolve(SMALL, named("nor_conv_3x3", "none", "nor_conv_1x1", "nor_conv_1x1", "none", "none"))
+    direct = derive(SMALL, named("nor_conv_3x3", "none", "nor_conv_1x1", "nor_conv_1x1", "none", "none"))
     assert [n.name for n in direct.nodes if n.name.startswith("cell2")] == ["cell2/edge03/nor_conv_1x1", "cell2"]
 
 
@@ -101,7 +101,7 @@ def test_edges_lead_where_the_name_says() -> None:
 def test_every_pattern_of_missing_edges_builds_and_answers(operation: str) -> None:
     images = torch.randn(2, 3, 9, 11, generator=torch.Generator().manual_seed(0))
     for pattern in product(("none", operation), repeat=6):
-        spec = resolve(SMALL, named(*pattern))
+        spec = derive(SMALL, named(*pattern))
         assert [tuple(logits.shape) for logits in build_network(spec).eval()(images)] == [(2, 3), (2, 3)]
         a, b, c, d, e, f = (name != "none" for name in pattern)
         reached = d or (a and e) or ((b or (a and c)) and f)
@@ -109,7 +109,7 @@ def test_every_pattern_of_missing_edges_builds_and_answers(operation: str) -> No
 
 
 def test_a_cell_of_nothing_hides_the_image() -> None:
-    net = build_network(resolve(SMALL, named(*["none"] * 6))).eval()
+    net = build_network(derive(SMALL, named(*["none"] * 6))).eval()
     first, second = torch.randn(2, 1, 3, 9, 11, generator=torch.Generator().manual_seed(0))
     assert all(torch.equal(a, b) for a, b in zip(net(first), net(second), strict=True))
 
@@ -117,7 +117,7 @@ def test_a_cell_of_nothing_hides_the_image() -> None:
 @pytest.mark.parametrize(("height", "width", "stride"), [(24, 32, 1), (120, 160, 2), (224, 224, 4)])
 def test_images_of_many_sizes_fit(height: int, width: int, stride: int) -> None:
     space = SearchSpace(NasBench201Config(height, width, 3, cells=1, stem_stride=stride, exits=(1, 2, 3)))
-    spec = space.resolve(space.sample(np.random.default_rng(0)))
+    spec = space.derive(space.sample(np.random.default_rng(0)))
     assert [spec.shapes[f"cell{number}"] for number in (1, 3)] == [
         (16, height // stride, width // stride),
         (64, height // stride // 4, width // stride // 4),

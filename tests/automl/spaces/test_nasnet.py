@@ -38,7 +38,7 @@ def test_a_cell_reads_the_two_before_it() -> None:
 
 def test_exits_sit_where_they_are_asked_for() -> None:
     space = SearchSpace(replace(PAPER, nodes=1, exits=(2, 7, 8)))
-    spec = space.resolve(space.sample(np.random.default_rng(0)))
+    spec = space.derive(space.sample(np.random.default_rng(0)))
     assert [node.inputs for node in spec.nodes if node.name in spec.exits] == [("cell2",), ("cell7",), ("cell8",)]
 
 
@@ -50,7 +50,7 @@ def test_without_reductions_there_is_one_kind_of_cell() -> None:
 @pytest.mark.parametrize("stem_stride", [1, 4])
 def test_inputs_of_all_sizes_fit(size: tuple[int, int], stem_stride: int) -> None:
     space = SearchSpace(replace(PAPER, height=size[0], width=size[1], nodes=1, stem_stride=stem_stride))
-    last = space.resolve(space.sample(np.random.default_rng(0))).shapes["cell8"]
+    last = space.derive(space.sample(np.random.default_rng(0))).shapes["cell8"]
     assert last[1:] == tuple(-(-side // (4 * stem_stride)) for side in size)
 
 

@@ -27,7 +27,7 @@ def test_each_block_chooses_a_kernel_or_xception() -> None:
 
 
 def test_the_first_block_of_a_stage_halves_and_only_it() -> None:
-    spec = SearchSpace(SMALL).resolve(Architecture(SMALL, {d.name: ("k3",) for d in SMALL.decisions()}))
+    spec = SearchSpace(SMALL).derive(Architecture(SMALL, {d.name: ("k3",) for d in SMALL.decisions()}))
     units = [node.op for node in spec.nodes if isinstance(node.op, ShuffleUnit)]
     assert [(op.in_channels, op.out_channels, op.stride) for op in units] == [
         (8, 12, 2),
@@ -45,7 +45,7 @@ def test_the_published_network() -> None:
     widths = [space.graph.shapes[f"block{number}"] for number in (4, 8, 16, 20)]
     assert widths == [(64, 56, 56), (160, 28, 28), (320, 14, 14), (640, 7, 7)]
     rng = np.random.default_rng(0)
-    specs = [space.resolve(space.sample(rng)) for _ in range(20)]
+    specs = [space.derive(space.sample(rng)) for _ in range(20)]
     million = [spec.macs()[-1] / 1e6 for spec in specs]
     assert min(million) < 319 < 328 < max(million), "SPOS's networks have 319 to 328 M"
     assert 3.0 < np.mean([spec.params()[-1] for spec in specs]) / 1e6 < 4.5
@@ -55,7 +55,7 @@ def test_the_published_network() -> None:
 @pytest.mark.parametrize("size", [(24, 32), (25, 33), (128, 128)])
 def test_inputs_of_all_sizes_and_widths_fit(size: tuple[int, int], multiplier: float) -> None:
     space = SearchSpace(replace(SMALL, height=size[0], width=size[1], multiplier=multiplier))
-    spec = space.resolve(space.sample(np.random.default_rng(0)))
+    spec = space.derive(space.sample(np.random.default_rng(0)))
     shapes = [spec.shapes[node.inputs[0]] for node in spec.nodes if node.name in spec.exits]
     assert [shape[1:] for shape in shapes] == [tuple(-(-side // by) for side in size) for by in (2, 4, 8)]
     assert all(shape[0] % 2 == 0 for shape in shapes)
