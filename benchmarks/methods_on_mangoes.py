@@ -31,15 +31,15 @@ _COLUMNS = 3
 
 
 def pairs() -> list[str]:
-    """Return every method on its home and on the common space, then random search on each of these spaces."""
+    """Return every method on its default space and on the common one, then random search on each of these spaces."""
     methods = [METHODS[name] for name in judged()]
-    homes = dict.fromkeys([_COMMON, *(method.home for method in methods)])
-    own = dict.fromkeys(f"{method.name}/{space}" for method in methods for space in (method.home, _COMMON))
+    spaces = dict.fromkeys([_COMMON, *(method.default_space for method in methods)])
+    own = dict.fromkeys(f"{method.name}/{space}" for method in methods for space in (method.default_space, _COMMON))
     return [*own, *(f"{_RANDOM}/{space}" for space in homes)]
 
 
 def judged() -> list[str]:
-    """Return the methods that random search is the judge of."""
+    """Return the methods that random search is the baseline of."""
     return [name for name in METHODS if name != _RANDOM]
 
 

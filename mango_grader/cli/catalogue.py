@@ -48,7 +48,8 @@ def methods(preset: str, as_json: bool) -> None:
         {
             "name": name,
             "paper": method.paper,
-            "home": method.home,
+            "default_space": method.default_space,
+            "home": method.default_space,  # its former name, for scripts that read it
             "spaces": {kind: method.check_space(space) for kind, space in spaces.items()},
             "settings": dict(_flat(plain(chosen.settings(name)), "method")),
             "allowed": _allowed(chosen.settings(name), "method"),
@@ -124,7 +125,8 @@ def _print_methods(rows: list[dict[str, Any]], common: dict[str, Any], preset: s
     table = Table("space", *METHODS, box=None, pad_edge=False)
     for kind in SPACES:
         table.add_row(
-            kind, *("home" if kind == row["home"] else "no" if row["spaces"][kind] else "yes" for row in rows)
+            kind,
+            *("default" if kind == row["default_space"] else "no" if row["spaces"][kind] else "yes" for row in rows),
         )
     console.print(table)
     for row in rows:

@@ -99,7 +99,7 @@ class SearchOptions(RunOptions):
         if self.method not in METHODS:
             raise UsageError(f"--method {self.method}: choose from {', '.join(METHODS)}")
         method, preset, base = METHODS[self.method], self._preset(), self._base(self.method)
-        kind = self.space or method.home
+        kind = self.space or method.default_space
         if kind not in SPACES:
             raise UsageError(f"--space {kind}: choose from {', '.join(SPACES)}")
         search = SearchConfig(

@@ -17,6 +17,7 @@ def test_methods_print_the_matrix_papers_and_settings() -> None:
     assert all(method.paper in " ".join(printed.output.split()) for method in METHODS.values())
     assert all(name in printed.output for name in [*METHODS, *SPACES])
     assert "method.controller.lr=0.1" in printed.output
+    assert re.search(r"dag .*default", printed.output)
 
 
 def test_spaces_print_their_size_and_settings() -> None:
@@ -32,7 +33,8 @@ def test_at_most_eight_pairs_refuse_and_each_says_why() -> None:
     refusals = [why for row in rows for why in row["spaces"].values() if why]
     assert len(refusals) <= 8
     assert all(why.strip() == why and len(why) > 10 for why in refusals)
-    assert {row["name"]: row["spaces"][row["home"]] for row in rows} == dict.fromkeys(METHODS)
+    assert {row["name"]: row["spaces"][row["default_space"]] for row in rows} == dict.fromkeys(METHODS)
+    assert all(row["home"] == row["default_space"] for row in rows), "scripts may read its former name"
 
 
 def test_what_is_printed_is_what_search_starts_with() -> None:

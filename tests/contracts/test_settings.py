@@ -19,7 +19,7 @@ from mango_grader.workflow.config import MethodConfig, RunConfig
 from mango_grader.workflow.presets import PRESETS
 
 # Every method in the space of its paper, and every space under random search: together they have every setting.
-SEARCHES = [(method, METHODS[method].home) for method in METHODS] + [("random", space) for space in SPACES]
+SEARCHES = [(method, METHODS[method].default_space) for method in METHODS] + [("random", space) for space in SPACES]
 CHOSEN_FROM_A_LIST = {"method.order"}
 
 

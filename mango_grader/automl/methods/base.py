@@ -57,7 +57,7 @@ class MethodSettings(Protocol):
 class SearchMethod(ABC):
     """One way to search a space. A subclass is one module; it does no input or output.
 
-    name: on the command line. paper: where it was published. home: the space of that paper. settings_type: a frozen
+    name: on the command line. paper: where it was published. default_space: the space of that paper. settings_type: a frozen
     dataclass of its settings, whose defaults are the published values. fits_width: the paper searches without regard to
     a limit and then widens or narrows the result to it. recipe: how the shared weights learn. held_out: share of the
     training part, by group, that only the architecture sees; 0 shows all of it to both. recalibration: training batches
@@ -66,7 +66,7 @@ class SearchMethod(ABC):
 
     name: ClassVar[str]
     paper: ClassVar[str]
-    home: ClassVar[str]
+    default_space: ClassVar[str]
     settings_type: ClassVar[type[MethodSettings]]
     fits_width: ClassVar[bool] = False
     recipe: WeightRecipe

@@ -73,7 +73,7 @@ class BetaNas(SearchMethod):
     """
 
     name: ClassVar[str] = "betanas"
-    home: ClassVar[str] = "mbconv"
+    default_space: ClassVar[str] = "mbconv"
     settings_type = BetaNasSettings
     paper: ClassVar[str] = "Fang et al. 2019, BetaNAS: balanced training and selective drop for NAS"
 

@@ -71,7 +71,7 @@ class Dso(SearchMethod):
     """
 
     name: ClassVar[str] = "dso"
-    home: ClassVar[str] = "dag"
+    default_space: ClassVar[str] = "dag"
     settings_type = DsoSettings
     fits_width: ClassVar[bool] = True
     paper: ClassVar[str] = "Zhang et al., You only search once: single shot NAS via direct sparse optimization"

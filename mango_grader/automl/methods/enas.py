@@ -65,7 +65,7 @@ class Enas(SearchMethod):
     """
 
     name: ClassVar[str] = "enas"
-    home: ClassVar[str] = "layerwise"
+    default_space: ClassVar[str] = "layerwise"
     settings_type = EnasSettings
     paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
 

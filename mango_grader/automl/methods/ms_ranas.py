@@ -64,7 +64,7 @@ class MsRanas(SearchMethod):
     """
 
     name: ClassVar[str] = "ms-ranas"
-    home: ClassVar[str] = "multiscale"
+    default_space: ClassVar[str] = "multiscale"
     settings_type = MsRanasSettings
     paper: ClassVar[str] = "Chiroşca et al., MS-RANAS: multi-scale resource-aware neural architecture search"
 

@@ -1,4 +1,4 @@
-"""Uniform random search on shared weights: the judge of all other methods."""
+"""Uniform random search on shared weights: the baseline that every method must beat."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class RandomSearch(SearchMethod):
     """Best of n uniform samples (Li & Talwalkar, Random search and reproducibility for NAS, 2019, §3)."""
 
     name: ClassVar[str] = "random"
-    home: ClassVar[str] = "dag"  # no paper's own: where it found the best networks (docs/evidence.md)
+    default_space: ClassVar[str] = "dag"  # no paper's own: where it found the best networks (docs/evidence.md)
     settings_type = RandomSettings
     paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"
 

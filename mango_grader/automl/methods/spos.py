@@ -46,7 +46,7 @@ class Spos(SearchMethod):
     """Weights first, with no preference between paths (§3.2); evolution under the limits afterwards (§3.4)."""
 
     name: ClassVar[str] = "spos"
-    home: ClassVar[str] = "shufflenet"
+    default_space: ClassVar[str] = "shufflenet"
     settings_type = SposSettings
     paper: ClassVar[str] = "Guo et al. 2019, single path one-shot NAS with uniform sampling"
 

@@ -61,7 +61,7 @@ class TnasG(SearchMethod):
     """
 
     name: ClassVar[str] = "tnas-g"
-    home: ClassVar[str] = "nasnet"
+    default_space: ClassVar[str] = "nasnet"
     settings_type = TnasGSettings
     paper: ClassVar[str] = "Yan et al. 2021, TNAS: NAS sampling module based on a variational auto-encoder"
 

@@ -62,7 +62,7 @@ class TnasOs(SearchMethod):
     """
 
     name: ClassVar[str] = "tnas-os"
-    home: ClassVar[str] = "shufflenet"
+    default_space: ClassVar[str] = "shufflenet"
     settings_type = TnasOsSettings
     paper: ClassVar[str] = "Yan et al. 2021, TNAS: NAS sampling module based on a variational auto-encoder"
 

@@ -98,4 +98,4 @@ def _entry(written: str) -> Entry:
         raise UsageError(f"--methods {written}: choose from {known}, a method also as METHOD/SPACE")
     if slash and space not in SPACES:
         raise UsageError(f"--methods {written}: the spaces are {', '.join(SPACES)}")
-    return Searched(method, space or METHODS[method].home)
+    return Searched(method, space or METHODS[method].default_space)

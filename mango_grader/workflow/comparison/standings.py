@@ -11,7 +11,7 @@ from mango_grader.runtime.guessing import Guessing
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 from mango_grader.workflow.comparison.outcomes import Outcome, RunFigures
 
-_RIVAL = "random"  # the judge of all methods
+_RIVAL = "random"  # the baseline that every method must beat
 
 Answered = dict[tuple[int, str], tuple[str, bool]]
 """(repeat, path) → group, and whether the last exit was right."""
