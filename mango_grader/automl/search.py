@@ -1,4 +1,4 @@
-"""The one search loop: it interprets a method's plan, and does all progress, history, checkpoints and resuming."""
+"""The one search loop: it interprets a method's schedule, and does all progress, history, checkpoints and resuming."""
 
 import math
 import time
@@ -22,7 +22,7 @@ from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import seed_everything
 from mango_grader.training.finite import DivergedError, calmer
 
-_FINISH = 2**31  # the round number that seeds `finish`, beyond any plan
+_FINISH = 2**31  # the round number that seeds `finish`, beyond any schedule
 
 
 @dataclass
@@ -47,26 +47,28 @@ class Search:
     _scored: int = 0
 
     def run(self, progress: Progress) -> Architecture:
-        """Follow the plan to its end and return the result; a killed run continues to the very same one.
+        """Follow the schedule to its end and return the result; a killed run continues to the very same one.
 
         Under a deadline, rounds that there is no time for are left out as if they had been taken: learning rates and
-        batches go on where the plan has them. The result is then picked from what can be scored in time.
+        batches go on where the schedule has them. The result is then picked from what can be scored in time.
         """
-        plan = self.method.plan(self.training.batches.per_epoch if self.training else 1)
-        weight_steps = sum(kind == "weights" for round_ in plan for kind in round_.steps())
+        schedule = self.method.schedule(self.training.batches.per_epoch if self.training else 1)
+        weight_steps = sum(kind == "weights" for round_ in schedule for kind in round_.steps())
         counters: dict[str, int] = {"weights": 0, "architecture": 0, "refit": 0}
         start = self._restore(counters)
         saved = time.monotonic()
-        with progress.task("search", len(plan), start) as task:
-            for number in range(start, len(plan)):
+        with progress.task("search", len(schedule), start) as task:
+            for number in range(start, len(schedule)):
                 row: dict[str, float] = {}
                 if self.timetable is None or self.timetable.allows(number):
-                    row = self._round(number, plan[number], counters, weight_steps)
+                    row = self._round(number, schedule[number], counters, weight_steps)
                 else:
-                    for kind in plan[number].steps():
+                    for kind in schedule[number].steps():
                         counters[kind] += 1
                 task.advance(1, left=self.timetable.left(number + 1) if self.timetable else None, **row)
-                if self.checkpoint and (number + 1 == len(plan) or time.monotonic() - saved > self.checkpoint_every):
+                if self.checkpoint and (
+                    number + 1 == len(schedule) or time.monotonic() - saved > self.checkpoint_every
+                ):
                     self._save(number + 1, counters)
                     saved = time.monotonic()
         return self._finish(progress)

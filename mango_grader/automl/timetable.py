@@ -61,18 +61,18 @@ class _Pace:
 class Timetable:
     """Predicts the rest of a search from the rounds that it has taken, and thins it out where a deadline is near.
 
-    Too little time for all rounds leaves some out, spread evenly over the rest of the plan, so that each of its
+    Too little time for all rounds leaves some out, spread evenly over the rest of the schedule, so that each of its
     phases keeps its share. Each kind of round is corrected by its own pace, and those that are still to come by that
     of all.
 
-    - **plan**: all rounds of the search.
+    - **schedule**: all rounds of the search.
     - **expected**: what steps and scores were timed to take before the search.
     - **scores**: how many full scores the whole search takes, at most.
     - **watch**: the run's elapsed time.
     - **deadline**: seconds on `watch` at which the search is to end; None takes all rounds.
     """
 
-    plan: Sequence[Round]
+    schedule: Sequence[Round]
     expected: StepSeconds
     scores: int
     watch: Stopwatch
@@ -84,12 +84,12 @@ class Timetable:
     _paces: dict[str, _Pace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # By kind of round, what is left from each round on: a plan may have thousands, and each asks twice.
+        # By kind of round, what is left from each round on: a schedule may have thousands, and each asks twice.
         self._rest: dict[str, list[tuple[float, int]]] = {}
-        for kinds in {_kinds(round_) for round_ in self.plan}:
+        for kinds in {_kinds(round_) for round_ in self.schedule}:
             seconds, count = 0.0, 0
             rest = [(seconds, count)]
-            for round_ in reversed(self.plan):
+            for round_ in reversed(self.schedule):
                 if _kinds(round_) == kinds:
                     seconds, count = seconds + self.expected.of(round_), count + 1
                 rest.append((seconds, count))
@@ -103,7 +103,7 @@ class Timetable:
     @property
     def final_scores(self) -> int:
         """How many full scores the end of the search takes, at most."""
-        return max(0, round(self.scores - self._between * len(self.plan)))
+        return max(0, round(self.scores - self._between * len(self.schedule)))
 
     def left(self, number: int) -> float:
         """Return the estimated seconds of all that follows from round `number`, from 0, on."""
@@ -125,8 +125,8 @@ class Timetable:
         """Hear that round `number` took `seconds`, with `scores` full scores after it."""
         self.taken += 1
         self._between = scores
-        expected = self.expected.of(self.plan[number]) + scores * self.expected.score
-        for pace in (self._all, self._paces.setdefault(_kinds(self.plan[number]), _Pace())):
+        expected = self.expected.of(self.schedule[number]) + scores * self.expected.score
+        for pace in (self._all, self._paces.setdefault(_kinds(self.schedule[number]), _Pace())):
             pace.add(expected, seconds)
 
     def state_dict(self) -> dict[str, Any]:

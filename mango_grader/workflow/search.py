@@ -100,7 +100,7 @@ def _search(folder: RunFolder, run: "_Run", plan: StepPlan, watch: Stopwatch, pr
     folder.write_history(found.history)
     _write_preference(folder, found.method)
     if timetable is not None:
-        rounds = timetable.taken, len(timetable.plan)
+        rounds = timetable.taken, len(timetable.schedule)
         plan = replace(plan, rounds=rounds, spent_s=watch.seconds)
         write_json(folder.plan, plan.to_dict())
         if rounds[0] < rounds[1]:
@@ -164,7 +164,7 @@ class _Run:
         if plan.steps is None or search.training is None:
             return None
         settings = self.search.method.settings.scaled(plan.effort)
-        rounds = search.method.plan(search.training.batches.per_epoch)
+        rounds = search.method.schedule(search.training.batches.per_epoch)
         return Timetable(rounds, plan.steps, settings.scores, watch, plan.deadline_s)
 
     def _narrowed(self) -> str:
@@ -179,7 +179,7 @@ class _Run:
         method = self.method(settings)
         for_weights, _ = self.data.held_out(method.held_out, self.config.seed)
         per_epoch = Batches(for_weights, self.search.batch_size, self.config.seed).per_epoch
-        return Workload(method.plan(per_epoch), settings.scores)
+        return Workload(method.schedule(per_epoch), settings.scores)
 
     def rates(self) -> Rates:
         """Time a few steps of each kind on this machine, on searches that are thrown away."""

@@ -61,8 +61,8 @@ def timed(method: str, slowness: float, deadline: float | None, checkpoint: Path
     """Return a search whose steps take `slowness` times as long as expected."""
     search = make(method, SPACE, checkpoint)
     assert search.training is not None
-    watch, plan = Turned(), search.method.plan(search.training.batches.per_epoch)
-    search.timetable = Timetable(plan, EXPECTED, METHODS[method].scores, watch, deadline)
+    watch, schedule = Turned(), search.method.schedule(search.training.batches.per_epoch)
+    search.timetable = Timetable(schedule, EXPECTED, METHODS[method].scores, watch, deadline)
     slow(search, watch, slowness)
     return search
 
@@ -89,10 +89,10 @@ def test_a_search_that_is_slower_than_planned_ends_at_its_deadline(method: str) 
     timetable = search.timetable
     assert timetable is not None
     assert search.method.feasible(found)
-    longest = 3.0 * max(EXPECTED.of(round_) for round_ in timetable.plan)
+    longest = 3.0 * max(EXPECTED.of(round_) for round_ in timetable.schedule)
     between = 3.0 * EXPECTED.score * (METHODS[method].scores if method.startswith("tnas") else 1)
     assert timetable.watch.seconds <= planned + longest + between
-    assert 1 <= timetable.taken <= len(timetable.plan)
+    assert 1 <= timetable.taken <= len(timetable.schedule)
 
 
 def test_a_search_that_keeps_its_pace_leaves_nothing_out(method: str) -> None:
@@ -100,7 +100,7 @@ def test_a_search_that_keeps_its_pace_leaves_nothing_out(method: str) -> None:
     assert search.timetable is not None
     search.timetable.deadline = 1.01 * max(search.timetable.left(0), expected_seconds(method))
     search.run(SilentProgress())
-    assert search.timetable.taken == len(search.timetable.plan)
+    assert search.timetable.taken == len(search.timetable.schedule)
 
 
 def test_a_timetable_without_a_deadline_changes_nothing(method: str) -> None:
@@ -129,7 +129,7 @@ PHASES = (*(Round((Phase("weights", 5),)),) * 40, *(Round((Phase("architecture",
 def walk(timetable: Timetable, watch: Turned, slowness: dict[str, float]) -> list[int]:
     """Take the rounds that the timetable allows and return their numbers."""
     taken = []
-    for number, round_ in enumerate(timetable.plan):
+    for number, round_ in enumerate(timetable.schedule):
         if timetable.allows(number):
             taken.append(number)
             seconds = slowness[round_.phases[0].kind] * EXPECTED.of(round_)

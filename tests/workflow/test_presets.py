@@ -63,7 +63,7 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
         None,
         rates,
         method.settings,
-        lambda settings: Workload(methods.Enas(space, lambda _: True, settings).plan(35), settings.scores),
+        lambda settings: Workload(methods.Enas(space, lambda _: True, settings).schedule(35), settings.scores),
         preset.regime.train.epochs,
         0.0,
         Device("cpu"),

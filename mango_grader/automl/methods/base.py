@@ -1,4 +1,4 @@
-"""The interface of every search method: it plans, opens gates and learns; the loop does everything else."""
+"""The interface of every search method: it states a schedule, opens gates and learns; the loop does everything else."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,11 +57,17 @@ class MethodSettings(Protocol):
 class SearchMethod(ABC):
     """One way to search a space. A subclass is one module; it does no input or output.
 
-    name: on the command line. paper: where it was published. default_space: the space of that paper. settings_type: a frozen
-    dataclass of its settings, whose defaults are the published values. fits_width: the paper searches without regard to
-    a limit and then widens or narrows the result to it. recipe: how the shared weights learn. held_out: share of the
-    training part, by group, that only the architecture sees; 0 shows all of it to both. recalibration: training batches
-    from which BatchNorm statistics are taken anew for each full score; 0 normalises by the held-out batch itself.
+    Attributes:
+        name: what `--method` and checkpoints call the method.
+        paper: where it was published.
+        default_space: kind of the space that it searches where none is named: that of its paper.
+        settings_type: frozen dataclass of its settings, whose defaults are the published values.
+        fits_width: whether the paper searches without regard to a limit, and then widens or narrows the result to it.
+        recipe: how the shared weights learn.
+        held_out: share of the training part, in [0, 1), by group, that only the architecture sees; 0 shows all of the
+            part to weights and architecture alike.
+        recalibration: number of training batches from which BatchNorm statistics are taken anew for each full score;
+            0 normalises by the held-out batch itself.
     """
 
     name: ClassVar[str]
@@ -83,7 +89,7 @@ class SearchMethod(ABC):
         return None
 
     @abstractmethod
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Return the whole schedule; `steps_per_epoch` weight steps see the training part once."""
 
     @abstractmethod

@@ -88,7 +88,7 @@ class BetaNas(SearchMethod):
         self._weight_steps = 0
         self._epochs = 0
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Epochs of weights only, then epochs in which one architecture step follows each `interval` weight steps."""
         turns = max(1, steps_per_epoch // self.settings.interval)
         both = Round((Phase("weights", steps_per_epoch // turns), Phase("architecture", 1)), repeat=turns)

@@ -90,7 +90,7 @@ class Dso(SearchMethod):
         self._kept: dict[str, tuple[int, ...]] = {}
         self._look()
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Pre-training on the complete graph, then `ratio` weight steps and one λ step in turn."""
         alone = Round((Phase("weights", steps_per_epoch),))
         turns = math.ceil(steps_per_epoch / self.settings.ratio)

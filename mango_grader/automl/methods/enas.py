@@ -77,7 +77,7 @@ class Enas(SearchMethod):
         self._uniform = UniformSampler(space, feasible)
         self._minibatch_best: tuple[float, Architecture] | None = None
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """All weight epochs, then all controller steps (in rounds of 10); or both alternating, epoch by epoch."""
         if self.settings.schedule == "alternating":
             ends = [self.settings.steps * n // self.settings.epochs for n in range(self.settings.epochs + 1)]

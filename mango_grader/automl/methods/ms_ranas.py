@@ -80,7 +80,7 @@ class MsRanas(SearchMethod):
             [self.alphas], lr=self.settings.lr, betas=self.settings.betas, weight_decay=self.settings.decay
         )
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Warm-up epochs, then one architecture step before each weight step."""
         alone = Round((Phase("weights", steps_per_epoch),))
         both = Round((Phase("architecture", 1), Phase("weights", 1)), repeat=steps_per_epoch)

@@ -50,7 +50,7 @@ class RandomSearch(SearchMethod):
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self._sampler = UniformSampler(space, feasible)
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Weight epochs only."""
         return (Round((Phase("weights", steps_per_epoch),)),) * self.settings.epochs
 

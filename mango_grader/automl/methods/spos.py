@@ -56,7 +56,7 @@ class Spos(SearchMethod):
         self.recipe, self.held_out = self.settings.weights, self.settings.held_out
         self.recalibration = self.settings.recalibration
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Weight epochs only."""
         return (Round((Phase("weights", steps_per_epoch),)),) * self.settings.epochs
 

@@ -72,7 +72,7 @@ class TnasG(SearchMethod):
         self.binary = BinaryGates(space, self.settings.binary)
         self.sampler = VaeSampler(space, self.settings.vae)
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Each epoch refits the VAE on what was scored so far, then takes weight and architecture steps in turn."""
         turns = (Phase("weights", 1), Phase("architecture", 1)) * steps_per_epoch
         return (Round((Phase("refit", 1), *turns)),) * self.settings.epochs

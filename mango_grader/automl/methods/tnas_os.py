@@ -74,7 +74,7 @@ class TnasOs(SearchMethod):
         self.sampler = VaeSampler(space, self.settings.vae)
         self.epsilon = 0.0
 
-    def plan(self, steps_per_epoch: int) -> Sequence[Round]:
+    def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Each epoch refits the VAE on what the last one scored, then trains weights."""
         return (Round((Phase("refit", 1), Phase("weights", steps_per_epoch))),) * self.settings.epochs
 

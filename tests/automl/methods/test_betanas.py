@@ -100,7 +100,7 @@ def test_drops_start_after_the_warm_up_and_are_final() -> None:
 
 def test_the_plan_alternates_within_an_epoch() -> None:
     method = betanas(epochs=5, warmup=2, interval=4)
-    rounds = [list(round_.steps()) for round_ in method.plan(12)]
+    rounds = [list(round_.steps()) for round_ in method.schedule(12)]
     assert rounds == [["weights"] * 12] * 2 + [(["weights"] * 4 + ["architecture"]) * 3] * 3
 
 

@@ -142,7 +142,7 @@ def test_batch_norm_scales_stay_at_one() -> None:
 
 def test_the_plan_pretrains_and_keeps_the_ratio() -> None:
     method = Dso(SearchSpace(DAG), lambda _: True, replace(SETTINGS, ratio=4, epochs=2))
-    rounds = [list(round_.steps()) for round_ in method.plan(6)]
+    rounds = [list(round_.steps()) for round_ in method.schedule(6)]
     assert rounds[0] == ["weights"] * 6
     assert rounds[1:] == [[*["weights"] * 4, "architecture"] * 2] * 2
 

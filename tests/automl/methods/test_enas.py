@@ -22,7 +22,7 @@ def method(**changes: object) -> Enas:
 
 @pytest.mark.parametrize("schedule", ["two_phases", "alternating"])
 def test_both_schedules_take_the_same_steps(schedule: str) -> None:
-    kinds = [kind for round_ in method(schedule=schedule).plan(5) for kind in round_.steps()]
+    kinds = [kind for round_ in method(schedule=schedule).schedule(5) for kind in round_.steps()]
     assert (kinds.count("weights"), kinds.count("architecture")) == (4 * 5, 10)
     first = kinds.index("architecture")
     assert first == (20 if schedule == "two_phases" else 5), "the controller waits for all epochs, or for one"

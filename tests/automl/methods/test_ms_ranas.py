@@ -129,7 +129,7 @@ def test_the_strongest_edges_but_never_nothing() -> None:
 
 def test_the_plan_alternates_after_the_warm_up() -> None:
     method = MsRanas(SearchSpace(MixedConfig(8, 8, 2)), lambda _: True, replace(SETTINGS, warmup=1))
-    kinds = [list(round_.steps()) for round_ in method.plan(3)]
+    kinds = [list(round_.steps()) for round_ in method.schedule(3)]
     assert kinds == [["weights"] * 3, *[["architecture", "weights"] * 3] * 2]
 
 
