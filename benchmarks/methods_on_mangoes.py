@@ -35,7 +35,7 @@ def pairs() -> list[str]:
     methods = [METHODS[name] for name in judged()]
     spaces = dict.fromkeys([_COMMON, *(method.default_space for method in methods)])
     own = dict.fromkeys(f"{method.name}/{space}" for method in methods for space in (method.default_space, _COMMON))
-    return [*own, *(f"{_RANDOM}/{space}" for space in homes)]
+    return [*own, *(f"{_RANDOM}/{space}" for space in spaces)]
 
 
 def judged() -> list[str]:
