@@ -9,7 +9,7 @@ from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
 from mango_grader.training.device import Device
-from mango_grader.workflow.memory import peak_memory_mb
+from mango_grader.workflow.machine import peak_memory_mb
 
 MIN_TRAIN_EPOCHS = 2
 _TRAIN_SHARE = 0.5  # of what is left for search and training together

@@ -30,8 +30,7 @@ from mango_grader.workflow.config import Places, RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
 from mango_grader.workflow.distillation import TeacherSource, open_teacher, prepare_run
 from mango_grader.workflow.folder import RunFolder, opened
-from mango_grader.workflow.threads import kept_threads, take, take_fastest
-from mango_grader.workflow.timing import fixed_seconds, timed
+from mango_grader.workflow.machine import choose_threads, fixed_seconds, restored_threads, seconds_of, use_threads
 from mango_grader.workflow.train import train_cost, train_network
 from mango_grader.workflow.weights import load_matching
 
@@ -57,7 +56,7 @@ def search(
     """
     watch = Stopwatch()
     progress = progress or SilentProgress()
-    with kept_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
+    with restored_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
         if config.search is None:
             raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
         if already_finished(folder, config, progress):
@@ -193,17 +192,17 @@ class _Run:
         scored = cycle(UniformSampler(self.space, probe.method.feasible).ask(rng, _PROBE_PATHS))
         # First those that draw by what they learn: weights may diverge when the first step is taken again and again.
         with RoundFigures(probe.method, "search, timing").step("architecture"):
-            architecture = timed(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device)
-            refit = timed(lambda: probe.method.refit(rng), 1, self.device)
+            architecture = seconds_of(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device)
+            refit = seconds_of(lambda: probe.method.refit(rng), 1, self.device)
         steps = StepSeconds(
-            weights=timed(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
+            weights=seconds_of(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
             architecture=architecture,
             refit=refit,
-            score=timed(lambda: probe.evaluator.score(next(scored)), 1, self.device),
+            score=seconds_of(lambda: probe.evaluator.score(next(scored)), 1, self.device),
         )
         spec = self.space.final.derive(path)
         training = train_cost(self.config, spec, self.data, self.teacher, self.device)
-        take(threads)
+        use_threads(threads)
         return Rates(steps, training, fixed_seconds(), threads)
 
     def _fastest_threads(self) -> int:
@@ -212,7 +211,7 @@ class _Run:
         probe = self.make(self.search.method.settings.scaled(0.0))
         shared, rng = probe.training, np.random.default_rng(self.config.seed)
         assert shared is not None
-        return take_fastest(lambda: shared.step(0, 1, probe.method.gates(rng)), self.device)
+        return choose_threads(lambda: shared.step(0, 1, probe.method.gates(rng)), self.device)
 
 
 def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress) -> StepPlan:
@@ -220,7 +219,7 @@ def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress)
     if folder.plan.exists():
         plan = StepPlan.from_dict(read_json(folder.plan))
         watch.resume(plan.spent_s)
-        take(plan.threads)
+        use_threads(plan.threads)
         return plan
     progress.note("plan: timing a few steps on this machine")
     rates = run.rates()

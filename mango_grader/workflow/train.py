@@ -30,8 +30,7 @@ from mango_grader.workflow.distillation import (
     with_teacher_cost,
 )
 from mango_grader.workflow.folder import RunFolder, opened
-from mango_grader.workflow.threads import kept_threads, take, take_fastest
-from mango_grader.workflow.timing import epoch_seconds, fixed_seconds
+from mango_grader.workflow.machine import choose_threads, epoch_seconds, fixed_seconds, restored_threads, use_threads
 from mango_grader.workflow.weights import load_matching, save_weights
 
 
@@ -53,7 +52,7 @@ def train(
     """
     watch = Stopwatch()
     progress = progress or SilentProgress()
-    with kept_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
+    with restored_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
         if config.network is None:
             raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
         if already_finished(folder, config, progress):
@@ -72,7 +71,7 @@ def train(
             plan = make_plan(config.budget, rates, None, None, config.train.epochs, watch.seconds, device)
             write_json(folder.plan, plan.to_dict())
         plan = StepPlan.from_dict(read_json(folder.plan))
-        take(plan.threads)
+        use_threads(plan.threads)
         progress.note(str(plan))
         if plan_only:
             return folder
@@ -171,7 +170,7 @@ def train_cost(
     learner = Learner(build_network(spec), config.train, shown, spec.classes, device, config.distillation)
     if config.budget is not None:
         learner.begin_epoch(0)
-        take_fastest(lambda: learner.step(0), device)
+        choose_threads(lambda: learner.step(0), device)
     cost = TrainCost(epoch_seconds(learner, len(data.val), device))
     if config.teacher is not None and teacher is not None:
         cost = with_teacher_cost(cost, teacher, config.teacher.views, batches, data, device)

@@ -13,7 +13,7 @@ from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.data import PreparedData, augmenter
 from mango_grader.workflow.distillation.teacher import TeacherSource, measure_teacher
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.timing import timed
+from mango_grader.workflow.machine import seconds_of
 
 TRAIN_SEED = 1
 """Keeps the stream of training batches apart from the search's."""
@@ -64,7 +64,7 @@ def with_teacher_cost(
     cost: TrainCost, source: TeacherSource, views: int, batches: BatchSeries, data: PreparedData, device: Device
 ) -> TrainCost:
     """Return what the training costs with the teacher's making, measuring and answers, timed on this machine."""
-    asked = timed(lambda: source.stand_in(batches[0].images), _PROBE_STEPS, device)
+    asked = seconds_of(lambda: source.stand_in(batches[0].images), _PROBE_STEPS, device)
     measuring = asked * (len(data.val) + len(data.test)) / batches.batch_size
     made = replace(cost, making=source.making + measuring)
     view = asked * batches.per_epoch

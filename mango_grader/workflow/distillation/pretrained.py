@@ -20,7 +20,7 @@ from mango_grader.training.teachers import TorchTeacher
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData, augmenter
 from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.timing import epoch_seconds
+from mango_grader.workflow.machine import epoch_seconds
 from mango_grader.workflow.weights import load_weights, save_weights
 
 _SEED = 3  # keeps its batches apart from the student's
