@@ -59,7 +59,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class StepPlan:
+class BudgetPlan:
     """How long everything runs. effort: factor on the preset's search, epochs: of the final training.
 
     settled: whether the epochs were fitted to the network that is trained, and not to one drawn from its space.
@@ -93,7 +93,7 @@ class StepPlan:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "StepPlan":
+    def from_dict(cls, data: Mapping[str, Any]) -> "BudgetPlan":
         """Rebuild from `to_dict`'s data; what earlier versions did not write has its default."""
         steps, rounds = data.get("steps"), data.get("rounds")
         read = {"steps": steps and StepSeconds(**steps), "rounds": rounds and tuple(rounds)}
@@ -101,7 +101,7 @@ class StepPlan:
 
     def settle(
         self, cost: TrainCost, longest: int, seconds: float | None = None, threads: int | None = None
-    ) -> "StepPlan":
+    ) -> "BudgetPlan":
         """Return the plan with as many epochs of the final training as `seconds` allow at `cost`.
 
         At least 2, at most 8 times `longest`, the preset's own number. Without `seconds`, its planned time counts.
@@ -138,7 +138,7 @@ def make_plan(
     epochs: int,
     spent: float,
     device: Device,
-) -> StepPlan:
+) -> BudgetPlan:
     """Return the plan that fits `budget` seconds, or the preset's own length where there is none.
 
     `settings` None: nothing is searched. `spent`: seconds gone already. Raises UsageError with the smallest feasible
@@ -154,7 +154,7 @@ def make_plan(
     if budget is None:
         searched, trained_s = search_seconds(1.0), rates.training.seconds(epochs)
         memory = peak_memory_mb(device)
-        return StepPlan(1.0, epochs, searched, trained_s, fixed, memory, spent_s=spent, steps=rates.search)
+        return BudgetPlan(1.0, epochs, searched, trained_s, fixed, memory, spent_s=spent, steps=rates.search)
     left = seconds_left(budget, fixed, 0.0)
     shortest = rates.training.seconds(MIN_TRAIN_EPOCHS)
     least = search_seconds(0.0) + shortest
@@ -167,7 +167,7 @@ def make_plan(
     effort = _largest_effort(search_seconds, left - train_s)
     memory, searched = peak_memory_mb(device), search_seconds(effort)
     deadline = None if settings is None else seconds_left(budget, rates.fixed, 0.0) - train_s
-    return StepPlan(
+    return BudgetPlan(
         effort,
         trained,
         searched,

@@ -112,7 +112,7 @@ def restored_threads() -> Iterator[None]:
 
 
 def peak_memory_mb(device: Device) -> float | None:
-    """Return the peak memory of this process in MB, on the GPU where it uses one; None on Windows, which is not asked."""
+    """Return this process's peak memory in MB, on the GPU where it uses one; None on Windows, which is not asked."""
     if device.is_gpu:
         return torch.cuda.max_memory_allocated() / 1e6
     try:

@@ -24,11 +24,11 @@ from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
-from mango_grader.workflow.budget import Rates, StepPlan, Workload, make_plan, seconds_left
-from mango_grader.workflow.conclude import already_finished, conclude
+from mango_grader.workflow.budget import BudgetPlan, Rates, Workload, make_plan, seconds_left
 from mango_grader.workflow.config import Places, RunConfig, SearchConfig
 from mango_grader.workflow.data import PreparedData, augmenter, on_device
 from mango_grader.workflow.distillation import TeacherSource, open_teacher, prepare_run
+from mango_grader.workflow.finalize import already_finished, finalize
 from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.machine import choose_threads, fixed_seconds, restored_threads, seconds_of, use_threads
 from mango_grader.workflow.train import train_cost, train_network
@@ -85,11 +85,11 @@ def search(
             write_json(folder.plan, plan.to_dict())
             progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
         train_network(folder, config, spec, prepared, teacher, plan.epochs, device, progress)
-        conclude(folder, config, prepared, device, progress)
+        finalize(folder, config, prepared, device, progress)
     return folder
 
 
-def _search(folder: RunFolder, run: "_Run", plan: StepPlan, watch: Stopwatch, progress: Progress) -> StepPlan:
+def _search(folder: RunFolder, run: "_Run", plan: BudgetPlan, watch: Stopwatch, progress: Progress) -> BudgetPlan:
     """Search, write what was found, and return the plan with what came of it."""
     found = run.make(run.search.method.settings.scaled(plan.effort))
     found.checkpoint, found.checkpoint_every = folder.search_checkpoint, run.config.checkpoint_every
@@ -158,7 +158,7 @@ class _Run:
         evaluator = SharedWeights(self.space, net, training.held_out, objective, cost, self.device, seen)
         return Search(method, objective, cost, evaluator, seed, training)
 
-    def timetable(self, plan: StepPlan, search: Search, watch: Stopwatch) -> Timetable | None:
+    def timetable(self, plan: BudgetPlan, search: Search, watch: Stopwatch) -> Timetable | None:
         """Return how long the rounds of `search` take, and by when they end; None for a plan that timed no steps."""
         if plan.steps is None or search.training is None:
             return None
@@ -214,10 +214,10 @@ class _Run:
         return choose_threads(lambda: shared.step(0, 1, probe.method.gates(rng)), self.device)
 
 
-def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress) -> StepPlan:
+def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress) -> BudgetPlan:
     """Return the saved plan, or probe this machine and save one, so that a resumed run repeats it."""
     if folder.plan.exists():
-        plan = StepPlan.from_dict(read_json(folder.plan))
+        plan = BudgetPlan.from_dict(read_json(folder.plan))
         watch.resume(plan.spent_s)
         use_threads(plan.threads)
         return plan

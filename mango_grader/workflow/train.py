@@ -15,8 +15,7 @@ from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.workflow.budget import Rates, StepPlan, TrainCost, make_plan
-from mango_grader.workflow.conclude import already_finished, conclude
+from mango_grader.workflow.budget import BudgetPlan, Rates, TrainCost, make_plan
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.data import PreparedData, on_device
 from mango_grader.workflow.distillation import (
@@ -29,6 +28,7 @@ from mango_grader.workflow.distillation import (
     with_dummy_logits,
     with_teacher_cost,
 )
+from mango_grader.workflow.finalize import already_finished, finalize
 from mango_grader.workflow.folder import RunFolder, opened
 from mango_grader.workflow.machine import choose_threads, epoch_seconds, fixed_seconds, restored_threads, use_threads
 from mango_grader.workflow.weights import load_matching, save_weights
@@ -70,7 +70,7 @@ def train(
             rates = Rates(None, cost, fixed_seconds(), threads)
             plan = make_plan(config.budget, rates, None, None, config.train.epochs, watch.seconds, device)
             write_json(folder.plan, plan.to_dict())
-        plan = StepPlan.from_dict(read_json(folder.plan))
+        plan = BudgetPlan.from_dict(read_json(folder.plan))
         use_threads(plan.threads)
         progress.note(str(plan))
         if plan_only:
@@ -78,7 +78,7 @@ def train(
         if not folder.network.exists():
             write_json(folder.network, spec.to_dict())
         train_network(folder, config, spec, prepared, teacher, plan.epochs, device, progress)
-        conclude(folder, config, prepared, device, progress)
+        finalize(folder, config, prepared, device, progress)
     return folder
 
 

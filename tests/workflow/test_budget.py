@@ -11,8 +11,8 @@ from mango_grader.errors import UsageError
 from mango_grader.training.device import Device
 from mango_grader.workflow.budget import (
     MIN_TRAIN_EPOCHS,
+    BudgetPlan,
     Rates,
-    StepPlan,
     TrainCost,
     Workload,
     make_plan,
@@ -27,7 +27,7 @@ def workload(settings: MethodSettings) -> Workload:
     return Workload(rounds, settings.scores)
 
 
-def plan(budget: float | None, spent: float = 10.0) -> StepPlan:
+def plan(budget: float | None, spent: float = 10.0) -> BudgetPlan:
     return make_plan(budget, RATES, EnasSettings(), workload, 60, spent, Device("cpu"))
 
 
@@ -100,14 +100,14 @@ def test_a_distilled_plan_fits_its_budget() -> None:
 
 def test_plans_survive_json() -> None:
     for found in (plan(300), replace(plan(300), rounds=(3, 4)), plan(None)):
-        assert StepPlan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+        assert BudgetPlan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_a_plan_of_an_earlier_version_is_read() -> None:
     data = plan(300).to_dict()
     for name in ("spent_s", "deadline_s", "steps", "rounds"):
         del data[name]
-    assert StepPlan.from_dict(data).epochs == plan(300).epochs
+    assert BudgetPlan.from_dict(data).epochs == plan(300).epochs
 
 
 @pytest.mark.parametrize("budget", [60, 120, 300, 1200])

@@ -43,7 +43,7 @@ def already_finished(folder: RunFolder, config: RunConfig, progress: Progress) -
     return True
 
 
-def conclude(folder: RunFolder, config: RunConfig, data: PreparedData, device: Device, progress: Progress) -> None:
+def finalize(folder: RunFolder, config: RunConfig, data: PreparedData, device: Device, progress: Progress) -> None:
     """Calibrate, measure, export and report a trained run; does nothing where all of it stands already."""
     if folder.finished:
         return
