@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.allocate import allocate
+from mango_grader.datasets.splits import assign_groups
 from mango_grader.errors import UsageError
 
 __all__ = ["ProbeResult", "border_features", "border_probe"]
@@ -72,7 +72,7 @@ def border_probe(
     if count < 2:
         raise UsageError(f"the border probe needs at least 2 groups of images, not {count}")
     features = border_features(images)
-    folds = allocate(labels, groups, [1.0] * min(_FOLDS, count), (seed,))
+    folds = assign_groups(labels, groups, [1.0] * min(_FOLDS, count), (seed,))
     right = np.zeros(len(labels), bool)
     for fold in range(int(folds.max()) + 1):
         test = folds == fold

@@ -10,13 +10,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.allocate import allocate
 from mango_grader.datasets.dataset import Dataset
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
 
-__all__ = ["MIN_GROUPS", "Shares", "Split", "check_divisible", "make_split", "parse_fold"]
+__all__ = ["MIN_GROUPS", "Shares", "Split", "assign_groups", "check_divisible", "make_split", "parse_fold"]
 
 MIN_GROUPS = 5
 """A class needs this many groups, or no part of it would be left to learn from, to choose by and to test on."""
@@ -105,6 +104,37 @@ def check_divisible(dataset: Dataset) -> None:
         raise UsageError(dataset.nested or f"only one class, {dataset.classes[0]}: grading needs at least two")
 
 
+def assign_groups(
+    labels: NDArray[np.int64], groups: Sequence[str], shares: Sequence[float], seed: Sequence[int]
+) -> NDArray[np.int64]:
+    """Return the part of each item, int64 (N,), items of one group together and classes in equal proportion.
+
+    `shares` (P,) are positive and need not sum to 1. Greedy: groups that carry most of a class go first (equals in
+    random order), each to the part that is relatively emptiest in the classes of the group, so a class of P or
+    more groups reaches all P parts. Scikit-learn's StratifiedGroupKFold knows only equal parts. The same arguments
+    give the same parts, whatever the order of the items.
+    """
+    names, codes = np.unique(np.array(groups, object), return_inverse=True)
+    classes = int(labels.max(initial=-1)) + 1
+    counts = np.zeros((len(names), classes))
+    np.add.at(counts, (codes, labels), 1)
+    totals = counts.sum(0)
+    carried = counts / np.maximum(totals, 1)  # (groups, classes): the share of each class in each group
+    portion = np.asarray(shares, float) / np.sum(shares)
+    order = np.random.default_rng(list(seed)).permutation(len(names))
+    order = order[np.argsort(-carried[order].max(1, initial=0), kind="stable")]
+    filled = np.zeros((len(portion), classes))
+    part_of = np.zeros(len(names), np.int64)
+    for group in order:
+        own = (filled @ carried[group]) / portion
+        overall = filled.sum(1) / portion
+        part = np.lexsort((-portion, overall.round(9), own.round(9)))[0]
+        part_of[group] = part
+        filled[part] += carried[group]
+    result: NDArray[np.int64] = part_of[codes]
+    return result
+
+
 def make_split(
     dataset: Dataset,
     seed: int,
@@ -161,15 +191,17 @@ def _divide(
 ) -> NDArray[np.str_]:
     names = np.array(parts)
     if fold is None:
-        dealt: NDArray[np.str_] = names[allocate(labels, groups, [getattr(shares, part) for part in parts], (seed,))]
+        dealt: NDArray[np.str_] = names[
+            assign_groups(labels, groups, [getattr(shares, part) for part in parts], (seed,))
+        ]
         return dealt
     number, count = _checked_fold(fold)
-    tested = allocate(labels, groups, [1.0] * count, (seed, count)) == number - 1
+    tested = assign_groups(labels, groups, [1.0] * count, (seed, count)) == number - 1
     result = np.where(tested, "test", "train")
     if "val" in parts:
         rest = np.flatnonzero(~tested)
         remaining = [groups[int(index)] for index in rest]
-        carved = allocate(labels[rest], remaining, [shares.train, shares.val], (seed, count, number))
+        carved = assign_groups(labels[rest], remaining, [shares.train, shares.val], (seed, count, number))
         result[rest] = np.where(carved == 1, "val", "train")
     return result
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mango_grader.datasets.allocate import allocate
+from mango_grader.datasets.splits import assign_groups
 
 _FOLDS = 3
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
@@ -36,7 +36,7 @@ def fit_probe(
     """
     mean, scale = answers.mean(0, dtype=np.float64), answers.std(0, dtype=np.float64) + 1e-6
     rows = (answers - mean) / scale
-    folds = allocate(labels, groups, [1.0] * _FOLDS, (seed,))
+    folds = assign_groups(labels, groups, [1.0] * _FOLDS, (seed,))
 
     def right(strength: float) -> float:
         found = [_right(rows, labels, folds == fold, strength) for fold in range(_FOLDS)]

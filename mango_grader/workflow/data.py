@@ -16,11 +16,10 @@ from mango_grader.datasets import (
     pack,
     read_dataset,
 )
-from mango_grader.datasets.allocate import allocate
 from mango_grader.datasets.cache import fingerprints, packed_as
 from mango_grader.datasets.listing import about
 from mango_grader.datasets.record import DataRecord
-from mango_grader.datasets.splits import check_divisible
+from mango_grader.datasets.splits import assign_groups, check_divisible
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
@@ -73,7 +72,7 @@ class PreparedData:
         """
         if not share:
             return self.train, self.train
-        side = allocate(self.train.targets, self.groups(self.train), (1 - share, share), (seed,))
+        side = assign_groups(self.train.targets, self.groups(self.train), (1 - share, share), (seed,))
         rows = self.train.rows
         return replace(self.train, rows=rows[side == 0]), replace(self.train, rows=rows[side == 1])
 

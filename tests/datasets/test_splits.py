@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from photos import write_folders, write_photo
 
 from mango_grader.datasets import Dataset, Item, Shares, Split, make_split, parse_fold, read_dataset
-from mango_grader.datasets.allocate import allocate
+from mango_grader.datasets.splits import assign_groups
 from mango_grader.errors import UsageError
 
 NO_PAIRS = np.empty((0, 2), np.int64)
@@ -39,10 +39,10 @@ def test_groups_never_part_whatever_the_order(
     labels: list[int], seed: int, shares: tuple[float, ...], data: st.DataObject
 ) -> None:
     groups = data.draw(st.lists(st.sampled_from("abcdefghij"), min_size=len(labels), max_size=len(labels)))
-    parts = allocate(np.array(labels), groups, shares, (seed,))
+    parts = assign_groups(np.array(labels), groups, shares, (seed,))
     assert len(set(zip(groups, parts.tolist(), strict=True))) == len(set(groups))
     order = data.draw(st.permutations(range(len(labels))))
-    again = allocate(np.array(labels)[order], [groups[index] for index in order], shares, (seed,))
+    again = assign_groups(np.array(labels)[order], [groups[index] for index in order], shares, (seed,))
     assert np.array_equal(again, parts[order])
 
 
@@ -50,7 +50,7 @@ def test_groups_never_part_whatever_the_order(
 @given(sizes=st.lists(st.integers(1, 30), min_size=5, max_size=20), seed=st.integers(0, 9))
 def test_a_class_of_enough_groups_reaches_every_part(sizes: list[int], seed: int) -> None:
     groups = [str(number) for number, size in enumerate(sizes) for _ in range(size)]
-    parts = allocate(np.zeros(len(groups), np.int64), groups, (0.65, 0.15, 0.2), (seed,))
+    parts = assign_groups(np.zeros(len(groups), np.int64), groups, (0.65, 0.15, 0.2), (seed,))
     assert set(parts.tolist()) == {0, 1, 2}
 
 
