@@ -3,7 +3,7 @@
 Only numpy is imported here; modules that need more (albumentations, scikit-learn, jinja2) are imported by name.
 """
 
-from mango_grader.datasets.augment import Augment, Augmenter
+from mango_grader.datasets.augmentation import Augment, Augmenter
 from mango_grader.datasets.cache import PackedImages, pack
 from mango_grader.datasets.dataset import Dataset, Item, read_dataset
 from mango_grader.datasets.splits import Shares, Split, make_split, parse_fold

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mango_grader.datasets.augment import Augmenter
+from mango_grader.datasets.augmentation import Augmenter
 
 TensorAugmenter = Callable[[Tensor, tuple[int, ...]], Tensor]
 """From images, uint8 (N, H, W, 3), and a seed to changed images, a function of both."""

@@ -11,7 +11,7 @@ from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS, MethodSettings
 from mango_grader.automl.objective import Objective
-from mango_grader.datasets.augment import Augment
+from mango_grader.datasets.augmentation import Augment
 from mango_grader.errors import UsageError
 from mango_grader.models.spec import NetworkSpec
 from mango_grader.ranges import (

@@ -88,11 +88,11 @@ def augmenter(config: RunConfig, cutout_probability: float | None = None) -> Ten
 def make_augmenter(augment: Augment, height: int, width: int, device: Device) -> TensorAugmenter:
     """Return what executes `augment` on images of `height` × `width`: torch on a GPU, albumentations on CPUs."""
     if device.is_gpu:
-        from mango_grader.datasets.torch_augment import TorchAugmenter
+        from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
 
         return TorchAugmenter(augment, device.torch)
     # Slow to import, and only needed on machines that train without a GPU.
-    from mango_grader.datasets.albumentations import AlbumentationsAugmenter
+    from mango_grader.datasets.augmentation.albumentations import AlbumentationsAugmenter
 
     return on_tensors(AlbumentationsAugmenter(augment, height, width))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mango_grader.datasets import Augment
-from mango_grader.datasets.torch_augment import TorchAugmenter
+from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
 from mango_grader.models import NetworkSpec, Node, build_network
 from mango_grader.models.operations import Classifier, Convolution
 from mango_grader.models.spec import IMAGE

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from mango_grader.datasets import Augment
-from mango_grader.datasets.torch_augment import TorchAugmenter
+from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
 from mango_grader.models import FromBytes, NetworkSpec, Node, build_network
 from mango_grader.models.modules.basic import DropPath
 from mango_grader.models.operations import Add, Classifier, Convolution

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mango_grader.datasets.augment import Augment
+from mango_grader.datasets.augmentation import Augment
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
 

@@ -23,7 +23,7 @@ from mango_grader.automl.spaces import (
     NasnetConfig,
     ShufflenetConfig,
 )
-from mango_grader.datasets.augment import Augment
+from mango_grader.datasets.augmentation import Augment
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
 

@@ -22,7 +22,7 @@ from mango_grader.automl.spaces import (
     NasnetConfig,
     ShufflenetConfig,
 )
-from mango_grader.datasets.augment import Augment
+from mango_grader.datasets.augmentation import Augment
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.presets.base import Preset, Regime
 from mango_grader.workflow.presets.quick import CONTROLLER, SHARED_ADAMW, compact_layerwise

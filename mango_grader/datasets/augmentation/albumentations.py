@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.augment import Augment
+from mango_grader.datasets.augmentation import Augment
 
 # On import albumentations asks the network for a newer version of itself, unless told not to.
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
@@ -51,7 +51,7 @@ def _policy_applied(
 ) -> NDArray[np.uint8]:
     import torch
 
-    from mango_grader.datasets.autoaugment import apply_policy  # torchvision takes a second to load
+    from mango_grader.datasets.augmentation.autoaugment import apply_policy  # torchvision takes a second to load
 
     changed: NDArray[np.uint8] = apply_policy(torch.from_numpy(images.copy()), policy, seed, fill).numpy()
     return changed

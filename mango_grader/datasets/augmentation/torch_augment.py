@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mango_grader.datasets.augment import Augment
-from mango_grader.datasets.torch_colour import brightened, contrasted, hue_turned, saturated
+from mango_grader.datasets.augmentation import Augment
 
 __all__ = ["TorchAugmenter"]
+
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class TorchAugmenter:
@@ -31,7 +32,9 @@ class TorchAugmenter:
         order = torch.randperm(4, generator=generator).tolist()
         changed = images.to(self.device, non_blocking=True).clone()
         if augment.policy != "none":
-            from mango_grader.datasets.autoaugment import apply_policy  # torchvision takes a second to load
+            from mango_grader.datasets.augmentation.autoaugment import (
+                apply_policy,  # torchvision takes a second to load
+            )
 
             changed = apply_policy(changed, augment.policy, number, augment.cutout_fill)
         if augment.horizontal_flip:
@@ -95,16 +98,57 @@ def _moved(images: Tensor, augment: Augment, draws: _Draws) -> Tensor:
 def _coloured(images: Tensor, augment: Augment, draws: _Draws, order: list[int]) -> Tensor:
     """Change colours of images, float (N, H, W, 3), in an order that is drawn for the whole batch."""
     changes = (
-        ("brightness", augment.brightness, brightened),
-        ("contrast", augment.contrast, contrasted),
-        ("saturation", augment.saturation, saturated),
-        ("hue", augment.hue, hue_turned),
+        ("brightness", augment.brightness, _brightened),
+        ("contrast", augment.contrast, _contrasted),
+        ("saturation", augment.saturation, _saturated),
+        ("hue", augment.hue, _hue_turned),
     )
     for number in order:
         name, spread, change = changes[number]
         if spread:
             images = change(images, draws.within(name, spread).view(-1, 1, 1, 1))
     return images
+
+
+# Colours: images are float (N, H, W, 3) in 0..255, amounts (N, 1, 1, 1); an amount of 0 changes nothing.
+
+
+def _brightened(images: Tensor, amount: Tensor) -> Tensor:
+    """Multiply."""
+    return (images * (1 + amount)).clamp(0, 255)
+
+
+def _contrasted(images: Tensor, amount: Tensor) -> Tensor:
+    """Move away from (or, below 0, towards) the image's mean grey."""
+    mean = _grey(images).mean((1, 2), keepdim=True)
+    return (images + (images - mean) * amount).clamp(0, 255)
+
+
+def _saturated(images: Tensor, amount: Tensor) -> Tensor:
+    """Move away from (or, below 0, towards) each pixel's own grey."""
+    grey = _grey(images)
+    return (images + (images - grey) * amount).clamp(0, 255)
+
+
+def _hue_turned(images: Tensor, turn: Tensor) -> Tensor:
+    """Turn the hue by a part of the colour circle, in [−0.5, 0.5]; value and saturation (HSV) stay."""
+    red, green, blue = images.unbind(3)
+    value, lowest = images.amax(3), images.amin(3)
+    chroma = value - lowest
+    safe = chroma.clamp(min=1e-6)
+    sixths = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    )
+    offsets = torch.tensor([5.0, 3.0, 1.0]).to(images.device, non_blocking=True)  # of red, green and blue
+    places = (sixths.unsqueeze(3) + 6 * turn + offsets) % 6
+    return value.unsqueeze(3) - chroma.unsqueeze(3) * torch.minimum(places, 4 - places).clamp(0, 1)
+
+
+def _grey(images: Tensor) -> Tensor:
+    red, green, blue = images.unbind(3)
+    return (_GREY[0] * red + _GREY[1] * green + _GREY[2] * blue).unsqueeze(3)
 
 
 def _hole(images: Tensor, augment: Augment, draws: _Draws) -> Tensor:

@@ -15,9 +15,9 @@ from photos import photo
 from torchvision.transforms import v2
 
 from mango_grader.datasets import Augment
-from mango_grader.datasets.albumentations import AlbumentationsAugmenter
-from mango_grader.datasets.autoaugment import POLICIES, apply_policy
-from mango_grader.datasets.torch_augment import TorchAugmenter
+from mango_grader.datasets.augmentation.albumentations import AlbumentationsAugmenter
+from mango_grader.datasets.augmentation.autoaugment import POLICIES, apply_policy
+from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
 
 CPU = torch.device("cpu")
 IMAGES = torch.from_numpy(np.stack([np.asarray(photo(seed, (36, 32))) for seed in range(24)]))

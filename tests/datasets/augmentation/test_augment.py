@@ -10,7 +10,7 @@ import pytest
 from photos import photo
 
 from mango_grader.datasets import Augment, Augmenter
-from mango_grader.datasets.albumentations import AlbumentationsAugmenter
+from mango_grader.datasets.augmentation.albumentations import AlbumentationsAugmenter
 from mango_grader.errors import UsageError
 
 IMAGES = np.stack([np.asarray(photo(seed, (36, 32))) for seed in range(24)])
@@ -167,7 +167,7 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 import numpy as np
 from mango_grader.datasets import Augment
-from mango_grader.datasets.albumentations import AlbumentationsAugmenter
+from mango_grader.datasets.augmentation.albumentations import AlbumentationsAugmenter
 import cv2
 AlbumentationsAugmenter(Augment(), 16, 16)(np.zeros((2, 16, 16, 3), np.uint8), (0,))
 print("offline", cv2.getNumThreads())
