@@ -142,7 +142,7 @@ def _range(hint: Any) -> Range | None:
 
 def _words(hint: Any) -> str:
     if get_origin(hint) is Annotated:
-        return str(_range(hint) or "")
+        return str(_range(hint) or _words(get_args(hint)[0]))
     if get_origin(hint) is Literal:
         return " | ".join(map(str, get_args(hint)))
     if hint is bool:

@@ -78,8 +78,8 @@ IDEAS: Mapping[str, Idea] = {
     "wider changes, no cutout": Idea(settings=_WIDER),
     "AutoAugment": Idea(settings=("augment.policy=imagenet",)),
     "taught": Idea(taught=True),
-    "trained again with validation pictures": Idea(settings=("refit=true",)),
-    "taught, again with validation pictures": Idea(taught=True, settings=("refit=true",)),
+    "trained again with validation pictures": Idea(settings=("retrain_on_all=true",)),
+    "taught, again with validation pictures": Idea(taught=True, settings=("retrain_on_all=true",)),
     "taught, thrice the epochs": Idea(taught=True, settings=("train.epochs=120",)),
     "taught on unlabelled fruit, too": Idea(taught=True, unlabelled=True),
     "taught, wider changes, thrice the epochs": Idea(taught=True, settings=(*_WIDER, "train.epochs=120")),
@@ -96,7 +96,7 @@ IDEAS: Mapping[str, Idea] = {
     "searched at random, first on other fruit": Idea(Searched("random", "lite"), other_fruit=True, max_macs=13_000_000),
     "searched in dag": Idea(_IN_DAG, init_from=None, max_macs=13_000_000),
     "searched in dag, again with validation pictures": Idea(
-        _IN_DAG, settings=("refit=true",), init_from=None, max_macs=13_000_000
+        _IN_DAG, settings=("retrain_on_all=true",), init_from=None, max_macs=13_000_000
     ),
     "searched in dag, taught": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, taught=True),
     "searched in dag, taught, thrice the epochs": Idea(

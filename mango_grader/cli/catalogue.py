@@ -23,7 +23,8 @@ _COMMON = "whatever the method; teacher.* with --teacher"
 # What is printed with methods and spaces, or has an option of its own.
 _ELSEWHERE = (
     "search.method.", "search.space.", "search.objective.", "search.limits.", "search.cost", "data.path",
-    "data.group_by", "data.ordinal", "data.fold", "network", "init_from", "preset", "seed", "device", "budget", "refit",
+    "data.group_by", "data.ordinal", "data.fold", "network", "init_from", "preset", "seed", "device", "budget",
+    "retrain_on_all",
     "teacher.source",
 )  # fmt: skip
 _COLUMN = 44  # where what a setting may be begins, unless the setting is longer

@@ -15,7 +15,7 @@ _NAMES = {
     "test_images": "test images",
     "init_from": "started from",
     "teacher_test_accuracy": "teacher's test accuracy",
-    "refit": "trained on validation images, too (refit)",
+    "refit": "retrained on training and validation images",
 }
 
 if TYPE_CHECKING:

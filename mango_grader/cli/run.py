@@ -40,7 +40,13 @@ _SHARED = (
     click.option("--budget", type=Duration(), metavar="TIME", help="All up to the bundle within TIME: 20m, 1h30m."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
     click.option("--size", type=Size(), metavar="PIXELS|HxW", help="The network's input; the preset's by default."),
-    click.option("--refit", is_flag=True, help="Train the result again, with the validation pictures, too."),
+    click.option(
+        "--retrain-on-all",
+        "--refit",
+        "retrain_on_all",
+        is_flag=True,
+        help="Train the result a second time, on training and validation images together.",
+    ),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting: train.epochs=20."),
     click.option("--resume", is_flag=True, help="Continue what was interrupted; --out is enough."),
 )

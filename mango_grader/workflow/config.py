@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
 from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.limits import Limits
@@ -30,10 +30,21 @@ from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
 
 T = TypeVar("T")
 
+# Names of settings in configurations of earlier versions, which are still read.
+_RENAMED = {"refit": "retrain_on_all"}
+
+RetrainOnAll = Annotated[bool, Field(validation_alias=AliasChoices("retrain_on_all", "refit"))]
+"""Whether the network is trained a second time, on the training and validation images together."""
+
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """A search method by name, and its settings."""
+    """A search method and its settings.
+
+    Attributes:
+        name: of the method, one of `METHODS`.
+        settings: of that method's own type.
+    """
 
     name: str
     settings: MethodSettings
@@ -72,7 +83,22 @@ _NETWORK = _coded(NetworkSpec, NetworkSpec.from_dict)
 
 @dataclass(frozen=True)
 class DataConfig(Ranged):
-    """Where the pictures are, how they are split, and at what size (pixels) networks see them."""
+    """Where the images are, how they are split, and at what size networks see them.
+
+    Attributes:
+        path: folder of labelled images, or a CSV that names them.
+        group_by: what must stay on one side of a split: COLUMN, FILE.csv:COLUMN or re:PATTERN; see `read_dataset`.
+        ordinal: whether the classes have an order; None tells it from their names.
+        fold: (K, N), test on fold K of N; None for one split.
+        split_seed: of the split.
+        height: of the network's input, in pixels.
+        width: of the network's input, in pixels.
+        rotate_portrait: turn images that are higher than wide.
+
+    Raises:
+        RangeError: a value is outside its range.
+        ValueError: `fold` is no K of N with K in 1..N and N of 2 or more.
+    """
 
     path: str
     group_by: str | None = None
@@ -95,10 +121,17 @@ class DataConfig(Ranged):
 class SearchConfig(Ranged):
     """What is searched, how, for which objective and within which limits.
 
-    batch_size: of the shared weights. cost: what the search counts as an architecture's cost, multiply-accumulates or
-    the latency measured on this host. fit_width: search without regard to the limits, and widen or narrow the result to
-    them, as some methods do by themselves; otherwise the space is narrowed before it is searched. cutout_probability:
-    of cutout while searching; as in training unless given (MS-RANAS §4.1 studies both).
+    Attributes:
+        method: the search method and its settings.
+        space: the search space and its settings; the run puts in its own number of classes.
+        batch_size: images in a training step of the shared weights.
+        objective: what is maximised.
+        limits: what the result must not exceed.
+        cost: what counts as an architecture's cost: "macs" (multiply-accumulates) or "latency" (milliseconds,
+            measured on this host).
+        fit_width: search without regard to the limits, then widen or narrow the result until it just satisfies them,
+            as some methods always do; otherwise the space is narrowed before it is searched.
+        cutout_probability: of cutout while searching, 0..1; None takes the training's (MS-RANAS §4.1 studies both).
     """
 
     method: Annotated[MethodConfig, *_METHOD]
@@ -121,14 +154,24 @@ _FINE_TUNING = TrainRecipe(
 
 @dataclass(frozen=True)
 class TeacherConfig(Ranged):
-    """Who teaches the final training, and how (Hinton et al. 2015; consistent and patient: Beyer et al. 2022).
+    """The teacher of the final training, and how its answers count.
 
-    source: a finished run folder, a .mango or an .onnx file, or a torchvision model's name. weight, temperature: see
-    `Distilled`. views: augmented epochs that the teacher answers once, after which the training shows them again; 0 is
-    fresh ones for ever. height, width (pixels): of what an ONNX file sees that leaves them open; the run's own by
-    default. mean, std standardise its input where that is not bytes, from 0..1. recipe: how a torchvision model is
-    fine-tuned first. unlabelled: a folder of further pictures; they fill `unlabelled_share` of each batch, so that an
-    epoch, one pass over the labelled ones, has more batches.
+    Knowledge distillation as in Hinton et al. 2015; consistent and patient as in Beyer et al. 2022.
+
+    Attributes:
+        source: a finished run folder, a .mango or .onnx file, or the name of a torchvision model.
+        weight: share of the teacher's answers in the loss, 0..1; the labels have the rest.
+        temperature: by which the logits of teacher and student are divided; more than 1 softens them.
+        views: augmented epochs that the teacher answers once and that the training then repeats; 0 asks it anew in
+            every epoch.
+        height: input height in pixels of an ONNX file that leaves it open; None takes the run's own.
+        width: input width in pixels of an ONNX file that leaves it open; None takes the run's own.
+        mean: by channel, subtracted from the inputs (0..1) of an ONNX file that does not take bytes.
+        std: by channel, that those inputs are then divided by.
+        recipe: how a torchvision model is fine-tuned before it teaches.
+        unlabelled: folder of further images; only the teacher's answers to them are learned.
+        unlabelled_share: of each batch, in (0, 1), that those fill; an epoch is one pass over the labelled images, so
+            that it has more batches.
     """
 
     source: str
@@ -151,7 +194,14 @@ class TeacherConfig(Ranged):
 
 @dataclass(frozen=True)
 class Places:
-    """Where the data lie, and what a run starts from and learns from: paths, or names; None for what is not told."""
+    """Where the things are that a run is made from, for a resumed run whose things were moved.
+
+    Attributes:
+        data: folder or CSV of labelled images; None if it has not moved.
+        init_from: run folder, or the name of ImageNet weights.
+        teacher: run folder, file, or the name of a torchvision model.
+        unlabelled: folder of unlabelled images.
+    """
 
     data: str | None = None
     init_from: str | None = None
@@ -161,14 +211,28 @@ class Places:
 
 @dataclass(frozen=True)
 class RunConfig(Ranged):
-    """A whole run: a search and the training of its result, or (`search` None) the training of a known `network`.
+    """Everything that decides the result of a run: a search and the training of its result, or a training alone.
 
-    budget: seconds up to the written bundle, None for as long as the settings take. init_from: a run folder, or
-    the name of ImageNet weights, from which search and training start. teacher: whose answers the training learns from,
-    too. refit: train the result twice, the second time on the validation pictures as well; calibration and validation
-    figures are those of the first. checkpoint_every: seconds of work that a kill may cost. Raises RangeError for values
-    out of range, ValueError for batches that leave no room for both labelled and unlabelled images, and for no epochs
-    without `init_from`.
+    Attributes:
+        data: the images, their split and their size.
+        train: how the final network is trained.
+        augment: how training images are varied.
+        preset: name of the preset that the settings came from.
+        seed: of the split, the search and the training; the same seed gives the same result on the same CPU.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        budget: seconds from the start to the written bundle; None takes as long as the settings need.
+        search: what is searched and how; None trains `network` as it is.
+        network: the network to train; None where it is searched.
+        init_from: a finished run folder, or the name of ImageNet weights, from which search and training start.
+        teacher: whose answers the final training learns from besides the labels; None for the labels alone.
+        retrain_on_all: whether the network is trained a second time, on training and validation images together.
+            Calibration and validation figures are those of the first training.
+        checkpoint_every: seconds of work that a kill may cost, 0 or more; 0 saves after every round and epoch.
+
+    Raises:
+        RangeError: a value is outside its range.
+        ValueError: batches have no room for both labelled and unlabelled images, or there are neither epochs nor
+            weights to start from.
     """
 
     data: DataConfig
@@ -182,7 +246,7 @@ class RunConfig(Ranged):
     network: Annotated[NetworkSpec, *_NETWORK] | None = None
     init_from: str | None = None
     teacher: TeacherConfig | None = None
-    refit: bool = False
+    retrain_on_all: RetrainOnAll = False
     checkpoint_every: NotNegative = 10.0
 
     def __post_init__(self) -> None:
@@ -226,17 +290,22 @@ class RunConfig(Ranged):
         return checked(cls, data)
 
     def with_settings(self, assignments: Sequence[str]) -> "RunConfig":
-        """Return the configuration with `name=value` applied, for example "train.epochs=20" or "space.depth=8".
+        """Return the configuration with settings changed.
 
-        "method." and "space." stand for "search.method." and "search.space.". Values are JSON, or else plain text.
-        Raises UsageError that names the settings there are.
+        Args:
+            assignments: "name=value", for example "train.epochs=20" or "space.depth=8". "method." and "space." stand
+                for "search.method." and "search.space."; values are JSON, or else plain text.
+
+        Raises:
+            UsageError: there is no such setting, or the value does not fit; the message names the settings there are.
         """
         data = self.to_dict()
         for assignment in assignments:
             name, equals, text = assignment.partition("=")
             if not equals:
                 raise UsageError(f"--set {assignment}: write name=value, for example --set train.epochs=20")
-            path = name.split(".")
+            first, *rest = name.split(".")
+            path = [_RENAMED.get(first, first), *rest]
             _assign(data, ["search", *path] if path[0] in ("method", "space") else path, _value(text), assignment)
         return self.from_dict(data)
 
@@ -274,9 +343,15 @@ def plain(value: Any) -> Any:
 
 
 def checked(kind: type[T], data: Any, prefix: str = "") -> T:
-    """Return `data` as a `kind`, its types checked; raises UsageError with one line about the first misfit.
+    """Return plain data as a dataclass, with types and ranges checked.
 
-    prefix: stands before the names of settings.
+    Args:
+        kind: the dataclass.
+        data: what `plain` returned, or the same in JSON.
+        prefix: put before the names of settings in messages.
+
+    Raises:
+        UsageError: something does not fit; one line about the first such value.
     """
     try:
         read: T = _adapter(kind).validate_python(data)

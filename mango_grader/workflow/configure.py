@@ -1,4 +1,4 @@
-"""From a preset and a few words to a whole RunConfig: what the command line's options and the Python API mean."""
+"""From a preset and a few options to a whole RunConfig: what the command line and the Python API accept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,19 +17,39 @@ from mango_grader.files import read_json
 from mango_grader.models.baselines import BASELINES
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.ranges import Count, Pixels, Positive, Ranged, Seed
-from mango_grader.workflow.config import DataConfig, MethodConfig, Places, RunConfig, SearchConfig, TeacherConfig
+from mango_grader.workflow.config import (
+    DataConfig,
+    MethodConfig,
+    Places,
+    RetrainOnAll,
+    RunConfig,
+    SearchConfig,
+    TeacherConfig,
+)
 from mango_grader.workflow.presets import PRESETS, Preset
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Ranged):
-    """What every run can be told; the preset says the rest.
+    """The options of every run; the preset decides the rest.
 
-    data: folder of graded photos. group_by, ordinal, fold: see `read_dataset` and `make_split`. budget: seconds.
-    size: (height, width) of the network's input in pixels. teacher, unlabelled: see `TeacherConfig`.
-    init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits. refit: see
-    `RunConfig`. settings: "name=value" for any setting. split_seed: of the split alone, where runs of several seeds
-    shall share it; `seed` unless given.
+    Attributes:
+        data: folder of labelled images, or a CSV that names them.
+        group_by: what must stay on one side of a split: COLUMN, FILE.csv:COLUMN or re:PATTERN.
+        ordinal: whether the classes have an order; None tells it from their names.
+        fold: (K, N), test on fold K of N; None for one split.
+        preset: "quick", "standard", "paper" or "paper-120x160".
+        budget: seconds from the start to the written bundle; None takes as long as the settings need.
+        seed: of the split, the search and the training.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        size: (height, width) of the network's input in pixels; None takes the preset's.
+        teacher: a finished run folder, a .mango or .onnx file, or the name of a torchvision model, whose answers the
+            final training learns from.
+        unlabelled: folder of further images, of which only the teacher's answers are learned; needs a teacher.
+        init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits.
+        retrain_on_all: train the result a second time, on training and validation images together.
+        settings: "name=value" for any other setting, as --set takes them.
+        split_seed: of the split alone, for runs of several seeds that share it; None takes `seed`.
     """
 
     data: str
@@ -44,7 +64,7 @@ class RunOptions(Ranged):
     teacher: str | None = None
     unlabelled: str | None = None
     init_from: str | None = None
-    refit: bool = False
+    retrain_on_all: RetrainOnAll = False
     settings: Sequence[str] = ()
     split_seed: Seed | None = None
 
@@ -67,22 +87,36 @@ class RunOptions(Ranged):
             regime.rotate_portrait,
         )
         config = RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
-        return replace(config, teacher=self._teacher(), init_from=_start(self.init_from), refit=self.refit)
+        return replace(
+            config, teacher=self._teacher(), init_from=_start(self.init_from), retrain_on_all=self.retrain_on_all
+        )
 
     def _teacher(self) -> TeacherConfig | None:
         if self.teacher is None:
             if self.unlabelled is not None:
-                raise UsageError("--unlabelled DIR: name who tells what its pictures show: --teacher")
+                raise UsageError("--unlabelled DIR needs a teacher that labels its images; name one with --teacher")
             return None
         return TeacherConfig(_source(self.teacher), unlabelled=_whole(self.unlabelled))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(RunOptions):
-    """What a search can be told besides.
+    """The options of a search.
 
-    space: the one of the method's paper unless named. metric and over: see `Objective`. cost: see `SearchConfig`.
-    max_params, max_macs, max_latency: see `Limits`.
+    Attributes:
+        method: the search method, one of `METHODS`.
+        space: the search space, one of `SPACES`; None takes that of the method's paper.
+        metric: what is maximised: "accuracy", "balanced_accuracy" or "kappa".
+        over: how the scores of the exits are combined: "last", "mean", or "area" under the curve over cost.
+        cost: of an architecture: "macs" (multiply-accumulates) or "latency" (milliseconds on this host).
+        max_params: parameters that the result may have; None for any number.
+        max_macs: multiply-accumulates for one image that the result may need.
+        max_latency: milliseconds for one image on one thread of this host that the result may take.
+
+    Example:
+        >>> config = SearchOptions(data="mangos", method="spos", max_params=350_000).config()
+        >>> config.search.space.kind
+        'shufflenet'
     """
 
     method: str = "random"
@@ -120,7 +154,12 @@ class SearchOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(RunOptions):
-    """What a training can be told besides: one of an architecture file and a baseline's name."""
+    """The options of a training without a search: an architecture or a baseline.
+
+    Attributes:
+        architecture: path of an architecture.json.
+        baseline: name of a network that others published, one of `BASELINES`.
+    """
 
     architecture: str | None = None
     baseline: str | None = None

@@ -48,9 +48,9 @@ def finalize(folder: RunFolder, config: RunConfig, data: PreparedData, device: D
     if folder.finished:
         return
     net = load_network(folder)
-    validated = load_network(folder, validated=True) if config.refit else net
+    before_refit = load_network(folder, before_refit=True) if config.retrain_on_all else net
     progress.note("measuring on validation and test data")
-    measured = measure_run(net, validated, data, device, config.seed)
+    measured = measure_run(net, before_refit, data, device, config.seed)
     measured.save(folder, data)
     border = probe_border(data, config.seed, progress)
     write_json(folder.border, border and asdict(border))

@@ -104,8 +104,8 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
     @property
-    def validated(self) -> Path:
-        """Of a run that refits, the weights that never saw the validation pictures."""
+    def weights_before_refit(self) -> Path:
+        """Of a run that retrains on all images, the weights of its first training, which saw no validation image."""
         return self.path / "validated.safetensors"
 
     @property

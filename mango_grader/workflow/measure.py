@@ -125,17 +125,17 @@ class RunMeasurements:
 
 
 def measure_run(
-    net: AnytimeClassifier, validated: AnytimeClassifier, data: PreparedData, device: Device, seed: int
+    net: AnytimeClassifier, before_refit: AnytimeClassifier, data: PreparedData, device: Device, seed: int
 ) -> RunMeasurements:
     """Fit temperatures and thresholds on the validation part, then measure both parts; test data touch no choice.
 
-    validated: the same network with weights that never saw the validation part, of which that part is asked. Raises
+    before_refit: the same network with weights that never saw the validation part, of which that part is asked. Raises
     DivergedError for a network whose answers are no finite numbers.
     """
     device.place(net)
-    device.place(validated)
+    device.place(before_refit)
     macs, params = net.spec.macs(), net.spec.params()
-    logits = _finite(predict(validated, data.val, device))
+    logits = _finite(predict(before_refit, data.val, device))
     temperatures = tuple(fit_temperature(exit_logits, data.val.targets) for exit_logits in logits)
     val = calibrated(logits, temperatures)
     thresholds = tune_threshold(val, data.val.targets, macs)

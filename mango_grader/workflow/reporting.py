@@ -65,7 +65,7 @@ def report_data(
         data=_summary(data, border),
         teacher=teacher,
         settings=config.to_dict(),
-        notes=(*_hurried(folder), *((_REFITTED,) if config.refit else ())),
+        notes=(*_hurried(folder), *((_REFITTED,) if config.retrain_on_all else ())),
         provenance=provenance(config, data, measured, teacher),
     )
 
@@ -87,7 +87,7 @@ def provenance(
     last = measured.test.exits[-1]
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
     started = {"init_from": Path(config.init_from).name} if config.init_from else {}
-    refitted = {"refit": True} if config.refit else {}
+    refitted = {"refit": True} if config.retrain_on_all else {}
     taught = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -94,11 +94,11 @@ def train_network(
 ) -> None:
     """Train `spec` for `epochs` epochs and save its weights, continuing from the folder's checkpoints if any.
 
-    A run that refits does so twice: first without the validation pictures, for its calibration, then with them.
+    A run that retrains on all images trains twice: without the validation images, for its calibration, then with them.
     """
     training = _Training(folder, config, spec, teacher, epochs, device, progress)
-    if config.refit:
-        training.run("train", data, data.val, folder.validated)
+    if config.retrain_on_all:
+        training.run("train", data, data.val, folder.weights_before_refit)
         training.run("refit", data.with_val(), None, folder.weights)
     else:
         training.run("train", data, data.val, folder.weights)
@@ -174,4 +174,4 @@ def train_cost(
     cost = TrainCost(epoch_seconds(learner, len(data.val), device))
     if config.teacher is not None and teacher is not None:
         cost = with_teacher_cost(cost, teacher, config.teacher.views, batches, data, device)
-    return cost.times(1 + len(data.with_val().train) / len(data.train)) if config.refit else cost
+    return cost.times(1 + len(data.with_val().train) / len(data.train)) if config.retrain_on_all else cost

@@ -19,15 +19,18 @@ def save_weights(net: nn.Module, path: Path) -> None:
     write_tensors(path, state)
 
 
-def load_network(folder: RunFolder, *, validated: bool = False) -> AnytimeClassifier:
+def load_network(folder: RunFolder, *, before_refit: bool = False) -> AnytimeClassifier:
     """Return the run's trained network, on the CPU; raises UsageError if its training is not finished.
 
-    validated: with the weights that never saw the validation pictures; only a run that refits has others.
+    before_refit: with the weights of the first training, which saw no validation image; only a run that retrains on
+    all images has others.
     """
     if not folder.weights.exists():
         raise UsageError(f"{folder.path} has no trained weights yet; finish it with --resume")
     net = build_network(NetworkSpec.from_dict(read_json(folder.network)))
-    load_weights(net, folder.validated if validated and folder.validated.exists() else folder.weights)
+    load_weights(
+        net, folder.weights_before_refit if before_refit and folder.weights_before_refit.exists() else folder.weights
+    )
     return net
 
 

@@ -79,5 +79,5 @@ def _digest_of(source: str | None) -> str | None:
     if source is None or not Path(source).exists():
         return source
     run = RunFolder(Path(source))
-    files = (run.weights, run.validated, run.metrics) if run.path.is_dir() else (run.path,)
+    files = (run.weights, run.weights_before_refit, run.metrics) if run.path.is_dir() else (run.path,)
     return digest("".join(file_digest(path) for path in files if path.exists()).encode())

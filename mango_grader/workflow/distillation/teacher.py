@@ -130,7 +130,7 @@ def _classifier(name: str, config: RunConfig, classes: Sequence[str]) -> Network
 def _finished_run(run: RunFolder) -> tuple[AnytimeClassifier, Mapping[str, Any]]:
     """Return the network that its temperatures are of, and its metrics."""
     run.read_config()  # says so where it is no run
-    net = load_network(run, validated=True)
+    net = load_network(run, before_refit=True)
     if not run.metrics.exists():
         raise UsageError("the run is not finished; finish it with --resume")
     return net, read_json(run.metrics)
