@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mango_grader.runtime.host import cpu_name
+from mango_grader.cores import cpu_name
 
 PACKAGES = ("torch", "torchvision", "onnxruntime", "albumentations", "numpy", "pillow", "scikit-learn")
 

@@ -25,7 +25,7 @@ from mango_grader.export.onnx_graphs import IMAGES
 from mango_grader.files import read_json
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle
-from mango_grader.runtime.sessions import make_session, run_session
+from mango_grader.runtime.inference.sessions import make_session, run_session
 from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import DataConfig, RunConfig
 from mango_grader.workflow.data import prepare

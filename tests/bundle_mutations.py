@@ -12,7 +12,7 @@ import onnx
 from bundles import change_bundle
 from onnx import TensorProto, helper
 
-from mango_grader.runtime.bundle import MANIFEST
+from mango_grader.runtime.bundle.archive import MANIFEST
 
 Parts = dict[str, bytes]
 

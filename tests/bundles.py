@@ -12,10 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mango_grader.export.originals import draw_originals
 from mango_grader.files import digest
-from mango_grader.runtime.bundle import CARD, MANIFEST, write_bundle
-from mango_grader.runtime.golden import Golden, Originals, golden_parts, original_parts
-from mango_grader.runtime.manifest import SCHEMA, ExitInfo, Manifest
-from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.bundle.archive import CARD, MANIFEST, write_bundle
+from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
+from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest
+from mango_grader.runtime.images.preprocess import Preprocess
 
 CLASSES = ("green", "yellow", "red")
 COLOURS = {"green": (20, 200, 20), "yellow": (220, 220, 20), "red": (220, 20, 20)}

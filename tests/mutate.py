@@ -244,7 +244,7 @@ class _Worker:
 
 def _work(first: int, count: int, seed: int) -> None:
     from mango_grader.errors import ImageError
-    from mango_grader.runtime.preprocess import Preprocess
+    from mango_grader.runtime.images.preprocess import Preprocess
 
     answers = os.fdopen(os.dup(1), "w")
     sound, preprocess = originals(), Preprocess(96, 128)

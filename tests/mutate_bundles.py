@@ -27,7 +27,7 @@ from click.testing import CliRunner
 
 from mango_grader.cli import main as command_line
 from mango_grader.errors import MangoError
-from mango_grader.runtime.grader import Grader
+from mango_grader.runtime.inference.grader import Grader
 
 BATCH = 25
 MOST_MEMORY = 6 << 30  # bytes of address space: a mutant may ask for more than there is

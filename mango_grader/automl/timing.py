@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.export.onnx_graphs import LOGITS
-from mango_grader.runtime.sessions import make_session, run_session
+from mango_grader.runtime.inference.sessions import make_session, run_session
 
 _ROUNDS = 15
 _BURST_S = 0.01  # of each chain in each round

@@ -106,7 +106,7 @@ def _explained(error: Exception, command: str) -> Exception:
 
 
 def _failure(message: str, exit_code: int) -> click.exceptions.Exit:
-    from mango_grader.runtime.records import one_line
+    from mango_grader.text import one_line
 
     click.echo(f"Error: {one_line(' '.join(message.split()))}", err=True)
     return click.exceptions.Exit(exit_code)

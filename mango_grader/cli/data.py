@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, json_option, print_json, progress_option
-from mango_grader.plural import counted
 from mango_grader.progress import Progress
+from mango_grader.text import counted
 
 if TYPE_CHECKING:
     from mango_grader.datasets.inspection import Inspection
@@ -64,7 +64,7 @@ def inspect(
     from mango_grader.datasets.dataset import read_dataset
     from mango_grader.datasets.inspection import inspect_dataset
     from mango_grader.datasets.scan import scan
-    from mango_grader.runtime.outputs import PAGE, check_replaceable
+    from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
 
     if out is not None:
         check_replaceable(out, PAGE)
@@ -89,7 +89,7 @@ def _print(seen: "Inspection") -> None:
     from rich.table import Table
 
     from mango_grader.cli.console import open_console
-    from mango_grader.runtime.records import one_line
+    from mango_grader.text import one_line
 
     console = open_console()
 

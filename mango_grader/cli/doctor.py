@@ -11,9 +11,9 @@ import click
 
 from mango_grader import __version__
 from mango_grader.cli.options import json_option, print_json
+from mango_grader.cores import cpu_name
 from mango_grader.errors import MangoError
-from mango_grader.plural import counted
-from mango_grader.runtime.host import cpu_name
+from mango_grader.text import counted
 
 RUNTIME = ("numpy", "pillow", "click", "rich")
 ENGINES = ("onnxruntime", "onnxruntime-gpu")
@@ -84,7 +84,7 @@ def _engine() -> tuple[tuple[str, ...], tuple[str, ...]]:
     try:
         import onnxruntime
 
-        from mango_grader.runtime.sessions import make_session
+        from mango_grader.runtime.inference.sessions import make_session
 
         make_session(_IDENTITY, "cpu")
     except (ImportError, MangoError) as error:

@@ -15,9 +15,9 @@ from mango_grader.cli.options import (
 from mango_grader.cli.summary import print_confusion, print_measured, print_warnings
 from mango_grader.files import write_json
 from mango_grader.progress import Progress
-from mango_grader.runtime.outputs import FIGURES, check_replaceable
-from mango_grader.runtime.records import one_line
-from mango_grader.runtime.writers import check_output
+from mango_grader.runtime.grading.outputs import FIGURES, check_replaceable
+from mango_grader.runtime.grading.writers import check_output
+from mango_grader.text import one_line
 from mango_grader.workflow.evaluate import EvaluateOptions
 from mango_grader.workflow.evaluate import evaluate as run_evaluate
 from mango_grader.workflow.predictions import write_predictions

@@ -4,7 +4,7 @@ import click
 
 from mango_grader.cli.options import progress_option
 from mango_grader.progress import Progress
-from mango_grader.runtime.outputs import BUNDLE, check_replaceable
+from mango_grader.runtime.grading.outputs import BUNDLE, check_replaceable
 from mango_grader.workflow.finalize import export_run
 
 

@@ -11,12 +11,13 @@ import click
 
 from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, model_option, progress_option, provider_option
+from mango_grader.cores import usable_cores
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
 
 if TYPE_CHECKING:
-    from mango_grader.runtime.job import Results
-    from mango_grader.runtime.preprocess import ImageSource
+    from mango_grader.runtime.grading.job import Results
+    from mango_grader.runtime.images.preprocess import ImageSource
 
 _STDIN = "-"
 
@@ -62,15 +63,15 @@ def grade(
     Rows are kept in FILE.journal as they come, and FILE is written from it at the end, sorted by path. Exit code 3
     says that some rows have errors.
     """
-    from mango_grader.runtime.grader import Grader
-    from mango_grader.runtime.job import Job, Results
+    from mango_grader.runtime.grading.job import Job, Results
+    from mango_grader.runtime.inference.grader import Grader
 
     results = Results(**options)
     images = _images(paths, files_from, recursive, model, results)
     results.check(images)
     job = Job(Grader.load(model, provider, precision, policy), precision, results)
     with resumable(lambda: _again(ctx, results)), job.opened() as journal:
-        job.grade(journal, images, workers or _cores(), progress)
+        job.grade(journal, images, workers or usable_cores(), progress)
         outcome = job.write(journal)
         for one in outcome.uncopied:
             progress.note(f"could not be copied: {_line(one.path)}: {_line(one.reason)}")
@@ -89,7 +90,7 @@ def _images(
     paths: tuple[str, ...], files_from: str | None, recursive: bool, model: str, results: "Results"
 ) -> "Mapping[str, ImageSource]":
     """Return what is to be graded, by the path of its row."""
-    from mango_grader.runtime.inputs import list_inputs, parse_list
+    from mango_grader.runtime.grading.inputs import list_inputs, parse_list
 
     if _STDIN in paths:
         asked = {
@@ -139,10 +140,6 @@ def _again(ctx: click.Context, results: "Results") -> str | None:
 
 
 def _line(text: str) -> str:
-    from mango_grader.runtime.records import one_line
+    from mango_grader.text import one_line
 
     return one_line(text)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,8 +7,7 @@ import click
 
 from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
-from mango_grader.plural import counted
-from mango_grader.runtime.records import one_line
+from mango_grader.text import counted, one_line
 
 _NAMES = {
     "labels_sha256": "labels' digest",
@@ -19,7 +18,7 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
-    from mango_grader.runtime.bundle import Bundle
+    from mango_grader.runtime.bundle.archive import Bundle
 
 
 @click.command(short_help="Print what a .mango model says about itself.")
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 @json_option
 def info(model: str, as_json: bool) -> None:
     """Print the manifest of MODEL, a .mango file or the folder of a finished run."""
-    from mango_grader.runtime.bundle import Bundle
+    from mango_grader.runtime.bundle.archive import Bundle
 
     bundle = Bundle.open(model)
     if as_json:
@@ -39,7 +38,7 @@ def info(model: str, as_json: bool) -> None:
 def _print(bundle: "Bundle") -> None:
     from rich.table import Table
 
-    from mango_grader.runtime.guessing import Guessing
+    from mango_grader.runtime.bundle.guessing import Guessing
 
     manifest = bundle.manifest
     fit = manifest.preprocess

@@ -9,10 +9,9 @@ from rich.table import Table
 from mango_grader.cli.console import open_console
 from mango_grader.cli.options import FINISHED_WITH_ERRORS
 from mango_grader.files import read_json
-from mango_grader.plural import counted
 from mango_grader.report import Against, Spread
 from mango_grader.report.comparison import comparison_warnings
-from mango_grader.runtime.records import one_line
+from mango_grader.text import counted, one_line
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.workflow.comparison import ComparisonFolder
 from mango_grader.workflow.evaluate import Answered

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from mango_grader.cli.options import json_option, print_json, progress_option
-from mango_grader.plural import counted
 from mango_grader.progress import Progress
+from mango_grader.text import counted
 
 
 @click.command(short_help="Make a folder of synthetic mangoes with defects, graded by a written rule.")
@@ -38,7 +38,7 @@ def synth(
     Fruit n of a seed is always the same. The same command again completes what an interrupted one left. The folder
     reads like any other: `mango-grader search --data DIR --group-by fruit_id`.
     """
-    from mango_grader.datasets.synthetic.write import write_synthetic
+    from mango_grader.synthetic.write import write_synthetic
 
     names = tuple(name.strip() for name in backgrounds.split(",") if name.strip())
     written = write_synthetic(

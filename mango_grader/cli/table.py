@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mango_grader.cli.console import open_console
-from mango_grader.runtime.records import Record, one_line
-from mango_grader.runtime.summary import Summary
+from mango_grader.runtime.inference.records import Record, Summary
+from mango_grader.text import one_line
 
 ROWS, WARNINGS = 40, 5
 

@@ -17,9 +17,9 @@ def verify(ctx: click.Context, /, model: str, provider: str, as_json: bool) -> N
 
     Exit code 1 says that something does not hold.
     """
-    from mango_grader.runtime.bundle import Bundle
-    from mango_grader.runtime.guessing import Guessing
-    from mango_grader.runtime.verify import verify_bundle
+    from mango_grader.runtime.bundle.archive import Bundle
+    from mango_grader.runtime.bundle.guessing import Guessing
+    from mango_grader.runtime.inference.verify import verify_bundle
 
     bundle = Bundle.open(model)
     findings = verify_bundle(bundle, provider)

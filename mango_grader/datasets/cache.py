@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.cores import ordered_map
 from mango_grader.datasets.dataset import Dataset
-from mango_grader.datasets.parallel import ordered_map, read_file
 from mango_grader.errors import ImageError, MangoError, UsageError
 from mango_grader.files import digest, file_digest, read_json, replacing, write_json
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.runtime.formats import readers
-from mango_grader.runtime.preprocess import Prepared, Preprocess
+from mango_grader.runtime.images.decode import read_file
+from mango_grader.runtime.images.formats import readers
+from mango_grader.runtime.images.preprocess import Prepared, Preprocess
 
 __all__ = ["Fingerprint", "PackedImages", "fingerprints", "pack", "packed_as"]
 

@@ -12,8 +12,7 @@ from mango_grader.datasets.classes import name_clashes, order_classes
 from mango_grader.datasets.grouping import group_of_each, table_of_groups
 from mango_grader.datasets.layouts import FOLDERS, read_layout
 from mango_grader.datasets.listing import list_files
-from mango_grader.plural import counted
-from mango_grader.runtime.records import one_line
+from mango_grader.text import counted, one_line
 
 __all__ = ["Dataset", "Item", "read_dataset"]
 

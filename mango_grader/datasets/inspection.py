@@ -14,8 +14,8 @@ from mango_grader.datasets.listing import about
 from mango_grader.datasets.probe import ProbeResult, border_probe
 from mango_grader.datasets.scan import Scan, scan
 from mango_grader.datasets.splits import MIN_GROUPS
-from mango_grader.plural import counted
 from mango_grader.progress import Progress
+from mango_grader.text import counted
 
 __all__ = ["ClassCount", "Inspection", "Sizes", "inspect_dataset", "inspect_folder"]
 

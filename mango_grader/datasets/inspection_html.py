@@ -15,7 +15,7 @@ from mango_grader.datasets.dataset import Dataset
 from mango_grader.datasets.inspection import Inspection
 from mango_grader.datasets.scan import THUMB, Scan
 from mango_grader.errors import ImageError
-from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.images.preprocess import Preprocess
 
 __all__ = ["render_inspection"]
 

@@ -9,7 +9,7 @@ from mango_grader.datasets.listing import Files
 from mango_grader.datasets.resolve import Resolver
 from mango_grader.datasets.tables import IDS, LABELS, Table, read_table
 from mango_grader.errors import UsageError
-from mango_grader.runtime.formats import IMAGE_SUFFIXES
+from mango_grader.runtime.images.names import IMAGE_SUFFIXES
 
 __all__ = ["LabelTables", "Unused", "find_label_tables", "read_label_table", "why_unfound"]
 

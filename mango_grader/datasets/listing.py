@@ -7,10 +7,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from mango_grader.errors import UsageError
-from mango_grader.plural import counted
-from mango_grader.runtime.clutter import is_clutter
-from mango_grader.runtime.copies import COPIES_LIST
-from mango_grader.runtime.formats import IMAGE_SUFFIXES, READ_SUFFIXES
+from mango_grader.runtime.grading.sorting import COPIES_LIST
+from mango_grader.runtime.images.names import IMAGE_SUFFIXES, READ_SUFFIXES, is_clutter
+from mango_grader.text import counted
 
 __all__ = ["TABLE_SUFFIXES", "Files", "about", "list_files"]
 

@@ -12,7 +12,7 @@ from mango_grader.datasets.cache import Fingerprint, PackedImages
 from mango_grader.datasets.dataset import Dataset, Item
 from mango_grader.errors import MangoError
 from mango_grader.files import digest, read_json, write_json
-from mango_grader.plural import counted
+from mango_grader.text import counted
 
 __all__ = ["DataChanges", "DataRecord", "RecordedImage"]
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mango_grader.cores import ordered_map
 from mango_grader.datasets.dataset import Dataset
-from mango_grader.datasets.parallel import ordered_map, read_file
 from mango_grader.errors import ImageError
 from mango_grader.files import digest
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.runtime.decode import examine
-from mango_grader.runtime.preprocess import one_colour
-from mango_grader.runtime.quiet import quiet
+from mango_grader.runtime.images.decode import examine, read_file
+from mango_grader.runtime.images.preprocess import one_colour
+from mango_grader.runtime.images.quiet import quiet
 
 __all__ = ["THUMB", "Scan", "scan"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mango_grader.errors import UsageError
-from mango_grader.runtime.records import is_result
+from mango_grader.runtime.inference.records import is_result
 
 __all__ = ["IDS", "LABELS", "Table", "read_table"]
 

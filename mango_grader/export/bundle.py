@@ -18,13 +18,13 @@ from mango_grader.export.originals import draw_originals
 from mango_grader.export.parity import calibrated, check_parity, quantised_agreement
 from mango_grader.export.quantise import quantise_stages
 from mango_grader.models import AnytimeClassifier
-from mango_grader.runtime.bundle import CARD, Bundle, write_bundle
-from mango_grader.runtime.golden import Golden, Originals, golden_parts, original_parts
-from mango_grader.runtime.grader import Grader
-from mango_grader.runtime.manifest import ExitInfo, Manifest
-from mango_grader.runtime.preprocess import Preprocess
-from mango_grader.runtime.records import one_line
-from mango_grader.runtime.verify import verify_bundle
+from mango_grader.runtime.bundle.archive import CARD, Bundle, write_bundle
+from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
+from mango_grader.runtime.bundle.manifest import ExitInfo, Manifest
+from mango_grader.runtime.images.preprocess import Preprocess
+from mango_grader.runtime.inference.grader import Grader
+from mango_grader.runtime.inference.verify import verify_bundle
+from mango_grader.text import one_line
 
 THRESHOLD = "threshold"
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.export.onnx_graphs import IMAGES, LOGITS
-from mango_grader.runtime.sessions import make_session, run_session
+from mango_grader.runtime.inference.sessions import make_session, run_session
 
 BATCH = 32
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mango_grader.errors import ExportError
-from mango_grader.runtime.golden import LARGEST_ORIGINAL
-from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.bundle.golden import LARGEST_ORIGINAL
+from mango_grader.runtime.images.preprocess import Preprocess
 
 _ORIENTATION_TAG, _TURNED = 0x0112, 6
 _LONGEST = 1536  # pixels

@@ -7,12 +7,12 @@ from typing import Any
 
 from mango_grader import __version__
 from mango_grader.files import write_text
-from mango_grader.plural import counted
 from mango_grader.progress import format_seconds
 from mango_grader.report import text
 from mango_grader.report.comparison_plots import curves, differences
 from mango_grader.report.standing import Standing
 from mango_grader.report.templating import render
+from mango_grader.text import counted
 
 _LATE, _FEW = 1.1, 3
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mango_grader.runtime.guessing import Guessing
+from mango_grader.runtime.bundle.guessing import Guessing
 from mango_grader.training.bootstrap import Difference, Estimate
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import jinja2
 
-from mango_grader.plural import counted
 from mango_grader.report import text
+from mango_grader.text import counted
 
 
 def render(template: str, *, autoescape: bool, **values: Any) -> str:

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mango_grader.runtime.bundle import Bundle, write_bundle
-    from mango_grader.runtime.golden import Golden, Originals, golden_parts, original_parts
-    from mango_grader.runtime.grader import Grader
-    from mango_grader.runtime.manifest import SCHEMA, ExitInfo, Manifest
-    from mango_grader.runtime.policy import ExitAt, Full, Policy, Threshold, parse_policy
-    from mango_grader.runtime.preprocess import ImageSource, Preprocess
-    from mango_grader.runtime.records import Record
-    from mango_grader.runtime.sessions import StagedModel
-    from mango_grader.runtime.verify import Finding, verify_bundle
+    from mango_grader.runtime.bundle.archive import Bundle, write_bundle
+    from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
+    from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest
+    from mango_grader.runtime.images.preprocess import ImageSource, Preprocess
+    from mango_grader.runtime.inference.exit_policy import ExitAt, Full, Policy, Threshold, parse_policy
+    from mango_grader.runtime.inference.grader import Grader
+    from mango_grader.runtime.inference.records import Record
+    from mango_grader.runtime.inference.sessions import StagedModel
+    from mango_grader.runtime.inference.verify import Finding, verify_bundle
 
 __all__ = [
     "SCHEMA", "Bundle", "ExitAt", "ExitInfo", "Finding", "Full", "Golden", "Grader", "ImageSource", "Manifest",
@@ -25,15 +25,15 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "bundle": ("Bundle", "write_bundle"),
-        "golden": ("Golden", "Originals", "golden_parts", "original_parts"),
-        "grader": ("Grader",),
-        "manifest": ("SCHEMA", "ExitInfo", "Manifest"),
-        "policy": ("ExitAt", "Full", "Policy", "Threshold", "parse_policy"),
-        "preprocess": ("ImageSource", "Preprocess"),
-        "records": ("Record",),
-        "sessions": ("StagedModel",),
-        "verify": ("Finding", "verify_bundle"),
+        "bundle.archive": ("Bundle", "write_bundle"),
+        "bundle.golden": ("Golden", "Originals", "golden_parts", "original_parts"),
+        "inference.grader": ("Grader",),
+        "bundle.manifest": ("SCHEMA", "ExitInfo", "Manifest"),
+        "inference.exit_policy": ("ExitAt", "Full", "Policy", "Threshold", "parse_policy"),
+        "images.preprocess": ("ImageSource", "Preprocess"),
+        "inference.records": ("Record",),
+        "inference.sessions": ("StagedModel",),
+        "inference.verify": ("Finding", "verify_bundle"),
     },
 )
 

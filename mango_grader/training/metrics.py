@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from mango_grader.runtime.guessing import Guessing
-from mango_grader.runtime.policy import Policy
+from mango_grader.runtime.bundle.guessing import Guessing
+from mango_grader.runtime.inference.exit_policy import Policy
 from mango_grader.training.bootstrap import Difference, Estimate, Floats, GroupBootstrap
 
 BINS = 15

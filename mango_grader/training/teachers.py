@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mango_grader.errors import BundleError, UsageError
 from mango_grader.models import AnytimeClassifier, FromBytes
-from mango_grader.runtime.decode import scaled
-from mango_grader.runtime.preprocess import Preprocess
-from mango_grader.runtime.sessions import make_session, run_session
+from mango_grader.runtime.images.decode import scaled
+from mango_grader.runtime.images.preprocess import Preprocess
+from mango_grader.runtime.inference.sessions import make_session, run_session
 from mango_grader.training.device import Device
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.files import read_json
-from mango_grader.runtime.policy import Threshold
+from mango_grader.runtime.inference.exit_policy import Threshold
 from mango_grader.training.metrics import settled_exits
 from mango_grader.workflow.folder import RunFolder
 

@@ -24,8 +24,7 @@ from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
-from mango_grader.runtime.checked import is_printable
-from mango_grader.runtime.records import one_line
+from mango_grader.text import is_printable, one_line
 from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, on_tensors
 from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig

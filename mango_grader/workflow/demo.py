@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mango_grader.datasets.probe import border_probe
-from mango_grader.datasets.synthetic import write_synthetic
 from mango_grader.files import write_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Grader, Preprocess
+from mango_grader.synthetic import write_synthetic
 from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.evaluate import EvaluateOptions, evaluate
 from mango_grader.workflow.folder import RunFolder

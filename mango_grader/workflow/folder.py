@@ -12,7 +12,7 @@ from typing import Any
 
 from mango_grader.errors import UsageError
 from mango_grader.files import locked, read_json, to_json, write_json, write_text
-from mango_grader.runtime.bundle import MODEL
+from mango_grader.runtime.bundle.archive import MODEL
 from mango_grader.workflow.config import Places, RunConfig
 
 _LOCK = ".lock"

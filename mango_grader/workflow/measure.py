@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mango_grader.export.parity import calibrated
 from mango_grader.files import read_json, to_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
-from mango_grader.runtime.guessing import Guessing
-from mango_grader.runtime.policy import Full, Policy, Threshold
+from mango_grader.runtime.bundle.guessing import Guessing
+from mango_grader.runtime.inference.exit_policy import Full, Policy, Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.calibration import fit_temperature, tune_threshold
 from mango_grader.training.device import Device

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mango_grader.runtime.records import printable_path
-from mango_grader.runtime.writers import write_rows
+from mango_grader.runtime.grading.writers import write_rows
+from mango_grader.text import printable_path
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.report import DataSummary, Part, ReportData, pick_examples
 from mango_grader.report.content import TeacherFigures
-from mango_grader.runtime.policy import Threshold
+from mango_grader.runtime.inference.exit_policy import Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.metrics import settled_exits
 from mango_grader.workflow.config import RunConfig

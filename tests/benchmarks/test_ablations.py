@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from scripts import ROOT, cells_done, run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.synthetic import write_synthetic
 
 TINY = ("--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")
 

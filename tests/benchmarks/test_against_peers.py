@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from scripts import ROOT, run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
 from mango_grader.files import write_json
+from mango_grader.synthetic import write_synthetic
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
 from mango_grader.workflow.config import plain
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from scripts import ROOT, cells_done, run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.synthetic import write_synthetic
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
 from mango_grader.workflow.config import plain as as_plain
 

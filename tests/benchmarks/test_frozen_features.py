@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scripts import ROOT, run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.synthetic import write_synthetic
 
 # Sees the mean colour of a picture: enough to tell some synthetic fruit apart.
 SCRIPT = """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scripts import run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.synthetic import write_synthetic
 
 TINY = (
     "train.batch_size=8", "train.epochs=1", "method.epochs=1",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scripts import cells_done, run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.synthetic import write_synthetic
 from mango_grader.workflow.folder import RunFolder
 
 TINY = (

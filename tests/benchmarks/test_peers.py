@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scripts import ROOT, cells_done, run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.synthetic import write_synthetic
 
 OPTIONS = ("--epochs", "1", "--size", "32", "--folds", "2", "--until", "1", "--jobs", "1")
 # Its export names what it saw: how red and how blue a picture is.

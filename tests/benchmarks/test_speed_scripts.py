@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scripts import cells_done, run_script
 
-from mango_grader.datasets.synthetic import write_synthetic
+from mango_grader.synthetic import write_synthetic
 
 
 def test_a_search_is_timed_part_by_part_against_the_training_of_its_result(tmp_path: Path) -> None:

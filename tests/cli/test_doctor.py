@@ -69,7 +69,7 @@ def test_an_onnxruntime_that_does_not_run_is_broken(monkeypatch: pytest.MonkeyPa
     def broken(graph: bytes, provider: str) -> None:
         raise MangoError("libfoo.so is missing")
 
-    monkeypatch.setattr("mango_grader.runtime.sessions.make_session", broken)
+    monkeypatch.setattr("mango_grader.runtime.inference.sessions.make_session", broken)
     done = call("doctor")
     assert done.exit_code == 1
     assert "BROKEN  onnxruntime does not run (libfoo.so is missing)" in done.stdout

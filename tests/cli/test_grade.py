@@ -8,7 +8,7 @@ from commands import call, read_csv
 from photos import photo
 from PIL import Image
 
-from mango_grader.runtime.records import columns
+from mango_grader.runtime.inference.records import columns
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from badfiles import make_bad_files, make_odd_files, picture
 from bundles import solid
 from commands import read_csv, start
 
-from mango_grader.runtime.records import printable_path
+from mango_grader.text import printable_path
 
 
 def test_forty_bad_files_give_forty_rows(bundle: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from photos import write_folders
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli.summary import print_comparison
 from mango_grader.datasets.inspection import inspect_folder
-from mango_grader.plural import counted
+from mango_grader.text import counted
 from mango_grader.workflow.comparison import Comparison
 from mango_grader.workflow.comparison.compare import ComparisonFolder
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mango_grader.datasets import Dataset, PackedImages, pack, read_dataset
 from mango_grader.errors import ImageError, MangoError, UsageError
-from mango_grader.runtime.preprocess import ImageSource, Prepared, Preprocess
+from mango_grader.runtime.images.preprocess import ImageSource, Prepared, Preprocess
 
 FIT = Preprocess(20, 24)
 
@@ -100,7 +100,7 @@ def test_a_damaged_cache_is_built_anew(data: Dataset, tmp_path: Path, damage: st
 _BUILD = """
 import sys, time
 from mango_grader.datasets import pack, read_dataset
-from mango_grader.runtime.preprocess import Preprocess
+from mango_grader.runtime.images.preprocess import Preprocess
 
 class Slow(Preprocess):
     def prepare(self, source):

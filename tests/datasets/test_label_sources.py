@@ -8,9 +8,9 @@ from photos import real_data, write_folders, write_photo
 from mango_grader.datasets import Dataset, read_dataset
 from mango_grader.datasets.splits import check_divisible, make_split
 from mango_grader.errors import UsageError
-from mango_grader.runtime.records import Record
-from mango_grader.runtime.sorting import sort_into
-from mango_grader.runtime.writers import EXCEL, PLAIN, Dialect, write_records
+from mango_grader.runtime.grading.sorting import sort_into
+from mango_grader.runtime.grading.writers import EXCEL, PLAIN, Dialect, write_records
+from mango_grader.runtime.inference.records import Record
 
 GRADES = ("A", "B", "C")
 

@@ -15,8 +15,8 @@ from mango_grader.export.originals import draw_originals
 from mango_grader.export.parity import calibrated, torch_logits
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime import Bundle, Grader, Manifest, Preprocess
-from mango_grader.runtime.decode import scaled
-from mango_grader.runtime.verify import PIXEL_TOLERANCE, verify_bundle
+from mango_grader.runtime.images.decode import scaled
+from mango_grader.runtime.inference.verify import PIXEL_TOLERANCE, verify_bundle
 
 CLASSES = ("A", "B", "C")
 

@@ -6,7 +6,7 @@ import torch
 from mango_grader.export.operations import copy_graph, export_from_bytes, export_operations
 from mango_grader.models import FromBytes
 from mango_grader.models.operations import Add, Convolution, Pool
-from mango_grader.runtime.sessions import make_session
+from mango_grader.runtime.inference.sessions import make_session
 
 RNG = np.random.default_rng(0)
 

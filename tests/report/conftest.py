@@ -6,7 +6,7 @@ from exporting import pictures, three_exits
 
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.report import DataSummary, Part, Reference, ReportData, pick_examples
-from mango_grader.runtime.policy import Full, Threshold
+from mango_grader.runtime.inference.exit_policy import Full, Threshold
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import exit_metrics, policy_metrics, settled_exits
 

@@ -63,7 +63,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_preprocessing_starts_no_onnxruntime() -> None:
-    done = run("import sys, mango_grader.runtime.preprocess; print('onnxruntime' in sys.modules)")
+    done = run("import sys, mango_grader.runtime.images.preprocess; print('onnxruntime' in sys.modules)")
     assert done.stdout == "False\n"
 
 

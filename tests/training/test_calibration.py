@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mango_grader.runtime.policy import Threshold
+from mango_grader.runtime.inference.exit_policy import Threshold
 from mango_grader.training.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, tune_threshold
 from mango_grader.training.metrics import settled_exits
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, log_loss, recall_score
 
-from mango_grader.runtime.policy import ExitAt, Full, Threshold
+from mango_grader.runtime.inference.exit_policy import ExitAt, Full, Threshold
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 from mango_grader.training.metrics import (
     ExitMetrics,

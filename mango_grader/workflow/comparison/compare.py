@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from mango_grader import __version__
+from mango_grader.cores import cpu_name
 from mango_grader.datasets import read_dataset
 from mango_grader.datasets.record import DataRecord
 from mango_grader.datasets.splits import check_divisible
@@ -18,7 +19,6 @@ from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import LabelledProgress, Progress
 from mango_grader.report import ComparisonData, Standing, write_comparison
-from mango_grader.runtime.host import cpu_name
 from mango_grader.training.device import pick_device
 from mango_grader.workflow.comparison.entries import read_entries
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mango_grader.automl.objective import area_under_curve
 from mango_grader.report import Against, MeanExit, Spread, Standing
-from mango_grader.runtime.guessing import Guessing
+from mango_grader.runtime.bundle.guessing import Guessing
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 from mango_grader.workflow.comparison.outcomes import Outcome, RunFigures
 

@@ -17,7 +17,7 @@ from mango_grader.cli import main
 from mango_grader.files import read_json
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle
-from mango_grader.runtime.sessions import softmax
+from mango_grader.runtime.inference.sessions import softmax
 from mango_grader.training.distillation import ask
 from mango_grader.workflow.distillation.batches import plain_batches
 from mango_grader.workflow.distillation.teacher import open_teacher

@@ -1,0 +1,164 @@
+"""A grading job: rows go to a journal as they come, and every result is written from it at the end."""
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mango_grader import files
+from mango_grader.errors import UsageError
+from mango_grader.progress import Progress
+from mango_grader.runtime.grading.contact_sheet import write_sheet
+from mango_grader.runtime.grading.journal import Journal
+from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
+from mango_grader.runtime.grading.sorting import Uncopied, check_folder, sort_into
+from mango_grader.runtime.grading.sources import Source
+from mango_grader.runtime.grading.writers import EXCEL, PLAIN, check_output, write_records
+from mango_grader.runtime.images.preprocess import ImageSource
+from mango_grader.runtime.inference.grader import Grader
+from mango_grader.runtime.inference.records import Summary
+from mango_grader.text import counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What a job leaves behind, and where.
+
+    Fields:
+        out: result file, .csv, .jsonl or .parquet; its journal lies beside it. Without it, rows are kept for the time
+            of the job.
+        resume: continue what `out` and its journal hold.
+        excel: write CSV for Excel.
+        sort_into: folder of copies by grade. contact_sheet: page of thumbnails.
+        review_below: grades less sure than this are to be reviewed.
+    """
+
+    out: str | None = None
+    resume: bool = False
+    excel: bool = False
+    sort_into: str | None = None
+    contact_sheet: str | None = None
+    review_below: float | None = None
+
+    @property
+    def journal(self) -> str:
+        """Where the rows are kept as they come."""
+        return f"{self.out}.journal"
+
+    def own_files(self) -> list[str]:
+        """Return what must not be taken for an image to grade."""
+        mine = [self.sort_into, self.contact_sheet, *((self.out, self.journal) if self.out else ())]
+        return [path for path in mine if path is not None]
+
+    def check(self, inputs: Collection[str]) -> None:
+        """Raise `UsageError` where an option asks for nothing, or a file of somebody else would be replaced."""
+        if self.excel and (self.out is None or Path(self.out).suffix.lower() != ".csv"):
+            raise UsageError("--excel is about CSV; give --out FILE.csv")
+        if self.resume and self.out is None:
+            raise UsageError("--resume continues a run with --out; give the same --out")
+        if self.contact_sheet is not None:
+            check_replaceable(self.contact_sheet, PAGE)
+        if self.out is not None:
+            check_output(self.out)
+        if self.sort_into is not None:
+            check_folder(self.sort_into, inputs)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job comes to, and which images could not be copied."""
+
+    summary: Summary
+    uncopied: tuple[Uncopied, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether every image got its grade and, where asked for, its copy."""
+        return not self.summary.errors and not self.uncopied
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model, how precisely it computes, and what is to be left behind."""
+
+    grader: Grader
+    precision: str
+    results: Results
+
+    @contextmanager
+    def opened(self) -> Iterator[Journal]:
+        """Open the job's journal: beside `out`, locked, or in a temporary folder when rows are only shown.
+
+        Raises `UsageError` if another process works on the same `out`, or what is there may not be continued or
+        thrown away.
+        """
+        header = {"model": self.grader.bundle.digest, "policy": str(self.grader.policy), "precision": self.precision}
+        out = self.results.out
+        if out is None:
+            with tempfile.TemporaryDirectory() as folder, Journal.create(Path(folder, "journal"), header) as journal:
+                yield journal
+            return
+        home = Path(out).parent
+        home.mkdir(parents=True, exist_ok=True)
+        busy = f"another process writes {out}; wait for it, or choose another --out"
+        with files.locked(home / f".{Path(out).name}.lock", busy), self._journal(out, header) as journal:
+            yield journal
+
+    def _journal(self, out: str, header: Mapping[str, str]) -> Journal:
+        """Open or create the journal beside `out`, whose lock is held."""
+        path, resume = self.results.journal, self.results.resume
+        written, begun = _holds_something(out), Path(path).exists()
+        if resume and written and not begun:
+            raise UsageError(f"{out} cannot be continued: {path} is gone; choose another --out")
+        if not resume and written:
+            raise UsageError(f"{out} exists; add --resume to continue it, or choose another --out")
+        if begun:
+            journal = Journal.open(path)
+            if resume and journal.header == header:
+                return journal
+            journal.close()
+            if resume:
+                differs = ", ".join(key for key in header if journal.header.get(key) != header[key])
+                raise UsageError(f"{path} was made with another {differs}; choose another --out")
+            if not journal.finished:
+                raise UsageError(f"{path} is from an interrupted run; add --resume, or delete it")
+        return Journal.create(path, header)
+
+    def grade(self, journal: Journal, images: Mapping[str, ImageSource], workers: int, progress: Progress) -> None:
+        """Grade what has no current row in `journal`; `images` maps the path of a row to what is graded."""
+        todo = journal.pending(images)
+        if again := sum(path in journal for path in todo):
+            progress.note(f"graded again, for they changed or had an error: {counted(again, 'image')}")
+        journal.forget(todo)
+        sources: deque[Source | None] = deque()
+
+        def looked_at() -> Iterator[ImageSource]:
+            for path in todo:
+                sources.append(Source.of(path) if isinstance(images[path], str) else None)
+                yield images[path]
+
+        with progress.task("grading", len(images), len(images) - len(todo)) as task:
+            graded = self.grader.grade_many(looked_at(), workers=workers)
+            for path, record in zip(todo, graded, strict=True):
+                journal.append(replace(record, path=path), sources.popleft())
+                task.advance()
+
+    def write(self, journal: Journal) -> Outcome:
+        """Write all results from the journal."""
+        results, classes, below = self.results, self.grader.manifest.classes, self.results.review_below
+        summary = Summary.of(journal.records(), below)
+        uncopied: tuple[Uncopied, ...] = ()
+        if results.out is not None:
+            write_records(results.out, classes, journal.records(), below, EXCEL if results.excel else PLAIN)
+        if results.sort_into is not None:
+            uncopied = sort_into(results.sort_into, journal.entries(), classes, below, results.out).failed
+        if results.contact_sheet is not None:
+            write_sheet(results.contact_sheet, journal.records(), classes, str(summary), below)
+        return Outcome(summary, uncopied)
+
+
+def _holds_something(path: str) -> bool:
+    return os.path.lexists(path) and not (os.path.isfile(path) and not os.path.getsize(path))  # noqa: PTH113, PTH202

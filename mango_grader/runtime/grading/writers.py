@@ -1,0 +1,117 @@
+"""Result files: CSV, JSON lines or Parquet with the same columns, written whole or not at all."""
+
+import csv
+import itertools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mango_grader import files
+from mango_grader.errors import MissingExtraError
+from mango_grader.runtime.grading.outputs import ROWS, check_replaceable
+from mango_grader.runtime.inference.records import Record, columns, to_row
+
+Row = Mapping[str, Any]
+
+_CHUNK = 8192
+_KINDS: dict[str, type] = {"path": str, "grade": str, "exit": int, "error": str, "review": bool, "warning": str}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written."""
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    decimal: str = "."
+    formulas: str = ""
+
+    def cell(self, value: Any) -> Any:
+        """Return what is written for `value`: truth as JSON writes it, fractions with this dialect's point.
+
+        A text that begins with one of `formulas` gets an apostrophe before it, so that it is shown and not computed.
+        """
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float):
+            return str(value).replace(".", self.decimal)
+        return f"'{value}" if isinstance(value, str) and value[:1] in tuple(self.formulas) else value
+
+
+PLAIN = Dialect()
+EXCEL = Dialect("utf-8-sig", ";", ",", "=+-@\t\r")
+"""What Excel opens by a double click wherever the comma is the decimal point: without the mark it takes ANSI."""
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Raise `UsageError` unless results can be written to `path`.
+
+    Its ending must be known, its format installed, and what stands there, if anything, results that we wrote.
+    """
+    if Path(path).suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        raise MissingExtraError("writing Parquet", "parquet")
+    check_replaceable(path, ROWS)
+
+
+def write_records(
+    path: str | os.PathLike[str],
+    classes: Sequence[str],
+    records: Iterable[Record],
+    review_below: float | None = None,
+    dialect: Dialect = PLAIN,
+) -> None:
+    """Write one row per record in the format of `path`'s ending, atomically and in constant memory.
+
+    Grades less sure than `review_below` have a true `review`.
+    """
+    kinds: dict[str, type] = {name: _KINDS.get(name, float) for name in columns(classes)}
+    write_rows(path, kinds, (to_row(record, classes, review_below) for record in records), dialect)
+
+
+def write_rows(
+    path: str | os.PathLike[str], kinds: Mapping[str, type], rows: Iterable[Row], dialect: Dialect = PLAIN
+) -> None:
+    """Write `rows` in the format of `path`'s ending, atomically and in constant memory.
+
+    `kinds` maps each column's name to the type of its values, str, int, float or bool; any value may be None.
+    But for Excel, cells hold file names as they are: an apostrophe against formulas would make them name no file.
+    Raises `UsageError` where results may not be written to `path`; `dialect` is of CSV alone.
+    """
+    check_output(path)
+    suffix = Path(path).suffix.lower()
+    with files.replacing(path) as temporary:
+        if suffix == ".csv":
+            _csv(temporary, kinds, rows, dialect)
+        elif suffix == ".jsonl":
+            _jsonl(temporary, rows)
+        else:
+            _parquet(temporary, kinds, rows)
+
+
+def _csv(path: Path, kinds: Mapping[str, type], rows: Iterable[Row], dialect: Dialect) -> None:
+    # RFC 4180: "\r\n" ends a row, and whatever holds a comma, a quote or a line break is quoted.
+    with path.open("w", encoding=dialect.encoding, newline="") as file:
+        table = csv.DictWriter(file, kinds, delimiter=dialect.delimiter)
+        table.writeheader()
+        table.writerows({name: dialect.cell(value) for name, value in row.items()} for row in rows)
+
+
+def _jsonl(path: Path, rows: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(files.to_json(row, ensure_ascii=False) + "\n")
+
+
+def _parquet(path: Path, kinds: Mapping[str, type], rows: Iterable[Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    known = {str: pa.string(), int: pa.int32(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema([(name, known[kind]) for name, kind in kinds.items()])
+    left = iter(rows)
+    with pq.ParquetWriter(path, schema) as writer:
+        while chunk := list(itertools.islice(left, _CHUNK)):
+            writer.write_table(pa.Table.from_pylist(chunk, schema))

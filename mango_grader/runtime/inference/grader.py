@@ -1,0 +1,144 @@
+"""The grader: images in, one record each out, in order and in constant memory."""
+
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.cores import ordered_map
+from mango_grader.errors import ImageError, UsageError
+from mango_grader.runtime.bundle.archive import Bundle
+from mango_grader.runtime.bundle.manifest import Manifest
+from mango_grader.runtime.images.formats import known_formats
+from mango_grader.runtime.images.preprocess import ImageSource, Prepared
+from mango_grader.runtime.inference.exit_policy import Policy, parse_policy
+from mango_grader.runtime.inference.records import Record
+from mango_grader.runtime.inference.sessions import StagedModel
+from mango_grader.runtime.inference.verify import check_golden
+
+BATCH_SIZE = 8
+
+
+class Grader:
+    """A loaded model with its exit policy. Safe to use from several threads."""
+
+    def __init__(self, bundle: Bundle, model: StagedModel, policy: Policy, *, exact: bool = False) -> None:
+        self.bundle, self.model, self.policy, self.exact = bundle, model, policy, exact
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        provider: str = "auto",
+        precision: str = "fp32",
+        policy: Policy | str | None = None,
+        *,
+        check: bool = True,
+        exact: bool = False,
+    ) -> Self:
+        """Load a .mango file, or that of a finished run's folder; `policy` defaults to the bundle's own.
+
+        Unless `check` is False, the golden answers are recomputed first. A large JPEG that comes as a path, bytes or
+        a file is decoded at a reduced size, fast and as in training; its probabilities differ by up to some 0.01 from
+        those of its decoded array. With `exact` it is decoded in full, and both get the same answer.
+
+        Raises `UsageError` for a model, provider, precision or policy that is not there, `BundleError` for a damaged
+        or later bundle.
+        """
+        bundle = Bundle.open(path)
+        if not isinstance(policy, Policy):
+            policy = parse_policy(policy or bundle.manifest.default_policy, bundle.manifest)
+        model = StagedModel.load(bundle, provider, precision)
+        if check:
+            check_golden(model, bundle, precision)
+        known_formats()  # Now, not within the first image's time.
+        return cls(bundle, model, policy, exact=exact)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model says about itself."""
+        return self.bundle.manifest
+
+    def grade(self, image: ImageSource) -> Record:
+        """Grade a path, encoded bytes, a binary file, a PIL image or an RGB array; a bad image gives an `error`."""
+        return self._grade_batch([image])[0]
+
+    def stream(self, images: Iterable[ImageSource]) -> Iterator[Record]:
+        """Yield each image's record before the next image is asked for: what a live camera needs."""
+        _check_many(images, "stream")
+        return map(self.grade, images)
+
+    def grade_many(
+        self, images: Iterable[ImageSource], batch_size: int = BATCH_SIZE, workers: int = 1
+    ) -> Iterator[Record]:
+        """Yield one record per image, in order, holding no more than a few batches at a time.
+
+        The first record comes after the first `batch_size` images; `stream` answers each image at once.
+        `workers` threads decode and infer side by side: Pillow and onnxruntime leave the interpreter lock while
+        they work. Records do not depend on `workers`.
+        """
+        _check_many(images, "grade_many")
+        if batch_size < 1 or workers < 1:
+            raise UsageError("batch size and workers must be at least 1")
+        return self._grade_batches(images, batch_size, workers)
+
+    def _grade_batches(self, images: Iterable[ImageSource], size: int, workers: int) -> Iterator[Record]:
+        source = iter(images)
+        batches = iter(lambda: list(itertools.islice(source, size)), [])
+        with contextlib.closing(ordered_map(self._grade_batch, batches, workers, ahead=2)) as graded:
+            for records in graded:
+                yield from records
+
+    def _grade_batch(self, images: list[ImageSource]) -> list[Record]:
+        decoded = [self._decode(image) for image in images]
+        sound = [prepared.pixels for prepared, _ in decoded if isinstance(prepared, Prepared)]
+        graded = self._infer(np.stack(sound)) if sound else iter(())
+        return [
+            Record.failed(_path(image), str(prepared), decode_ms)
+            if isinstance(prepared, ImageError)
+            else self._record(_path(image), decode_ms, prepared.warning, *next(graded))
+            for image, (prepared, decode_ms) in zip(images, decoded, strict=True)
+        ]
+
+    def _decode(self, image: ImageSource) -> tuple[Prepared | ImageError, float]:
+        start = time.perf_counter()
+        try:
+            prepared: Prepared | ImageError = self.manifest.preprocess.prepare(image, exact=self.exact)
+        except ImageError as error:
+            prepared = error
+        return prepared, (time.perf_counter() - start) * 1e3
+
+    def _infer(self, images: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.float32], int, float]]:
+        answers = self.model.run(images, self.policy)
+        return zip(answers.probabilities, answers.exits.tolist(), answers.infer_ms.tolist(), strict=True)
+
+    def _record(
+        self,
+        path: str,
+        decode_ms: float,
+        warning: str | None,
+        probabilities: NDArray[np.float32],
+        stop: int,
+        infer_ms: float,
+    ) -> Record:
+        if not np.isfinite(probabilities).all():
+            return Record.failed(path, "the model gave no finite answer", decode_ms, infer_ms)
+        best = int(probabilities.argmax())
+        values = tuple(probabilities.tolist())
+        grade = self.manifest.classes[best]
+        return Record(path, grade, values, values[best], stop, decode_ms, infer_ms, None, warning)
+
+
+def _path(image: ImageSource) -> str:
+    return os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
+
+
+def _check_many(images: object, method: str) -> None:
+    one = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike) or hasattr(images, "read")
+    if one or (isinstance(images, np.ndarray) and images.ndim < 4):  # Its rows would pass for grey images.
+        raise UsageError(f"{method} takes many images; use grade for one")

@@ -1,0 +1,260 @@
+"""onnxruntime, set up for a sorting line: one thread a session, no spinning, stages run one after another."""
+
+import contextlib
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from mango_grader.errors import BundleError, MangoError, UsageError
+from mango_grader.runtime.bundle.archive import Bundle
+from mango_grader.runtime.bundle.manifest import Manifest
+from mango_grader.runtime.inference.exit_policy import Policy
+from mango_grader.text import one_line
+
+Provider = Literal["auto", "cpu", "cuda"]
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_SILENT = 4  # Even onnxruntime's errors: they are raised, and must not be printed besides.
+# Allocators and providers speak by the default logger, which no session's options reach. Here, and not at each session,
+# so that a program around us may choose otherwise.
+onnxruntime.set_default_logger_severity(_SILENT)
+IMAGES, LOGITS = "images", "logits"
+_FLOAT, _BYTE = "tensor(float)", "tensor(uint8)"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a staged run gave: `probabilities` (N, C), `exits` (N,) from 1, `infer_ms` (N,) each row's own share."""
+
+    probabilities: NDArray[np.float32]
+    exits: NDArray[np.int64]
+    infer_ms: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Port:
+    """One input or output as a graph declares it; sizes that are free are None."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+
+    def takes(self, other: "_Port") -> bool:
+        """Say whether `other` can be fed to this: the same kind and rank, a free batch, no size against another."""
+        same_rank = len(self.shape) == len(other.shape) > 0 and self.shape[0] is None and other.shape[0] is None
+        sizes = zip(self.shape, other.shape, strict=False)
+        return self.kind == other.kind and same_rank and all(a is None or b is None or a == b for a, b in sizes)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One session, its inputs and outputs, its exit's temperature, and how many classes it answers with."""
+
+    session: Any
+    inputs: tuple[_Port, ...]
+    outputs: tuple[_Port, ...]
+    temperature: float
+    classes: int
+
+    def run(self, state: dict[str, Any], rows: int) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Return the exit's calibrated probabilities (rows, C) and what the next stage reads.
+
+        Raises `BundleError` where the graph's answers have other shapes than it declares.
+        """
+        values = run_session(self.session, {port.name: state[port.name] for port in self.inputs})
+        state = {port.name: value for port, value in zip(self.outputs, values, strict=True)}
+        logits = state.pop(LOGITS)
+        if logits.shape != (rows, self.classes) or any(value.shape[:1] != (rows,) for value in state.values()):
+            raise BundleError(f"a stage of the model answers {rows} images with {logits.shape} values")
+        return softmax(logits, self.temperature), state
+
+
+class StagedModel:
+    """The chained stages of one precision. Safe to use from several threads at once: a run keeps no state."""
+
+    def __init__(self, stages: tuple[_Stage, ...], classes: int) -> None:
+        self._stages, self._classes = stages, classes
+
+    @classmethod
+    def load(cls, bundle: Bundle, provider: str = "auto", precision: str = "fp32") -> Self:
+        """Start one session per stage.
+
+        Raises `UsageError` for a precision or provider that is not there, `BundleError` for graphs that do not take
+        and give what the manifest says.
+        """
+        manifest = bundle.manifest
+        if precision not in manifest.stages:
+            raise UsageError(f"{bundle.path} has no {precision} stages, only {', '.join(manifest.stages)}")
+        stages, known, count = [], {IMAGES: _images(manifest)}, len(manifest.classes)
+        for name, info in zip(manifest.stages[precision], manifest.exits, strict=True):
+            session, inputs, outputs = _start(bundle, name, provider)
+            if not inputs or not all(port.name in known and known[port.name].takes(port) for port in inputs):
+                raise BundleError(f"{bundle.path}: {name} does not follow what comes before it")
+            if not all(port.kind.startswith("tensor(") for port in outputs):
+                raise BundleError(f"{bundle.path}: {name} gives what is no tensor")
+            known = {port.name: port for port in outputs}
+            _check_logits(bundle, name, known.get(LOGITS))
+            stages.append(_Stage(session, inputs, outputs, info.temperature, count))
+        return cls(tuple(stages), count)
+
+    @property
+    def provider(self) -> str:
+        """Where it runs: "cpu" or "cuda"."""
+        return _where(self._stages[0].session)
+
+    def run(self, images: NDArray[np.uint8], policy: Policy) -> Answers:
+        """Grade `images` (N, H, W, 3); after each stage only the rows that `policy` leaves unsettled go on."""
+        count, last = len(images), len(self._stages) - 1
+        probabilities = np.zeros((count, self._classes), np.float32)
+        exits, infer_ms = np.zeros(count, np.int64), np.zeros(count)
+        rows, state = np.arange(count), {IMAGES: images}
+        for index, stage in enumerate(self._stages):
+            start = time.perf_counter()
+            answer, state = stage.run(state, len(rows))
+            infer_ms[rows] += (time.perf_counter() - start) * 1e3 / len(rows)
+            settled = np.ones(len(rows), np.bool_) if index == last else policy.settled(index, answer)
+            probabilities[rows[settled]], exits[rows[settled]] = answer[settled], index + 1
+            if settled.all():
+                break
+            if settled.any():
+                rows, state = rows[~settled], {name: value[~settled] for name, value in state.items()}
+        return Answers(probabilities, exits, infer_ms)
+
+    def every_exit(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the calibrated probabilities (K, N, C) of all exits for `images` (N, H, W, 3)."""
+        found, state = [], {IMAGES: images}
+        for stage in self._stages:
+            answer, state = stage.run(state, len(images))
+            found.append(answer)
+        return np.stack(found)
+
+
+class FullModel:
+    """The graph with all exits, which other runtimes use: the stages must answer as it does."""
+
+    def __init__(self, bundle: Bundle, provider: str = "auto") -> None:
+        """Start its session; raise as `StagedModel.load` does."""
+        manifest = self._manifest = bundle.manifest
+        self._session, inputs, outputs = _start(bundle, manifest.full, provider)
+        if len(inputs) != 1 or inputs[0].name != IMAGES or not _images(manifest).takes(inputs[0]):
+            raise BundleError(f"{bundle.path}: {manifest.full} does not take the images that its manifest describes")
+        if [port.name for port in outputs] != [f"{LOGITS}{index}" for index in range(len(manifest.exits))]:
+            raise BundleError(f"{bundle.path}: {manifest.full} has not the exits that its manifest describes")
+        for port in outputs:
+            _check_logits(bundle, manifest.full, port)
+
+    @property
+    def provider(self) -> str:
+        """Where it runs: "cpu" or "cuda"."""
+        return _where(self._session)
+
+    def every_exit(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the calibrated probabilities (K, N, C) of all exits for `images` (N, H, W, 3)."""
+        logits = run_session(self._session, {IMAGES: images})
+        wanted = len(images), len(self._manifest.classes)
+        if wrong := [one.shape for one in logits if one.shape != wanted]:
+            raise BundleError(f"the full graph answers {len(images)} images with {wrong[0]} values")
+        temperatures = (info.temperature for info in self._manifest.exits)
+        return np.stack([softmax(*each) for each in zip(logits, temperatures, strict=True)])
+
+
+def make_session(graph: bytes | str, provider: str = "auto", threads: int = 1) -> Any:
+    """Start onnxruntime on a serialised graph, or a file's path, with `threads` inside an operation.
+
+    "auto" takes the processor where CUDA is installed but cannot start. Raises `UsageError` if "cuda" is asked for
+    and cannot be had, `BundleError` for what is no graph.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.log_severity_level = _SILENT
+    failed: Exception | None = None
+    for providers in _providers(provider):
+        try:
+            # Its own fallback would print what it does.
+            session = onnxruntime.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+        except Exception as error:  # onnxruntime raises its own types, which share no base but Exception.
+            failed = error
+            continue
+        if provider == "cuda" and _where(session) != "cuda":  # The graph is sound, so CUDA is what failed.
+            raise UsageError("onnxruntime could not start CUDA here; `mango-grader doctor` says what it finds")
+        return session
+    assert failed is not None
+    raise BundleError(f"onnxruntime cannot load a graph: {_line(failed)}") from failed
+
+
+def run_session(session: Any, feed: dict[str, Any]) -> list[Any]:
+    """Run a session for all its outputs; raise `MangoError` if onnxruntime fails."""
+    try:
+        return list(session.run(None, feed))
+    except Exception as error:  # As above.
+        raise MangoError(f"onnxruntime failed: {_line(error)}") from error
+
+
+def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
+    """Return the softmax of logits / `temperature` over the last axis; NaN where a logit is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN is the answer, and a warning beside it is none.
+        logits = logits / np.float32(temperature)
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+
+
+def _start(bundle: Bundle, name: str, provider: str) -> tuple[Any, tuple[_Port, ...], tuple[_Port, ...]]:
+    """Start the session of one graph, and read what it declares."""
+    graph = bundle.graph(name)
+    try:
+        session = make_session(graph, provider)
+        return session, _ports(session.get_inputs()), _ports(session.get_outputs())
+    except BundleError as error:
+        raise BundleError(f"{bundle.path}: {name}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{bundle.path}: {name}: a name in its graph is not UTF-8") from error
+
+
+def _ports(declared: list[Any]) -> tuple[_Port, ...]:
+    return tuple(
+        _Port(one.name, one.type, tuple(size if isinstance(size, int) else None for size in one.shape))
+        for one in declared
+    )
+
+
+def _images(manifest: Manifest) -> _Port:
+    return _Port(IMAGES, _BYTE, (None, manifest.preprocess.height, manifest.preprocess.width, 3))
+
+
+def _check_logits(bundle: Bundle, name: str, port: _Port | None) -> None:
+    classes = len(bundle.manifest.classes)
+    if port is None or port.kind != _FLOAT or port.shape != (None, classes):
+        raise BundleError(f"{bundle.path}: {name} does not answer with one number for each of {classes} classes")
+
+
+def _where(session: Any) -> str:
+    return "cuda" if session.get_providers()[0] == _CUDA else "cpu"
+
+
+def _providers(provider: str) -> list[list[Any]]:
+    """Return which providers to try, one list after the other."""
+    if provider not in get_args(Provider):
+        raise UsageError(f"provider {provider!r}: use auto, cpu or cuda")
+    has_cuda = _CUDA in onnxruntime.get_available_providers()
+    if provider == "cuda" and not has_cuda:
+        raise UsageError(
+            "this onnxruntime has no CUDA; run: pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
+    if provider == "cpu" or not has_cuda:
+        return [[_CPU]]
+    if hasattr(onnxruntime, "preload_dlls"):  # Since 1.21: finds CUDA and cuDNN where pip put them.
+        with contextlib.redirect_stdout(sys.stderr):
+            onnxruntime.preload_dlls()
+    cuda = [(_CUDA, {"use_tf32": "0"}), _CPU]  # TensorFloat-32 would miss the golden answers.
+    return [cuda, [_CPU]]
+
+
+def _line(error: Exception) -> str:
+    return one_line(" ".join(str(error).split()))[:300]

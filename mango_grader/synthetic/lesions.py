@@ -1,0 +1,206 @@
+"""Defects on the skin: where they grow, how large they become, and what they look like."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.synthetic.fields import Array, waves
+from mango_grader.synthetic.rule import A_LIMIT, C_LIMIT, THUMB_LENGTHS, WEIGHTS, Kind, Lesion, thumb_area
+from mango_grader.synthetic.shape import Surface
+
+_THUMB = THUMB_LENGTHS  # the radius of a thumb in half-lengths of the fruit
+_NEARBY = (0.03, 0.18)  # how far from a limit those lie, as a fraction of it
+
+
+def draw_severity(rng: np.random.Generator, grade: str, near: bool) -> float:
+    """Draw how severe the defects of a fruit meant for `grade` are, `near` a limit of the rule or well away."""
+    chance, away = rng.random(), rng.uniform(*_NEARBY)
+    if grade == "A":
+        return A_LIMIT * (1 - away) if near else (0.0 if chance < 0.65 else 0.02 + 0.2 * (chance - 0.65))
+    if grade == "B":
+        if near:
+            return A_LIMIT * (1 + away) if chance < 0.5 else C_LIMIT * (1 - away)
+        return 0.5 + 0.18 * chance
+    return C_LIMIT * (1 + away) if near else 2.2 + 3.4 * chance**1.5
+
+
+@dataclass(frozen=True)
+class Defects:
+    """Defects on a surface of P pixels: per kind the distance (P,) in units of its edge, 1 at the edge."""
+
+    edges: Mapping[Kind, Array]
+    texture: Array  # (P,)
+
+    def mask(self, surface: Surface) -> NDArray[np.uint8]:
+        """Return the kinds' codes (size, size); where two overlap the heavier counts."""
+        codes = np.zeros(surface.size * surface.size, np.uint8)
+        visible = surface.alpha.ravel()[surface.inside] >= 0.5
+        for kind in sorted(self.edges, key=WEIGHTS.__getitem__):
+            codes[surface.inside[visible & (self.edges[kind] < 1)]] = kind
+        return codes.reshape(surface.size, surface.size)
+
+
+def measure(mask: NDArray[np.uint8], length: float) -> tuple[Lesion, ...]:
+    """Measure a mask (H, W) of kind codes on a fruit `length` pixels long: one lesion per kind present."""
+    counts = np.bincount(mask.ravel(), minlength=len(Kind) + 1)
+    thumb = thumb_area(length)
+    return tuple(Lesion(kind, int(counts[kind]), float(counts[kind] / thumb)) for kind in Kind if counts[kind])
+
+
+def grow(rng: np.random.Generator, surface: Surface, front: Surface, severity: float) -> Defects:
+    """Grow defects whose severity, seen from `front`, is about `severity`; show them on `surface`.
+
+    The two surfaces are one unless the fruit is pictured from several sides.
+    """
+    texture_state = rng.spawn(1)[0]
+    if severity <= 0:
+        return Defects({}, np.zeros(surface.inside.size, np.float32))
+    fields = _draw_fields(rng, front, severity)
+    seen = {kind: field(front.points) for kind, field in fields.items()}
+    scale = _scale_for(seen, front, severity)
+    shown = seen if surface is front else {kind: field(surface.points) for kind, field in fields.items()}
+    return Defects(
+        {kind: distance / np.float32(scale) for kind, distance in shown.items()},
+        0.7 * waves(texture_state, surface.points, 3.0, 18) + 0.7 * waves(texture_state, surface.points, 8.0, 28),
+    )
+
+
+Field = Callable[[Array], Array]  # points (3, P) -> distances (P,); a defect is where the distance is < a scale
+
+
+def _draw_fields(rng: np.random.Generator, front: Surface, severity: float) -> dict[Kind, Field]:
+    stem_seen = front.stem[2] > 0.1
+    # Rot that starts at the stem does not stay small; the other kinds come in every size.
+    chances = np.array([0.25, 0.2 * stem_seen, 0.4, (0.35 if severity >= C_LIMIT else 0.06) * stem_seen])
+    kinds = rng.choice(np.array(list(Kind)), size=1 + int(rng.random() < 0.2), replace=False, p=chances / chances.sum())
+    share = severity / len(kinds)
+    return {Kind(int(kind)): _MAKERS[Kind(int(kind))](rng, front, share / WEIGHTS[Kind(int(kind))]) for kind in kinds}
+
+
+def _scale_for(seen: Mapping[Kind, Array], front: Surface, severity: float) -> float:
+    """Find by bisection the common scale at which the visible severity is `severity`."""
+    weights = np.zeros(front.inside.size)
+    cover = front.alpha.ravel()[front.inside] >= 0.5
+    thumb = thumb_area(front.length)
+    low, high = 0.05, 6.0
+    for _ in range(14):
+        middle = (low * high) ** 0.5
+        weights[:] = 0
+        for kind in sorted(seen, key=WEIGHTS.__getitem__):
+            weights[seen[kind] < middle] = WEIGHTS[kind]
+        low, high = (middle, high) if (weights * cover).sum() / thumb < severity else (low, middle)
+    return high
+
+
+def _facing(rng: np.random.Generator, front: Surface, least: float) -> Array:
+    """Draw a direction (3,) that `front` sees at a cosine of at least `least`, away from the stem."""
+    while True:
+        direction = rng.normal(size=3)
+        direction /= np.linalg.norm(direction)
+        if direction @ front.view >= least and direction[0] < 0.85:
+            return direction.astype(np.float32)
+
+
+def _blob(rng: np.random.Generator, centre: Array, radius: float, roughness: float, stretch: float) -> Field:
+    """A patch with a lobed outline: distance from `centre` over its radius in that direction."""
+    helper = np.array([0.31, 0.52, 0.8]) if abs(centre[2]) < 0.8 else np.array([0.9, 0.3, 0.1])
+    u = np.cross(centre, helper)
+    u /= np.linalg.norm(u)
+    turn = rng.uniform(0, np.pi)
+    v = np.cross(centre, u)
+    u, v = (np.cos(turn) * u + np.sin(turn) * v) * stretch, np.cos(turn) * v - np.sin(turn) * u
+    orders = np.arange(2, 6, dtype=np.float32)[:, None]
+    heights = (rng.normal(0, roughness, 4) / np.arange(2, 6) ** 0.7).astype(np.float32)[:, None]
+    phases = rng.uniform(0, 2 * np.pi, (4, 1)).astype(np.float32)
+    frame = np.stack([u, v]).astype(np.float32)
+
+    def distance(points: Array) -> Array:
+        far = np.full(points.shape[1], 99, np.float32)
+        near = np.flatnonzero(centre @ points > 1 - 0.5 * min(1.9, 5 * radius) ** 2)
+        across, along = frame @ points[:, near]
+        behind = 2 * (centre @ points[:, near] < 0)
+        lobes = (heights * np.cos(orders * np.arctan2(along, across) + phases)).sum(axis=0)
+        far[near] = (np.hypot(across, along) + behind) / (radius * (1 + np.clip(lobes, -0.6, 0.6)))
+        return far
+
+    return distance
+
+
+def _union(fields: list[Field]) -> Field:
+    return lambda points: np.minimum.reduce([field(points) for field in fields])
+
+
+def _rough(rng: np.random.Generator, field: Field, frequency: float, height: float) -> Field:
+    state = rng.spawn(1)[0].bit_generator.state
+
+    def distance(points: Array) -> Array:
+        generator = np.random.default_rng()
+        generator.bit_generator.state = state
+        return field(points) * (1 + np.float32(height) * np.clip(waves(generator, points, frequency, 20), -2, 2))
+
+    return distance
+
+
+def _anthracnose(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+    """Sunken dark spots, singly or in clusters."""
+    count = int(np.clip(rng.poisson(0.5 + 2.4 * thumbs * rng.uniform(0.2, 1.6)), 1, 22))
+    sizes = np.exp(rng.normal(0, 0.45, count))
+    sizes *= _THUMB * np.sqrt(thumbs / (sizes**2).sum())
+    hearts = [_facing(rng, front, 0.65) for _ in range(1 + int(rng.random() < 0.4))]
+    spots = []
+    for size in sizes:
+        heart = hearts[int(rng.integers(len(hearts)))]
+        centre = heart + rng.normal(0, min(0.35, 0.12 + 0.06 * count), 3) if count > 1 else heart
+        centre = (centre / np.linalg.norm(centre)).astype(np.float32)
+        spots.append(_blob(rng, centre, float(size), 0.11, rng.uniform(0.75, 1.0)))
+    return _rough(rng, _union(spots), 5.0, 0.05)
+
+
+def _bruise(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+    """One or two soft, broad patches."""
+    count = 1 + int(rng.random() < 0.3)
+    radius = _THUMB * np.sqrt(thumbs / count)
+    patches = [_blob(rng, _facing(rng, front, 0.6), radius, 0.12, rng.uniform(0.6, 1.0)) for _ in range(count)]
+    return _rough(rng, _union(patches), 2.0, 0.08)
+
+
+def _stem_end_rot(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+    """A dark front that spreads from the stem."""
+    centre = np.array([1.0, 0, 0], np.float32)
+    blob = _blob(rng, centre, _THUMB * np.sqrt(thumbs), 0.2, rng.uniform(0.8, 1.0))
+    return _rough(rng, blob, 3.0, 0.1)
+
+
+def _sap_burn(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+    """Streaks where sap ran down from the stem."""
+    middle = np.arctan2(front.view[2], front.view[1])
+    count = int(np.clip(1 + rng.poisson(0.4 + 0.6 * thumbs), 1, 5))
+    reach = min(1.0, 0.2 + 0.3 * np.sqrt(thumbs)) * rng.uniform(0.6, 1.2, count)
+    width = _THUMB * _THUMB * np.pi * thumbs / (reach.sum() * 1.6)
+    widths = width * rng.uniform(0.6, 1.5, count)
+    starts = middle + rng.uniform(-0.6, 0.6) + rng.normal(0, 0.35 + 0.06 * count, count)
+    bends = rng.normal(0, ((0.22,), (0.04,)), (2, count))
+
+    def distance(points: Array) -> Array:
+        polar = np.arccos(np.clip(points[0], -1, 1))
+        around = np.arctan2(points[2], points[1])
+        best = np.full(points.shape[1], 99, np.float32)
+        for start, length, wide, bend, wiggle in zip(starts, reach, widths, *bends, strict=True):
+            off = around - start - bend * polar - wiggle * np.sin(6 * polar)
+            across = np.abs((off + np.pi) % (2 * np.pi) - np.pi) * np.sin(np.minimum(polar, np.pi / 2))
+            along = np.clip((polar - 0.06) / length, 0, None)
+            streak = np.hypot(across / (wide * (0.7 + 0.6 * along)), along)
+            np.minimum(best, streak.astype(np.float32), out=best)
+        return best
+
+    return _rough(rng, distance, 3.0, 0.16)
+
+
+_MAKERS: dict[Kind, Callable[[np.random.Generator, Surface, float], Field]] = {
+    Kind.ANTHRACNOSE: _anthracnose,
+    Kind.BRUISE: _bruise,
+    Kind.STEM_END_ROT: _stem_end_rot,
+    Kind.SAP_BURN: _sap_burn,
+}

@@ -1,0 +1,201 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mango_grader.errors import UsageError
+from mango_grader.runtime.grading.journal import Journal
+from mango_grader.runtime.grading.sources import Source
+from mango_grader.runtime.inference.records import Record
+
+HEADER = {"model": "abc", "policy": "full"}
+
+
+def record(path: str, error: str | None = None) -> Record:
+    if error is not None:
+        return Record.failed(path, error, 0.125)
+    return Record(path, "A", (0.1 + 0.2, 0.7), 0.7, 2, 1.5, 0.25, None)
+
+
+def test_records_come_back_exactly_and_sorted(tmp_path: Path) -> None:
+    rows = [record("b"), record("a\nb"), record("caf\udce9.jpg", "bad"), record("芒果"), record("a")]
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        for row in rows:
+            journal.append(row)
+        assert list(journal.records()) == sorted(rows, key=lambda row: row.path)
+    with Journal.open(tmp_path / "j") as again:
+        assert list(again.records()) == sorted(rows, key=lambda row: row.path)
+        assert again.header == HEADER
+        assert "a" in again
+        assert "c" not in again
+        assert len(again) == 5
+
+
+@given(cut=st.integers(0, 2000), count=st.integers(0, 5), tail=st.binary(max_size=20))
+def test_whatever_the_cut_no_row_is_lost_or_repeated(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, count: int, tail: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "j"
+    with Journal.create(path, HEADER) as journal:
+        start = path.stat().st_size
+        for number in range(count):
+            journal.append(record(str(number)))
+    whole = path.read_bytes()
+    kept = whole[: max(start, cut)]
+    path.write_bytes(kept + tail.replace(b"\n", b""))
+    with Journal.open(path) as journal:
+        done = [row.path for row in journal.records()]
+        assert done == [str(number) for number in range(kept.count(b"\n") - 1)]
+        for number in range(count):
+            if str(number) not in journal:
+                journal.append(record(str(number)))
+    with Journal.open(path) as journal:
+        assert [row.path for row in journal.records()] == [str(number) for number in range(count)]
+    lines = path.read_bytes().splitlines()
+    assert len({json.loads(line)["path"] for line in lines[1:]}) == len(lines) - 1 == count
+
+
+def test_zeros_left_by_a_power_cut_are_cut_off(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(record("a"))
+    with (tmp_path / "j").open("ab") as file:
+        file.write(bytes(512) + b"\n" + bytes(10))
+    with Journal.open(tmp_path / "j") as journal:
+        journal.append(record("b"))
+        assert [row.path for row in journal.records()] == ["a", "b"]
+
+
+def test_finished_holds_until_another_row_comes(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(record("a"))
+        assert not journal.finished
+        journal.finish()
+    with Journal.open(tmp_path / "j") as journal:
+        assert journal.finished
+        journal.append(record("b"))
+        assert not journal.finished
+    with Journal.open(tmp_path / "j") as journal:
+        assert not journal.finished
+        assert len(journal) == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"path,grade\n", b'{"path": "a"}\n', b'{"kind": "other"}\n', b"[]\n"])
+def test_other_files_are_refused_and_left_alone(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "j").write_bytes(data)
+    with pytest.raises(UsageError, match="not a journal"):
+        Journal.open(tmp_path / "j")
+    assert (tmp_path / "j").read_bytes() == data
+
+
+def test_a_row_is_in_the_file_before_append_returns(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(record("a"))
+        assert (tmp_path / "j").read_bytes().endswith(b"\n")
+        assert b'"a"' in (tmp_path / "j").read_bytes()
+
+
+def test_a_journal_without_warnings_of_an_earlier_version_is_still_continued(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "journal", {}) as journal:
+        journal.append(record("a.jpg"))
+    lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+    for line in lines:
+        line.pop("warning", None)
+    (tmp_path / "journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with Journal.open(tmp_path / "journal") as journal:
+        assert list(journal.records()) == [record("a.jpg")]
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def test_changed_failed_and_unknown_files_are_pending_again(tmp_path: Path) -> None:
+    same, changed, failed, unknown = (write(tmp_path / name, name) for name in ("same", "changed", "failed", "unknown"))
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(record(same), Source.of(same))
+        journal.append(record(changed), Source.of(changed))
+        journal.append(record(failed, "truncated"), Source.of(failed))
+        journal.append(record(unknown))
+        journal.finish()
+    write(tmp_path / "changed", "of another size")
+    new = str(tmp_path / "new")
+    with Journal.open(tmp_path / "j") as journal:
+        assert journal.pending([same, changed, failed, unknown, new]) == [changed, failed, unknown, new]
+        journal.forget([changed, failed, new])
+        assert not journal.finished
+        journal.append(record(changed), Source.of(changed))
+    with Journal.open(tmp_path / "j") as journal:
+        assert sorted(row.path for row in journal.records()) == sorted([same, changed, unknown])
+        assert journal.pending([same, changed]) == []
+        assert journal.header == HEADER
+
+
+def test_a_file_of_the_same_size_and_another_time_is_pending_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", "one")
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(record(path), Source.of(path))
+        assert journal.pending([path]) == []
+        write(tmp_path / "a", "two")
+        os.utime(path, ns=(1, 1))
+        assert journal.pending([path]) == [path]
+
+
+def test_another_spelling_of_a_file_is_the_same_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path / "a", "one")
+    (tmp_path / "link").symlink_to("a")
+    with Journal.create("j", HEADER) as journal:
+        journal.append(record("a"), Source.of("a"))
+        assert journal.pending(["./a", path, "link"]) == []
+        journal.append(record(path), Source.of(path))
+    monkeypatch.chdir("/")
+    with Journal.open(tmp_path / "j") as journal:
+        assert [row.path for row in journal.records()] == [path]
+        journal.forget([str(tmp_path / "link")])
+        assert len(journal) == 0
+
+
+def test_a_folder_that_moved_with_its_journal_is_not_graded_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    monkeypatch.chdir(tmp_path / "old")
+    write(Path("a"), "one")
+    with Journal.create("j", HEADER) as journal:
+        journal.append(record("a"), Source.of("a"))
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    with Journal.open("j") as journal:
+        assert journal.pending(["a"]) == []
+        journal.append(record("a"), Source.of("a"))
+        assert len(journal) == 1
+        assert journal.pending([str(tmp_path / "new" / "a")]) == []
+
+
+def test_rows_of_an_earlier_version_know_no_file_and_are_graded_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", "one")
+    lines = [{"kind": "mango-grader journal 1", **HEADER}, record(path).to_dict(), {"finished": 1}]
+    (tmp_path / "j").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
+    with Journal.open(tmp_path / "j") as journal:
+        assert (journal.header, list(journal.records())) == (HEADER, [record(path)])
+        assert journal.pending([path]) == [path]
+    assert (tmp_path / "j").read_text().startswith('{"kind": "mango-grader journal 2"')
+
+
+@pytest.mark.parametrize("data", [b"[1]\n", b'"kind finished"\n', b"1\n", b"null\n"])
+def test_json_that_is_no_journal_is_refused_or_cut_off(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "other").write_bytes(data)
+    with pytest.raises(UsageError, match="not a journal"):
+        Journal.open(tmp_path / "other")
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(record("a"))
+    with (tmp_path / "j").open("ab") as file:
+        file.write(data)
+    with Journal.open(tmp_path / "j") as journal:
+        journal.append(record("b"))
+    with Journal.open(tmp_path / "j") as journal:
+        assert [row.path for row in journal.records()] == ["a", "b"]

@@ -1,0 +1,84 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mango_grader.errors import ImageError
+from mango_grader.runtime.images.preprocess import Preprocess
+
+
+@given(
+    height=st.integers(1, 40), width=st.integers(1, 40), source=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    turn=st.booleans(),
+)  # fmt: skip
+def test_any_size_becomes_the_asked_one(height: int, width: int, source: tuple[int, int], turn: bool) -> None:
+    pixels = Preprocess(height, width, turn)(np.full((*source, 3), 7, np.uint8))
+    assert (pixels.shape, pixels.dtype) == ((height, width, 3), np.uint8)
+    assert set(np.unique(pixels)) <= {7, 114}
+    assert (pixels == 7).any()
+
+
+def test_the_shape_is_kept_and_the_rest_filled() -> None:
+    pixels = Preprocess(30, 40, fill=(1, 2, 3))(np.full((10, 40, 3), 200, np.uint8))
+    assert (pixels[10:20] == 200).all()
+    assert (pixels[:10] == (1, 2, 3)).all()
+    assert (pixels[20:] == (1, 2, 3)).all()
+
+
+def test_portrait_images_are_turned_only_when_asked() -> None:
+    portrait = np.zeros((40, 30, 3), np.uint8)
+    portrait[:20] = 255  # white above black
+    turned = Preprocess(30, 40, rotate_portrait=True)(portrait)
+    assert (turned[:, :20] == 255).all()
+    assert (turned[:, 20:] == 0).all()
+    assert (Preprocess(30, 40)(portrait)[:, 0] == 114).all()
+
+
+def test_landscape_images_are_never_turned() -> None:
+    landscape = np.arange(30 * 40 * 3, dtype=np.uint8).reshape(30, 40, 3)
+    assert np.array_equal(Preprocess(30, 40, rotate_portrait=True)(landscape), landscape)
+
+
+def test_all_kinds_of_source_agree(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    path = tmp_path / "a.png"
+    path.write_bytes(buffer.getvalue())
+    fit = Preprocess(24, 32)
+    answers = [fit(source) for source in (pixels, image, buffer.getvalue(), path, str(path))]
+    assert all(np.array_equal(answers[0], other) for other in answers[1:])
+
+
+def test_the_caller_keeps_its_image_as_it_was() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    before = pixels.copy()
+    Preprocess(24, 32)(pixels)[:] = 0
+    assert np.array_equal(pixels, before)
+
+
+def test_a_reduced_jpeg_differs_little_from_a_whole_one() -> None:
+    ramp = np.linspace(0, 255, 1024, dtype=np.uint8)
+    pixels = np.stack([np.tile(ramp, (768, 1)), np.tile(ramp[:768, None], (1, 1024)), np.full((768, 1024), 90)], 2)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "JPEG", quality=95)
+    fit = Preprocess(48, 64)
+    reduced = fit(buffer.getvalue()).astype(int)
+    whole = fit(pixels.astype(np.uint8)).astype(int)
+    assert np.abs(reduced - whole).max() <= 8
+
+
+@pytest.mark.parametrize("options", [{"height": 0}, {"width": -1}, {"fill": (0, 0, 256)}, {"fill": (0, 0)}])
+def test_settings_out_of_range_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Preprocess(**({"height": 4, "width": 4} | options))  # type: ignore[arg-type]
+
+
+def test_a_bad_image_raises_image_error(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such file"):
+        Preprocess(4, 4)(tmp_path / "missing.png")
