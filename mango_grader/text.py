@@ -1,7 +1,8 @@
-"""Text for people: a number with its noun, and file names and messages made safe to show."""
+"""Text for people: a number with its noun, the first names of a list, and file names and messages made safe to show."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 NEVER_SHOWN = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories of control characters, lone surrogates, line and paragraph separators."""
@@ -10,6 +11,16 @@ NEVER_SHOWN = {"Cc", "Cs", "Zl", "Zp"}
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return `count` with `noun`, which takes an s where `plural` is None: "1 group", "2 entries", "1,234 groups"."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def about(names: Sequence[str], what: str, remark: str) -> str:
+    """Return a line about things by name: "12 images without a label: a, b, c, …"."""
+    return f"{counted(len(names), what)} {remark}: {listed(names)}"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names with commas between, and "…" where there are more."""
+    return ", ".join([*names[:most], *(["…"] if len(names) > most else [])])
 
 
 def printable_path(path: str) -> str:

@@ -10,8 +10,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from PIL import Image
 
-from mango_grader.datasets import Augment, Dataset, PackedImages, Split
-from mango_grader.datasets.dataset import Item
+from mango_grader.datasets import Augment, Dataset, Item, PackedImages, Split
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Preprocess
 from mango_grader.training.batches import Examples

@@ -61,7 +61,7 @@ def inspect(
     Tells class counts and sizes, unreadable files, exact and near duplicates and those that cross classes or parts,
     and how well the class is told from the image border alone.
     """
-    from mango_grader.datasets.dataset import read_dataset
+    from mango_grader.datasets import read_dataset
     from mango_grader.datasets.inspection import inspect_dataset
     from mango_grader.datasets.scan import scan
     from mango_grader.runtime.grading.outputs import PAGE, check_replaceable

@@ -5,7 +5,8 @@ Only numpy is imported here; modules that need more (albumentations, scikit-lear
 
 from mango_grader.datasets.augmentation import Augment, Augmenter
 from mango_grader.datasets.cache import PackedImages, pack
-from mango_grader.datasets.dataset import Dataset, Item, read_dataset
+from mango_grader.datasets.dataset import Dataset, Item
+from mango_grader.datasets.reading import read_dataset
 from mango_grader.datasets.splits import Shares, Split, make_split, parse_fold
 
 __all__ = [

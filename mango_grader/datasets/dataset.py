@@ -1,42 +1,54 @@
-"""A labelled image set as plain data, and the one function that reads it from disk."""
+"""A labelled image set as plain data."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.classes import name_clashes, order_classes
-from mango_grader.datasets.grouping import group_of_each, table_of_groups
-from mango_grader.datasets.layouts import FOLDERS, read_layout
-from mango_grader.datasets.listing import list_files
-from mango_grader.text import counted, one_line
+from mango_grader.text import counted, listed, one_line
 
-__all__ = ["Dataset", "Item", "read_dataset"]
+__all__ = ["FOLDERS", "PARTS", "Dataset", "Item", "Part"]
+
+FOLDERS = "folders"
+"""What `Dataset.labels_from` says where no CSV gives the labels."""
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""What images are used for: to learn from, to choose by, and to test on."""
 
 
 @dataclass(frozen=True)
 class Item:
     """One labelled image.
 
-    `path` is relative to the set's root, with forward slashes; `label` indexes its classes; images of one `group`
-    (a fruit, a session) never part; `part` is "train", "val" or "test" where the folders say so.
+    Attributes:
+        path: Relative to the set's root, with forward slashes.
+        label: Index of its class in `Dataset.classes`.
+        group: Images of one group (a fruit, a session) always stay in the same part; the path where it has no other.
+        part: The part that the folders or CSVs put it in; None where they put it in none.
     """
 
     path: str
     label: int
     group: str
-    part: str | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Items in the order of their paths; `findings` are one-line remarks on what reading it brought up.
+    """A labelled image set, its images on disk below `root`.
 
-    `ordinal` says that `classes` stand in the order of their grade. `labels_from` is "folders" or the label CSVs; "" if
-    nobody knows.
+    Attributes:
+        root: The folder that paths are relative to.
+        classes: Class names; in the order of their grade where `ordinal`.
+        items: N images, sorted by path.
+        ordinal: Whether the classes are grades in order.
+        findings: One line for each odd thing that reading the folder brought up.
+        labels_from: "folders", or the label CSVs with commas between; "" if not known.
     """
 
     root: Path
@@ -62,8 +74,7 @@ class Dataset:
         below = sorted({folder.removeprefix(above).split("/")[1] for folder in folders if folder != above})
         if len(below) < 2 or above in folders:
             return None
-        shown = ", ".join(below[:5]) + (", …" if len(below) > 5 else "")
-        deeper = self.root / above
+        shown, deeper = listed(below, 5), self.root / above
         return f"{self.classes[0]} is the only class; if the folders in it are the classes ({shown}), pass {deeper}"
 
     @cached_property
@@ -82,35 +93,3 @@ class Dataset:
     def paths(self) -> list[str]:
         """The path of each item, relative to the root."""
         return [item.path for item in self.items]
-
-
-def read_dataset(root: str | os.PathLike[str], group_by: str | None = None, ordinal: bool | None = None) -> Dataset:
-    """Read class folders, class folders under train/ val/ test/, or a label CSV beside an image folder.
-
-    `root` is the folder, or the label CSV itself. `group_by` is a COLUMN of that CSV, FILE.csv:COLUMN of another
-    CSV in the folder, or re:PATTERN on file names (its first group, or the whole match); without it each image is
-    its own group. `ordinal` None decides by the class names (A, B, C or numbers are grades). No image is opened.
-
-    Raises `UsageError` when nothing there can be read as labelled images or `group_by` names nothing.
-    """
-    path = Path(root)
-    table_path = path if path.is_file() else None
-    folder = path.parent if table_path else path
-    files = list_files(folder)
-    layout = read_layout(files, table_path, table_of_groups(group_by))
-    samples = sorted(layout.samples, key=lambda sample: sample.path)
-    classes, ordered = order_classes({sample.label for sample in samples}, ordinal)
-    groups, group_findings = group_of_each(files, [sample.path for sample in samples], layout.rows, group_by)
-    index = {name: number for number, name in enumerate(classes)}
-    dataset = Dataset(
-        root=folder,
-        classes=classes,
-        items=tuple(
-            Item(sample.path, index[sample.label], group, sample.part)
-            for sample, group in zip(samples, groups, strict=True)
-        ),
-        ordinal=ordered,
-        findings=tuple(map(one_line, (*files.findings, *layout.findings, *name_clashes(classes), *group_findings))),
-        labels_from=layout.labels_from,
-    )
-    return replace(dataset, findings=(*dataset.findings, one_line(dataset.nested))) if dataset.nested else dataset

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mango_grader.datasets.dataset import Dataset, read_dataset
+from mango_grader.datasets.dataset import Dataset
 from mango_grader.datasets.duplicates import clusters, exact_duplicates, merge_groups, near_pairs
-from mango_grader.datasets.listing import about
 from mango_grader.datasets.probe import ProbeResult, border_probe
+from mango_grader.datasets.reading import read_dataset
 from mango_grader.datasets.scan import Scan, scan
 from mango_grader.datasets.splits import MIN_GROUPS
 from mango_grader.progress import Progress
-from mango_grader.text import counted
+from mango_grader.text import about, counted
 
 __all__ = ["ClassCount", "Inspection", "Sizes", "inspect_dataset", "inspect_folder"]
 
@@ -189,7 +189,7 @@ def _class_counts(dataset: Dataset, merged: Sequence[str]) -> tuple[ClassCount, 
     found = []
     for label, name in enumerate(dataset.classes):
         members = np.flatnonzero(dataset.labels == label).tolist()
-        parts = Counter(part for index in members if (part := dataset.items[index].part))
+        parts = Counter[str](part for index in members if (part := dataset.items[index].part))
         found.append(ClassCount(name, len(members), len({merged[index] for index in members}), dict(parts)))
     return tuple(found)
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from mango_grader.datasets.cache import Fingerprint, PackedImages
-from mango_grader.datasets.dataset import Dataset, Item
+from mango_grader.datasets.dataset import Dataset, Item, Part
 from mango_grader.errors import MangoError
 from mango_grader.files import digest, read_json, write_json
-from mango_grader.text import counted
+from mango_grader.text import counted, listed
 
 __all__ = ["DataChanges", "DataRecord", "RecordedImage"]
 
 _SCHEMA = 1
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class RecordedImage:
     label: str
     fingerprint: Fingerprint
     group: str
-    part: str | None = None
+    part: Part | None = None
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,15 +83,10 @@ class DataChanges:
             (self.added, "image", "added"),
             (self.regrouped, "image", "regrouped"),
         )
-        parts = [_told(paths, what, how) for paths, what, how in told if paths]
+        parts = [f"{counted(len(paths), what)} {how} ({listed(paths)})" for paths, what, how in told if paths]
         if self.renamed:
             parts.append("classes renamed (" + ", ".join(f"{old} → {new}" for old, new in self.renamed.items()) + ")")
         return "; ".join(parts)
-
-
-def _told(paths: Sequence[str], what: str, how: str) -> str:
-    shown = ", ".join(paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")
-    return f"{counted(len(paths), what)} {how} ({shown})"
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.dataset import Dataset
+from mango_grader.datasets.dataset import PARTS, Dataset, Part
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
@@ -21,8 +20,6 @@ MIN_GROUPS = 5
 """A class needs this many groups, or no part of it would be left to learn from, to choose by and to test on."""
 
 _SCHEMA = 1
-Part = Literal["train", "val", "test"]
-_PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Split:
     def save(self, path: str | os.PathLike[str], dataset: Dataset) -> None:
         """Write the parts as relative paths, and the groups that were joined, as JSON, atomically."""
         paths = dataset.paths
-        parts = {part: [paths[index] for index in getattr(self, part)] for part in _PARTS}
+        parts = {part: [paths[index] for index in getattr(self, part)] for part in PARTS}
         pairs = zip(dataset.items, self.groups, strict=True)
         joined = {item.path: group for item, group in pairs if group != item.group}
         write_json(path, {"schema": _SCHEMA, **parts, "joined": joined, "findings": list(self.findings)})
@@ -68,7 +65,7 @@ class Split:
         index = {name: number for number, name in enumerate(dataset.paths)}
         try:
             values = read_json(path)
-            parts = {part: [str(name) for name in values[part]] for part in _PARTS}
+            parts = {part: [str(name) for name in values[part]] for part in PARTS}
             joined = {str(name): str(group) for name, group in values["joined"].items()}
             findings = tuple(str(line) for line in values["findings"])
             schema = values["schema"]
@@ -98,7 +95,7 @@ def check_divisible(dataset: Dataset) -> None:
     """Raise `UsageError` for a single class, and for parts given without one to train on."""
     given = {item.part or "train" for item in dataset.items}
     if "train" not in given:
-        has = " and ".join(f"{part}/" for part in _PARTS if part in given)
+        has = " and ".join(f"{part}/" for part in PARTS if part in given)
         raise UsageError(f"{dataset.root} has only {has}: train/ is missing, with the images to learn from")
     if len(dataset.classes) < 2:
         raise UsageError(dataset.nested or f"only one class, {dataset.classes[0]}: grading needs at least two")
@@ -171,13 +168,13 @@ def make_split(
 
     groups = np.array(merge_groups(dataset.groups, near_duplicates), object)
     pool = np.flatnonzero(usable & (given == "train"))
-    missing = [part for part in _PARTS if part == "train" or part not in given]
+    missing = [part for part in PARTS if part == "train" or part not in given]
     parts = given.copy()
     if len(missing) > 1:
         _require_groups(dataset, pool, groups)
         parts[pool] = _divide(dataset.labels[pool], groups[pool].tolist(), missing, shares, seed, fold)
     parts[~usable] = ""
-    train, val, test = (tuple(np.flatnonzero(parts == part).tolist()) for part in _PARTS)
+    train, val, test = (tuple(np.flatnonzero(parts == part).tolist()) for part in PARTS)
     return Split(train, val, test, tuple(groups.tolist()), _crossing(dataset, given, near_duplicates))
 
 

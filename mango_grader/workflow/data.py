@@ -17,14 +17,13 @@ from mango_grader.datasets import (
     read_dataset,
 )
 from mango_grader.datasets.cache import fingerprints, packed_as
-from mango_grader.datasets.listing import about
 from mango_grader.datasets.record import DataRecord
 from mango_grader.datasets.splits import assign_groups, check_divisible
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
-from mango_grader.text import is_printable, one_line
+from mango_grader.text import about, is_printable, one_line
 from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, on_tensors
 from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mango_grader.datasets import Dataset, PackedImages, pack, read_dataset
 from mango_grader.datasets.cache import Fingerprint, fingerprints, packed_as
-from mango_grader.datasets.listing import TABLE_SUFFIXES
+from mango_grader.datasets.reading.files import TABLE_SUFFIXES
 from mango_grader.datasets.record import DataChanges, DataRecord
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress

@@ -8,7 +8,7 @@ from torch import nn
 
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.datasets import Dataset, Item, read_dataset
-from mango_grader.datasets.listing import list_files
+from mango_grader.datasets.reading.files import list_files
 from mango_grader.datasets.record import DataRecord
 from mango_grader.errors import UsageError
 from mango_grader.files import digest, file_digest, read_json, write_json

@@ -45,8 +45,8 @@ def test_own_answers_never_become_labels(tmp_path: Path, dialect: Dialect) -> No
     data = read_dataset(root)
     assert labels_of(data) == before
     assert data.labels_line == "labels: folders, 2 classes"
-    assert data.findings == ("not used for labels: grades.csv: holds answers of mango-grader, not labels",)
-    with pytest.raises(UsageError, match="holds answers of mango-grader"):
+    assert data.findings == ("not used for labels: grades.csv: it holds predictions of mango-grader, not labels",)
+    with pytest.raises(UsageError, match="it holds predictions of mango-grader"):
         read_dataset(root / "grades.csv")
 
 
@@ -59,7 +59,7 @@ def test_own_answers_beside_a_label_csv_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "grades.csv.journal").write_text("{}\n")
     assert not any("journal" in line for line in read_dataset(tmp_path).findings)
     (tmp_path / "labels.csv").unlink()
-    with pytest.raises(UsageError, match=r"no labels in .*grades\.csv: holds answers of mango-grader"):
+    with pytest.raises(UsageError, match=r"no labels in .*grades\.csv: it holds predictions of mango-grader"):
         read_dataset(tmp_path)
 
 
@@ -78,16 +78,17 @@ def test_folders_and_a_csv_that_disagree_are_refused(tmp_path: Path) -> None:
     root = mangos(tmp_path)
     (root / "day.csv").write_text("image_id,label\n0001.png,1\n0002.png,2\n0004.png,1\n")
     with pytest.raises(
-        UsageError, match=r"day\.csv .* give different labels, as Healthy and 1 for Healthy/0001"
+        UsageError,
+        match=r"day\.csv .* give different labels: Healthy/0001\.png is Healthy by its folder and 1 in the CSV",
     ) as told:
         read_dataset(root)
-    assert f"pass {root / 'day.csv'} to use it" in str(told.value)
+    assert f"pass {root / 'day.csv'} to use the CSV" in str(told.value)
     assert read_dataset(root / "day.csv").classes == ("1", "2")
     (root / "day.csv").write_text("image_id,label\n0001.png,healthy\n0002.png,Rot\n")
-    with pytest.raises(UsageError, match="as Healthy and Rot for Healthy/0002"):
+    with pytest.raises(UsageError, match=r"Healthy/0002\.png is Healthy by its folder and Rot in"):
         read_dataset(root)
     (root / "day.csv").write_text("image_id,label\n0001.png,Good\n")  # One of a folder's images, no set of its own.
-    with pytest.raises(UsageError, match="as Healthy and Good for Healthy/0001"):
+    with pytest.raises(UsageError, match=r"Healthy/0001\.png is Healthy by its folder and Good in"):
         read_dataset(root)
 
 
@@ -111,13 +112,16 @@ def test_a_csv_of_groups_is_no_rival_of_class_folders(tmp_path: Path) -> None:
 
 
 REASONS = {
-    "zeros": ("image_id,label\n1,A\n2,B\n", "leading zeros are lost, as 1 for images/0001.png"),
-    "ending": ("image_id,label\n0001.jpg,A\n0002.jpg,B\n", "the endings differ, as 0001.jpg for images/0001.png"),
-    "addresses": ("image_id,label\nhttps://x.org/i?n=1,A\nhttps://x.org/i?n=2,B\n", "they are addresses"),
+    "zeros": ("image_id,label\n1,A\n2,B\n", "leading zeros are missing: 1 in the CSV, images/0001.png in the folder"),
+    "ending": (
+        "image_id,label\n0001.jpg,A\n0002.jpg,B\n",
+        "the file endings differ: 0001.jpg in the CSV, images/0001.png in",
+    ),
+    "addresses": ("image_id,label\nhttps://x.org/i?n=1,A\nhttps://x.org/i?n=2,B\n", "they are URLs"),
     "comment": ("# of 2024, by me\nimage_id,label\n0001.png,A\n", "its first line is a comment"),
     "titles": ("foto,sorte,tag\nx,A,3\ny,B,4\n", "it needs the columns image_id and label; it has: foto, sorte, tag"),
-    "one_hot": ("image_id,A,B\n0001.png,1,0\n0002.png,0,1\n", "write the names A, B into one column label"),
-    "strangers": ("image_id,label\nx,A\ny,B\n", "they are like x, the images like "),
+    "one_hot": ("image_id,A,B\n0001.png,1,0\n0002.png,0,1\n", "write the class names A, B into one column label"),
+    "strangers": ("image_id,label\nx,A\ny,B\n", "its ids look like x, the image paths like "),
     "empty": ("image_id,label\n", "it has no rows"),
 }
 
@@ -140,7 +144,7 @@ def test_a_csv_that_cannot_be_used_says_why_instead_of_one_class_images(tmp_path
 def test_a_csv_that_cannot_be_used_says_why_beside_flat_images(tmp_path: Path) -> None:
     write_photo(tmp_path / "0007.png", 7)
     (tmp_path / "labels.csv").write_text("id,label\n7,A\n")
-    with pytest.raises(UsageError, match=r"leading zeros are lost, as 7 for 0007\.png"):
+    with pytest.raises(UsageError, match=r"leading zeros are missing: 7 in the CSV, 0007\.png in"):
         read_dataset(tmp_path)
 
 
@@ -150,7 +154,7 @@ def test_some_ids_that_lost_their_zeros_are_explained(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,label\n1,A\n2,B\n10,B\n")
     data = read_dataset(tmp_path)
     assert data.paths == ["images/10.png"]
-    assert any("leading zeros are lost, as 1 for images/01.png" in line for line in data.findings)
+    assert any("leading zeros are missing: 1 in the CSV, images/01.png in" in line for line in data.findings)
 
 
 def test_accents_are_found_however_they_are_encoded(tmp_path: Path) -> None:

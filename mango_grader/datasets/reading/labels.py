@@ -1,24 +1,22 @@
-"""The three layouts of a labelled image set, told apart and read into samples; what is odd becomes a finding."""
+"""The label of each image, from class folders or label CSVs, and the order of the classes."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from mango_grader.datasets.classes import plain_name
-from mango_grader.datasets.label_tables import Unused, find_label_tables, read_label_table, why_unfound
-from mango_grader.datasets.listing import Files, about
-from mango_grader.datasets.resolve import Resolver, is_image_folder
-from mango_grader.datasets.tables import Table
+from mango_grader.datasets.dataset import FOLDERS, Part
+from mango_grader.datasets.reading.files import Files, find_images, is_image_folder
+from mango_grader.datasets.reading.tables import Table, Unused, find_label_tables, read_label_table, why_unfound
 from mango_grader.errors import UsageError
+from mango_grader.text import about
 
-__all__ = ["FOLDERS", "Layout", "Sample", "read_layout"]
+__all__ = ["Labels", "Sample", "name_clashes", "order_classes", "read_labels"]
 
-FOLDERS = "folders"
-"""What a layout's labels are from where they are from no CSV."""
-
-_PARTS = {
+_PARTS: Mapping[str, Part] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
@@ -26,32 +24,48 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """An image path relative to the root, its class name, and the part its folder or CSV puts it in."""
+    """A labelled image.
+
+    Attributes:
+        path: Relative to the data folder.
+        label: The name of its class.
+        part: The part that its folder or CSV puts it in; None where they put it in none.
+    """
 
     path: str
     label: str
-    part: str | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What a reader found; `rows` holds the label CSV's cells by image path and column title.
+class Labels:
+    """The labelled images of a data folder.
 
-    `labels_from` is FOLDERS, or the label CSVs relative to the root, with commas between.
+    Attributes:
+        samples: One for each image that has a label, in no order.
+        findings: One line for each kind of image or CSV row that was left out.
+        rows: The label CSVs' values by image path and column title; None where folders give the labels.
+        source: FOLDERS, or the label CSVs relative to the data folder, with commas between.
     """
 
     samples: tuple[Sample, ...]
     findings: tuple[str, ...]
     rows: Mapping[str, Mapping[str, str]] | None = None
-    labels_from: str = FOLDERS
+    source: str = FOLDERS
 
 
-def read_layout(files: Files, table: Path | None = None, groups: str | None = None) -> Layout:
-    """Read the label CSV `table`, or find out which layout `files` has.
+def read_labels(files: Files, table: Path | None = None, groups: str | None = None) -> Labels:
+    """Read the labels of a data folder from class folders or from CSVs, whichever it has.
 
-    Two or more class folders win over CSVs that say the same, and over `groups`, the CSV (relative to the root) that
-    says what belongs together. Where folders and CSVs contradict each other, and where nothing gives labels,
-    `UsageError` says so and what to do. Answers of mango-grader are never labels.
+    Two or more class folders win over CSVs that say the same. Predictions of mango-grader are never labels.
+
+    Args:
+        files: What lies in the folder.
+        table: The label CSV to use; None finds out.
+        groups: The CSV that says which images belong together, relative to the folder: class folders win over it.
+
+    Raises:
+        UsageError: Folders and CSVs contradict each other, or nothing gives labels; says what to do.
     """
     if table is not None:
         return _from_tables(files, [read_label_table(files, table)])
@@ -66,9 +80,9 @@ def read_layout(files: Files, table: Path | None = None, groups: str | None = No
     if len(found) > 1:
         found = [one for one in found if _name(files, one) != groups]
     if found:
-        layout = _from_tables(files, _one_or_parts(files, found))
+        labels = _from_tables(files, _one_or_parts(files, found))
     elif several or (folders.classes and not _explains(tables.unused, folders)):
-        layout = folders.layout()
+        labels = folders.labels()
     elif tables.unused:
         raise UsageError(f"no labels in {files.root}: {'; '.join(one.reason for one in tables.unused[:3])}")
     else:
@@ -78,7 +92,7 @@ def read_layout(files: Files, table: Path | None = None, groups: str | None = No
         )
     told = [one for one in tables.unused if one.meant or not (several or found)]
     unused = tuple(f"not used for labels: {one.reason}" for one in told)
-    return Layout(layout.samples, (*layout.findings, *unused), layout.rows, layout.labels_from)
+    return Labels(labels.samples, (*labels.findings, *unused), labels.rows, labels.source)
 
 
 class _Folders:
@@ -106,7 +120,7 @@ class _Folders:
         Yes, if the images that it names lie in one folder, as most there do, beside folders of other things (masks).
         Otherwise either could be meant: `UsageError`, except for a CSV of groups.
         """
-        named = _named(self._files, table)
+        named = _labels_by_path(self._files, table)
         others = {path: label for path, label in named.items() if not _alike(label, self.label_of.get(path))}
         if not others:
             return False
@@ -119,23 +133,24 @@ class _Folders:
         if is_groups:
             return False
         path, label = next(iter(others.items()))
+        folders, name = ", ".join(sorted(self.classes)[:5]), _name(self._files, table)
+        by_folder = f"{self.label_of[path]} by its folder" if path in self.label_of else "in no class folder"
         raise UsageError(
-            f"the folders ({', '.join(sorted(self.classes)[:5])}) and {_name(self._files, table)} in {self._files.root}"
-            f" give different labels, as {self.label_of.get(path) or 'none'} and {label} for {path}; pass {table.path}"
-            " to use it, or move it elsewhere to use the folders"
+            f"the folders ({folders}) and {name} in {self._files.root} give different labels: {path} is {by_folder} and"
+            f" {label} in the CSV; pass {table.path} to use the CSV, or move it elsewhere to use the folders"
         )
 
-    def layout(self) -> Layout:
+    def labels(self) -> Labels:
         """Return the images in class folders; others are findings."""
         images = self._files.images
         findings = []
         if stray := [path for path in images if path not in self.label_of]:
-            findings.append(about(stray, "image", "in no class folder and left out"))
+            findings.append(about(stray, "image", "in no class folder, left out"))
         if not self.parted and self._files.empty_folders:
             findings.append(about(self._files.empty_folders, "folder", "without images"))
         parts = {path: _part(path) if self.parted else None for path in self.label_of}
         samples = (Sample(path, label, parts[path]) for path, label in self.label_of.items())
-        return Layout(tuple(samples), tuple(findings))
+        return Labels(tuple(samples), tuple(findings))
 
 
 def _explains(unused: Sequence[Unused], folders: _Folders) -> bool:
@@ -155,25 +170,25 @@ def _name(files: Files, table: Table) -> str:
     return table.path.relative_to(files.root).as_posix()
 
 
-def _part(path: str) -> str | None:
+def _part(path: str) -> Part | None:
     return _PARTS.get(path.split("/", 1)[0].casefold())
 
 
-def _part_of_table(files: Files, table: Table) -> str | None:
+def _part_of_table(files: Files, table: Table) -> Part | None:
     """Return the part that a CSV is of: train.csv, or train/labels.csv."""
     path = _name(files, table)
     return _PARTS.get(table.path.stem.casefold()) or (_part(path) if "/" in path else None)
 
 
-def _named(files: Files, table: Table) -> dict[str, str]:
+def _labels_by_path(files: Files, table: Table) -> dict[str, str]:
     """Return the label of each image that a CSV names and labels."""
-    resolver, column = Resolver(files.images, table.ids), table.label_column or 0
-    pairs = ((resolver(name), row[column]) for name, row in zip(table.ids, table.rows, strict=True))
-    return {path: label for path, label in pairs if path is not None and label}
+    column = table.label_column or 0
+    pairs = zip(find_images(files.images, table.ids), table.rows, strict=True)
+    return {path: row[column] for path, row in pairs if path is not None and row[column]}
 
 
 def _alike(one: str, other: str | None) -> bool:
-    return other is not None and plain_name(one) == plain_name(other)
+    return other is not None and _plain_name(one) == _plain_name(other)
 
 
 @dataclass
@@ -181,17 +196,16 @@ class _Rows:
     """Collects the rows of label CSVs; a label of None marks an image that two rows label differently."""
 
     labels: dict[str, str | None] = field(default_factory=dict)
-    parts: dict[str, str | None] = field(default_factory=dict)
-    cells: dict[str, dict[str, str]] = field(default_factory=dict)
+    parts: dict[str, Part | None] = field(default_factory=dict)
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
 
-    def add(self, table: Table, images: tuple[str, ...], part: str | None) -> None:
-        labels = table.label_column or 0
-        resolver = Resolver(images, table.ids)
-        for name, row in zip(table.ids, table.rows, strict=True):
-            path, label = resolver(name), row[labels]
+    def add(self, table: Table, images: tuple[str, ...], part: Part | None) -> None:
+        column = table.label_column or 0
+        for name, path, row in zip(table.ids, find_images(images, table.ids), table.rows, strict=True):
+            label = row[column]
             if path is None:
                 self.missing.append(name)
             elif not label:
@@ -203,10 +217,10 @@ class _Rows:
             else:
                 self.labels[path] = label
                 self.parts[path] = part
-                self.cells[path] = dict(zip(table.columns, row, strict=True))
+                self.values[path] = dict(zip(table.columns, row, strict=True))
 
 
-def _from_tables(files: Files, tables: Sequence[Table]) -> Layout:
+def _from_tables(files: Files, tables: Sequence[Table]) -> Labels:
     rows = _Rows()
     for table in tables:
         rows.add(table, files.images, _part_of_table(files, table) if len(tables) > 1 else None)
@@ -215,19 +229,18 @@ def _from_tables(files: Files, tables: Sequence[Table]) -> Layout:
         raise UsageError(f"no image has a label in {names}")
     if len(tables) == 1 and all("/" in path and _part(path) for path in rows.labels):
         rows.parts = {path: _part(path) for path in rows.labels}
-    torn = [path for path, label in rows.labels.items() if label is None]
-    remarks = (
-        (rows.missing, "image", "named by the CSV but not there"),
-        (_left_out(files, {*rows.labels, *rows.unlabelled}), "image", "not in the CSV and left out"),
-        (rows.unlabelled, "image", "without a label and left out"),
-        (rows.repeated, "row", "a repetition of an image"),
-        (torn, "image", "labelled in two ways and left out"),
+    kinds = (
+        (rows.missing, "image", "named by the CSV but missing"),
+        (_left_out(files, {*rows.labels, *rows.unlabelled}), "image", "not in the CSV, left out"),
+        (rows.unlabelled, "image", "without a label, left out"),
+        (rows.repeated, "row", "for an image that has a row already"),
+        ([path for path, label in rows.labels.items() if label is None], "image", "with two labels, left out"),
     )
-    findings = [about(paths, what, remark) for paths, what, remark in remarks if paths]
+    findings = [about(paths, noun, remark) for paths, noun, remark in kinds if paths]
     if why := why_unfound(rows.missing, files.images):
         findings.append(f"ids of the CSV that name no image: {why}")
     samples = (Sample(path, label, rows.parts[path]) for path, label in rows.labels.items() if label is not None)
-    return Layout(tuple(samples), tuple(findings), rows.cells, names)
+    return Labels(tuple(samples), tuple(findings), rows.values, names)
 
 
 def _left_out(files: Files, named: set[str]) -> list[str]:
@@ -239,3 +252,58 @@ def _left_out(files: Files, named: set[str]) -> list[str]:
         for path in files.images
         if path not in named and (path.rpartition("/")[0] in folders or PurePosixPath(path).stem not in stems)
     ]
+
+
+def order_classes(names: Iterable[str], ordinal: bool | None = None) -> tuple[tuple[str, ...], bool]:
+    """Return the distinct names in grade order, and whether they are grades in order.
+
+    Args:
+        names: Class names, in any order.
+        ordinal: True makes grades of any names, in natural order ("grade 2" before "grade 10"); False makes none.
+            None takes letters from A on without a gap (A, B, C) and plain numbers (1, 2, 3; 0.5, 1.5) for grades.
+
+    Example:
+        >>> order_classes(["C", "A", "B"])
+        (('A', 'B', 'C'), True)
+        >>> order_classes(["ripe", "rotten", "Green"])
+        (('Green', 'ripe', 'rotten'), False)
+    """
+    distinct = set(names)
+    numbers = {name: number for name in distinct if (number := _number(name)) is not None}
+    if len(numbers) == len(distinct):
+        ordered = sorted(distinct, key=lambda name: (numbers[name], name))
+        graded = len(set(numbers.values())) == len(distinct) > 1
+    else:
+        ordered = sorted(distinct, key=_natural)
+        graded = len(ordered) > 1 and "".join(ordered).upper() == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(ordered)]
+    return tuple(ordered), graded if ordinal is None else ordinal
+
+
+def name_clashes(names: Iterable[str]) -> list[str]:
+    """Return one finding for each set of names that are probably one class: spelled alike, or equal as numbers."""
+    alike = defaultdict[tuple[str, str | float], list[str]](list)
+    for name in names:
+        number = _number(name.replace(",", "."))
+        if number is None:
+            alike["differ only in case, spaces, hyphens or underscores", _plain_name(name)].append(name)
+        else:
+            alike["are equal as numbers", number].append(name)
+    return [
+        f"class names {how}: {', '.join(map(repr, sorted(spellings)))}"
+        for (how, _), spellings in alike.items()
+        if len(spellings) > 1
+    ]
+
+
+def _plain_name(name: str) -> str:
+    """Return a name without case, and without the spaces, hyphens and underscores between its words; "A-" keeps its."""
+    return re.sub(r"(?<=\w)[\s_-]+(?=\w)", "", unicodedata.normalize("NFKC", name).strip()).casefold()
+
+
+def _number(name: str) -> float | None:
+    return float(name) if re.fullmatch(r"\s*[+-]?\d+(\.\d+)?\s*", name, re.ASCII) else None
+
+
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    pieces = re.split(r"(\d+)", name.casefold())
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces], name

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mango_grader.datasets.classes import name_clashes, order_classes
+from mango_grader.datasets.reading.labels import name_clashes, order_classes
 
 
 @pytest.mark.parametrize(

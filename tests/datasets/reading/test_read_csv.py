@@ -81,11 +81,11 @@ def test_oddities_are_findings_and_never_stop(tmp_path: Path) -> None:
     assert labels_of(data) == {"images/a.png": "A", "images/b.png": "B"}
     assert sorted(data.findings) == sorted(
         [
-            "1 image named by the CSV but not there: lost.png",
-            "1 image not in the CSV and left out: images/e.png",
-            "2 images without a label and left out: images/d.png, images/f.png",
-            "2 rows a repetition of an image: images/c.png, images/b.png",
-            "1 image labelled in two ways and left out: images/c.png",
+            "1 image named by the CSV but missing: lost.png",
+            "1 image not in the CSV, left out: images/e.png",
+            "2 images without a label, left out: images/d.png, images/f.png",
+            "2 rows for an image that has a row already: images/c.png, images/b.png",
+            "1 image with two labels, left out: images/c.png",
         ]
     )
 
@@ -100,7 +100,7 @@ def test_blanks_and_quotes_are_no_part_of_a_label(tmp_path: Path) -> None:
 def test_labels_keep_their_spelling(tmp_path: Path) -> None:
     data = read_dataset(make(tmp_path, "a,ripe\nb,Ripe\n"))
     assert set(data.classes) == {"ripe", "Ripe"}
-    assert any("differ only in case, blanks" in line for line in data.findings)
+    assert any("differ only in case, spaces" in line for line in data.findings)
 
 
 def test_one_csv_per_part(tmp_path: Path) -> None:
