@@ -6,19 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.cost import macs
-from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.methods import SearchMethod
-from mango_grader.automl.objective import Objective
-from mango_grader.automl.search import Search
-from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity
 from mango_grader.models.spec import IMAGE, Node
 from mango_grader.training.batches import Batches, Examples
-from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.losses import AnytimeLoss
 
 
 @dataclass(frozen=True)
@@ -60,18 +54,13 @@ class MixedConfig(SpaceConfig):
 
 def search_of(method: type[SearchMethod], settings: Any, config: SpaceConfig | None = None) -> Search:
     """Return a freshly seeded search of 32 pictures that are easy to tell apart, in batches of 8."""
-    space, device = SearchSpace(config or MixedConfig(8, 8, 2)), Device("cpu")
-    seed_everything(0)
-    searcher = method(space, lambda _: True, settings)
+    space = SearchSpace(config or MixedConfig(8, 8, 2))
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 32)
     pictures = rng.integers(0, 120, (32, space.config.height, space.config.width, 3), dtype=np.uint8)
     pictures[np.arange(32), :, :, labels] += 100
     parts = [Examples(pictures, labels, rows) for rows in np.split(np.arange(32), 2)]
-    net = space.supernet()
-    training = SharedTraining(net, searcher.recipe, Batches(parts[0], 8, 0), parts[1], AnytimeLoss(), device)
-    evaluator = SharedWeights(space, net, training.held_out, Objective(), macs(space), device)
-    return Search(searcher, Objective(), macs(space), evaluator, 0, training)
+    return build_search(method, settings, SearchProblem(space), SearchData(Batches(parts[0], 8, 0), parts[1]), seed=0)
 
 
 __all__ = ["MixedConfig", "search_of"]

@@ -10,12 +10,8 @@ from cells import Cell
 from matplotlib.axes import Axes
 
 from mango_grader.automl.architecture import Architecture, SpaceConfig
-from mango_grader.automl.cost import macs
-from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.methods import MethodSettings, SearchMethod
-from mango_grader.automl.objective import Objective
-from mango_grader.automl.search import Search
-from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import SilentProgress
@@ -88,11 +84,6 @@ class Study:
     draw: Callable[[Axes, Figures], None]
 
 
-def anything(architecture: Architecture) -> bool:
-    """Admit every architecture."""
-    return True
-
-
 @dataclass(frozen=True)
 class Bench:
     """The pictures of one seed, and all that is done with them. cutout: probability, in place of the source's own."""
@@ -119,16 +110,10 @@ class Bench:
         self, kind: type[SearchMethod], space: SearchSpace, settings: MethodSettings, cutout: float | None = None
     ) -> tuple[Architecture, Search]:
         """Return what a whole search finds, and the search."""
-        seed_everything(self.seed)
-        device, method = pick_device(), kind(space, anything, settings)
-        for_weights, for_architecture = self.data.held_out(method.held_out, self.seed)
+        for_weights, for_architecture = self.data.held_out(settings.held_out, self.seed)
         batches = Batches(for_weights, _BATCH, self.seed, self._augmenter(cutout))
-        net, loss = space.supernet(), AnytimeLoss(label_smoothing=0.1)
-        training = SharedTraining(net, method.recipe, batches, for_architecture, loss, device)
-        seen = [batches[step] for step in range(method.recalibration)]
-        objective, cost = Objective(), macs(space)
-        evaluator = SharedWeights(space, net, training.held_out, objective, cost, device, seen)
-        found = Search(method, objective, cost, evaluator, self.seed, training)
+        data = SearchData(batches, for_architecture, AnytimeLoss(label_smoothing=0.1), pick_device())
+        found = build_search(kind, settings, SearchProblem(space), data, self.seed)
         return found.run(SilentProgress()), found
 
     def train(self, spec: NetworkSpec, recipe: TrainRecipe, cutout: float | None = None) -> Trained:

@@ -1,4 +1,7 @@
-"""The one search loop: it interprets a method's schedule, and does all progress, history, checkpoints and resuming."""
+"""How a search is built, and the one loop that runs it.
+
+The loop interprets a method's schedule; it does all progress, history, checkpoints and resuming.
+"""
 
 import math
 import time
@@ -7,20 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import CostModel
+from mango_grader.automl.cost import CostModel, macs
 from mango_grader.automl.evaluate import Evaluator, SharedWeights
 from mango_grader.automl.figures import RoundFigures
-from mango_grader.automl.methods import Round, SearchMethod
+from mango_grader.automl.methods import METHODS, MethodSettings, Round, SearchMethod
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.samplers import Constraint, unconstrained
 from mango_grader.automl.shared import SharedStep, SharedTraining
+from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.step import ArchStep
 from mango_grader.automl.timetable import Timetable
 from mango_grader.progress import Progress, SilentProgress, Task
+from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
-from mango_grader.training.device import seed_everything
+from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.finite import DivergedError, calmer
+from mango_grader.training.losses import AnytimeLoss
 
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any schedule
 
@@ -164,6 +172,76 @@ class Search:
         if self.training is not None:
             state |= {"net": dict(self.training.net.state_dict()), "optimiser": self.training.optimiser.state_dict()}
         save_checkpoint(self.checkpoint, state)
+
+
+@dataclass(frozen=True)
+class SearchProblem:
+    """What a search looks for.
+
+    Attributes:
+        space: the architectures to choose from.
+        objective: what a good architecture scores.
+        cost: what an architecture costs; None counts multiply-accumulates.
+        feasible: whether an architecture may be the result.
+    """
+
+    space: SearchSpace
+    objective: Objective = Objective()
+    cost: CostModel | None = None
+    feasible: Constraint = unconstrained
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """What shared weights learn from, and what architectures are scored on.
+
+    Attributes:
+        batches: training mini-batches of the shared weights.
+        held_out: examples that only the architecture sees.
+        loss: from the logits (N, classes) of every exit and labels (N,) to a scalar.
+        device: where the super net trains.
+    """
+
+    batches: Batches
+    held_out: Examples
+    loss: nn.Module = field(default_factory=AnytimeLoss)
+    device: Device = Device("cpu")
+
+
+def build_search(
+    method: str | type[SearchMethod],
+    settings: MethodSettings | None,
+    problem: SearchProblem,
+    data: SearchData,
+    seed: int,
+) -> Search:
+    """Return a search with a freshly initialised super net; all that is random in it follows from `seed`.
+
+    Args:
+        method: name among `METHODS`, or a class of your own.
+        settings: of the method; None takes the published ones.
+        problem: what the search looks for.
+        data: what it learns from. `settings.held_out` says which share of the training part is to be held out.
+        seed: of the super net, the method and all draws; 0 or more.
+
+    Returns:
+        The search, ready to run; set its `checkpoint` and `timetable` where it is to be resumed or to meet a deadline.
+
+    Raises:
+        KeyError: no method has that name.
+    """
+    seed_everything(seed)
+    kind = METHODS[method] if isinstance(method, str) else method
+    searcher = kind(problem.space, problem.feasible, settings)
+    training = SharedTraining(
+        problem.space.supernet(), searcher.recipe, data.batches, data.held_out, data.loss, data.device
+    )
+    cost = problem.cost or macs(problem.space)
+    recalibration = [data.batches[step] for step in range(searcher.recalibration)]
+    evaluator = SharedWeights(
+        problem.space, training.net, training.held_out, problem.objective, cost, data.device, recalibration
+    )
+    return Search(searcher, problem.objective, cost, evaluator, seed, training)
 
 
 class _TimeIsUpError(Exception):

@@ -8,12 +8,10 @@ import numpy as np
 import torch
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
 from mango_grader.automl.samplers import InfeasibleError, UniformSampler
-from mango_grader.automl.search import Search
-from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.automl.timetable import StepSeconds, Stopwatch, Timetable
 from mango_grader.errors import UsageError
@@ -21,7 +19,7 @@ from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.batches import Batches
-from mango_grader.training.device import Device, pick_device, seed_everything
+from mango_grader.training.device import Device, pick_device
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.admission import Admission
 from mango_grader.workflow.budget import BudgetPlan, Rates, Workload, make_plan, seconds_left
@@ -142,21 +140,16 @@ class _Run:
 
     def make(self, settings: MethodSettings) -> Search:
         """Return the freshly seeded search."""
-        seed, objective = self.config.seed, self.search.objective
-        seed_everything(seed)
-        method = self.method(settings)
-        for_weights, for_architecture = self.data.held_out(method.held_out, seed)
+        for_weights, for_architecture = self.data.held_out(settings.held_out, self.config.seed)
         augmented = augmenter(self.config, self.search.cutout_probability)
-        batches = Batches(for_weights, self.search.batch_size, seed, augmented)
+        batches = Batches(for_weights, self.search.batch_size, self.config.seed, augmented)
         loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
-        net = self.space.supernet()
-        if self.config.init_from is not None:
-            load_matching(net, self.config.init_from, self._narrowed())
-        training = SharedTraining(net, method.recipe, batches, for_architecture, loss, self.device)
-        cost = self.admission.cost()
-        seen = [batches[step] for step in range(method.recalibration)]
-        evaluator = SharedWeights(self.space, net, training.held_out, objective, cost, self.device, seen)
-        return Search(method, objective, cost, evaluator, seed, training)
+        problem = SearchProblem(self.space, self.search.objective, self.admission.cost(), self.admission)
+        data = SearchData(batches, for_architecture, loss, self.device)
+        made = build_search(self.search.method.name, settings, problem, data, self.config.seed)
+        if self.config.init_from is not None and made.training is not None:
+            load_matching(made.training.net, self.config.init_from, self._narrowed())
+        return made
 
     def timetable(self, plan: BudgetPlan, search: Search, watch: Stopwatch) -> Timetable | None:
         """Return how long the rounds of `search` take, and by when they end; None for a plan that timed no steps."""

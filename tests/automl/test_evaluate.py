@@ -7,13 +7,13 @@ import torch
 from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import FromScratch, SharedWeights, Tabular
 from mango_grader.automl.gates import gates_of
-from mango_grader.automl.methods import EnasSettings, RandomSearch, RandomSettings
+from mango_grader.automl.methods import EnasSettings, RandomSettings
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.search import SearchData, SearchProblem, build_search
 from mango_grader.automl.shared import SharedStep, SharedTraining
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.training.batches import Batches, Examples
-from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.losses import AnytimeLoss
+from mango_grader.training.device import Device
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 
 CPU = Device("cpu")
@@ -35,10 +35,12 @@ def examples(count: int = 32) -> tuple[Examples, Examples]:
 
 
 def shared(space: SearchSpace) -> SharedTraining:
-    seed_everything(1)
-    method = RandomSearch(space, lambda _: True, RandomSettings(weights=WeightRecipe(lr=0.1, weight_decay=0.01)))
     for_weights, held_out = examples()
-    return SharedTraining(space.supernet(), method.recipe, Batches(for_weights, 8, 1), held_out, AnytimeLoss(), CPU)
+    settings = RandomSettings(weights=WeightRecipe(lr=0.1, weight_decay=0.01))
+    data = SearchData(Batches(for_weights, 8, 1), held_out)
+    training = build_search("random", settings, SearchProblem(space), data, seed=1).training
+    assert training is not None
+    return training
 
 
 def test_shared_weights_learn_to_score_well(space: SearchSpace) -> None:

@@ -11,11 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.cost import macs
-from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.methods import (
-    METHODS,
     BetaNasSettings,
     DsoSettings,
     EnasSettings,
@@ -26,22 +23,17 @@ from mango_grader.automl.methods import (
     TnasGSettings,
     TnasOsSettings,
 )
-from mango_grader.automl.objective import Objective
 from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
-from mango_grader.automl.search import Search
-from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.models.operations import Classifier, Convolution, Operation
 from mango_grader.models.spec import IMAGE, Node
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
-from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.losses import AnytimeLoss
 from mango_grader.training.recipe import WeightRecipe
 
 _SIZE, _PAIRS, _IMAGES, _CHANNELS = 10, 4, 192, 8
-_CPU = Device("cpu")
 _WEIGHTS = WeightRecipe(optimiser="adamw", lr=0.02, weight_decay=1e-3, clip=5.0)
 _CANDIDATES: Mapping[str, Operation] = {
     "blind": Convolution(_CHANNELS, _CHANNELS),
@@ -118,18 +110,11 @@ def pictures(seed: int) -> Examples:
 def searched(method: str, seed: int) -> Search:
     """Return a search of `method` for the candidate that sees, ready to run."""
     settings, space = SETTINGS[method], SearchSpace(SightSpace(_SIZE, _SIZE, 2))
-    seed_everything(seed)
-    searcher = METHODS[method](space, lambda _: True, settings)
     all_pictures = pictures(seed)
-    cut = round(_IMAGES * (1 - searcher.held_out))
+    cut = round(_IMAGES * (1 - settings.held_out))
     seen = Examples(all_pictures.images, all_pictures.labels, np.arange(cut))
-    held_out = Examples(all_pictures.images, all_pictures.labels, np.arange(cut if searcher.held_out else 0, _IMAGES))
-    batches = Batches(seen, 16, seed)
-    training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), _CPU)
-    recalibration = [batches[step] for step in range(searcher.recalibration)]
-    objective, cost = Objective(), macs(space)
-    evaluator = SharedWeights(space, training.net, training.held_out, objective, cost, _CPU, recalibration)
-    return Search(searcher, objective, cost, evaluator, seed, training)
+    held_out = Examples(all_pictures.images, all_pictures.labels, np.arange(cut if settings.held_out else 0, _IMAGES))
+    return build_search(method, settings, SearchProblem(space), SearchData(Batches(seen, 16, seed), held_out), seed)
 
 
 def lead(search: Search) -> float:

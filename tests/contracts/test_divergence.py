@@ -16,35 +16,30 @@ from planted import PlantedSpace
 from mango_grader.automl import methods
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import macs
-from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.methods import MethodSettings, RandomSettings
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.search import Search
-from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import SearchSpace
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint
 from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.finite import DivergedError, all_finite
-from mango_grader.training.losses import AnytimeLoss
 
 CPU = Device("cpu")
 CONFIG = SPACES["layerwise"]
 
 
 def searching(method: str, settings: MethodSettings, checkpoint: Path | None = None, device: Device = CPU) -> Search:
-    space, rng = SearchSpace(CONFIG), np.random.default_rng(0)
-    seed_everything(3)
-    searcher = methods.METHODS[method](space, lambda _: True, settings)
+    rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (48, CONFIG.height, CONFIG.width, 3), dtype=np.uint8)
     labels, rows = rng.integers(0, CLASSES, 48), np.arange(48)
     batches = Batches(Examples(images, labels, rows[:32]), 8, seed=3)
     held_out = Examples(images, labels, rows[32:])
-    training = SharedTraining(space.supernet(), searcher.recipe, batches, held_out, AnytimeLoss(), device)
-    seen = [batches[step] for step in range(searcher.recalibration)]
-    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), device, seen)
-    return Search(searcher, Objective(), macs(space), evaluator, 3, training, checkpoint, 0.0)
+    data = SearchData(batches, held_out, device=device)
+    search = build_search(method, settings, SearchProblem(SearchSpace(CONFIG)), data, seed=3)
+    search.checkpoint, search.checkpoint_every = checkpoint, 0.0
+    return search
 
 
 def with_rate(method: str, name: str, rate: float) -> MethodSettings:

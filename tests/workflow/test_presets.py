@@ -7,12 +7,11 @@ import pytest
 
 from mango_grader.automl import methods
 from mango_grader.automl.gates import gates_of
-from mango_grader.automl.shared import SharedTraining
+from mango_grader.automl.search import SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device
-from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.budget import Rates, TrainCost, Workload, make_plan
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.configure import SearchOptions
@@ -47,13 +46,12 @@ def test_the_paper_preset_is_the_paper() -> None:
 def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     preset = PRESETS["paper"]
     space = SearchSpace(replace(preset.space("layerwise", 24, 32), classes=3))
-    method = methods.Enas(space, lambda _: True, preset.settings("enas"))
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (4, 24, 32, 3), dtype=np.uint8), np.arange(4) % 3
     pictures = Examples(images, labels, np.arange(4))
-    shared = SharedTraining(
-        space.supernet(), method.recipe, Batches(pictures, 2, 0), pictures, AnytimeLoss(), Device("cpu")
-    )
+    data = SearchData(Batches(pictures, 2, 0), pictures)
+    shared = build_search("enas", preset.settings("enas"), SearchProblem(space), data, seed=0).training
+    assert shared is not None
     losses = [float(shared.step(n, 3, gates_of(space.sample(rng), space.decisions))) for n in range(3)]
     assert np.isfinite(losses).all()
     params = [space.derive(space.sample(rng)).params()[-1] for _ in range(20)]
@@ -62,7 +60,7 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     plan = make_plan(
         None,
         rates,
-        method.settings,
+        preset.settings("enas"),
         lambda settings: Workload(methods.Enas(space, lambda _: True, settings).schedule(35), settings.scores),
         preset.regime.train.epochs,
         0.0,

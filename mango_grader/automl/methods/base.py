@@ -47,6 +47,10 @@ class MethodSettings(Protocol):
     """The frozen settings of a method."""
 
     @property
+    def held_out(self) -> float:
+        """The share of the training part, in [0, 1), that only the architecture sees."""
+
+    @property
     def scores(self) -> int:
         """How many full held-out scores the whole search takes, at most."""
 

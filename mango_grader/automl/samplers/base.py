@@ -13,6 +13,11 @@ Constraint = Callable[[Architecture], bool]
 """Whether an architecture obeys the user's limits."""
 
 
+def unconstrained(architecture: Architecture) -> bool:
+    """Accept every architecture: the constraint of a search without limits."""
+    return True
+
+
 class Sampler(Protocol):
     """Proposes architectures and may learn from their scores."""
 
