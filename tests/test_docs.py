@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/architecture.md",
     "docs/add-a-method.md",
     "docs/evidence.md",
+    "docs/how-to/your-photos.md",
 )
 
 
@@ -52,12 +53,16 @@ def test_a_command_line_of_the_documents_is_understood(line: str) -> None:
     assert not unknown
 
 
-def test_readme_names_every_command_method_baseline_and_preset() -> None:
+def test_readme_names_every_command_method_and_preset() -> None:
     rows = re.findall(r"^\| (`[^|]*)", text("README.md"), re.MULTILINE)
     commands = {name for row in rows for name in re.findall(r"`(\w+)", row)}
     assert set(COMMANDS) <= commands
     words = set(re.findall(r"`([\w-]+)`", text("README.md")))
-    assert not {*METHODS, *BASELINES, *PRESETS} - words
+    assert not {*METHODS, *PRESETS} - words
+
+
+def test_the_page_on_comparisons_names_every_baseline() -> None:
+    assert not set(BASELINES) - set(re.findall(r"`([\w-]+)`", text("docs/how-to/your-photos.md")))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
