@@ -20,7 +20,6 @@ DOCUMENTS = (
     "docs/architecture.md",
     "docs/add-a-method.md",
     "docs/evidence.md",
-    "docs/how-to/your-photos.md",
 )
 
 
