@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
     from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest
     from mango_grader.runtime.images.preprocess import ImageSource, Preprocess
-    from mango_grader.runtime.inference.exit_policy import ExitAt, Full, Policy, Threshold, parse_policy
+    from mango_grader.runtime.inference.exit_policy import ExitAt, ExitPolicy, Full, Threshold, parse_exit_policy
     from mango_grader.runtime.inference.grader import Grader
     from mango_grader.runtime.inference.records import Record
     from mango_grader.runtime.inference.sessions import StagedModel
     from mango_grader.runtime.inference.verify import Finding, verify_bundle
 
 __all__ = [
-    "SCHEMA", "Bundle", "ExitAt", "ExitInfo", "Finding", "Full", "Golden", "Grader", "ImageSource", "Manifest",
-    "Originals", "Policy", "Preprocess", "Record", "StagedModel", "Threshold", "golden_parts", "original_parts",
-    "parse_policy", "verify_bundle", "write_bundle",
+    "SCHEMA", "Bundle", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "ImageSource",
+    "Manifest", "Originals", "Preprocess", "Record", "StagedModel", "Threshold", "golden_parts", "original_parts",
+    "parse_exit_policy", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Training imports the preprocessing and must not start onnxruntime for it, so names are fetched when asked for.
@@ -29,12 +29,13 @@ __getattr__ = lazy_names(
         "bundle.golden": ("Golden", "Originals", "golden_parts", "original_parts"),
         "inference.grader": ("Grader",),
         "bundle.manifest": ("SCHEMA", "ExitInfo", "Manifest"),
-        "inference.exit_policy": ("ExitAt", "Full", "Policy", "Threshold", "parse_policy"),
+        "inference.exit_policy": ("ExitAt", "Full", "ExitPolicy", "Threshold", "parse_exit_policy"),
         "images.preprocess": ("ImageSource", "Preprocess"),
         "inference.records": ("Record",),
         "inference.sessions": ("StagedModel",),
         "inference.verify": ("Finding", "verify_bundle"),
     },
+    earlier={"Policy": "ExitPolicy", "parse_policy": "parse_exit_policy"},
 )
 
 

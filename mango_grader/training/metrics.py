@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from mango_grader.runtime.bundle.guessing import Guessing
-from mango_grader.runtime.inference.exit_policy import Policy
+from mango_grader.runtime.inference.exit_policy import ExitPolicy
 from mango_grader.training.bootstrap import Difference, Estimate, Floats, GroupBootstrap
 
 BINS = 15
@@ -139,7 +139,7 @@ def exit_metrics(
 
 def policy_metrics(
     name: str,
-    policy: Policy,
+    policy: ExitPolicy,
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     groups: Sequence[str],
@@ -164,7 +164,7 @@ def policy_metrics(
     )
 
 
-def settled_exits(policy: Policy, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+def settled_exits(policy: ExitPolicy, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the exit index (N,), from 0, at which `policy` answers each image, given all exits' (K, N, C)."""
     settled = np.full(probabilities.shape[1], len(probabilities) - 1, dtype=np.int64)
     waiting = np.arange(probabilities.shape[1])

@@ -12,7 +12,7 @@ from mango_grader.export.parity import calibrated
 from mango_grader.files import read_json, to_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.guessing import Guessing
-from mango_grader.runtime.inference.exit_policy import Full, Policy, Threshold
+from mango_grader.runtime.inference.exit_policy import ExitPolicy, Full, Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.calibration import fit_temperature, tune_threshold
 from mango_grader.training.device import Device
@@ -71,7 +71,7 @@ def measure(
 ) -> Measured:
     """Measure calibrated probabilities (exits, N, classes) against labels (N,) in groups; `policies` by thresholds."""
     exits = exit_metrics(probabilities, labels, classes, ordinal, groups, macs, params, seed)
-    tried: dict[str, Policy] = {"full": Full(), **{name: Threshold(values) for name, values in policies.items()}}
+    tried: dict[str, ExitPolicy] = {"full": Full(), **{name: Threshold(values) for name, values in policies.items()}}
     measured = (
         policy_metrics(name, policy, probabilities, labels, groups, macs, seed) for name, policy in tried.items()
     )

@@ -70,3 +70,9 @@ def test_the_preprocessing_starts_no_onnxruntime() -> None:
 def test_every_public_name_is_there() -> None:
     code = "import mango_grader.runtime as r; print({n for n in dir(r) if hasattr(r, n)} == set(r.__all__))"
     assert run(code).stdout == "True\n"
+
+
+def test_names_of_earlier_versions_are_still_imported() -> None:
+    from mango_grader.runtime import ExitPolicy, Policy, parse_exit_policy, parse_policy
+
+    assert (Policy, parse_policy) == (ExitPolicy, parse_exit_policy)

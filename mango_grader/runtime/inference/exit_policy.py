@@ -1,4 +1,4 @@
-"""When an image may stop: policies look at one exit's answers and say which rows are settled."""
+"""Exit policies: at which exit an image stops, decided exit by exit from the answers there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mango_grader.runtime.bundle.manifest import Manifest
 
 
 @runtime_checkable
-class Policy(Protocol):
+class ExitPolicy(Protocol):
     """Decides which images stop at an exit; whatever reaches the last exit stops there by itself."""
 
     def settled(self, exit_index: int, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -68,7 +68,7 @@ class Threshold:
         return "threshold:" + ",".join(f"{value:.9g}" for value in self.thresholds)
 
 
-def parse_policy(text: str, manifest: Manifest) -> Policy:
+def parse_exit_policy(text: str, manifest: Manifest) -> ExitPolicy:
     """Return the policy that `full`, `exit:K` (K from 1) or `threshold` names for this model, or `UsageError`."""
     exits = len(manifest.exits)
     if text == "full":

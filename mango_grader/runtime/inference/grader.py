@@ -16,7 +16,7 @@ from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.bundle.manifest import Manifest
 from mango_grader.runtime.images.formats import known_formats
 from mango_grader.runtime.images.preprocess import ImageSource, Prepared
-from mango_grader.runtime.inference.exit_policy import Policy, parse_policy
+from mango_grader.runtime.inference.exit_policy import ExitPolicy, parse_exit_policy
 from mango_grader.runtime.inference.records import Record
 from mango_grader.runtime.inference.sessions import StagedModel
 from mango_grader.runtime.inference.verify import check_golden
@@ -27,7 +27,7 @@ BATCH_SIZE = 8
 class Grader:
     """A loaded model with its exit policy. Safe to use from several threads."""
 
-    def __init__(self, bundle: Bundle, model: StagedModel, policy: Policy, *, exact: bool = False) -> None:
+    def __init__(self, bundle: Bundle, model: StagedModel, policy: ExitPolicy, *, exact: bool = False) -> None:
         self.bundle, self.model, self.policy, self.exact = bundle, model, policy, exact
 
     @classmethod
@@ -36,7 +36,7 @@ class Grader:
         path: str | os.PathLike[str],
         provider: str = "auto",
         precision: str = "fp32",
-        policy: Policy | str | None = None,
+        policy: ExitPolicy | str | None = None,
         *,
         check: bool = True,
         exact: bool = False,
@@ -51,8 +51,8 @@ class Grader:
         or later bundle.
         """
         bundle = Bundle.open(path)
-        if not isinstance(policy, Policy):
-            policy = parse_policy(policy or bundle.manifest.default_policy, bundle.manifest)
+        if not isinstance(policy, ExitPolicy):
+            policy = parse_exit_policy(policy or bundle.manifest.default_policy, bundle.manifest)
         model = StagedModel.load(bundle, provider, precision)
         if check:
             check_golden(model, bundle, precision)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mango_grader.errors import BundleError, MangoError, UsageError
 from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.bundle.manifest import Manifest
-from mango_grader.runtime.inference.exit_policy import Policy
+from mango_grader.runtime.inference.exit_policy import ExitPolicy
 from mango_grader.text import one_line
 
 Provider = Literal["auto", "cpu", "cuda"]
@@ -106,7 +106,7 @@ class StagedModel:
         """Where it runs: "cpu" or "cuda"."""
         return _where(self._stages[0].session)
 
-    def run(self, images: NDArray[np.uint8], policy: Policy) -> Answers:
+    def run(self, images: NDArray[np.uint8], policy: ExitPolicy) -> Answers:
         """Grade `images` (N, H, W, 3); after each stage only the rows that `policy` leaves unsettled go on."""
         count, last = len(images), len(self._stages) - 1
         probabilities = np.zeros((count, self._classes), np.float32)

@@ -6,7 +6,7 @@ from bundles import make_bundle
 
 from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.archive import Bundle
-from mango_grader.runtime.inference.exit_policy import ExitAt, Full, Policy, Threshold, parse_policy
+from mango_grader.runtime.inference.exit_policy import ExitAt, ExitPolicy, Full, Threshold, parse_exit_policy
 
 SURE = np.array([[0.95, 0.05], [0.6, 0.4], [0.2, 0.8]], np.float32)
 
@@ -30,8 +30,8 @@ def test_threshold_compares_the_largest_probability_of_its_exit() -> None:
 def test_texts_name_policies(bundle: Path) -> None:
     manifest = Bundle.open(bundle).manifest
     named = {"full": Full(), "exit:1": ExitAt(0), "exit:2": ExitAt(1), "threshold": Threshold((0.6,))}
-    assert {text: parse_policy(text, manifest) for text in named} == named
-    assert all(isinstance(policy, Policy) for policy in named.values())
+    assert {text: parse_exit_policy(text, manifest) for text in named} == named
+    assert all(isinstance(policy, ExitPolicy) for policy in named.values())
     assert [str(policy) for policy in named.values()] == ["full", "exit:1", "exit:2", "threshold:0.6"]
 
 
@@ -40,10 +40,10 @@ def test_texts_name_policies(bundle: Path) -> None:
 )
 def test_other_texts_are_refused(bundle: Path, text: str) -> None:
     with pytest.raises(UsageError, match="policy"):
-        parse_policy(text, Bundle.open(bundle).manifest)
+        parse_exit_policy(text, Bundle.open(bundle).manifest)
 
 
 def test_a_threshold_that_was_never_tuned_is_refused(tmp_path: Path) -> None:
     path = make_bundle(tmp_path / "m.mango", policies={})
     with pytest.raises(UsageError, match=r"use full, exit:1 … exit:2$"):
-        parse_policy("threshold", Bundle.open(path).manifest)
+        parse_exit_policy("threshold", Bundle.open(path).manifest)
