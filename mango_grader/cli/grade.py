@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,8 @@ from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
 
 if TYPE_CHECKING:
+    from mango_grader.runtime.grading.items import ImageItem
     from mango_grader.runtime.grading.job import Results
-    from mango_grader.runtime.images.preprocess import ImageSource
 
 _STDIN = "-"
 
@@ -67,11 +66,11 @@ def grade(
     from mango_grader.runtime.inference.grader import Grader
 
     results = Results(**options)
-    images = _images(paths, files_from, recursive, model, results)
-    results.check(images)
+    items = _items(paths, files_from, recursive, model, results)
+    results.check([item.file for item in items if item.file is not None])
     job = Job(Grader.load(model, provider, precision, policy), precision, results)
     with resumable(lambda: _again(ctx, results)), job.opened() as journal:
-        job.grade(journal, images, workers or usable_cores(), progress)
+        job.grade(journal, items, workers or usable_cores(), progress)
         outcome = job.write(journal)
         for one in outcome.uncopied:
             progress.note(f"could not be copied: {_line(one.path)}: {_line(one.reason)}")
@@ -86,11 +85,12 @@ def grade(
     ctx.exit(0 if outcome.sound else FINISHED_WITH_ERRORS)
 
 
-def _images(
+def _items(
     paths: tuple[str, ...], files_from: str | None, recursive: bool, model: str, results: "Results"
-) -> "Mapping[str, ImageSource]":
-    """Return what is to be graded, by the path of its row."""
+) -> "list[ImageItem]":
+    """Return what is to be graded."""
     from mango_grader.runtime.grading.inputs import list_inputs, parse_list
+    from mango_grader.runtime.grading.items import ImageItem
 
     if _STDIN in paths:
         asked = {
@@ -100,13 +100,13 @@ def _images(
         }  # fmt: skip
         if clash := [name for name, given in asked.items() if given]:
             raise UsageError(f"PATH - is one image from standard input, without {clash[0]}; ./- is a file of that name")
-        return {_STDIN: _standard_input("an image")}
+        return [ImageItem(_STDIN, _standard_input("an image"))]
     if not paths and files_from is None:
         raise UsageError("nothing to grade: name images or folders, or a list of them with --files-from")
     listed = [] if files_from is None else parse_list(_read(files_from))
     listed = [os.path.join(os.curdir, path) if path == _STDIN else path for path in listed]  # noqa: PTH118
     exclude = [model, *results.own_files(), *([] if files_from in (None, _STDIN) else [str(files_from)])]
-    return {path: path for path in list_inputs(paths, listed=listed, recursive=recursive, exclude=exclude)}
+    return [ImageItem.of_file(one) for one in list_inputs(paths, listed=listed, recursive=recursive, exclude=exclude)]
 
 
 def _read(files_from: str) -> bytes:

@@ -232,15 +232,20 @@ def test_inputs_that_mean_nothing_or_two_things_are_refused(
     assert sorted(path.name for path in Path().iterdir()) == ["day", "empty.txt", "wrong.txt"]
 
 
-def test_a_journal_of_an_earlier_version_is_continued_and_its_images_graded_again(day: Path, bundle: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_of_an_earlier_version_is_continued(day: Path, bundle: Path, version: int) -> None:
     arguments = ["grade", "day", "--model", bundle, "--out", "out.csv"]
     assert call(*arguments).exit_code == 0
     lines = [json.loads(line) for line in Path("out.csv.journal").read_text().splitlines()]
-    lines[0]["kind"] = "mango-grader journal 1"
+    lines[0]["kind"] = f"mango-grader journal {version}"
     for line in lines[1:-1]:
-        del line["source"]
+        del line["id"]
+        if version == 1:
+            del line["source"]
     (day / "0.png").unlink()
     save(day / "1.png", "red")
     Path("out.csv.journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert call(*arguments, "--resume").exit_code == 0
+    again = call(*arguments, "--resume")
+    assert again.exit_code == 0
+    assert f"had an error: {'3 images' if version == 1 else '1 image'}" in again.stderr
     assert grades(Path("out.csv")) == {"0.png": "green", "1.png": "red", "2.png": "red", "3.png": "green"}

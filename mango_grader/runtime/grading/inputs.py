@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from mango_grader.errors import UsageError
+from mango_grader.runtime.grading.items import real_path
 from mango_grader.runtime.grading.outputs import is_own
 from mango_grader.runtime.grading.sorting import read_copies
-from mango_grader.runtime.grading.sources import real_path
 from mango_grader.runtime.images.names import IMAGE_SUFFIXES, is_clutter
 
 

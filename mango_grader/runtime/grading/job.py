@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +12,10 @@ from mango_grader import files
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
 from mango_grader.runtime.grading.contact_sheet import write_sheet
-from mango_grader.runtime.grading.journal import Journal
+from mango_grader.runtime.grading.items import ImageItem, Source
+from mango_grader.runtime.grading.journal import Entry, Journal
 from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
 from mango_grader.runtime.grading.sorting import Uncopied, check_folder, sort_into
-from mango_grader.runtime.grading.sources import Source
 from mango_grader.runtime.grading.writers import EXCEL, PLAIN, check_output, write_records
 from mango_grader.runtime.images.preprocess import ImageSource
 from mango_grader.runtime.inference.grader import Grader
@@ -127,23 +127,29 @@ class Job:
                 raise UsageError(f"{path} is from an interrupted run; add --resume, or delete it")
         return Journal.create(path, header)
 
-    def grade(self, journal: Journal, images: Mapping[str, ImageSource], workers: int, progress: Progress) -> None:
-        """Grade what has no current row in `journal`; `images` maps the path of a row to what is graded."""
-        todo = journal.pending(images)
-        if again := sum(path in journal for path in todo):
+    def grade(self, journal: Journal, items: Sequence[ImageItem], workers: int, progress: Progress) -> None:
+        """Grade those of `items` that have no current row in `journal`, and add their rows as they come.
+
+        Raises `UsageError` where two items have the same id.
+        """
+        counts = Counter(item.id for item in items)
+        if twice := [key for key, count in counts.items() if count > 1]:
+            raise UsageError(f"two images have the id {twice[0]!r}; each image needs its own")
+        todo = journal.pending(items)
+        if again := sum(item in journal for item in todo):
             progress.note(f"graded again, for they changed or had an error: {counted(again, 'image')}")
         journal.forget(todo)
         sources: deque[Source | None] = deque()
 
         def looked_at() -> Iterator[ImageSource]:
-            for path in todo:
-                sources.append(Source.of(path) if isinstance(images[path], str) else None)
-                yield images[path]
+            for item in todo:
+                sources.append(None if item.file is None else Source.of(item.file))
+                yield item.image
 
-        with progress.task("grading", len(images), len(images) - len(todo)) as task:
+        with progress.task("grading", len(items), len(items) - len(todo)) as task:
             graded = self.grader.grade_many(looked_at(), workers=workers)
-            for path, record in zip(todo, graded, strict=True):
-                journal.append(replace(record, path=path), sources.popleft())
+            for item, record in zip(todo, graded, strict=True):
+                journal.append(Entry(item.id, replace(record, path=item.path), sources.popleft()))
                 task.advance()
 
     def write(self, journal: Journal) -> Outcome:

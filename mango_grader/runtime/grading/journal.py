@@ -1,4 +1,4 @@
-"""The journal of a grading run: one JSON line per image as it comes, which a killed process leaves readable."""
+"""The journal of a grading job: one JSON line per image as it comes, which a killed process leaves readable."""
 
 import json
 import os
@@ -10,25 +10,34 @@ from typing import Any, Self
 
 from mango_grader import files
 from mango_grader.errors import UsageError
-from mango_grader.runtime.grading.sources import Source, real_path
+from mango_grader.runtime.grading.items import ImageItem, Source, real_path
 from mango_grader.runtime.inference.records import Record
 
-_KIND = "mango-grader journal 2"
-_EARLIER = "mango-grader journal 1"  # without sources
+_KIND = "mango-grader journal 3"
+_EARLIER = ("mango-grader journal 1", "mango-grader journal 2")  # without ids, and 1 without sources, too
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row: a record, and the file that it was graded from; None for standard input and in earlier versions."""
+    """One row.
 
+    Attributes:
+        id: of the item that was graded.
+        record: what became of it.
+        source: the file that it was read from, as it was before; None for an image without a file.
+    """
+
+    id: str
     record: Record
-    source: Source | None
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
 class _Row:
+    """Where a row lies in the file, and what is asked of it more often than once."""
+
     offset: int
-    file: str
+    path: str
     graded: bool
     source: Source | None
 
@@ -36,14 +45,19 @@ class _Row:
 class Journal:
     """An append-only file of records; a line is on its way to the disk before the next image is looked at.
 
-    The first line says what the rows belong to. A file has one row, whichever way it is spelled. `finished` is True
-    once `finish` was called with nothing after it. One process at a time may have it open.
+    The first line says what the rows belong to. An item has one row, found by its id; a file also by its path as its
+    row spells it, so that a folder may move with its journal. One process at a time may have a journal open.
+
+    Attributes:
+        path: of the journal's file.
+        header: what the rows belong to, such as the model and the exit policy.
+        finished: whether `finish` was called with nothing after it.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any], finished: bool = False) -> None:
         self.path, self.header, self.finished = path, header, finished
-        self._rows: dict[str, _Row] = {}
-        self._paths: dict[str, str] = {}  # real path → path of the row
+        self._rows: dict[str, _Row] = {}  # by id
+        self._ids: dict[str, str] = {}  # of rows of files: path → id
         self._file = path.open("ab")
 
     @classmethod
@@ -65,7 +79,7 @@ class Journal:
             first = file.readline()
             header = _parse(first) or {}
             kind = header.pop("kind", None)
-            if kind not in (_KIND, _EARLIER):
+            if kind not in (_KIND, *_EARLIER):
                 raise UsageError(f"{path} is not a journal that this version can continue")
             journal = cls(path, header)
             sound = len(first)
@@ -79,37 +93,36 @@ class Journal:
                 sound += len(line)
         journal._file.truncate(sound)
         journal._file.seek(0, os.SEEK_END)
-        if kind == _EARLIER:
+        if kind in _EARLIER:
             journal._rewrite()
         return journal
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __contains__(self, path: str) -> bool:
-        return self._known(path, real_path(path)) is not None
+    def __contains__(self, item: ImageItem) -> bool:
+        return self._known(item.id, item.file) is not None
 
-    def pending(self, paths: Iterable[str]) -> list[str]:
-        """Return those of `paths` that are to be graded.
+    def pending(self, items: Iterable[ImageItem]) -> list[ImageItem]:
+        """Return those of `items` that are to be graded.
 
         These are new ones, those that got no grade, and those whose file has another size or time than when it was
         graded, or of which that is unknown.
         """
-        return [path for path in paths if not self._current(path)] if self._rows else list(paths)
+        return [item for item in items if not self._current(item)] if self._rows else list(items)
 
-    def forget(self, paths: Iterable[str]) -> None:
-        """Take out the rows of these files, all in one write."""
-        known = {row for path in paths if (row := self._known(path, real_path(path))) is not None}
+    def forget(self, items: Iterable[ImageItem]) -> None:
+        """Take out the rows of these items, all in one write."""
+        known = {row for item in items if (row := self._known(item.id, item.file)) is not None}
         if known:
-            self._rows = {path: row for path, row in self._rows.items() if path not in known}
+            self._rows = {key: row for key, row in self._rows.items() if key not in known}
             self._rewrite()
 
-    def append(self, record: Record, source: Source | None = None) -> None:
-        """Add one row and hand it to the operating system, so that a killed process does not lose it.
+    def append(self, entry: Entry) -> None:
+        """Add one row, in place of an earlier one of the same item, and hand it to the operating system.
 
-        `source` is the file as it was before it was read.
+        A killed process does not lose it.
         """
-        entry = Entry(record, source)
         self._index(entry, self._file.tell())
         self._write(_values(entry))
         self.finished = False
@@ -123,7 +136,7 @@ class Journal:
     def entries(self) -> Iterator[Entry]:
         """Yield the rows in the order of their paths, one at a time from the disk."""
         with self.path.open("rb") as file:
-            for _, row in sorted(self._rows.items()):
+            for _, row in sorted(self._rows.items(), key=lambda item: (item[1].path, item[0])):
                 file.seek(row.offset)
                 yield _entry(json.loads(file.readline()))
 
@@ -141,23 +154,27 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _known(self, path: str, file: str) -> str | None:
-        """Return how the row of `file` spells its path, here `path`; None if it has no row."""
-        return self._paths.get(file, path if path in self._rows else None)
+    def _known(self, key: str, file: str | None) -> str | None:
+        """Return the id of the row of an item with the id `key` and the path `file`; None if it has no row."""
+        if key in self._rows or file is None:
+            return key if key in self._rows else None
+        return self._ids.get(file)
 
-    def _current(self, path: str) -> bool:
-        now = Source.of(path)
-        known = self._known(path, now.file)
+    def _current(self, item: ImageItem) -> bool:
+        known = self._known(item.id, item.file)
         row = None if known is None else self._rows[known]
-        return row is not None and row.graded and row.source is not None and row.source.same_content(now)
+        if row is None or not row.graded or item.file is None:
+            return row is not None and row.graded
+        return row.source is not None and row.source.same_content(Source.of(item.file))
 
     def _index(self, entry: Entry, offset: int) -> None:
-        path, source = entry.record.path, entry.source
-        file = source.file if source else real_path(path)
-        for known in {path, self._paths.get(file, path)} & self._rows.keys():
-            self._paths.pop(self._rows.pop(known).file, None)
-        self._rows[path] = _Row(offset, file, entry.record.grade is not None, source)
-        self._paths[file] = path
+        path, is_file = entry.record.path, entry.source is not None
+        earlier = {entry.id, self._ids.get(path, entry.id) if is_file else entry.id}
+        for key in earlier & self._rows.keys():
+            self._ids.pop(self._rows.pop(key).path, None)
+        self._rows[entry.id] = _Row(offset, path, entry.record.grade is not None, entry.source)
+        if is_file:
+            self._ids[path] = entry.id
 
     def _rewrite(self) -> None:
         """Write the journal again, whole, with the rows that it has now."""
@@ -166,12 +183,12 @@ class Journal:
         with files.replacing(self.path) as temporary, temporary.open("wb") as new:
             new.write(_line({"kind": _KIND, **self.header}))
             with self.path.open("rb") as old:
-                for path, row in sorted(self._rows.items(), key=lambda item: item[1].offset):
+                for key, row in sorted(self._rows.items(), key=lambda item: item[1].offset):
                     old.seek(row.offset)
-                    rows[path] = replace(row, offset=new.tell())
+                    rows[key] = replace(row, offset=new.tell())
                     new.write(old.readline())
         self._rows, self.finished = rows, False
-        self._paths = {row.file: path for path, row in rows.items()}
+        self._ids = {row.path: key for key, row in rows.items() if row.source is not None}
         self._file = self.path.open("ab")
 
     def _write(self, values: Mapping[str, Any]) -> None:
@@ -184,13 +201,20 @@ def _line(values: Mapping[str, Any]) -> bytes:
 
 
 def _values(entry: Entry) -> dict[str, Any]:
-    return {**entry.record.to_dict(), "source": None if entry.source is None else asdict(entry.source)}
+    source = None if entry.source is None else asdict(entry.source)
+    return {"id": entry.id, **entry.record.to_dict(), "source": source}
 
 
 def _entry(values: dict[str, Any]) -> Entry:
     """Rebuild from `_values`, of earlier versions too; raise `KeyError` or `TypeError` for anything else."""
-    source = values.pop("source", None)
-    return Entry(Record.from_dict(values), None if source is None else Source(**source))
+    path = values["path"]
+    source = None
+    if "source" not in values:
+        source = Source(real_path(path), None, None)
+    elif (found := values.pop("source")) is not None:
+        source = Source(**found)
+    key = values.pop("id", path if source is None else source.file)
+    return Entry(key, Record.from_dict(values), source)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from mango_grader import files
 from mango_grader.errors import UsageError
+from mango_grader.runtime.grading.items import Source, real_path
 from mango_grader.runtime.grading.journal import Entry
-from mango_grader.runtime.grading.sources import Source, real_path
 from mango_grader.runtime.inference.records import Record
 
 REVIEW, ERRORS = "_review", "_errors"
@@ -150,7 +150,12 @@ class _Sorting:
         self._taken: set[str] = set()
 
     def run(self, entries: Iterable[Entry]) -> Sorted:
-        steps = [self._step(entry) for entry in entries]
+        steps, failed = [], []
+        for entry in entries:
+            if entry.source is None:
+                failed.append(Uncopied(entry.record.path, "the image came without a file"))
+            else:
+                steps.append(self._step(entry.record, entry.source))
         for place in itertools.chain.from_iterable(step.stale for step in steps):
             with suppress(OSError):
                 (self.home / place).unlink()
@@ -158,18 +163,19 @@ class _Sorting:
         # What is about to be written is listed first, so that a killed run leaves no copy that nobody knows.
         planned = {step.place: Copy(step.source, self.out) for step in steps if not step.standing}
         write_copies(self.home, {**planned, **self.copies})
-        failed = []
+        copied = 0
         for step in steps:
             try:
                 self._take(step)
+                copied += 1
             except OSError as error:
                 failed.append(Uncopied(step.path, _reason(error, step.path)))
         write_copies(self.home, self.copies)
-        return Sorted(len(steps) - len(failed), tuple(failed))
+        return Sorted(copied, tuple(failed))
 
-    def _step(self, entry: Entry) -> _Step:
-        record = entry.record
-        source = entry.source or Source.of(record.path)
+    def _step(self, record: Record, source: Source) -> _Step:
+        if source.size is None:  # Journals of version 1 do not tell it.
+            source = Source.of(record.path)
         group = self._group(record)
         mine = self._of.get(source.file, [])
         same = tuple(place for place in mine if self.copies[place].source.same_content(source))

@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mango_grader.errors import UsageError
-from mango_grader.runtime.grading.journal import Journal
-from mango_grader.runtime.grading.sources import Source
+from mango_grader.runtime.grading.items import ImageItem, Source
+from mango_grader.runtime.grading.journal import Entry, Journal
 from mango_grader.runtime.inference.records import Record
 
 HEADER = {"model": "abc", "policy": "full"}
@@ -20,17 +21,27 @@ def record(path: str, error: str | None = None) -> Record:
     return Record(path, "A", (0.1 + 0.2, 0.7), 0.7, 2, 1.5, 0.25, None)
 
 
+def entry(path: str, error: str | None = None, *, seen: bool = True) -> Entry:
+    """Return the row of a file; one that was not `seen` comes from a journal of version 1."""
+    source = Source.of(path)
+    return Entry(source.file, record(path, error), source if seen else Source(source.file, None, None))
+
+
+def items(*paths: str) -> list[ImageItem]:
+    return [ImageItem.of_file(path) for path in paths]
+
+
 def test_records_come_back_exactly_and_sorted(tmp_path: Path) -> None:
     rows = [record("b"), record("a\nb"), record("caf\udce9.jpg", "bad"), record("芒果"), record("a")]
     with Journal.create(tmp_path / "j", HEADER) as journal:
         for row in rows:
-            journal.append(row)
+            journal.append(Entry(row.path, row))
         assert list(journal.records()) == sorted(rows, key=lambda row: row.path)
     with Journal.open(tmp_path / "j") as again:
         assert list(again.records()) == sorted(rows, key=lambda row: row.path)
         assert again.header == HEADER
-        assert "a" in again
-        assert "c" not in again
+        assert ImageItem("a", b"") in again
+        assert ImageItem("c", b"") not in again
         assert len(again) == 5
 
 
@@ -42,7 +53,7 @@ def test_whatever_the_cut_no_row_is_lost_or_repeated(
     with Journal.create(path, HEADER) as journal:
         start = path.stat().st_size
         for number in range(count):
-            journal.append(record(str(number)))
+            journal.append(entry(str(number)))
     whole = path.read_bytes()
     kept = whole[: max(start, cut)]
     path.write_bytes(kept + tail.replace(b"\n", b""))
@@ -50,8 +61,8 @@ def test_whatever_the_cut_no_row_is_lost_or_repeated(
         done = [row.path for row in journal.records()]
         assert done == [str(number) for number in range(kept.count(b"\n") - 1)]
         for number in range(count):
-            if str(number) not in journal:
-                journal.append(record(str(number)))
+            if ImageItem.of_file(str(number)) not in journal:
+                journal.append(entry(str(number)))
     with Journal.open(path) as journal:
         assert [row.path for row in journal.records()] == [str(number) for number in range(count)]
     lines = path.read_bytes().splitlines()
@@ -60,22 +71,22 @@ def test_whatever_the_cut_no_row_is_lost_or_repeated(
 
 def test_zeros_left_by_a_power_cut_are_cut_off(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "j", HEADER) as journal:
-        journal.append(record("a"))
+        journal.append(entry("a"))
     with (tmp_path / "j").open("ab") as file:
         file.write(bytes(512) + b"\n" + bytes(10))
     with Journal.open(tmp_path / "j") as journal:
-        journal.append(record("b"))
+        journal.append(entry("b"))
         assert [row.path for row in journal.records()] == ["a", "b"]
 
 
 def test_finished_holds_until_another_row_comes(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "j", HEADER) as journal:
-        journal.append(record("a"))
+        journal.append(entry("a"))
         assert not journal.finished
         journal.finish()
     with Journal.open(tmp_path / "j") as journal:
         assert journal.finished
-        journal.append(record("b"))
+        journal.append(entry("b"))
         assert not journal.finished
     with Journal.open(tmp_path / "j") as journal:
         assert not journal.finished
@@ -92,14 +103,14 @@ def test_other_files_are_refused_and_left_alone(tmp_path: Path, data: bytes) -> 
 
 def test_a_row_is_in_the_file_before_append_returns(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "j", HEADER) as journal:
-        journal.append(record("a"))
+        journal.append(entry("a"))
         assert (tmp_path / "j").read_bytes().endswith(b"\n")
         assert b'"a"' in (tmp_path / "j").read_bytes()
 
 
 def test_a_journal_without_warnings_of_an_earlier_version_is_still_continued(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "journal", {}) as journal:
-        journal.append(record("a.jpg"))
+        journal.append(entry("a.jpg"))
     lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
     for line in lines:
         line.pop("warning", None)
@@ -116,32 +127,32 @@ def write(path: Path, text: str) -> str:
 def test_changed_failed_and_unknown_files_are_pending_again(tmp_path: Path) -> None:
     same, changed, failed, unknown = (write(tmp_path / name, name) for name in ("same", "changed", "failed", "unknown"))
     with Journal.create(tmp_path / "j", HEADER) as journal:
-        journal.append(record(same), Source.of(same))
-        journal.append(record(changed), Source.of(changed))
-        journal.append(record(failed, "truncated"), Source.of(failed))
-        journal.append(record(unknown))
+        journal.append(entry(same))
+        journal.append(entry(changed))
+        journal.append(entry(failed, "truncated"))
+        journal.append(entry(unknown, seen=False))
         journal.finish()
     write(tmp_path / "changed", "of another size")
     new = str(tmp_path / "new")
     with Journal.open(tmp_path / "j") as journal:
-        assert journal.pending([same, changed, failed, unknown, new]) == [changed, failed, unknown, new]
-        journal.forget([changed, failed, new])
+        assert journal.pending(items(same, changed, failed, unknown, new)) == items(changed, failed, unknown, new)
+        journal.forget(items(changed, failed, new))
         assert not journal.finished
-        journal.append(record(changed), Source.of(changed))
+        journal.append(entry(changed))
     with Journal.open(tmp_path / "j") as journal:
         assert sorted(row.path for row in journal.records()) == sorted([same, changed, unknown])
-        assert journal.pending([same, changed]) == []
+        assert journal.pending(items(same, changed)) == []
         assert journal.header == HEADER
 
 
 def test_a_file_of_the_same_size_and_another_time_is_pending_again(tmp_path: Path) -> None:
     path = write(tmp_path / "a", "one")
     with Journal.create(tmp_path / "j", HEADER) as journal:
-        journal.append(record(path), Source.of(path))
-        assert journal.pending([path]) == []
+        journal.append(entry(path))
+        assert journal.pending(items(path)) == []
         write(tmp_path / "a", "two")
         os.utime(path, ns=(1, 1))
-        assert journal.pending([path]) == [path]
+        assert journal.pending(items(path)) == items(path)
 
 
 def test_another_spelling_of_a_file_is_the_same_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,13 +160,13 @@ def test_another_spelling_of_a_file_is_the_same_row(tmp_path: Path, monkeypatch:
     path = write(tmp_path / "a", "one")
     (tmp_path / "link").symlink_to("a")
     with Journal.create("j", HEADER) as journal:
-        journal.append(record("a"), Source.of("a"))
-        assert journal.pending(["./a", path, "link"]) == []
-        journal.append(record(path), Source.of(path))
+        journal.append(entry("a"))
+        assert journal.pending(items("./a", path, "link")) == []
+        journal.append(entry(path))
     monkeypatch.chdir("/")
     with Journal.open(tmp_path / "j") as journal:
         assert [row.path for row in journal.records()] == [path]
-        journal.forget([str(tmp_path / "link")])
+        journal.forget(items(str(tmp_path / "link")))
         assert len(journal) == 0
 
 
@@ -166,14 +177,14 @@ def test_a_folder_that_moved_with_its_journal_is_not_graded_twice(
     monkeypatch.chdir(tmp_path / "old")
     write(Path("a"), "one")
     with Journal.create("j", HEADER) as journal:
-        journal.append(record("a"), Source.of("a"))
+        journal.append(entry("a"))
     (tmp_path / "old").rename(tmp_path / "new")
     monkeypatch.chdir(tmp_path / "new")
     with Journal.open("j") as journal:
-        assert journal.pending(["a"]) == []
-        journal.append(record("a"), Source.of("a"))
+        assert journal.pending(items("a")) == []
+        journal.append(entry("a"))
         assert len(journal) == 1
-        assert journal.pending([str(tmp_path / "new" / "a")]) == []
+        assert journal.pending(items(str(tmp_path / "new" / "a"))) == []
 
 
 def test_rows_of_an_earlier_version_know_no_file_and_are_graded_again(tmp_path: Path) -> None:
@@ -182,8 +193,36 @@ def test_rows_of_an_earlier_version_know_no_file_and_are_graded_again(tmp_path: 
     (tmp_path / "j").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
     with Journal.open(tmp_path / "j") as journal:
         assert (journal.header, list(journal.records())) == (HEADER, [record(path)])
-        assert journal.pending([path]) == [path]
-    assert (tmp_path / "j").read_text().startswith('{"kind": "mango-grader journal 2"')
+        assert journal.pending(items(path)) == items(path)
+    assert (tmp_path / "j").read_text().startswith('{"kind": "mango-grader journal 3"')
+
+
+def test_a_journal_of_version_2_is_continued_and_its_files_are_not_graded_twice(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", "one")
+    rows = [
+        {**record(path).to_dict(), "source": asdict(Source.of(path))},
+        {**record("-").to_dict(), "source": None},  # standard input
+    ]
+    lines = [{"kind": "mango-grader journal 2", **HEADER}, *rows, {"finished": 2}]
+    (tmp_path / "j").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for _ in range(2):
+        with Journal.open(tmp_path / "j") as journal:
+            assert journal.pending(items(path)) == []
+            assert list(journal.entries()) == [Entry("-", record("-")), entry(path)]
+    assert (tmp_path / "j").read_text().startswith('{"kind": "mango-grader journal 3"')
+
+
+def test_rows_without_a_file_are_kept_apart_by_their_ids(tmp_path: Path) -> None:
+    fruit = [ImageItem(f"fruit {number}", b"") for number in range(3)]
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(Entry("fruit 0", record("fruit 0")))
+        journal.append(Entry("fruit 1", record("fruit 1", "bad")))
+    with Journal.open(tmp_path / "j") as journal:
+        assert journal.pending(fruit) == fruit[1:], "what got no grade is graded again"
+        journal.forget(fruit[1:])
+        journal.append(Entry("fruit 1", record("fruit 1")))
+        assert ImageItem.of_file("fruit 1") not in journal, "a file of the same name is another image"
+        assert [one.id for one in journal.entries()] == ["fruit 0", "fruit 1"]
 
 
 @pytest.mark.parametrize("data", [b"[1]\n", b'"kind finished"\n', b"1\n", b"null\n"])
@@ -192,10 +231,10 @@ def test_json_that_is_no_journal_is_refused_or_cut_off(tmp_path: Path, data: byt
     with pytest.raises(UsageError, match="not a journal"):
         Journal.open(tmp_path / "other")
     with Journal.create(tmp_path / "j", HEADER) as journal:
-        journal.append(record("a"))
+        journal.append(entry("a"))
     with (tmp_path / "j").open("ab") as file:
         file.write(data)
     with Journal.open(tmp_path / "j") as journal:
-        journal.append(record("b"))
+        journal.append(entry("b"))
     with Journal.open(tmp_path / "j") as journal:
         assert [row.path for row in journal.records()] == ["a", "b"]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mango_grader.errors import UsageError
+from mango_grader.runtime.grading.items import Source
 from mango_grader.runtime.grading.journal import Entry
-from mango_grader.runtime.grading.sorting import Sorted, check_folder, folder_names, sort_into
-from mango_grader.runtime.grading.sources import Source
+from mango_grader.runtime.grading.sorting import Sorted, Uncopied, check_folder, folder_names, sort_into
 from mango_grader.runtime.inference.records import Record
 
 
@@ -20,7 +20,8 @@ def graded(path: Path, grade: str | None = "A", confidence: float = 0.9) -> Entr
     record = Record(str(path), grade, numbers, confidence, 1, 0.1, 0.1, None)
     if grade is None:
         record = Record.failed(str(path), "bad", 0.1)
-    return Entry(record, Source.of(str(path)))
+    source = Source.of(str(path))
+    return Entry(source.file, record, source)
 
 
 def write(path: Path, text: str) -> Path:
@@ -107,6 +108,16 @@ def test_any_classes_get_distinct_safe_folders(classes: list[str]) -> None:
     assert not any(one in name for name in names for one in "/\\\0\n")
 
 
+def test_an_image_without_a_file_is_not_copied_and_no_file_of_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("000001"), "another")
+    done = sort_into("out", [Entry("000001", graded(Path("000001")).record)], ("A", "B"))
+    assert done == Sorted(0, (Uncopied("000001", "the image came without a file"),))
+    assert not found(tmp_path / "out")
+
+
 def test_plain_class_names_are_kept() -> None:
     assert folder_names(["A", "sehr gut", "芒果"]) == {"A": "A", "sehr gut": "sehr gut", "芒果": "芒果"}
 
@@ -120,9 +131,8 @@ def test_an_image_that_changed_grade_is_moved_and_never_lies_in_two(tmp_path: Pa
     sort_into(tmp_path / "out", [graded(first, "B"), graded(second, confidence=0.5)], ("A", "B"), review_below=0.6)
     assert found(tmp_path / "out") == {"B/1.jpg": "one", "_review/2.jpg": "two"}
     first.unlink()
-    assert (
-        sort_into(tmp_path / "out", [Entry(graded(first).record, None)], ("A", "B")).failed[0].reason == "no such file"
-    )
+    gone = Entry(str(first), graded(first).record, Source(str(first), None, None))
+    assert sort_into(tmp_path / "out", [gone], ("A", "B")).failed == (Uncopied(str(first), "no such file"),)
     assert found(tmp_path / "out")["B/1.jpg"] == "one", "the copy may be all that is left"
 
 
