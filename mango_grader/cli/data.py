@@ -2,7 +2,7 @@
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,8 @@ from mango_grader.text import counted
 
 if TYPE_CHECKING:
     from mango_grader.datasets.inspection import Inspection
+
+_SHOWN = 10  # unreadable files, by name
 
 
 class _DataGroup(click.Group):
@@ -33,33 +35,35 @@ def data() -> None:
     """Inspect a folder of graded photos, or make one of synthetic mangoes."""
 
 
-@data.command("inspect", short_help="Count, check and show a folder of graded photos.")
+class _Inspect(click.Command):
+    """Also takes `--no-ordinal`, the name that `--nominal` had before."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--nominal" if one == "--no-ordinal" else one for one in args])
+
+
+@data.command("inspect", cls=_Inspect, short_help="Count, check and show a folder of graded photos.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--group-by",
-    metavar="COLUMN",
-    help="What belongs together: COLUMN of the label CSV, FILE.csv:COLUMN, or re:PATTERN on file names.",
+    metavar="COLUMN|FILE:COLUMN|re:…",
+    help="Which images belong together: COLUMN of the label CSV, FILE.csv:COLUMN, or re:PATTERN on file names.",
 )
-@click.option("--ordinal/--no-ordinal", default=None, help="Whether the classes are grades in order.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report with pictures.")
-@click.option("--seed", default=0, show_default=True, help="Deals out the folds of the shortcut probe.")
+@click.option(
+    "--ordinal/--nominal", default=None, help="Whether the classes are grades in order; told from their names."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report with images.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the shortcut probe's folds.")
 @click.option("--strict", is_flag=True, help=f"Exit with {FINISHED_WITH_ERRORS} if there are findings.")
 @json_option
 @progress_option
 def inspect(
-    folder: Path,
-    group_by: str | None,
-    ordinal: bool | None,
-    out: Path | None,
-    seed: int,
-    strict: bool,
-    as_json: bool,
-    progress: Progress,
+    folder: Path, out: Path | None, seed: int, strict: bool, as_json: bool, progress: Progress, **reading: Any
 ) -> None:
     """Count, check and show the graded photos in DIR (or of a label CSV).
 
-    Tells class counts and sizes, unreadable files, exact and near duplicates and those that cross classes or parts,
-    and how well the class is told from the image border alone.
+    Prints class counts and sizes, unreadable files, duplicates and near-duplicates, those of them that lie in different
+    classes or parts, and how well the image border alone predicts the class.
     """
     from mango_grader.datasets import read_dataset
     from mango_grader.datasets.inspection import inspect_dataset
@@ -68,11 +72,11 @@ def inspect(
 
     if out is not None:
         check_replaceable(out, PAGE)
-    dataset = read_dataset(folder, group_by, ordinal)
+    dataset = read_dataset(folder, **reading)
     facts = scan(dataset, progress)
     inspection = inspect_dataset(dataset, facts, seed)
     if out is not None:
-        from mango_grader.datasets.inspection_html import render_inspection
+        from mango_grader.datasets.inspection.page import render_inspection
         from mango_grader.files import write_text
 
         write_text(out, render_inspection(inspection, dataset, facts))
@@ -89,6 +93,7 @@ def _print(seen: "Inspection") -> None:
     from rich.table import Table
 
     from mango_grader.cli.console import open_console
+    from mango_grader.datasets.inspection.checks import Shortcut, Unusable
     from mango_grader.text import one_line
 
     console = open_console()
@@ -112,15 +117,16 @@ def _print(seen: "Inspection") -> None:
             "×".join(map(str, size)) for size in (seen.sizes.smallest, seen.sizes.median, seen.sizes.largest)
         )
         say(f"sizes: {smallest} to {largest} pixels, median {median}")
-    if seen.probe:
+    if probe := seen.check(Shortcut).probe:
         say(
-            f"border alone tells {seen.probe.accuracy:.1%} (± {seen.probe.error:.1%}), "
-            f"the commonest class is {seen.probe.majority:.1%}"
+            f"shortcut probe: {probe.accuracy:.1%} (± {probe.error:.1%}) accuracy from the image border alone; "
+            f"the most common class has {probe.majority:.1%} of the images"
         )
-    for path, reason in seen.unreadable[:10]:
+    unreadable = seen.check(Unusable).unreadable
+    for path, reason in unreadable[:_SHOWN]:
         say(f"unreadable: {path}: {reason}")
-    if len(seen.unreadable) > 10:
-        say(f"… and {len(seen.unreadable) - 10} more unreadable")
+    if len(unreadable) > _SHOWN:
+        say(f"… and {len(unreadable) - _SHOWN} more unreadable")
     for line in seen.notes:
         say(f"note: {line}")
     for line in seen.findings:

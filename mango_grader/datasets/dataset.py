@@ -1,6 +1,7 @@
 """A labelled image set as plain data."""
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +89,19 @@ class Dataset:
     def groups(self) -> list[str]:
         """The group of each item."""
         return [item.group for item in self.items]
+
+    @property
+    def parts(self) -> list[Part | None]:
+        """The given part of each item."""
+        return [item.part for item in self.items]
+
+    @property
+    def divided_groups(self) -> tuple[str, ...]:
+        """Groups whose images lie in several given parts, sorted; images without one count as train."""
+        parts: defaultdict[str, set[Part]] = defaultdict(set)
+        for item in self.items:
+            parts[item.group].add(item.part or "train")
+        return tuple(sorted(group for group, found in parts.items() if len(found) > 1))
 
     @property
     def paths(self) -> list[str]:

@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.datasets.dataset import Dataset
 from mango_grader.datasets.splits import assign_groups
 from mango_grader.errors import UsageError
 
-__all__ = ["ProbeResult", "border_features", "border_probe"]
+if TYPE_CHECKING:
+    from mango_grader.datasets.scan import Scan
+
+__all__ = ["ProbeResult", "border_features", "border_probe", "probe_dataset"]
 
 _CELLS = 16
 _FOLDS = 5
 _NEIGHBOURS = 5
+_MIN_GROUPS = 10  # Fewer groups tell nothing.
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,25 @@ class ProbeResult:
     def suspicious(self) -> bool:
         """Whether the margin is above 5 points and above its own uncertainty."""
         return self.margin > max(0.05, self.error)
+
+
+def probe_dataset(dataset: Dataset, facts: "Scan", groups: Sequence[str], seed: int = 0) -> ProbeResult | None:
+    """Probe the readable images of a data set, before any letterbox.
+
+    Args:
+        dataset: N images.
+        facts: Its scan, N rows.
+        groups: N group names, near-duplicates merged.
+        seed: Deals out the folds.
+
+    Returns:
+        None where there are too few groups or classes to tell anything.
+    """
+    rows: NDArray[np.intp] = np.flatnonzero(facts.readable)
+    kept = [groups[int(row)] for row in rows]
+    if len(set(kept)) < _MIN_GROUPS or len(np.unique(dataset.labels[rows])) < 2:
+        return None
+    return border_probe(facts.thumbs[rows], dataset.labels[rows], kept, seed)
 
 
 def border_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from mango_grader.datasets.dataset import PARTS, Dataset, Part
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
+from mango_grader.text import counted
 
 __all__ = ["MIN_GROUPS", "Shares", "Split", "assign_groups", "check_divisible", "make_split", "parse_fold"]
 
@@ -220,13 +221,12 @@ def _require_groups(dataset: Dataset, pool: NDArray[np.int64], groups: NDArray[n
 
 
 def _crossing(dataset: Dataset, given: NDArray[np.str_], pairs: NDArray[np.int64]) -> tuple[str, ...]:
-    parts_of: defaultdict[str, set[str]] = defaultdict(set)
-    for group, part in zip(dataset.groups, given.tolist(), strict=True):
-        parts_of[group].add(part)
-    torn = sum(len(parts) > 1 for parts in parts_of.values())
     across = int((given[pairs[:, 0]] != given[pairs[:, 1]]).sum())
-    counts = {"pairs of near-duplicates": across, "groups": torn}
-    return tuple(f"the given parts are crossed by {count} {what}" for what, count in counts.items() if count)
+    kinds = (
+        (across, "pair of near-duplicates lies", "pairs of near-duplicates lie"),
+        (len(dataset.divided_groups), "group lies", "groups lie"),
+    )
+    return tuple(f"{counted(count, *nouns)} in several of the given parts" for count, *nouns in kinds if count)
 
 
 def _checked_fold(fold: tuple[int, int]) -> tuple[int, int]:

@@ -121,7 +121,7 @@ def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> Prepar
         progress.note(one_line(f"data: left out {path}: {reason}"))
     if packed.warnings:
         doubtful = [f"{path} ({warning})" for path, warning in packed.warnings.items()]
-        progress.note(f"data: {about(doubtful, 'image', 'to look at')}")
+        progress.note(f"data: {about(doubtful, 'image', 'to check')}")
     if folder.split.exists():
         split = Split.load(folder.split, dataset)
     else:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mango_grader import __version__
-from mango_grader.datasets.probe import ProbeResult, border_probe
+from mango_grader.datasets.probe import ProbeResult, probe_dataset
 from mango_grader.datasets.scan import scan
 from mango_grader.files import digest, read_json
 from mango_grader.models import NetworkSpec
@@ -28,7 +27,6 @@ _REFITTED = (
     " part, are of the same network trained without them."
 )
 _HURRIED = 0.9  # of the planned rounds: fewer are worth a warning
-_PROBE_GROUPS = 10  # fewer tell nothing
 
 
 def report_data(
@@ -117,9 +115,4 @@ def _summary(data: PreparedData, border: ProbeResult | None) -> DataSummary:
 
 def probe_border(data: PreparedData, seed: int, progress: Progress) -> ProbeResult | None:
     """Return how well the label is told from the border of the images, before any letterbox; None of too few."""
-    facts = scan(data.dataset, progress)
-    rows: NDArray[np.intp] = np.flatnonzero(facts.readable)
-    groups = [data.split.groups[row] for row in rows]
-    if len(set(groups)) < _PROBE_GROUPS:
-        return None
-    return border_probe(facts.thumbs[rows], data.dataset.labels[rows], groups, seed)
+    return probe_dataset(data.dataset, scan(data.dataset, progress), data.split.groups, seed)

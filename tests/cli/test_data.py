@@ -27,7 +27,7 @@ def test_text_summary(clean: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "20 images, 20 groups, 2 grades in order" in result.output
     assert "no findings" in result.output
-    assert "border alone tells" in result.output
+    assert "accuracy from the image border alone" in result.output
 
 
 def test_strict_exits_3_on_findings_alone(clean: Path) -> None:
@@ -39,9 +39,17 @@ def test_strict_exits_3_on_findings_alone(clean: Path) -> None:
     assert "finding: 1 image unreadable: A/bad.jpg" in result.stdout
 
 
+def test_the_old_name_of_nominal_is_still_understood_and_no_longer_shown(clean: Path) -> None:
+    for option in ("--no-ordinal", "--nominal"):
+        assert json.loads(run(clean, "--json", option).stdout)["ordinal"] is False
+    shown = run("--help").output
+    assert "--ordinal / --nominal" in shown
+    assert "--no-ordinal" not in shown
+
+
 def test_json_is_all_of_standard_output(clean: Path, tmp_path: Path) -> None:
     report = tmp_path / "new" / "report.html"
-    result = run(clean, "--json", "--no-ordinal", "--group-by", r"re:^\d{3}", "--out", report)
+    result = run(clean, "--json", "--nominal", "--group-by", r"re:^\d{3}", "--out", report)
     assert result.exit_code == 0, result.output
     seen = json.loads(result.stdout)
     assert (seen["images"], seen["groups"], seen["ordinal"]) == (20, 3, False)

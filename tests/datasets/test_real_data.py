@@ -6,17 +6,18 @@ from photos import real_data
 
 from mango_grader.datasets import make_split, read_dataset
 from mango_grader.datasets.inspection import inspect_folder
+from mango_grader.datasets.inspection.checks import Duplicates, Shortcut, Unusable
 
 
 def test_mango_lesions() -> None:
     seen = inspect_folder(real_data("mango_lesions"), "groups.csv:group")
     assert (seen.images, seen.groups, len(seen.classes), seen.ordinal) == (676, 646, 5, False)
-    assert seen.unreadable == ()
-    assert len(seen.exact) == 9
-    assert seen.across_groups == ()
-    assert seen.probe is not None
-    assert 0.40 < seen.probe.accuracy < 0.58
-    assert seen.probe.majority == pytest.approx(159 / 676)
+    assert seen.check(Unusable).unreadable == ()
+    assert len(seen.check(Duplicates).exact) == 9
+    assert seen.check(Duplicates).across_groups == ()
+    assert seen.check(Shortcut).probe is not None
+    assert 0.40 < seen.check(Shortcut).probe.accuracy < 0.58
+    assert seen.check(Shortcut).probe.majority == pytest.approx(159 / 676)
     assert any(line.startswith("shortcut") for line in seen.findings)
 
 
@@ -24,7 +25,7 @@ def test_known_near_duplicates_are_found_without_their_groups() -> None:
     seen = inspect_folder(real_data("mango_lesions"))
     given = read_dataset(real_data("mango_lesions"), "groups.csv:group")
     group_of = {item.path: item.group for item in given.items}
-    for found in (*seen.exact, *seen.near):
+    for found in (*seen.check(Duplicates).exact, *seen.check(Duplicates).near):
         assert len({group_of[path] for path in found}) == 1
     assert 646 <= seen.groups <= 665
 
@@ -33,7 +34,7 @@ def test_aicup_sample() -> None:
     seen = inspect_folder(real_data("aicup_mango_sample"))
     assert [(count.name, count.images) for count in seen.classes] == [("A", 11), ("B", 27), ("C", 27)]
     assert seen.ordinal
-    assert seen.exact == seen.near == seen.unreadable == ()
+    assert seen.check(Duplicates).exact == seen.check(Duplicates).near == seen.check(Unusable).unreadable == ()
 
 
 def test_tomatoes_are_split_by_fruit() -> None:

@@ -141,7 +141,7 @@ def test_given_parts_stand_and_missing_ones_come_from_train() -> None:
         make_split(data, 0, (1, 5), near_duplicates=NO_PAIRS)
     crossing = make_split(data, 0, near_duplicates=np.array([[0, len(items) - 1]]))
     assert parts_of(crossing) == parts_of(split)
-    assert crossing.findings == ("the given parts are crossed by 1 pairs of near-duplicates",)
+    assert crossing.findings == ("1 pair of near-duplicates lies in several of the given parts",)
 
     whole = (
         made({"A": 1, "B": 1}, part="train").items
@@ -151,7 +151,7 @@ def test_given_parts_stand_and_missing_ones_come_from_train() -> None:
     data = Dataset(Path("/nowhere"), ("A", "B"), whole)
     split = make_split(data, 0, near_duplicates=NO_PAIRS)
     assert (split.train, split.val, split.test) == ((0, 1), (2,), (3,))
-    assert split.findings == ("the given parts are crossed by 2 groups",)
+    assert split.findings == ("2 groups lie in several of the given parts",)
 
 
 def test_saved_and_loaded_against_the_same_images(tmp_path: Path) -> None:

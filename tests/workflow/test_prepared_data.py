@@ -63,7 +63,7 @@ def test_training_names_images_that_may_not_show_what_they_should(tmp_path: Path
     Image.new("RGB", (24, 32), (3, 3, 3)).save(tmp_path / "fruit/B/covered.png")
     notes = _Notes()
     prepare(DataConfig(str(tmp_path / "fruit"), height=24, width=24), RunFolder(tmp_path / "run"), notes)
-    assert any("1 image to look at: B/covered.png (practically one colour" in note for note in notes.said)
+    assert any("1 image to check: B/covered.png (practically one colour" in note for note in notes.said)
 
 
 def test_training_and_its_continuation_say_where_the_labels_are_from(

@@ -1,4 +1,4 @@
-"""An inspection as one HTML file that needs nothing else: pictures are in it, scripts are not."""
+"""An inspection as one HTML file that needs nothing else: its images are in it, and it has no scripts."""
 
 import base64
 import io
@@ -13,6 +13,7 @@ from PIL import Image
 from mango_grader import __version__
 from mango_grader.datasets.dataset import Dataset
 from mango_grader.datasets.inspection import Inspection
+from mango_grader.datasets.inspection.checks import Shortcut, Unusable
 from mango_grader.datasets.scan import THUMB, Scan
 from mango_grader.errors import ImageError
 from mango_grader.runtime.images.preprocess import Preprocess
@@ -27,18 +28,18 @@ _SHOWN_BORDER = THUMB // 16
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Figure:
     source: str | None  # a data: address, None where the file cannot be shown
     path: str
     label: str
 
 
 @dataclass(frozen=True)
-class _Gallery:
+class _ShownGallery:
     title: str
     remark: str
     total: int
-    sets: tuple[tuple[_Picture, ...], ...]
+    sets: tuple[tuple[_Figure, ...], ...]
 
 
 def render_inspection(inspection: Inspection, dataset: Dataset, facts: Scan) -> str:
@@ -46,43 +47,41 @@ def render_inspection(inspection: Inspection, dataset: Dataset, facts: Scan) -> 
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = files("mango_grader.datasets") / "templates" / "inspection.html"
+    template = files("mango_grader.datasets.inspection") / "page.html"
     return environment.from_string(template.read_text(encoding="utf-8")).render(
         seen=inspection,
         version=__version__,
         most=max(count.images for count in inspection.classes),
         examples={name: _examples(dataset, facts, label, name) for label, name in enumerate(dataset.classes)},
         borders={name: _mean_border(dataset, facts, label) for label, name in enumerate(dataset.classes)},
+        unreadable=inspection.check(Unusable).unreadable,
+        probe=inspection.check(Shortcut).probe,
         galleries=list(_galleries(inspection, dataset)),
     )
 
 
-def _galleries(inspection: Inspection, dataset: Dataset) -> Iterator[_Gallery]:
+def _galleries(inspection: Inspection, dataset: Dataset) -> Iterator[_ShownGallery]:
     label_of = {item.path: dataset.classes[item.label] for item in dataset.items}
-    for title, remark, sets in (
-        ("Duplicates in different classes", "a label may be wrong", inspection.across_classes),
-        ("Duplicates in different parts", "the test is not fair", inspection.across_parts),
-        ("Exact copies", "the same bytes", inspection.exact),
-        ("Near-duplicates", "kept in one part by every split", inspection.near),
-        ("Turned upright", "by their EXIF orientation", tuple((path,) for path in inspection.turned)),
-    ):
-        if sets:
-            shown = (tuple(_picture(dataset, path, label_of[path]) for path in one[:_PER_SET]) for one in sets[:_SETS])
-            yield _Gallery(title, remark, len(sets), tuple(shown))
+    for gallery in (gallery for check in inspection.checks for gallery in check.galleries()):
+        if gallery.sets:
+            shown = (
+                tuple(_figure(dataset, path, label_of[path]) for path in one[:_PER_SET]) for one in gallery.sets[:_SETS]
+            )
+            yield _ShownGallery(gallery.title, gallery.remark, len(gallery.sets), tuple(shown))
 
 
-def _examples(dataset: Dataset, facts: Scan, label: int, name: str) -> list[_Picture]:
+def _examples(dataset: Dataset, facts: Scan, label: int, name: str) -> list[_Figure]:
     rows = np.flatnonzero((dataset.labels == label) & facts.readable)
     chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(_EXAMPLES, len(rows))).astype(int))]
-    return [_picture(dataset, dataset.items[index].path, name) for index in chosen]
+    return [_figure(dataset, dataset.items[index].path, name) for index in chosen]
 
 
-def _picture(dataset: Dataset, path: str, label: str) -> _Picture:
+def _figure(dataset: Dataset, path: str, label: str) -> _Figure:
     try:
         pixels = Preprocess(_SIDE, _SIDE)(dataset.root / path)
     except ImageError:
-        return _Picture(None, path, label)
-    return _Picture(_address(Image.fromarray(pixels), "JPEG"), path, label)
+        return _Figure(None, path, label)
+    return _Figure(_address(Image.fromarray(pixels), "JPEG"), path, label)
 
 
 def _mean_border(dataset: Dataset, facts: Scan, label: int) -> str | None:

@@ -1,8 +1,11 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -13,7 +16,16 @@ from PIL import Image
 
 from mango_grader.datasets import read_dataset
 from mango_grader.datasets.inspection import inspect_dataset, inspect_folder
-from mango_grader.datasets.inspection_html import render_inspection
+from mango_grader.datasets.inspection.checks import (
+    Check,
+    Duplicates,
+    Evidence,
+    Gallery,
+    Orientation,
+    Shortcut,
+    Unusable,
+)
+from mango_grader.datasets.inspection.page import render_inspection
 from mango_grader.datasets.scan import scan
 
 
@@ -42,15 +54,15 @@ def test_everything_is_told(messy: Path) -> None:
     assert seen.sizes is not None
     assert (seen.sizes.smallest, seen.sizes.largest, seen.sizes.distinct) == ((40, 48), (48, 40), 2)
     assert (seen.sizes.commonest, seen.sizes.commonest_count) == ((48, 40), 61)
-    assert seen.unreadable == (("train/B/<i>bad.jpg", "not an image in a known format"),)
-    assert seen.turned == ("train/B/turned.jpg",)
+    assert seen.check(Unusable).unreadable == (("train/B/<i>bad.jpg", "not an image in a known format"),)
+    assert seen.check(Orientation).turned == ("train/B/turned.jpg",)
     crossing = ("train/A/0002.png", "train/B/copy.png")
-    assert seen.exact == (("train/A/0001.png", "train/A/copy.png"), crossing)
-    assert seen.near == (("train/A/0003.png", "val/A/near.jpg"),)
-    assert seen.across_classes == (crossing,)
-    assert seen.across_parts == seen.near
-    assert seen.across_groups == ()
-    assert seen.probe is not None
+    assert seen.check(Duplicates).exact == (("train/A/0001.png", "train/A/copy.png"), crossing)
+    assert seen.check(Duplicates).near == (("train/A/0003.png", "val/A/near.jpg"),)
+    assert seen.check(Duplicates).across_classes == (crossing,)
+    assert seen.check(Duplicates).across_parts == seen.check(Duplicates).near
+    assert seen.check(Duplicates).across_groups == ()
+    assert seen.check(Shortcut).probe is not None
     expected = ["unreadable", "2 files are exact copies", "different classes", "different parts"]
     assert len(seen.findings) == len(expected)
     for line, words in zip(seen.findings, expected, strict=True):
@@ -64,12 +76,12 @@ def test_clean_photos_have_no_findings(tmp_path: Path) -> None:
     assert seen.notes == ()
 
 
-def test_groups_that_duplicates_or_parts_tear(tmp_path: Path) -> None:
+def test_groups_that_duplicates_or_parts_divide(tmp_path: Path) -> None:
     write_folders(tmp_path, {"train/A": 6, "train/B": 6, "test/A": 2, "test/B": 2})
     write_photo(tmp_path / "train/A/x_near.jpg", 1, quality=85)
     seen = inspect_folder(tmp_path, r"re:^\d{3}|x")
     assert any(line.startswith("1 group in several of the given parts") for line in seen.findings)
-    assert seen.across_groups == (("train/A/0001.png", "train/A/x_near.jpg"),)
+    assert seen.check(Duplicates).across_groups == (("train/A/0001.png", "train/A/x_near.jpg"),)
     assert any("different groups" in line for line in seen.notes)
 
 
@@ -100,12 +112,44 @@ def test_imbalance_few_groups_and_shortcut_are_findings(tmp_path: Path) -> None:
 def test_hardly_anything_readable(tmp_path: Path) -> None:
     write_folders(tmp_path, {"only": 1})
     seen = inspect_folder(tmp_path)
-    assert seen.probe is None
+    assert seen.check(Shortcut).probe is None
     assert any("only one class" in line for line in seen.findings)
     (tmp_path / "only" / "0001.png").write_bytes(b"")
     empty = inspect_folder(tmp_path)
     assert empty.sizes is None
-    assert empty.unreadable == (("only/0001.png", "empty file"),)
+    assert empty.check(Unusable).unreadable == (("only/0001.png", "empty file"),)
+
+
+@dataclass(frozen=True)
+class Named(Check):
+    """A kind of finding of its own: images by a part of their name."""
+
+    copies: tuple[str, ...]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        return cls(tuple(path for path in evidence.dataset.paths if "copy" in path))
+
+    def findings(self) -> Iterator[str]:
+        yield f"{len(self.copies)} images are called copy"
+
+    def notes(self) -> Iterator[str]:
+        yield "names say little"
+
+    def galleries(self) -> Iterator[Gallery]:
+        yield Gallery("Called copy", "by their names", (self.copies,))
+
+
+def test_a_new_kind_of_check_is_one_class(messy: Path) -> None:
+    dataset = read_dataset(messy)
+    facts = scan(dataset)
+    seen = inspect_dataset(dataset, facts)
+    seen = replace(seen, checks=(*seen.checks, Named.of(Evidence(dataset, facts))))
+    assert seen.findings[-1] == "2 images are called copy"
+    assert seen.notes[-1] == "names say little"
+    assert list(seen.to_dict())[-3:] == ["copies", "findings", "notes"]
+    page = render_inspection(seen, dataset, facts)
+    assert re.search(r"Called copy <small>1: by their names.*train/A/copy\.png", page, re.DOTALL)
 
 
 class _Links(HTMLParser):
@@ -119,7 +163,7 @@ class _Links(HTMLParser):
         self.sources += [value or "" for name, value in attrs if name in {"src", "href", "srcset"}]
 
 
-def test_the_report_is_one_file_with_its_pictures(messy: Path) -> None:
+def test_the_report_is_one_file_with_its_images(messy: Path) -> None:
     dataset = read_dataset(messy)
     facts = scan(dataset)
     page = render_inspection(inspect_dataset(dataset, facts), dataset, facts)
@@ -129,7 +173,7 @@ def test_the_report_is_one_file_with_its_pictures(messy: Path) -> None:
     assert all(source.startswith("data:image/") for source in links.sources)
     assert not links.tags & {"script", "link", "iframe", "i"}
     assert not re.search(r"url\(|@import|https?:", page)
-    for words in ("&lt;i&gt;bad.jpg", "Duplicates in different classes", "Exact copies", "Near-duplicates", "Turned"):
+    for words in ("&lt;i&gt;bad.jpg", "Duplicates in different classes", "Exact copies", "Near-duplicates", "Rotated"):
         assert words in page
 
 
@@ -150,12 +194,10 @@ def test_images_of_unknown_depth_or_of_one_colour_are_named(tmp_path: Path) -> N
     (tmp_path / "A/fourteen.png").write_bytes(png((ramp * 16383).astype(np.uint16)))
     Image.new("RGB", (24, 32), (3, 3, 3)).save(tmp_path / "B/covered.png")
     seen = inspect_folder(tmp_path)
-    assert [path for path, _ in seen.unreadable] == ["A/twelve.png"]
-    assert "16-bit values of at most 4095" in seen.unreadable[0][1]
-    assert [path for path, _ in seen.doubtful] == ["A/fourteen.png", "B/covered.png"]
-    assert any(
-        "2 images to look at: A/fourteen.png (16-bit values of at most 16383" in found for found in seen.findings
-    )
+    assert [path for path, _ in seen.check(Unusable).unreadable] == ["A/twelve.png"]
+    assert "16-bit values of at most 4095" in seen.check(Unusable).unreadable[0][1]
+    assert [path for path, _ in seen.check(Unusable).doubtful] == ["A/fourteen.png", "B/covered.png"]
+    assert any("2 images to check: A/fourteen.png (16-bit values of at most 16383" in found for found in seen.findings)
 
 
 def test_raw_files_and_jpeg_xl_are_named_not_left_out(tmp_path: Path) -> None:
@@ -164,9 +206,9 @@ def test_raw_files_and_jpeg_xl_are_named_not_left_out(tmp_path: Path) -> None:
     (tmp_path / "A/0001.NEF").write_bytes(b"II*\0" + bytes(64))  # Beside 0001.png, as cameras save both.
     (tmp_path / "B/new.jxl").write_bytes(b"\xff\x0a" + bytes(64))
     seen = inspect_folder(tmp_path)
-    assert [path for path, _ in seen.unreadable] == ["A/lone.CR3", "B/new.jxl"]
-    assert "develop it" in seen.unreadable[0][1]
-    assert "convert it" in seen.unreadable[1][1]
+    assert [path for path, _ in seen.check(Unusable).unreadable] == ["A/lone.CR3", "B/new.jxl"]
+    assert "develop it" in seen.check(Unusable).unreadable[0][1]
+    assert "convert it" in seen.check(Unusable).unreadable[1][1]
     assert any("A/0001.NEF" in finding for finding in seen.findings)
 
 

@@ -1,0 +1,150 @@
+"""Inspecting a data set: what is in it and what is wrong with it, as plain data that a terminal, JSON or HTML shows."""
+
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from mango_grader.datasets.dataset import Dataset
+from mango_grader.datasets.inspection.checks import CHECKS, Check, ClassCount, Evidence
+from mango_grader.datasets.reading import read_dataset
+from mango_grader.datasets.scan import Scan, scan
+from mango_grader.progress import Progress
+
+__all__ = ["Inspection", "Sizes", "inspect_dataset", "inspect_folder"]
+
+_Check = TypeVar("_Check", bound=Check)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the readable images, each upright (width, height) in pixels.
+
+    Attributes:
+        smallest: The least area.
+        median: The median area.
+        largest: The largest area.
+        commonest: The size of most images.
+        commonest_count: How many images have it.
+        distinct: Number of different sizes.
+    """
+
+    smallest: tuple[int, int]
+    median: tuple[int, int]
+    largest: tuple[int, int]
+    commonest: tuple[int, int]
+    commonest_count: int
+    distinct: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Everything that `data inspect` tells.
+
+    Attributes:
+        root: The data folder.
+        labels_from: "folders", or the label CSVs.
+        images: Number of images.
+        groups: Number of their groups, near-duplicates merged.
+        ordinal: Whether the classes are grades in order.
+        classes: Images and groups of each class.
+        imbalance: Images of the largest class for each of the smallest, 1 or more.
+        sizes: None where no image is readable.
+        reading: What reading the folder brought up, one line each.
+        checks: What each kind of check saw.
+    """
+
+    root: str
+    labels_from: str
+    images: int
+    groups: int
+    ordinal: bool
+    classes: tuple[ClassCount, ...]
+    imbalance: float
+    sizes: Sizes | None
+    reading: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What should be looked at before training, one line each; `--strict` fails on them."""
+        return (*self.reading, *(line for check in self.checks for line in check.findings()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing, but needs no action, one line each."""
+        return tuple(line for check in self.checks for line in check.notes())
+
+    def check(self, kind: type[_Check]) -> _Check:
+        """Return what one kind of check saw."""
+        return next(check for check in self.checks if isinstance(check, kind))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: what is counted, what each check saw, findings and notes."""
+        facts = {name: value for name, value in asdict(self).items() if name not in {"reading", "checks"}}
+        for check in self.checks:
+            facts |= check.to_dict()
+        return {**facts, "findings": self.findings, "notes": self.notes}
+
+
+def inspect_folder(
+    root: str | os.PathLike[str],
+    group_by: str | None = None,
+    ordinal: bool | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Read a folder of labelled images and inspect it.
+
+    Args:
+        root: The data folder, or its label CSV.
+        group_by: Which images belong together, as in `read_dataset`.
+        ordinal: Whether the classes are grades in order; None decides by their names.
+        seed: Deals out the folds of the shortcut probe.
+        progress: Shows how far it is.
+
+    Raises:
+        UsageError: There is nothing to read.
+
+    Example:
+        ```python
+        from mango_grader.datasets.inspection import inspect_folder
+
+        for line in inspect_folder("mangos").findings:
+            print(line)
+        ```
+    """
+    dataset = read_dataset(root, group_by, ordinal)
+    return inspect_dataset(dataset, scan(dataset, progress), seed)
+
+
+def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
+    """Run all checks.
+
+    Args:
+        dataset: What was read, N images.
+        facts: Its scan, N rows.
+        seed: Deals out the folds of the shortcut probe.
+    """
+    evidence = Evidence(dataset, facts, seed)
+    return Inspection(
+        root=str(dataset.root),
+        labels_from=dataset.labels_from,
+        images=len(dataset.items),
+        groups=len(set(evidence.groups)),
+        ordinal=dataset.ordinal,
+        classes=evidence.classes,
+        imbalance=evidence.imbalance,
+        sizes=_sizes(facts),
+        reading=dataset.findings,
+        checks=tuple(kind.of(evidence) for kind in CHECKS),
+    )
+
+
+def _sizes(facts: Scan) -> Sizes | None:
+    sizes = sorted(map(tuple, facts.sizes[facts.readable].tolist()), key=lambda size: (size[0] * size[1], size))
+    if not sizes:
+        return None
+    times = Counter(sizes)
+    (commonest, count), *_ = times.most_common(1)
+    return Sizes(sizes[0], sizes[len(sizes) // 2], sizes[-1], commonest, count, len(times))

@@ -1,0 +1,335 @@
+"""What an inspection looks for. A new kind of finding is one more `Check` here: what it saw, says and shows."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.datasets.dataset import PARTS, Dataset
+from mango_grader.datasets.duplicates import clusters, exact_duplicates, merge_groups, near_pairs
+from mango_grader.datasets.probe import ProbeResult, probe_dataset
+from mango_grader.datasets.scan import Scan
+from mango_grader.datasets.splits import MIN_GROUPS
+from mango_grader.text import about, counted
+
+__all__ = ["CHECKS", "Balance", "Check", "ClassCount", "Duplicates", "Evidence", "Gallery", "Shortcut", "Unusable"]
+
+MAX_IMBALANCE = 10.0
+"""More images than this in the largest class for each in the smallest is a finding."""
+
+Paths = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many images of a class there are.
+
+    Attributes:
+        name: The class.
+        images: Number of images, readable or not.
+        groups: Number of their groups, near-duplicates merged.
+        parts: Number of images by the part that folders or CSVs put them in.
+    """
+
+    name: str
+    images: int
+    groups: int
+    parts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What all checks look at.
+
+    Attributes:
+        dataset: N images.
+        scan: The facts about them, N rows.
+        seed: Deals out the folds of the shortcut probe.
+    """
+
+    dataset: Dataset
+    scan: Scan
+    seed: int = 0
+
+    @cached_property
+    def near(self) -> NDArray[np.int64]:
+        """Pairs of items that show nearly the same image, int64 (P, 2)."""
+        return near_pairs(self.scan)
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """The group of each item, near-duplicates merged."""
+        return merge_groups(self.dataset.groups, self.near)
+
+    @cached_property
+    def classes(self) -> tuple[ClassCount, ...]:
+        """Images and groups of each class."""
+        items, labels = self.dataset.items, self.dataset.labels
+        counts = []
+        for label, name in enumerate(self.dataset.classes):
+            members = np.flatnonzero(labels == label).tolist()
+            parts = Counter[str](part for index in members if (part := items[index].part))
+            counts.append(ClassCount(name, len(members), len({self.groups[index] for index in members}), dict(parts)))
+        return tuple(counts)
+
+    @property
+    def imbalance(self) -> float:
+        """Images of the largest class for each of the smallest, 1 or more."""
+        images = [count.images for count in self.classes]
+        return max(images) / min(images)
+
+    def named(self, sets: Iterable[Sequence[int]]) -> tuple[Paths, ...]:
+        """Return sets of items as sets of paths."""
+        return tuple(tuple(self.dataset.items[index].path for index in one) for one in sets)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images to show on the page.
+
+    Attributes:
+        title: Its heading.
+        remark: What it means, in a few words.
+        sets: Paths of images that belong together.
+    """
+
+    title: str
+    remark: str
+    sets: tuple[Paths, ...]
+
+
+@dataclass(frozen=True)
+class Check(ABC):
+    """One kind of thing to look for; a frozen dataclass whose fields are what it saw, and what JSON shows."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, evidence: Evidence) -> Self:
+        """Look at the evidence."""
+
+    def findings(self) -> Iterator[str]:
+        """Yield a line for each thing that should be looked at before training."""
+        yield from ()
+
+    def notes(self) -> Iterator[str]:
+        """Yield a line for each thing that is worth knowing, but needs no action."""
+        yield from ()
+
+    def galleries(self) -> Iterator[Gallery]:
+        """Yield the images that show it."""
+        yield from ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, under names that no other check uses."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Unusable(Check):
+    """Images that cannot be used, and images that may be wrong.
+
+    Attributes:
+        unreadable: Path and reason.
+        doubtful: Path and warning of readable images, such as one of a single colour.
+    """
+
+    unreadable: tuple[tuple[str, str], ...]
+    doubtful: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        """Return what the scan could not read, and what it warned of."""
+        paths, scan = evidence.dataset.paths, evidence.scan
+        return cls(
+            tuple((paths[index], reason) for index, reason in sorted(scan.errors.items())),
+            tuple((paths[index], warning) for index, warning in sorted(scan.warnings.items())),
+        )
+
+    def findings(self) -> Iterator[str]:
+        """Name both."""
+        if self.unreadable:
+            yield about([path for path, _ in self.unreadable], "image", "unreadable")
+        if self.doubtful:
+            yield about([f"{path} ({warning})" for path, warning in self.doubtful], "image", "to check")
+
+
+@dataclass(frozen=True)
+class Balance(Check):
+    """Whether every class has enough images, in every part.
+
+    Attributes:
+        classes: Images and groups of each class.
+        imbalance: Images of the largest class for each of the smallest, 1 or more.
+    """
+
+    classes: tuple[ClassCount, ...]
+    imbalance: float
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        """Return the counts of all classes."""
+        return cls(evidence.classes, evidence.imbalance)
+
+    def findings(self) -> Iterator[str]:
+        """Name parts and classes that lack images."""
+        given = {part for count in self.classes for part in count.parts}
+        for part in (part for part in PARTS if part in given):
+            if absent := [count.name for count in self.classes if part not in count.parts]:
+                yield f"{part} has no image of class {', '.join(absent)}"
+        if given and "train" not in given:
+            yield f"train is missing beside {' and '.join(sorted(given))}: there is nothing to train on"
+        if len(self.classes) < 2:
+            yield f"there is only one class, {self.classes[0].name}"
+        if self.imbalance > MAX_IMBALANCE:
+            yield f"the largest class has {self.imbalance:.0f} times as many images as the smallest"
+        for count in self.classes:
+            if count.groups < MIN_GROUPS:
+                yield f"class {count.name} has {counted(count.groups, 'group')} of images; a split needs {MIN_GROUPS}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nothing: the inspection itself holds the counts."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Duplicates(Check):
+    """Images that are there more than once, and where they lie.
+
+    Attributes:
+        exact: Sets of byte-identical files.
+        near: Sets of different files that show nearly the same image.
+        across_classes: Sets of both kinds that lie in several classes.
+        across_parts: Those that lie in several given parts.
+        across_groups: Those that lie in several given groups.
+        divided_groups: Groups that lie in several given parts.
+    """
+
+    exact: tuple[Paths, ...]
+    near: tuple[Paths, ...]
+    across_classes: tuple[Paths, ...]
+    across_parts: tuple[Paths, ...]
+    across_groups: tuple[Paths, ...]
+    divided_groups: Paths
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        """Put together what digests, perceptual hashes and thumbnails show."""
+        dataset, scan = evidence.dataset, evidence.scan
+        exact, alike = exact_duplicates(scan), clusters(evidence.near)
+        every = alike + [found for found in exact if not scan.readable[found[0]]]
+        given = ["" if item.group == item.path else item.group for item in dataset.items]
+        return cls(
+            exact=evidence.named(exact),
+            near=evidence.named(found for found in alike if _several(found, scan.digests)),
+            across_classes=evidence.named(found for found in every if _several(found, dataset.labels.tolist())),
+            across_parts=evidence.named(found for found in every if _several(found, dataset.parts)),
+            across_groups=evidence.named(found for found in every if _several(found, given)),
+            divided_groups=dataset.divided_groups,
+        )
+
+    def findings(self) -> Iterator[str]:
+        """Name copies, and duplicates and groups that lie on both sides of a line."""
+        if self.exact:
+            copies = sum(len(found) - 1 for found in self.exact)
+            copied = counted(copies, "file is an exact copy of another", "files are exact copies of others")
+            yield f"{copied} ({counted(len(self.exact), 'set')})"
+        for sets, where in (
+            (self.across_classes, "different classes: a label may be wrong"),
+            (self.across_parts, "different parts: test accuracy will be too high"),
+        ):
+            if sets:
+                yield f"{_lying(sets)} in {where} ({', '.join(sets[0][:3])})"
+        if self.divided_groups:
+            yield about(self.divided_groups, "group", "in several of the given parts: test accuracy will be too high")
+
+    def notes(self) -> Iterator[str]:
+        """Say what a split does about them."""
+        if self.near:
+            near = counted(len(self.near), "set of near-duplicates", "sets of near-duplicates")
+            yield f"{near}; a split keeps each set in one part"
+        if self.across_groups:
+            yield f"{_lying(self.across_groups)} in different groups; a split merges these groups"
+
+    def galleries(self) -> Iterator[Gallery]:
+        """Show each kind of set."""
+        yield Gallery("Duplicates in different classes", "a label may be wrong", self.across_classes)
+        yield Gallery("Duplicates in different parts", "test accuracy will be too high", self.across_parts)
+        yield Gallery("Exact copies", "the same bytes", self.exact)
+        yield Gallery("Near-duplicates", "every split keeps each set in one part", self.near)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sets."""
+        return {name: value for name, value in super().to_dict().items() if name != "divided_groups"}
+
+
+@dataclass(frozen=True)
+class Orientation(Check):
+    """Images that their metadata rotate.
+
+    Attributes:
+        turned: Paths of images that EXIF says are rotated or mirrored.
+    """
+
+    turned: Paths
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        """Return what the scan read from EXIF."""
+        turned = np.flatnonzero(evidence.scan.orientations > 1)
+        return cls(tuple(evidence.dataset.items[index].path for index in turned))
+
+    def notes(self) -> Iterator[str]:
+        """Count them."""
+        if self.turned:
+            rotated = counted(len(self.turned), "image is rotated", "images are rotated")
+            yield f"{rotated} upright, following the EXIF orientation"
+
+    def galleries(self) -> Iterator[Gallery]:
+        """Show each by itself."""
+        yield Gallery("Rotated upright", "by their EXIF orientation", tuple((path,) for path in self.turned))
+
+
+@dataclass(frozen=True)
+class Shortcut(Check):
+    """Whether the background gives the class away.
+
+    Attributes:
+        probe: How well the image border alone predicts the class; None where there are too few images.
+    """
+
+    probe: ProbeResult | None
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        """Run the shortcut probe."""
+        return cls(probe_dataset(evidence.dataset, evidence.scan, evidence.groups, evidence.seed))
+
+    def findings(self) -> Iterator[str]:
+        """Say how far the border is better than a guess, if it is."""
+        if self.probe and self.probe.suspicious:
+            yield (
+                f"shortcut: the image border alone predicts the class with {self.probe.accuracy:.1%} accuracy; "
+                f"the most common class has {self.probe.majority:.1%} of the images"
+            )
+
+    def notes(self) -> Iterator[str]:
+        """Say where there was no probe."""
+        if self.probe is None:
+            yield "too few images for the shortcut probe"
+
+
+CHECKS: tuple[type[Check], ...] = (Unusable, Balance, Duplicates, Orientation, Shortcut)
+"""All checks, in the order in which their findings are listed."""
+
+
+def _several(found: Sequence[int], values: Sequence[object]) -> bool:
+    return len({values[index] for index in found}) > 1
+
+
+def _lying(sets: Sequence[Paths]) -> str:
+    return counted(len(sets), "set of duplicates lies", "sets of duplicates lie")
