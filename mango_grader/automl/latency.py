@@ -6,7 +6,7 @@ ProxylessNAS (Cai et al. 2019, §3.2) and BetaNAS (§3.3) take such tables for t
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -168,6 +168,20 @@ def latency(space: SearchSpace, table: LatencyTable) -> GraphCost:
         table.fit([space.derive(space.sample(rng)) for _ in range(_FITTED_ON)])
     config = space.config
     return GraphCost(space, "ms", table.price, table.base(config.height, config.width, len(space.graph.exits)))
+
+
+def predicted_latency(space: SearchSpace, table: LatencyTable) -> Callable[[NetworkSpec], float]:
+    """Return a function from a network of `space` to its predicted milliseconds, up to its last exit.
+
+    When it is first called, it measures what the table lacks of the operations of the space, up to a minute.
+    """
+    measure_all = cache(lambda: latency(space.final, table))
+
+    def predict(spec: NetworkSpec) -> float:
+        measure_all()
+        return float(table.predict(spec)[-1])
+
+    return predict
 
 
 def places(space: SearchSpace) -> Iterator[Place]:

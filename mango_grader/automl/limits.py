@@ -55,6 +55,33 @@ class Limits(Ranged):
         return " and ".join(f"{option} {value}" for option, value in named.items() if value is not None) or "no limit"
 
 
+@dataclass
+class Constraints:
+    """Limits as a search sees them: called with an architecture, says whether it may be proposed as things stand.
+
+    Attributes:
+        space: that the architectures are of.
+        limits: that hold now; `tighten` lowers that of the latency.
+        latency: predicted milliseconds of a network.
+    """
+
+    space: SearchSpace
+    limits: Limits
+    latency: Latency = unmeasured
+
+    def __call__(self, architecture: Architecture) -> bool:
+        """Say whether the architecture satisfies all limits."""
+        return self.limits.feasible(self.space, architecture, self.latency)
+
+    def widest(self, architecture: Architecture) -> Architecture:
+        """Return the same choices at the largest width that satisfies all limits, as the function `widest` does."""
+        return widest(architecture, self.limits, self.latency)
+
+    def tighten(self, max_latency: float) -> None:
+        """Allow so many predicted milliseconds from now on."""
+        self.limits = replace(self.limits, max_latency=max_latency)
+
+
 def fitted(config: SpaceConfig, limits: Limits, latency: Latency = unmeasured) -> SpaceConfig:
     """Return the widest of `config` and its narrower versions of which three quarters of the samples obey the limits.
 

@@ -1,15 +1,13 @@
-"""From minutes to steps: a timed probe turns a budget into a plan that is fixed before the first step."""
+"""From minutes to steps: a few timed steps turn a budget into a plan that is fixed before the first step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mango_grader.automl.methods import MethodSettings, Round
+from mango_grader.automl.methods import Round
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
-from mango_grader.training.device import Device
-from mango_grader.workflow.machine import peak_memory_mb
 
 MIN_TRAIN_EPOCHS = 2
 _TRAIN_SHARE = 0.5  # of what is left for search and training together
@@ -19,9 +17,13 @@ _SAFETY = 0.9  # machines slow down; the bundle must be written by then
 
 @dataclass(frozen=True)
 class TrainCost:
-    """Seconds of a training: `epoch` for each, `view` besides for the first `views`, which a teacher answers.
+    """Estimated seconds of a training.
 
-    making: of the teacher itself.
+    Attributes:
+        epoch: seconds of each epoch.
+        view: further seconds of each epoch that a teacher answers.
+        views: epochs, from the first on, that a teacher answers.
+        making: seconds until the teacher can answer.
     """
 
     epoch: float
@@ -30,7 +32,7 @@ class TrainCost:
     making: float = 0.0
 
     def times(self, factor: float) -> "TrainCost":
-        """Return the cost of a training that sees `factor` times as many pictures an epoch."""
+        """Return the cost of a training that sees `factor` times as many images an epoch."""
         return replace(self, epoch=factor * self.epoch, view=factor * self.view)
 
     def seconds(self, epochs: int) -> float:
@@ -46,28 +48,44 @@ class TrainCost:
 
 
 @dataclass(frozen=True)
-class Rates:
-    """Measured seconds. search: of its steps, None where nothing is searched. fixed: measuring, export and report.
+class Probe:
+    """What a few timed steps on this machine tell, before the plan.
 
-    threads: with how many that was; None where a run computes with as many as torch has.
+    Attributes:
+        search: seconds of the steps of a search; None where nothing is searched.
+        training: of the final network, or of one drawn from the space.
+        fixed: seconds of measuring, export and report.
+        spent: seconds that the run has taken so far.
+        memory_mb: peak memory so far, in MB; None where the system does not tell.
+        threads: with how many the times were taken; None for as many as torch has.
     """
 
     search: StepSeconds | None
     training: TrainCost
     fixed: float
+    spent: float = 0.0
+    memory_mb: float | None = None
     threads: int | None = None
 
 
 @dataclass(frozen=True)
 class BudgetPlan:
-    """How long everything runs. effort: factor on the preset's search, epochs: of the final training.
+    """How long everything runs, kept in plan.json before the first step.
 
-    settled: whether the epochs were fitted to the network that is trained, and not to one drawn from its space.
-    search_s, train_s, fixed_s: estimated seconds. memory_mb: peak resident (or GPU) memory after the probe, None where
-    the system does not tell. spent_s: seconds that the run had taken when the plan was last written. deadline_s: those
-    at which the search is to end; None without a budget. steps: what the steps of the search were timed to take.
-    rounds: of the search, those that there was time for, then those of its plan; None before the search is over.
-    threads: how many compute from here on; None for as many as torch has, which a run without a budget takes.
+    Attributes:
+        effort: factor on the length of the preset's search, 0..8.
+        epochs: of the final training.
+        search_s: estimated seconds of the search.
+        train_s: estimated seconds of the final training.
+        fixed_s: estimated seconds of all else: what came before the plan, then measuring, export and report.
+        memory_mb: peak memory after the probe, in MB (of the GPU where there is one); None where the system does not
+            tell.
+        settled: whether the epochs were fitted to the network that is trained, and not to one drawn from its space.
+        spent_s: seconds that the run had taken when the plan was last written.
+        deadline_s: seconds after which the search is to end; None without a budget.
+        steps: what the steps of the search were timed to take.
+        rounds: of the search, (taken, planned); None before the search is over.
+        threads: how many compute; None for as many as torch has, which a run without a budget takes.
     """
 
     effort: float
@@ -102,9 +120,13 @@ class BudgetPlan:
     def settle(
         self, cost: TrainCost, longest: int, seconds: float | None = None, threads: int | None = None
     ) -> "BudgetPlan":
-        """Return the plan with as many epochs of the final training as `seconds` allow at `cost`.
+        """Return the plan with as many epochs of the final training as its time allows.
 
-        At least 2, at most 8 times `longest`, the preset's own number. Without `seconds`, its planned time counts.
+        Args:
+            cost: of the network that was found.
+            longest: the preset's own number of epochs; 8 times as many are the most, 2 the fewest.
+            seconds: that are left; None for those that the plan has.
+            threads: how many compute from here on.
         """
         epochs = min(cost.epochs(self.train_s if seconds is None else seconds), int(longest * _LONGEST))
         return replace(self, epochs=epochs, train_s=cost.seconds(epochs), settled=True, threads=threads)
@@ -120,7 +142,12 @@ class BudgetPlan:
 
 @dataclass(frozen=True)
 class Workload:
-    """What the search of given settings amounts to: its rounds, and how many full scores it takes."""
+    """What a search with given settings amounts to.
+
+    Attributes:
+        rounds: of its schedule.
+        scores: full held-out scores, in all.
+    """
 
     rounds: Sequence[Round]
     scores: int
@@ -131,54 +158,55 @@ class Workload:
 
 
 def make_plan(
-    budget: float | None,
-    rates: Rates,
-    settings: MethodSettings | None,
-    workload: Callable[[MethodSettings], Workload] | None,
-    epochs: int,
-    spent: float,
-    device: Device,
+    budget: float | None, epochs: int, probe: Probe, search_seconds: Callable[[float], float] | None = None
 ) -> BudgetPlan:
-    """Return the plan that fits `budget` seconds, or the preset's own length where there is none.
+    """Return the plan that fits a budget, or that of the preset's own length.
 
-    `settings` None: nothing is searched. `spent`: seconds gone already. Raises UsageError with the smallest feasible
-    budget if even the shortest search and training do not fit.
+    Args:
+        budget: seconds from the start of the run to the written bundle; None for no limit.
+        epochs: of the final training, as the preset has them.
+        probe: what steps take on this machine.
+        search_seconds: estimated seconds of the search by its effort; None where nothing is searched.
+
+    Raises:
+        UsageError: not even the shortest search and training fit; the message names the smallest feasible budget.
     """
-
-    def search_seconds(effort: float) -> float:
-        if workload is None or settings is None or rates.search is None:
-            return 0.0
-        return workload(settings.scaled(effort)).seconds(rates.search)
-
-    fixed = rates.fixed + spent
+    seconds = search_seconds or (lambda effort: 0.0)
+    fixed = probe.fixed + probe.spent
     if budget is None:
-        searched, trained_s = search_seconds(1.0), rates.training.seconds(epochs)
-        memory = peak_memory_mb(device)
-        return BudgetPlan(1.0, epochs, searched, trained_s, fixed, memory, spent_s=spent, steps=rates.search)
+        return BudgetPlan(
+            1.0,
+            epochs,
+            seconds(1.0),
+            probe.training.seconds(epochs),
+            fixed,
+            probe.memory_mb,
+            spent_s=probe.spent,
+            steps=probe.search,
+        )
     left = seconds_left(budget, fixed, 0.0)
-    shortest = rates.training.seconds(MIN_TRAIN_EPOCHS)
-    least = search_seconds(0.0) + shortest
+    shortest = probe.training.seconds(MIN_TRAIN_EPOCHS)
+    least = seconds(0.0) + shortest
     if left < least:
         smallest = format_seconds((least + fixed) / _SAFETY + 1)
         raise UsageError(f"--budget {format_seconds(budget)} is too short here; the smallest feasible is {smallest}")
-    share = left if settings is None else max(left * _TRAIN_SHARE, shortest)
-    trained = min(rates.training.epochs(share), int(epochs * _LONGEST))
-    train_s = rates.training.seconds(trained)
-    effort = _largest_effort(search_seconds, left - train_s)
-    memory, searched = peak_memory_mb(device), search_seconds(effort)
-    deadline = None if settings is None else seconds_left(budget, rates.fixed, 0.0) - train_s
+    share = left if search_seconds is None else max(left * _TRAIN_SHARE, shortest)
+    trained = min(probe.training.epochs(share), int(epochs * _LONGEST))
+    train_s = probe.training.seconds(trained)
+    effort = _largest_effort(seconds, left - train_s)
+    deadline = None if search_seconds is None else seconds_left(budget, probe.fixed, 0.0) - train_s
     return BudgetPlan(
         effort,
         trained,
-        searched,
+        seconds(effort),
         train_s,
         fixed,
-        memory,
-        settled=settings is None,
-        spent_s=spent,
+        probe.memory_mb,
+        settled=search_seconds is None,
+        spent_s=probe.spent,
         deadline_s=deadline,
-        steps=rates.search,
-        threads=rates.threads,
+        steps=probe.search,
+        threads=probe.threads,
     )
 
 

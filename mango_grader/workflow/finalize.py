@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.datasets.probe import ProbeResult
-from mango_grader.datasets.record import DataRecord
 from mango_grader.errors import UsageError
 from mango_grader.export import export_bundle
 from mango_grader.files import read_json, write_json
@@ -18,12 +17,11 @@ from mango_grader.progress import Progress
 from mango_grader.report import ReportData, model_card, write_report
 from mango_grader.report.remarks import warnings
 from mango_grader.training.batches import Examples
-from mango_grader.training.device import Device
 from mango_grader.workflow.config import Places, RunConfig
+from mango_grader.workflow.context import RunContext
 from mango_grader.workflow.data import PreparedData, finished_data
 from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import RunMeasurements, measure_run
-from mango_grader.workflow.recorded import UNRECORDED, describe_changes
 from mango_grader.workflow.reporting import probe_border, report_data
 from mango_grader.workflow.weights import load_network
 
@@ -31,26 +29,15 @@ _GOLDEN_PER_CLASS = 2
 _CALIBRATION_IMAGES = 128
 
 
-def already_finished(folder: RunFolder, config: RunConfig, progress: Progress) -> bool:
-    """Return whether nothing of the run is left to do; say then how its data have changed since."""
-    if not folder.finished:
-        return False
-    progress.note(f"{folder.path} is finished; nothing is left to do")
-    record = DataRecord.load(folder.data) if folder.data.exists() else None
-    changes = UNRECORDED if record is None else describe_changes(record, config.data, progress)
-    if changes is not None:
-        progress.note(f"data: {changes}")
-    return True
-
-
-def finalize(folder: RunFolder, config: RunConfig, data: PreparedData, device: Device, progress: Progress) -> None:
+def finalize(run: RunContext) -> None:
     """Calibrate, measure, export and report a trained run; does nothing where all of it stands already."""
+    folder, config, data, progress = run.folder, run.config, run.data, run.progress
     if folder.finished:
         return
     net = load_network(folder)
     before_refit = load_network(folder, before_refit=True) if config.retrain_on_all else net
     progress.note("measuring on validation and test data")
-    measured = measure_run(net, before_refit, data, device, config.seed)
+    measured = measure_run(net, before_refit, data, run.device, config.seed)
     measured.save(folder, data)
     border = probe_border(data, config.seed, progress)
     write_json(folder.border, border and asdict(border))

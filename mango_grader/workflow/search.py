@@ -1,35 +1,42 @@
 """`mango-grader search` as a function: data in, run folder out, resumable at any moment."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.cost import CostModel, macs
 from mango_grader.automl.figures import RoundFigures
+from mango_grader.automl.latency import LatencyTable, latency, predicted_latency
+from mango_grader.automl.limits import Constraints, Limits
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
-from mango_grader.automl.samplers import InfeasibleError, UniformSampler
+from mango_grader.automl.samplers import Constraint, InfeasibleError, UniformSampler, unconstrained
 from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.timetable import StepSeconds, Stopwatch, Timetable
-from mango_grader.errors import UsageError
+from mango_grader.automl.timetable import StepSeconds, Timetable
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec
-from mango_grader.progress import Progress, SilentProgress
+from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches
-from mango_grader.training.device import Device, pick_device
 from mango_grader.training.losses import AnytimeLoss
-from mango_grader.workflow.admission import Admission
-from mango_grader.workflow.budget import BudgetPlan, Rates, Workload, make_plan, seconds_left
+from mango_grader.workflow.budget import BudgetPlan, Probe, Workload, make_plan, seconds_left
 from mango_grader.workflow.config import Places, RunConfig, SearchConfig
-from mango_grader.workflow.data import PreparedData, augmenter, on_device
-from mango_grader.workflow.distillation import TeacherSource, open_teacher, prepare_run
-from mango_grader.workflow.finalize import already_finished, finalize
-from mango_grader.workflow.folder import RunFolder, opened
-from mango_grader.workflow.machine import choose_threads, fixed_seconds, restored_threads, seconds_of, use_threads
-from mango_grader.workflow.train import train_cost, train_network
+from mango_grader.workflow.constraints import fits_width, narrowed_space, within_latency
+from mango_grader.workflow.context import RunContext
+from mango_grader.workflow.data import augmenter
+from mango_grader.workflow.distillation import TeacherSource, open_teacher
+from mango_grader.workflow.finalize import finalize
+from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.machine import choose_threads, fixed_seconds, peak_memory_mb, seconds_of, use_threads
+from mango_grader.workflow.start import started_run
+from mango_grader.workflow.train import NetworkTraining
 from mango_grader.workflow.weights import load_matching
 
 _PROBE_STEPS = 3
@@ -45,185 +52,260 @@ def search(
     progress: Progress | None = None,
     moved: Places | None = None,
 ) -> RunFolder:
-    """Search, train, calibrate, export and report into the folder `out`; return it.
+    """Search a network, train it, calibrate, export and report.
 
-    With `resume`, `config` may be None, and what is done already is not done again; `moved` says where those things
-    are now that were moved. `plan_only` stops after the plan.
-    Raises UsageError for settings, data or a budget that cannot work, InfeasibleError if no architecture obeys the
-    limits.
+    Args:
+        out: folder of the run.
+        config: all settings, as `SearchOptions(...).config()` makes them; None where a run is resumed.
+        resume: continue the run in `out`; what is done already is not done again.
+        plan_only: stop after the budget plan is written.
+        progress: told what happens; None tells nobody.
+        moved: where those things are now that were moved since the run began.
+
+    Returns:
+        The folder, with all that the run has written.
+
+    Raises:
+        UsageError: settings, data or a budget cannot work.
+        InfeasibleError: no architecture satisfies the limits.
     """
-    watch = Stopwatch()
-    progress = progress or SilentProgress()
-    with restored_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
-        if config.search is None:
-            raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
-        if already_finished(folder, config, progress):
-            return folder
-        device = pick_device(config.device)
-        prepared = on_device(prepare_run(config, folder, progress), device)
-        teacher = open_teacher(config, prepared, folder, device)
-        space = replace(config.search.space, classes=len(prepared.dataset.classes))
-        try:
-            admission = Admission(config.search, space, folder.space, progress)
-            run = _Run(config, config.search, admission, prepared, teacher, device)
-            plan = _planned(folder, run, watch, progress)
-            progress.note(str(plan))
-            if plan_only:
-                return folder
-            if not folder.network.exists():
-                plan = _search(folder, run, plan, watch, progress)
-        except InfeasibleError as error:
-            raise error.under(config.search.limits) from error
-        spec = NetworkSpec.from_dict(read_json(folder.network))
-        if not plan.settled and config.budget is not None:
-            cost = train_cost(config, spec, prepared, teacher, device)
-            left = seconds_left(config.budget, fixed_seconds(), watch.seconds)
-            # Once, and kept, so that a resumed run repeats it.
-            plan = plan.settle(cost, config.train.epochs, left, torch.get_num_threads())
-            write_json(folder.plan, plan.to_dict())
-            progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
-        train_network(folder, config, spec, prepared, teacher, plan.epochs, device, progress)
-        finalize(folder, config, prepared, device, progress)
-    return folder
+    with started_run("search", out, config, resume=resume, moved=moved, progress=progress) as run:
+        if run is not None:
+            _search(run, plan_only)
+    return RunFolder(Path(out))
 
 
-def _search(folder: RunFolder, run: "_Run", plan: BudgetPlan, watch: Stopwatch, progress: Progress) -> BudgetPlan:
-    """Search, write what was found, and return the plan with what came of it."""
-    found = run.make(run.search.method.settings.scaled(plan.effort))
-    found.checkpoint, found.checkpoint_every = folder.search_checkpoint, run.config.checkpoint_every
-    timetable = found.timetable = run.timetable(plan, found, watch)
-    # Asked again, it goes on from its last checkpoint, the end of its plan.
-    architecture = run.admission.within(lambda: found.run(progress))
-    folder.write_history(found.history)
-    _write_preference(folder, found.method)
-    if timetable is not None:
-        rounds = timetable.taken, len(timetable.schedule)
-        plan = replace(plan, rounds=rounds, spent_s=watch.seconds)
-        write_json(folder.plan, plan.to_dict())
-        if rounds[0] < rounds[1]:
-            progress.note(f"search: there was time for {rounds[0]} of {rounds[1]} rounds")
-    _write_result(folder, architecture)
+def _search(run: RunContext, plan_only: bool) -> None:
+    assert run.config.search is not None
+    teacher = open_teacher(run.config, run.data, run.folder, run.device)
+    with _limits_named(run.config.search.limits):
+        searching = _Searching(run, run.config.search, teacher)
+        plan = searching.plan()
+        run.progress.note(str(plan))
+        if plan_only:
+            return
+        if run.folder.network.exists():
+            found = Found.load(run.folder)
+        else:
+            found, plan = searching.complete(plan)
+    training = NetworkTraining(run, teacher, found.spec)
+    training.train(_settled(plan, training).epochs)
+    finalize(run)
+
+
+@contextmanager
+def _limits_named(limits: Limits) -> Iterator[None]:
+    """Name the limits as the user gave them where no architecture satisfies them."""
+    try:
+        yield
+    except InfeasibleError as error:
+        raise error.under(limits) from error
+
+
+def _settled(plan: BudgetPlan, training: NetworkTraining) -> BudgetPlan:
+    """Return the plan with as many epochs as the time that is left allows the network that was found.
+
+    Decided once, and written down, so that a resumed run repeats it.
+    """
+    run = training.run
+    if plan.settled or run.config.budget is None:
+        return plan
+    cost = training.cost()
+    left = seconds_left(run.config.budget, fixed_seconds(), run.watch.seconds)
+    plan = plan.settle(cost, run.config.train.epochs, left, torch.get_num_threads())
+    write_json(run.folder.plan, plan.to_dict())
+    run.progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
     return plan
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search hands over to the training.
+
+    Attributes:
+        architecture: the choices, in the space as it is trained.
+        spec: the network that they make.
+    """
+
+    architecture: Architecture
+    spec: NetworkSpec
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> "Found":
+        """Return what a search that ended with `architecture` hands over."""
+        final = SearchSpace(architecture.space).final
+        trained = Architecture(final.config, architecture.choices)
+        return cls(trained, final.derive(trained))
+
+    def save(self, folder: RunFolder) -> None:
+        """Write both files; network.json comes last, since its presence ends the search."""
+        write_json(folder.architecture, self.architecture.to_dict())
+        write_json(folder.network, self.spec.to_dict())
+
+    @classmethod
+    def load(cls, folder: RunFolder) -> "Found":
+        """Read what an interrupted run had found."""
+        architecture = Architecture.from_dict(read_json(folder.architecture))
+        return cls(architecture, NetworkSpec.from_dict(read_json(folder.network)))
+
+
+@dataclass(frozen=True)
+class _Searching:
+    """The search of a run: how it is planned, built and carried out.
+
+    Attributes:
+        run: what the steps of the run work with.
+        config: of the search.
+        teacher: of the final training, whose time the plan counts.
+    """
+
+    run: RunContext
+    config: SearchConfig
+    teacher: TeacherSource | None
+
+    @cached_property
+    def constraints(self) -> Constraints:
+        """The space that is searched, and what its architectures must satisfy."""
+        whole = replace(self.config.space, classes=len(self.run.data.dataset.classes))
+        predicted = predicted_latency(SearchSpace(whole), self._table)
+        space = narrowed_space(self.config, whole, predicted, self.run.folder.space)
+        return Constraints(space, self.config.limits, predicted)
+
+    @cached_property
+    def _table(self) -> LatencyTable:
+        return LatencyTable(progress=self.run.progress)
+
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self.constraints.space
+
+    @property
+    def constraint(self) -> Constraint:
+        """What the method may propose."""
+        return unconstrained if fits_width(self.config) else self.constraints
+
+    def plan(self) -> BudgetPlan:
+        """Return the saved plan, or time a few steps and save one, so that a resumed run repeats it."""
+        run = self.run
+        if run.folder.plan.exists():
+            plan = BudgetPlan.from_dict(read_json(run.folder.plan))
+            run.watch.resume(plan.spent_s)
+            use_threads(plan.threads)
+            return plan
+        run.progress.note("plan: timing a few steps on this machine")
+        probe, steps = self._probe()
+        settings = self.config.method.settings
+
+        def seconds(effort: float) -> float:
+            return self._workload(settings.scaled(effort)).seconds(steps)
+
+        plan = make_plan(run.config.budget, run.config.train.epochs, probe, seconds)
+        write_json(run.folder.plan, plan.to_dict())
+        return plan
+
+    def complete(self, plan: BudgetPlan) -> tuple[Found, BudgetPlan]:
+        """Search, write down what was found, and return it, with the plan that tells what came of it."""
+        folder, progress = self.run.folder, self.run.progress
+        search = self._build(self.config.method.settings.scaled(plan.effort))
+        search.checkpoint, search.checkpoint_every = folder.search_checkpoint, self.run.config.checkpoint_every
+        timetable = search.timetable = self._timetable(plan, search)
+
+        def find() -> Architecture:
+            # Asked again, it goes on from its last checkpoint, the end of its schedule.
+            found = search.run(progress)
+            return self.constraints.widest(found) if fits_width(self.config) else found
+
+        architecture = within_latency(find, self.constraints, self._table, progress)
+        folder.write_history(search.history)
+        _write_preference(folder, search.method)
+        if timetable is not None:
+            rounds = timetable.taken, len(timetable.schedule)
+            plan = replace(plan, rounds=rounds, spent_s=self.run.watch.seconds)
+            write_json(folder.plan, plan.to_dict())
+            if rounds[0] < rounds[1]:
+                progress.note(f"search: there was time for {rounds[0]} of {rounds[1]} rounds")
+        found = Found.of(architecture)
+        found.save(folder)
+        return found, plan
+
+    def _method(self, settings: MethodSettings) -> SearchMethod:
+        return METHODS[self.config.method.name](self.space, self.constraint, settings)
+
+    def _build(self, settings: MethodSettings) -> Search:
+        """Return the freshly seeded search."""
+        config, seed = self.run.config, self.run.config.seed
+        for_weights, held_out = self.run.data.held_out(settings.held_out, seed)
+        augmented = augmenter(config, self.config.cutout_probability)
+        batches = Batches(for_weights, self.config.batch_size, seed, augmented)
+        loss = AnytimeLoss(config.train.exit_weights, label_smoothing=config.train.label_smoothing)
+        problem = SearchProblem(self.space, self.config.objective, self._cost(), self.constraint)
+        data = SearchData(batches, held_out, loss, self.run.device)
+        search = build_search(self.config.method.name, settings, problem, data, seed)
+        if config.init_from is not None and search.training is not None:
+            load_matching(search.training.net, config.init_from, self._narrowed_hint())
+        return search
+
+    def _cost(self) -> CostModel:
+        return macs(self.space) if self.config.cost == "macs" else latency(self.space, self._table)
+
+    def _narrowed_hint(self) -> str:
+        """Return, for an error, that limits left less of the space's widths; nothing if they did not."""
+        if (width := self.space.config.multiplier) == self.config.space.multiplier:
+            return ""
+        limits = f"--max-params, --max-macs or --max-latency left {width:.2f} of its widths"
+        return f": {limits}; loosen them, or let the space choose among cheaper ones"
+
+    def _timetable(self, plan: BudgetPlan, search: Search) -> Timetable | None:
+        """Return how long the rounds of `search` take, and by when they end; None for a plan that timed no steps."""
+        if plan.steps is None or search.training is None:
+            return None
+        settings = self.config.method.settings.scaled(plan.effort)
+        rounds = search.method.schedule(search.training.batches.per_epoch)
+        return Timetable(rounds, plan.steps, settings.scores, self.run.watch, plan.deadline_s)
+
+    def _workload(self, settings: MethodSettings) -> Workload:
+        """Return what a search with these settings amounts to."""
+        method, seed = self._method(settings), self.run.config.seed
+        for_weights, _ = self.run.data.held_out(method.held_out, seed)
+        return Workload(method.schedule(Batches(for_weights, self.config.batch_size, seed).per_epoch), settings.scores)
+
+    def _probe(self) -> tuple[Probe, StepSeconds]:
+        """Time a few steps of each kind on this machine, on searches that are thrown away."""
+        run, device, seed = self.run, self.run.device, self.run.config.seed
+        threads = None if run.config.budget is None else self._fastest_threads()
+        probe = self._build(self.config.method.settings.scaled(0.0))
+        shared = probe.training
+        assert shared is not None
+        (path,) = UniformSampler(self.space, probe.method.feasible).ask(np.random.default_rng(seed), 1)
+        rng = np.random.default_rng(seed)
+        probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
+        scored = cycle(UniformSampler(self.space, probe.method.feasible).ask(rng, _PROBE_PATHS))
+        # First those that draw by what they learn: weights may diverge when the first step is taken again and again.
+        with RoundFigures(probe.method, "search, timing").step("architecture"):
+            architecture = seconds_of(lambda: probe.method.update(probe.arch_step(0, rng)), 1, device)
+            refit = seconds_of(lambda: probe.method.refit(rng), 1, device)
+        steps = StepSeconds(
+            weights=seconds_of(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, device),
+            architecture=architecture,
+            refit=refit,
+            score=seconds_of(lambda: probe.evaluator.score(next(scored)), 1, device),
+        )
+        training = NetworkTraining(run, self.teacher, self.space.final.derive(path)).cost()
+        use_threads(threads)
+        fixed = fixed_seconds()
+        return Probe(steps, training, fixed, run.watch.seconds, peak_memory_mb(device), threads), steps
+
+    def _fastest_threads(self) -> int:
+        """Go on with as many threads as are fastest for weight steps, and return how many those are."""
+        # On a search of its own, whose weights may diverge: its first step is taken again and again.
+        probe = self._build(self.config.method.settings.scaled(0.0))
+        shared, rng = probe.training, np.random.default_rng(self.run.config.seed)
+        assert shared is not None
+        return choose_threads(lambda: shared.step(0, 1, probe.method.gates(rng)), self.run.device)
 
 
 def _write_preference(folder: RunFolder, method: SearchMethod) -> None:
     shares = method.preference()
     named = {d.name: dict(zip(d.candidates, map(float, shares[d.name]), strict=True)) for d in method.space.decisions}
     write_json(folder.preference, named)
-
-
-def _write_result(folder: RunFolder, architecture: Architecture) -> None:
-    final = SearchSpace(architecture.space).final
-    trained = Architecture(final.config, architecture.choices)
-    write_json(folder.architecture, trained.to_dict())
-    write_json(folder.network, final.derive(trained).to_dict())  # last: its presence ends the search
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What a search is made of, and how it is made of it."""
-
-    config: RunConfig
-    search: SearchConfig
-    admission: Admission
-    data: PreparedData
-    teacher: TeacherSource | None
-    device: Device
-
-    @property
-    def space(self) -> SearchSpace:
-        """What is searched."""
-        return self.admission.space
-
-    def method(self, settings: MethodSettings) -> SearchMethod:
-        return METHODS[self.search.method.name](self.space, self.admission, settings)
-
-    def make(self, settings: MethodSettings) -> Search:
-        """Return the freshly seeded search."""
-        for_weights, for_architecture = self.data.held_out(settings.held_out, self.config.seed)
-        augmented = augmenter(self.config, self.search.cutout_probability)
-        batches = Batches(for_weights, self.search.batch_size, self.config.seed, augmented)
-        loss = AnytimeLoss(self.config.train.exit_weights, label_smoothing=self.config.train.label_smoothing)
-        problem = SearchProblem(self.space, self.search.objective, self.admission.cost(), self.admission)
-        data = SearchData(batches, for_architecture, loss, self.device)
-        made = build_search(self.search.method.name, settings, problem, data, self.config.seed)
-        if self.config.init_from is not None and made.training is not None:
-            load_matching(made.training.net, self.config.init_from, self._narrowed())
-        return made
-
-    def timetable(self, plan: BudgetPlan, search: Search, watch: Stopwatch) -> Timetable | None:
-        """Return how long the rounds of `search` take, and by when they end; None for a plan that timed no steps."""
-        if plan.steps is None or search.training is None:
-            return None
-        settings = self.search.method.settings.scaled(plan.effort)
-        rounds = search.method.schedule(search.training.batches.per_epoch)
-        return Timetable(rounds, plan.steps, settings.scores, watch, plan.deadline_s)
-
-    def _narrowed(self) -> str:
-        """Return, for an error, that limits left less of the space's widths; nothing if they did not."""
-        if (width := self.space.config.multiplier) == self.search.space.multiplier:
-            return ""
-        limits = f"--max-params, --max-macs or --max-latency left {width:.2f} of its widths"
-        return f": {limits}; loosen them, or let the space choose among cheaper ones"
-
-    def workload(self, settings: MethodSettings) -> Workload:
-        """Return what a search with these settings amounts to."""
-        method = self.method(settings)
-        for_weights, _ = self.data.held_out(method.held_out, self.config.seed)
-        per_epoch = Batches(for_weights, self.search.batch_size, self.config.seed).per_epoch
-        return Workload(method.schedule(per_epoch), settings.scores)
-
-    def rates(self) -> Rates:
-        """Time a few steps of each kind on this machine, on searches that are thrown away."""
-        threads = None if self.config.budget is None else self._fastest_threads()
-        probe = self.make(self.search.method.settings.scaled(0.0))
-        shared = probe.training
-        assert shared is not None
-        (path,) = UniformSampler(self.space, probe.method.feasible).ask(np.random.default_rng(self.config.seed), 1)
-        rng = np.random.default_rng(self.config.seed)
-        probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
-        scored = cycle(UniformSampler(self.space, probe.method.feasible).ask(rng, _PROBE_PATHS))
-        # First those that draw by what they learn: weights may diverge when the first step is taken again and again.
-        with RoundFigures(probe.method, "search, timing").step("architecture"):
-            architecture = seconds_of(lambda: probe.method.update(probe.arch_step(0, rng)), 1, self.device)
-            refit = seconds_of(lambda: probe.method.refit(rng), 1, self.device)
-        steps = StepSeconds(
-            weights=seconds_of(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, self.device),
-            architecture=architecture,
-            refit=refit,
-            score=seconds_of(lambda: probe.evaluator.score(next(scored)), 1, self.device),
-        )
-        spec = self.space.final.derive(path)
-        training = train_cost(self.config, spec, self.data, self.teacher, self.device)
-        use_threads(threads)
-        return Rates(steps, training, fixed_seconds(), threads)
-
-    def _fastest_threads(self) -> int:
-        """Go on with as many threads as are fastest for weight steps, and return how many those are."""
-        # On a search of its own, whose weights may diverge: its first step is taken again and again.
-        probe = self.make(self.search.method.settings.scaled(0.0))
-        shared, rng = probe.training, np.random.default_rng(self.config.seed)
-        assert shared is not None
-        return choose_threads(lambda: shared.step(0, 1, probe.method.gates(rng)), self.device)
-
-
-def _planned(folder: RunFolder, run: _Run, watch: Stopwatch, progress: Progress) -> BudgetPlan:
-    """Return the saved plan, or probe this machine and save one, so that a resumed run repeats it."""
-    if folder.plan.exists():
-        plan = BudgetPlan.from_dict(read_json(folder.plan))
-        watch.resume(plan.spent_s)
-        use_threads(plan.threads)
-        return plan
-    progress.note("plan: timing a few steps on this machine")
-    rates = run.rates()
-    plan = make_plan(
-        run.config.budget,
-        rates,
-        run.search.method.settings,
-        run.workload,
-        run.config.train.epochs,
-        watch.seconds,
-        run.device,
-    )
-    write_json(folder.plan, plan.to_dict())
-    return plan

@@ -8,17 +8,17 @@ import pytest
 from mango_grader.automl.methods import EnasSettings, MethodSettings, Phase, Round
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
-from mango_grader.training.device import Device
 from mango_grader.workflow.budget import (
     MIN_TRAIN_EPOCHS,
     BudgetPlan,
-    Rates,
+    Probe,
     TrainCost,
     Workload,
     make_plan,
 )
 
-RATES = Rates(StepSeconds(weights=0.1, architecture=0.2, refit=0.0, score=0.5), TrainCost(2.0), fixed=20.0)
+STEPS = StepSeconds(weights=0.1, architecture=0.2, refit=0.0, score=0.5)
+PROBE = Probe(STEPS, TrainCost(2.0), fixed=20.0, spent=10.0)
 
 
 def workload(settings: MethodSettings) -> Workload:
@@ -27,8 +27,12 @@ def workload(settings: MethodSettings) -> Workload:
     return Workload(rounds, settings.scores)
 
 
-def plan(budget: float | None, spent: float = 10.0) -> BudgetPlan:
-    return make_plan(budget, RATES, EnasSettings(), workload, 60, spent, Device("cpu"))
+def seconds(effort: float) -> float:
+    return workload(EnasSettings().scaled(effort)).seconds(STEPS)
+
+
+def plan(budget: float | None) -> BudgetPlan:
+    return make_plan(budget, 60, PROBE, seconds)
 
 
 @pytest.mark.parametrize("budget", [60, 120, 300, 1200, 3600])
@@ -60,7 +64,7 @@ def test_too_short_names_the_smallest_that_works() -> None:
 
 
 def test_training_alone_gets_everything() -> None:
-    found = make_plan(120, RATES, None, None, 60, 10.0, Device("cpu"))
+    found = make_plan(120, 60, PROBE)
     assert found.search_s == 0
     assert found.epochs == int((120 * 0.9 - 30) / 2.0)
 
@@ -73,29 +77,29 @@ def test_a_network_unlike_the_probed_one_gets_as_much_time_and_not_as_many_epoch
     assert slow.epochs == probed.epochs // 4
     assert quick.epochs in (2 * probed.epochs, 2 * probed.epochs + 1)
     assert max(slow.total_s, quick.total_s) <= probed.total_s + 2.0
-    assert probed.settle(RATES.training, 60, seconds=21.0).epochs == 10
+    assert probed.settle(PROBE.training, 60, seconds=21.0).epochs == 10
     assert plan(None).settled, "without a budget the epochs are the preset's own"
 
 
 @pytest.mark.parametrize("views", [0, 1, 3, 10, 1000])
-@pytest.mark.parametrize("seconds", [1, 9, 50, 51.3, 137, 500, 5000])
-def test_a_teachers_time_counts(views: int, seconds: float) -> None:
+@pytest.mark.parametrize("left", [1, 9, 50, 51.3, 137, 500, 5000])
+def test_a_teachers_time_counts(views: int, left: float) -> None:
     cost = TrainCost(epoch=2.0, view=5.0, views=views, making=8.0)
-    epochs = cost.epochs(seconds)
-    assert epochs == MIN_TRAIN_EPOCHS or cost.seconds(epochs) <= seconds
-    assert cost.seconds(epochs + 1) > seconds, "one more would not fit"
+    epochs = cost.epochs(left)
+    assert epochs == MIN_TRAIN_EPOCHS or cost.seconds(epochs) <= left
+    assert cost.seconds(epochs + 1) > left, "one more would not fit"
     assert cost.seconds(10) == 8 + 20 + 5 * min(views, 10)
 
 
 def test_a_distilled_plan_fits_its_budget() -> None:
-    rates = replace(RATES, training=TrainCost(2.0, view=10.0, views=20, making=30.0))
+    probe = replace(PROBE, training=TrainCost(2.0, view=10.0, views=20, making=30.0))
     for budget in (200, 600, 2000):
-        found = make_plan(budget, rates, EnasSettings(), workload, 60, 10.0, Device("cpu"))
+        found = make_plan(budget, 60, probe, seconds)
         assert found.total_s <= budget
         assert found.epochs < plan(budget).epochs
-        assert found.train_s == rates.training.seconds(found.epochs)
+        assert found.train_s == probe.training.seconds(found.epochs)
     with pytest.raises(UsageError, match="smallest feasible is"):
-        make_plan(80, rates, EnasSettings(), workload, 60, 10.0, Device("cpu"))
+        make_plan(80, 60, probe, seconds)
 
 
 def test_plans_survive_json() -> None:
@@ -115,6 +119,6 @@ def test_the_deadline_of_a_search_leaves_the_training_its_share(budget: float) -
     """A search that took five times as long as planned left the training two epochs."""
     found = plan(budget)
     assert found.deadline_s is not None
-    assert found.deadline_s + found.train_s + RATES.fixed == pytest.approx(0.9 * budget)
+    assert found.deadline_s + found.train_s + PROBE.fixed == pytest.approx(0.9 * budget)
     assert found.spent_s + found.search_s <= found.deadline_s + 1e-6
     assert found.train_s >= min(0.4 * (0.9 * budget - 30), 60 * 8 * 2.0)

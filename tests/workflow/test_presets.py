@@ -11,8 +11,7 @@ from mango_grader.automl.search import SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.training.batches import Batches, Examples
-from mango_grader.training.device import Device
-from mango_grader.workflow.budget import Rates, TrainCost, Workload, make_plan
+from mango_grader.workflow.budget import Probe, TrainCost, Workload, make_plan
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.presets import PRESETS
@@ -50,21 +49,16 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     images, labels = rng.integers(0, 256, (4, 24, 32, 3), dtype=np.uint8), np.arange(4) % 3
     pictures = Examples(images, labels, np.arange(4))
     data = SearchData(Batches(pictures, 2, 0), pictures)
-    shared = build_search("enas", preset.settings("enas"), SearchProblem(space), data, seed=0).training
+    search = build_search("enas", preset.settings("enas"), SearchProblem(space), data, seed=0)
+    method, shared = search.method, search.training
     assert shared is not None
     losses = [float(shared.step(n, 3, gates_of(space.sample(rng), space.decisions))) for n in range(3)]
     assert np.isfinite(losses).all()
     params = [space.derive(space.sample(rng)).params()[-1] for _ in range(20)]
     assert 2.0e6 < np.mean(params) < 3.2e6, "the paper's two networks have 2.5 and 3.1 M"
-    rates = Rates(StepSeconds(weights=1.0, architecture=0.5, refit=0.0, score=2.0), TrainCost(10.0), fixed=5.0)
-    plan = make_plan(
-        None,
-        rates,
-        preset.settings("enas"),
-        lambda settings: Workload(methods.Enas(space, lambda _: True, settings).schedule(35), settings.scores),
-        preset.regime.train.epochs,
-        0.0,
-        Device("cpu"),
-    )
+    steps = StepSeconds(weights=1.0, architecture=0.5, refit=0.0, score=2.0)
+    workload = Workload(method.schedule(35), preset.settings("enas").scores)
+    probe = Probe(steps, TrainCost(10.0), fixed=5.0)
+    plan = make_plan(None, preset.regime.train.epochs, probe, lambda effort: effort * workload.seconds(steps))
     assert plan.search_s == 100 * 35 * 1.0 + 5000 * 0.5 + 50 * 2.0
     assert plan.train_s == 100 * 10.0

@@ -18,11 +18,12 @@ from mango_grader.training.device import Device
 from mango_grader.training.distillation import ask
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.configure import TrainOptions
+from mango_grader.workflow.context import RunContext
 from mango_grader.workflow.data import PreparedData
 from mango_grader.workflow.distillation.teacher import TeacherSource, open_teacher
 from mango_grader.workflow.distillation.unlabelled import prepare_run
 from mango_grader.workflow.folder import RunFolder, open_run
-from mango_grader.workflow.train import train_network
+from mango_grader.workflow.train import NetworkTraining
 
 CPU = Device("cpu")
 # Columns are green, red, yellow; applied to the mean colour, standardised by the usual figures.
@@ -96,7 +97,8 @@ def trained(folder: RunFolder, config: RunConfig) -> list[float]:
     """Train, and return the accuracy of each exit on validation pictures."""
     data, source = opened(folder, config)
     assert config.network is not None
-    train_network(folder, config, config.network, data, source, config.train.epochs, CPU, SilentProgress())
+    run = RunContext(folder, config, data, CPU, SilentProgress())
+    NetworkTraining(run, source, config.network).train(config.train.epochs)
     return list(folder.read_history()[-1]["val_accuracy"])
 
 

@@ -9,17 +9,16 @@ from click.testing import CliRunner, Result
 from tiny import TINY
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.latency import default_path
-from mango_grader.automl.limits import Limits
-from mango_grader.automl.methods import RandomSettings
+from mango_grader.automl.latency import LatencyTable, default_path, predicted_latency
+from mango_grader.automl.limits import Constraints, Limits
 from mango_grader.automl.samplers import InfeasibleError
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.cli import main
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import SilentProgress
-from mango_grader.workflow.admission import Admission
-from mango_grader.workflow.config import MethodConfig, RunConfig, SearchConfig
+from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.constraints import within_latency
 
 SETTINGS = ["--method", "enas"] + [
     part for setting in (*TINY, "train.epochs=1", "method.epochs=1") for part in ("--set", setting)
@@ -74,35 +73,33 @@ def test_a_result_is_widened_to_its_limit(fruit: Path, tmp_path: Path) -> None:
     assert 6000 < read_json(out / "metrics.json")["test"]["exits"][-1]["params"] <= 9000
 
 
-def admission(folder: Path, limits: Limits) -> Admission:
-    search = SearchConfig(MethodConfig("random", RandomSettings()), SPACE, limits=limits)
-    return Admission(search, SPACE, folder / "space.json", SilentProgress())
-
-
 def test_what_is_returned_was_measured_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     small, large = (
         Architecture(SPACE, {"layer1.convolution": (kernel,), "layer1.skip": ("none",)}) for kernel in ("k3d1", "k15d1")
     )
-    specs = [SearchSpace(SPACE).derive(each) for each in (small, large)]
-    loose = admission(tmp_path, Limits(max_latency=1e9))
-    quick, slow = (loose.measured(spec) for spec in specs)
-    assert loose(large)
+    space = SearchSpace(SPACE)
+    table = LatencyTable()
+    assert Constraints(space, Limits(max_latency=1e9), predicted_latency(space, table))(large)
+    quick, slow = (float(each[-1]) for each in table.measured([space.derive(small), space.derive(large)]))
     assert quick < slow
-    table = read_json(default_path())  # predictions of a tenth of the truth
-    write_json(default_path(), {**table, "factor": 1, "times": {name: t / 10 for name, t in table["times"].items()}})
+    kept = read_json(default_path())  # predictions of a tenth of the truth
+    write_json(default_path(), {**kept, "factor": 1, "times": {name: t / 10 for name, t in kept["times"].items()}})
+    table = LatencyTable()
     asked: list[Architecture] = []
 
-    def finish() -> Architecture:
-        asked.append(next(each for each in (large, small) if found(each)))
+    def constrained(limit: float) -> Constraints:
+        return Constraints(space, Limits(max_latency=limit), predicted_latency(space, table))
+
+    def find() -> Architecture:
+        asked.append(next(each for each in (large, small) if between(each)))
         return asked[-1]
 
-    found = admission(tmp_path, Limits(max_latency=(quick + slow) / 2))
-    assert found.within(finish) == small
+    between = constrained((quick + slow) / 2)
+    assert within_latency(find, between, table, SilentProgress()) == small
     assert asked == [large, small]
-    found = admission(tmp_path, Limits(max_latency=quick / 2))
     with pytest.raises(InfeasibleError):
-        found.within(lambda: small)
+        within_latency(lambda: small, constrained(quick / 2), table, SilentProgress())
 
 
 def test_runs_from_before_these_settings_can_be_read() -> None:

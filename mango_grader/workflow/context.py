@@ -1,0 +1,36 @@
+"""What the steps of one run have in common."""
+
+from dataclasses import dataclass, field, replace
+
+from mango_grader.automl.timetable import Stopwatch
+from mango_grader.progress import Progress
+from mango_grader.training.device import Device
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.data import PreparedData
+from mango_grader.workflow.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What every step of a run works with.
+
+    Attributes:
+        folder: where the run keeps its files.
+        config: every setting.
+        data: the images, decoded and split.
+        device: where networks compute.
+        progress: what is told of the run while it goes on.
+        watch: seconds that the run has taken so far, killed processes included.
+    """
+
+    folder: RunFolder
+    config: RunConfig
+    data: PreparedData
+    device: Device
+    progress: Progress
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def on_all_images(self) -> "RunContext":
+        """The same run with the validation images among the training ones, too."""
+        return replace(self, data=self.data.with_val())

@@ -1,0 +1,72 @@
+"""How `search` and `train` begin: the folder is opened, what is done is recognised, and the data are prepared."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from mango_grader.automl.timetable import Stopwatch
+from mango_grader.datasets.record import DataRecord
+from mango_grader.errors import UsageError
+from mango_grader.progress import Progress, SilentProgress
+from mango_grader.training.device import pick_device
+from mango_grader.workflow.config import Places, RunConfig
+from mango_grader.workflow.context import RunContext
+from mango_grader.workflow.data import on_device
+from mango_grader.workflow.distillation import prepare_run
+from mango_grader.workflow.folder import RunFolder, opened
+from mango_grader.workflow.machine import restored_threads
+from mango_grader.workflow.recorded import UNRECORDED, describe_changes
+
+Command = Literal["search", "train"]
+
+
+@contextmanager
+def started_run(
+    command: Command,
+    out: str | os.PathLike[str],
+    config: RunConfig | None,
+    *,
+    resume: bool,
+    moved: Places | None,
+    progress: Progress | None,
+) -> Iterator[RunContext | None]:
+    """Hold the folder of a run, and yield what its steps work with; None where the run is finished already.
+
+    Args:
+        command: which of the two begins or continues the run.
+        out: the run folder.
+        config: of a new run; None takes that of the folder.
+        resume: whether the folder may hold a run, which is then continued.
+        moved: where those things are now that were moved since the run began.
+        progress: told what happens; None tells nobody.
+
+    Raises:
+        UsageError: the folder, the settings or the data cannot be used, or the other command began the run.
+    """
+    watch, progress = Stopwatch(), progress or SilentProgress()
+    with restored_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
+        _require_command(command, folder, config)
+        if folder.finished:
+            _describe_finished(folder, config, progress)
+            yield None
+            return
+        device = pick_device(config.device)
+        data = on_device(prepare_run(config, folder, progress), device)
+        yield RunContext(folder, config, data, device, progress, watch)
+
+
+def _require_command(command: Command, folder: RunFolder, config: RunConfig) -> None:
+    if command == "search" and config.search is None:
+        raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
+    if command == "train" and config.network is None:
+        raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
+
+
+def _describe_finished(folder: RunFolder, config: RunConfig, progress: Progress) -> None:
+    """Report that nothing is left to do, and how the run's data have changed since."""
+    progress.note(f"{folder.path} is finished; nothing is left to do")
+    record = DataRecord.load(folder.data) if folder.data.exists() else None
+    changes = UNRECORDED if record is None else describe_changes(record, config.data, progress)
+    if changes is not None:
+        progress.note(f"data: {changes}")
