@@ -16,7 +16,7 @@ from mango_grader.datasets.dataset import Dataset
 from mango_grader.errors import ImageError
 from mango_grader.files import digest
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.runtime.images.decode import examine, read_file
+from mango_grader.runtime.images.decode import decode_with_warning, read_file
 from mango_grader.runtime.images.preprocess import one_colour
 from mango_grader.runtime.images.quiet import quiet
 
@@ -100,7 +100,7 @@ def _look(path: Path) -> _Facts:
     try:
         data = read_file(path)
         name = digest(data)
-        decoded = examine(data, needed=needed)
+        decoded = decode_with_warning(data, needed=needed)
     except ImageError as error:
         return _Facts(name, error=str(error))
     image = decoded.image

@@ -62,10 +62,10 @@ def decode(
 
     Raises `ImageError`, and nothing else, for whatever cannot be decoded.
     """
-    return examine(source, fill, needed).image
+    return decode_with_warning(source, fill, needed).image
 
 
-def examine(
+def decode_with_warning(
     source: ImageSource,
     fill: tuple[int, int, int] = (114, 114, 114),
     needed: Callable[[int, int], tuple[int, int]] | None = None,

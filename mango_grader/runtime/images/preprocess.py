@@ -1,4 +1,4 @@
-"""THE preprocessing: what training caches, search sees, a bundle declares and the sorting line does."""
+"""The one preprocessing: of images that are cached for training, searched with, and graded."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mango_grader.runtime.images.decode import ImageSource, examine, scaled
+from mango_grader.runtime.images.decode import Decoded, ImageSource, decode_with_warning, scaled
 
 __all__ = ["ImageSource", "Prepared", "Preprocess", "one_colour"]
 
@@ -69,19 +69,64 @@ class Preprocess:
             raise ValueError(f"fill must be three values in 0..255, not {self.fill}")
 
     def __call__(self, source: ImageSource, *, exact: bool = False) -> NDArray[np.uint8]:
-        """Return `source` as (height, width, 3) uint8 RGB; raise `ImageError` with the reason if it cannot be.
+        """Return `source` as a network takes it: `decode`, then `fit`.
 
-        A large encoded JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is at least twice what is needed
-        (Pillow's `draft`), in training, too. It is much faster, and differs by some grey levels from the same image
-        decoded beforehand. `exact` decodes all pixels, so that a path, its bytes and its decoded array give the
-        same result.
+        Args:
+            source: an image as a path, encoded bytes, a binary file, an image of Pillow's, or an array.
+            exact: decode all pixels of a large JPEG, see `decode`.
+
+        Returns:
+            (height, width, 3) uint8 RGB.
+
+        Raises:
+            ImageError: with the reason, if `source` cannot be decoded.
         """
         return self.prepare(source, exact=exact).pixels
 
     def prepare(self, source: ImageSource, *, exact: bool = False) -> Prepared:
-        """Return the pixels of `source` with a warning, if there is one; arguments and errors are those of a call."""
-        decoded = examine(source, self.fill, None if exact else self._needed)
-        image = decoded.image
+        """Return what a call returns, with a warning if the image may not show what it should."""
+        decoded = self.decode(source, exact=exact)
+        fitted = self.fit(decoded.image)
+        warnings = [warning for warning in (decoded.warning, fitted.warning) if warning is not None]
+        return Prepared(fitted.pixels, "; ".join(warnings) or None)
+
+    def decode(self, source: ImageSource, *, exact: bool = False) -> Decoded:
+        """Return `source` as an upright RGB image, of its own size or reduced as far as `fit` allows.
+
+        A large encoded JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is at least twice what is needed
+        (Pillow's `draft`), in training, too. It is much faster, and differs by some grey levels from the same image
+        decoded beforehand.
+
+        Args:
+            source: an image as a path, encoded bytes, a binary file, an image of Pillow's, or an array.
+            exact: decode all pixels, so that a path, its bytes and its decoded array give the same result. Parts of
+                an image are cut from one that was decoded so.
+
+        Raises:
+            ImageError: with the reason, if `source` cannot be decoded.
+        """
+        return decode_with_warning(source, self.fill, None if exact else self._needed)
+
+    def fit(self, image: Image.Image | NDArray[np.uint8]) -> Prepared:
+        """Turn, resize and lay an upright RGB image on the fill.
+
+        Args:
+            image: decoded, in RGB: an image of Pillow's, or (H, W, 3) uint8.
+
+        Raises:
+            ImageError: if an array has another shape or type, or no pixels.
+
+        Example:
+            Many crops of one frame, which is decoded once:
+
+            ```python
+            preprocess = Preprocess(height=96, width=128)
+            frame = np.asarray(preprocess.decode("mango.jpg", exact=True).image)
+            crops = [preprocess.fit(frame[:, left : left + 10]).pixels for left in (0, 10)]
+            ```
+        """
+        if isinstance(image, np.ndarray):
+            image = decode_with_warning(image).image
         if self._turns(*image.size):
             image = image.transpose(Image.Transpose.ROTATE_90)
         size = scaled(*image.size, (self.width, self.height))
@@ -92,8 +137,7 @@ class Preprocess:
         left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
         inside = np.asarray(image)
         canvas[top : top + size[1], left : left + size[0]] = inside
-        doubts = [doubt for doubt in (decoded.warning, one_colour(inside)) if doubt is not None]
-        return Prepared(canvas, "; ".join(doubts) or None)
+        return Prepared(canvas, one_colour(inside))
 
     def _turns(self, width: int, height: int) -> bool:
         return self.rotate_portrait and height > width

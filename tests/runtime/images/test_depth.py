@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mango_grader.errors import ImageError
-from mango_grader.runtime.images.decode import decode, examine
+from mango_grader.runtime.images.decode import decode, decode_with_warning
 from mango_grader.runtime.images.preprocess import Preprocess
 
 RAMP = np.linspace(0, 1, 24 * 32).reshape(24, 32)
@@ -28,7 +28,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def assert_bright(data: bytes, wanted: NDArray[np.float64]) -> None:
-    found = examine(data)
+    found = decode_with_warning(data)
     pixels = np.asarray(found.image).astype(float)
     expected = wanted if wanted.ndim == 3 else np.repeat(wanted[:, :, None], 3, axis=2)
     assert np.abs(pixels - expected * 255).max() <= 1.01

@@ -82,3 +82,42 @@ def test_settings_out_of_range_are_refused(options: dict[str, object]) -> None:
 def test_a_bad_image_raises_image_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such file"):
         Preprocess(4, 4)(tmp_path / "missing.png")
+
+
+def frame() -> np.ndarray:
+    """Return a smooth frame of 300 × 400 pixels with some noise, as a camera gives it."""
+    rows, columns = np.mgrid[:300, :400]
+    noise = np.random.default_rng(0).integers(0, 30, (300, 400, 3))
+    return (np.stack([rows * 0.7, columns * 0.5, (rows + columns) * 0.3], 2) + noise).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("turn", [False, True])
+def test_parts_of_a_frame_that_is_decoded_once_equal_parts_that_are_saved_alone(kind: str, turn: bool) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(frame()).save(buffer, kind)
+    preprocess = Preprocess(24, 32, turn)
+    whole = np.asarray(preprocess.decode(buffer.getvalue(), exact=True).image)
+    for top, bottom, left, right in [(0, 100, 0, 100), (50, 250, 10, 60), (299, 300, 0, 400), (10, 34, 20, 52)]:
+        crop = whole[top:bottom, left:right]
+        alone = io.BytesIO()
+        Image.fromarray(crop).save(alone, "PNG")
+        fitted, saved = preprocess.fit(crop), preprocess.prepare(alone.getvalue())
+        assert np.array_equal(fitted.pixels, saved.pixels)
+        assert fitted.warning == saved.warning
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_call_is_decoding_and_fitting(exact: bool) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(frame()).save(buffer, "JPEG")
+    preprocess = Preprocess(24, 32)
+    decoded = preprocess.decode(buffer.getvalue(), exact=exact)
+    assert decoded.image.size == ((400, 300) if exact else (100, 75)), "reduced as far as twice the network's input"
+    assert np.array_equal(preprocess.fit(decoded.image).pixels, preprocess(buffer.getvalue(), exact=exact))
+
+
+@pytest.mark.parametrize("crop", [np.zeros((0, 5, 3), np.uint8), np.zeros((5, 5, 3)), np.zeros((5, 5, 2), np.uint8)])
+def test_a_part_that_is_no_image_is_refused(crop: np.ndarray) -> None:
+    with pytest.raises(ImageError, match="array of"):
+        Preprocess(4, 4).fit(crop)
