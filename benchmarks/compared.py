@@ -1,7 +1,6 @@
 """Runs of a comparison as cells, and where the entries stand."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from cells import CellFailedError
 
 from mango_grader.progress import make_progress
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.comparison.standings import standings
+from mango_grader.workflow.comparison.ranking import rank
 from mango_grader.workflow.config import checked, plain
 
 
@@ -29,4 +28,4 @@ def outcomes_of(figures: Mapping[str, Any]) -> list[Outcome]:
 
 def summary(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return where the entries stand, the best on validation first, with their differences."""
-    return [asdict(standing) for standing in standings(outcomes_of(figures))]
+    return [plain(entry) for entry in rank(outcomes_of(figures))]

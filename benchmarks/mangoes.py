@@ -25,7 +25,7 @@ from mango_grader import SearchOptions, TrainOptions, search, train
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import make_progress
 from mango_grader.training.bootstrap import paired_difference
-from mango_grader.workflow.answers import pooled
+from mango_grader.workflow.comparison.answers import pooled
 from mango_grader.workflow.folder import RunFolder
 
 
@@ -41,7 +41,7 @@ def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, A
         "params": [each["params"] for each in last],
         "macs": [[each["macs"] for each in test["exits"]] for test in tests],
         "exits": {
-            "pooled_accuracy": [float(share) for share in answers.right.mean(1)],
+            "pooled_accuracy": [float(share) for share in answers.correct.mean(1)],
             "last_by_fold": by_fold,
             "last_mean": float(np.mean(by_fold)),
             "last_sd": float(np.std(by_fold, ddof=1)) if len(by_fold) > 1 else None,
@@ -50,7 +50,7 @@ def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, A
             "pooled_accuracy": float(answers.by_policy.mean()),
             "cost": float(answers.cost.mean()),
             "loss_against_last_exit": asdict(
-                paired_difference(answers.right[-1], answers.by_policy, answers.groups, seed=0)
+                paired_difference(answers.correct[-1], answers.by_policy, answers.groups, seed=0)
             ),
         },
         "seconds_per_fold": seconds / len(runs),
@@ -136,7 +136,7 @@ def _result(
         "groups": len(set(ours.groups)),
         "searched": summary("searched", searched, spent["searched"]),
         "baseline": summary(baseline, trained, spent["trained"]),
-        "difference": asdict(paired_difference(ours.right[-1], theirs.right[-1], ours.groups, seed=0)),
+        "difference": asdict(paired_difference(ours.correct[-1], theirs.correct[-1], ours.groups, seed=0)),
     }
 
 

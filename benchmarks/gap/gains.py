@@ -9,7 +9,7 @@ from compared import outcomes_of, summary
 
 from gap.ideas import PLAIN
 from mango_grader.workflow.comparison.outcomes import Outcome
-from mango_grader.workflow.comparison.standings import against
+from mango_grader.workflow.comparison.ranking import difference_between
 
 HOPELESS = -0.05
 """A gain on the first fold's validation pictures; between folds, gains differ by 1 to 4 points (sd)."""
@@ -27,11 +27,11 @@ def gains(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def gain_on_plain(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
     """Return what the last exit gains on test, paired by pictures, and on validation; None without a common fold."""
-    found = None if name == PLAIN else against(name, PLAIN, outcomes)
+    found = None if name == PLAIN else difference_between(name, PLAIN, outcomes)
     if found is None:
         return None
     own, plain = validated(name, outcomes), validated(PLAIN, outcomes)
-    return asdict(found.difference) | {"n": found.pictures, "validation": _mean_gain(own, plain)}
+    return asdict(found.difference) | {"n": found.images, "validation": _mean_gain(own, plain)}
 
 
 def is_hopeless(name: str, figures: Mapping[str, Any]) -> bool:

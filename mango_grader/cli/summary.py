@@ -9,10 +9,10 @@ from rich.table import Table
 from mango_grader.cli.console import open_console
 from mango_grader.cli.options import FINISHED_WITH_ERRORS
 from mango_grader.files import read_json
-from mango_grader.report import Against, Spread
 from mango_grader.report.comparison import comparison_warnings
 from mango_grader.text import counted, one_line
 from mango_grader.training.bootstrap import Estimate
+from mango_grader.training.ranking import MeanSd, PairedDifference
 from mango_grader.workflow.comparison import ComparisonFolder
 from mango_grader.workflow.evaluate import Answered
 from mango_grader.workflow.folder import RunFolder
@@ -90,21 +90,21 @@ def print_comparison(folder: ComparisonFolder) -> None:
     page = folder.page
     console = open_console()
     console.print(f"{counted(folder.comparison.seeds, 'run')} each, 95 % intervals")
-    standings = _table("", "runs", "validation %", "test %", "work", "size", "min")
+    ranking = _table("", "runs", "validation %", "test %", "work", "size", "min")
     differences = _table("points of test accuracy", "to best", "to random", "p")
-    for each in page.standings:
+    for each in page.ranking:
         last = each.exits[-1]
-        standings.add_row(
+        ranking.add_row(
             each.name,
             str(each.runs),
-            _spread(last.validation),
+            _mean_sd(last.validation),
             percent(each.pooled),
             f"{last.macs.mean / 1e6:.1f}",
             f"{last.params.mean / 1e6:.3f}",
             "–" if each.whole_s is None else f"{each.whole_s.mean / 60:.1f}",
         )
-        differences.add_row(each.name, _points(each.to_best), _points(each.to_random), _chance(each.to_random))
-    console.print(standings)
+        differences.add_row(each.name, _points(each.to_best), _points(each.to_random), _p_value(each.to_random))
+    console.print(ranking)
     console.print(f"{UNITS}; min: minutes of a run\n")
     console.print(differences)
     console.print("p: how easily chance in the choice of fruit alone makes the difference to random")
@@ -126,16 +126,16 @@ def _print_places(console: Console, **places: object) -> None:
         console.print(f"{name:6}  {path}")
 
 
-def _spread(share: Spread) -> str:
+def _mean_sd(share: MeanSd) -> str:
     return f"{100 * share.mean:.1f}" + ("" if share.sd is None else f" ± {100 * share.sd:.1f}")
 
 
-def _points(against: Against | None) -> str:
-    return "–" if against is None else f"{100 * against.difference.value:+.1f}"
+def _points(found: PairedDifference | None) -> str:
+    return "–" if found is None else f"{100 * found.difference.value:+.1f}"
 
 
-def _chance(against: Against | None) -> str:
-    return "–" if against is None or against.difference.p is None else f"{against.difference.p:.3f}"
+def _p_value(found: PairedDifference | None) -> str:
+    return "–" if found is None or found.difference.p is None else f"{found.difference.p:.3f}"
 
 
 def percent(estimate: Estimate) -> str:

@@ -1,4 +1,4 @@
-"""What a run tells people: the HTML report, the model card, the drawn architecture."""
+"""What people read: the report and model card of a run, the page of a comparison, the drawn architecture."""
 
 from typing import TYPE_CHECKING
 
@@ -6,15 +6,14 @@ from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mango_grader.report.architecture import draw_architecture
-    from mango_grader.report.card import model_card
+    from mango_grader.report.caveats import limits, warnings
     from mango_grader.report.comparison import ComparisonData, write_comparison
-    from mango_grader.report.content import DataSummary, Example, Part, Reference, ReportData, pick_examples
-    from mango_grader.report.html import write_report
-    from mango_grader.report.standing import Against, MeanExit, Spread, Standing
+    from mango_grader.report.content import Example, Reference, ReportData, pick_examples
+    from mango_grader.report.run import model_card, write_report
 
 __all__ = [
-    "Against", "ComparisonData", "DataSummary", "Example", "MeanExit", "Part", "Reference", "ReportData", "Spread",
-    "Standing", "draw_architecture", "model_card", "pick_examples", "write_comparison", "write_report",
+    "ComparisonData", "Example", "Reference", "ReportData", "draw_architecture", "limits", "model_card",
+    "pick_examples", "warnings", "write_comparison", "write_report",
 ]  # fmt: skip
 
 # matplotlib takes a second to import, so names are fetched when asked for.
@@ -22,10 +21,9 @@ __getattr__ = lazy_names(
     __name__,
     {
         "architecture": ("draw_architecture",),
-        "card": ("model_card",),
+        "caveats": ("limits", "warnings"),
         "comparison": ("ComparisonData", "write_comparison"),
-        "content": ("DataSummary", "Example", "Part", "Reference", "ReportData", "pick_examples"),
-        "html": ("write_report",),
-        "standing": ("Against", "MeanExit", "Spread", "Standing"),
+        "content": ("Example", "Reference", "ReportData", "pick_examples"),
+        "run": ("model_card", "write_report"),
     },
 )

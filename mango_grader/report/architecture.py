@@ -1,4 +1,4 @@
-"""The network as a picture: an SVG in the page's colours, for any NetworkSpec."""
+"""A drawing of any NetworkSpec: an SVG in the page's colours."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,8 @@ from html import escape
 from mango_grader.models.operations import Operation
 from mango_grader.models.spec import IMAGE, NetworkSpec
 from mango_grader.report.layout import Block, Exit, lay_out
+from mango_grader.report.operation_labels import HUES, kernel_of, labels
 from mango_grader.report.text import amount, percent, shortened
-from mango_grader.report.wording import HUES, kernel_of, labels
 from mango_grader.training.metrics import ExitMetrics
 
 _PITCH, _WIDTH, _TALLEST, _LOWEST, _LINE = 92, 68, 84, 44, 13
@@ -82,7 +82,7 @@ class _Drawing:
         x, y = self._centre(block.name)
         tall = self._tall(block.name)
         channels, height, width = block.shape
-        inside = ", ".join(_counted(block)) or "nothing but connections"
+        inside = ", ".join(_counted(block)) or "connections only"
         tip = f"{block.name}: {inside}; {amount(sum(block.macs))} multiply-adds"
         below = y + _TALLEST / 2 + 14
         return (
@@ -153,7 +153,7 @@ class _Drawing:
             yield f'<text x="{x + 2}" y="{y + 4}" class="small dark">{escape(label)}</text>'
             x += 26 + _LETTER * len(label)
         if any(len(block.parts) > 1 for block in self.layout.blocks.values()):
-            label = "colour: what costs most in a block"
+            label = "colour: costliest operation of a block"
             yield f'<text x="{x}" y="{y + 4}" class="small">{label}</text>'
             x += 24 + _LETTER * len(label)
         for kind, label in (("plain", "skip"), ("matched", "skip with 1×1 convolution")):

@@ -1,4 +1,4 @@
-"""ReportData: everything that a report or a model card tells, as plain values; who fills it needs no plotting."""
+"""ReportData: everything that a report or a model card says, as plain values; who fills it needs no plotting."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,35 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.probe import ProbeResult
+from mango_grader.datasets.summary import DataSummary
 from mango_grader.models.spec import NetworkSpec
-from mango_grader.report.preferences import Preferences
 from mango_grader.training.bootstrap import Estimate
+from mango_grader.training.distillation import TeacherFigures
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of the data ("train", "val", "test"): images per class, in class order, and groups in all."""
-
-    name: str
-    images: tuple[int, ...]
-    groups: int
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """Where the images came from and how they were split; `findings` are one-line remarks on their state."""
-
-    source: str
-    parts: tuple[Part, ...]
-    findings: tuple[str, ...] = ()
-    probe: ProbeResult | None = None
-
-
-@dataclass(frozen=True)
 class Example:
-    """One test image as the network saw it, (H, W, 3) uint8; `label`, `predicted` index classes, `exit` is from 1."""
+    """One test image and the model's answer.
+
+    Attributes:
+        image: uint8 (H, W, 3), as the network saw it.
+        path: of the image file, relative to the data's folder.
+        label: index of the class that it has.
+        predicted: index of the class that was answered.
+        confidence: probability of that answer, 0..1.
+        exit: number of the exit that answered, from 1.
+    """
 
     image: NDArray[np.uint8]
     path: str
@@ -45,49 +35,49 @@ class Example:
     exit: int
 
     @property
-    def right(self) -> bool:
-        """Whether the answer was the label."""
+    def correct(self) -> bool:
+        """Whether the answer is the label."""
         return self.label == self.predicted
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Another model on the same test images, to stand beside the exits: its multiply-adds and its accuracy."""
+    """Another model on the same test images, drawn beside the exits.
+
+    Attributes:
+        name: as the chart shows it.
+        macs: multiply-adds for one image.
+        accuracy: share of correct answers, 0..1, with its interval.
+    """
 
     name: str
     macs: int
     accuracy: Estimate
 
 
-@dataclass(frozen=True)
-class TeacherFigures:
-    """Who taught the network, and its own accuracy on validation and test images."""
-
-    name: str
-    val: Estimate
-    test: Estimate
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "TeacherFigures":
-        """Rebuild from plain data."""
-        return cls(data["name"], Estimate(**data["val"]), Estimate(**data["test"]))
-
-
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """A report's content; what is empty or None is left out of the page.
+    """A report's content; the page leaves out what is empty or None.
 
-    Fields:
+    Attributes:
         title: a name for the model or the run.
-        exits, policies: measured on `measured_on`, images that no choice has seen.
-        default_policy: the name of the entry of `policies` that the model uses unless told otherwise.
+        classes: class names, in the order of their indices.
+        ordinal: whether that order is one of grades.
+        exits: figures of every exit on `measured_on`, the first exit first.
+        policies: figures of every exit policy on the same images.
+        default_policy: name of the policy that the model uses unless told otherwise.
+        measured_on: which images the figures are of; nothing was chosen by them.
         spec: the network, to be drawn.
-        preferences: how likely the search was to choose each candidate at its end, by decision; choices: what it chose.
-        history: rows of history.jsonl, {"phase": "search-…" | "train", "round" | "epoch": n, figures …}.
+        preferences: by decision and candidate, how likely the search was to choose it at its end, 0..1.
+        choices: by decision, the candidates that it chose.
+        history: rows of history.jsonl: {"phase": "search-…" | "train", "round" | "epoch": n, figures …}.
+        examples: test images to show, as `pick_examples` returns them.
+        data: where the images come from, and how they were split.
+        references: other models on the same images.
+        teacher: whose answers the network learned from besides the labels.
         settings: the run's configuration, nested as it is.
-        provenance: what identifies the run: version, date, seed, data digest, ….
-        teacher: whose answers the network learned from, too.
-        notes: one-line warnings of this run beyond those that its figures give by themselves.
+        provenance: what identifies the run: version, date, seed, digest of the data, ….
+        notes: one-line warnings of this run beyond those that its figures give.
     """
 
     title: str
@@ -98,7 +88,7 @@ class ReportData:
     default_policy: str = "full"
     measured_on: str = "test part"
     spec: NetworkSpec | None = None
-    preferences: Preferences = field(default_factory=dict)
+    preferences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     examples: tuple[Example, ...] = ()
@@ -123,21 +113,26 @@ def pick_examples(
     settled: NDArray[np.integer],
     each: int = 14,
 ) -> tuple[Example, ...]:
-    """Return up to `each` wrong answers, the most confident first, and up to `each` right ones, all classes in turn.
+    """Return wrong answers, the most confident first, then correct ones, all classes in turn.
 
-    `image(row)` gives the preprocessed image of a row, `probabilities` is (K, N, C), `settled` (N,) the exit index,
-    from 0, at which each image was answered.
+    Args:
+        image: from a row to its preprocessed image, uint8 (H, W, 3).
+        paths: N file names, one per row.
+        labels: (N,), class indices.
+        probabilities: (K, N, C), those of each of K exits.
+        settled: (N,), index of the exit that answers each image, from 0.
+        each: how many wrong and how many correct answers to return at most.
     """
     rows = np.arange(len(labels))
     answers = probabilities[settled, rows]
     predicted, confidence = answers.argmax(axis=1), answers.max(axis=1)
     wrong = rows[predicted != labels]
-    right = rows[predicted == labels]
+    correct = rows[predicted == labels]
     # Rank within the class first: one of each class, then the next of each.
-    rank = {row: index for label in np.unique(labels) for index, row in enumerate(right[labels[right] == label])}
+    rank = {row: index for label in np.unique(labels) for index, row in enumerate(correct[labels[correct] == label])}
     chosen = [
         *wrong[np.argsort(-confidence[wrong], kind="stable")][:each],
-        *sorted(right, key=lambda row: (rank[row], labels[row]))[:each],
+        *sorted(correct, key=lambda row: (rank[row], labels[row]))[:each],
     ]
     return tuple(
         Example(

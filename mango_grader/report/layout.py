@@ -7,7 +7,7 @@ from functools import cached_property
 
 from mango_grader.models.operations import Classifier, Match, Operation, Shape
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
-from mango_grader.report.wording import GLUE, short
+from mango_grader.report.operation_labels import GLUE, short
 
 Links = tuple[tuple[str, Operation | None], ...]
 

@@ -58,7 +58,7 @@ def anytime(exits: Sequence[ExitMetrics], policy: PolicyMetrics | None, referenc
 
 
 def reliability(metrics: ExitMetrics) -> str:
-    """Draw how often answers of each confidence were right; bars below show how many there were."""
+    """Draw the share of correct answers at each confidence; bars below show how many answers there were."""
 
     def draw(axes: list[Axes]) -> None:
         (axis,) = axes
@@ -95,7 +95,7 @@ def recalls(metrics: ExitMetrics, classes: Sequence[str]) -> str:
             axis.plot([low, high], [place, place], color=_BLUE, linewidth=5, alpha=0.25)
             axis.plot([recall.value], [place], "o", color=_BLUE, markersize=8)
         name_rows(axis, places, classes)
-        axis.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(classes) - 0.3), xlabel="recall: of this class, share recognised")
+        axis.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(classes) - 0.3), xlabel="recall (share of the class recognised)")
         axis.grid(visible=False)
         axis.spines["left"].set_visible(False)
         axis.xaxis.set_major_formatter(percent())
@@ -152,7 +152,7 @@ def _candidates(axis: Axes, rows: Rows) -> None:
     best = int(scores.argmax())
     axis.scatter(costs, scores, 22, color=_SKY, alpha=0.75, linewidth=0)
     axis.scatter(costs[best], scores[best], 110, color=_ORANGE, marker="*", zorder=3)
-    axis.set_title(f"score of {counted(len(rows), 'candidate')}, ★ the best")
+    axis.set_title(f"score of {counted(len(rows), 'candidate')} (★ best)")
     axis.set_xlabel("cost")
     axis.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
     axis.xaxis.set_major_locator(MaxNLocator(4))

@@ -1,8 +1,11 @@
-"""How figures are written: one way, in the report, the card and the drawings."""
+"""How figures are written, one way in pages, cards and drawings, and the templates that are filled with them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jinja2
+
+from mango_grader.text import counted
 from mango_grader.training.bootstrap import Difference, Estimate
 
 
@@ -56,8 +59,8 @@ def shortened(text: str, letters: int) -> str:
     return line if len(line) <= letters else f"…{line[1 - letters :]}"
 
 
-def cell(text: str) -> str:
-    """Return `text` as one cell of a Markdown table or one item of a list."""
+def field(text: str) -> str:
+    """Return `text` as one value of a Markdown table or one item of a list."""
     return " ".join(text.split()).replace("|", r"\|")
 
 
@@ -76,3 +79,27 @@ def _shown(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def render(template: str, *, autoescape: bool, **values: Any) -> str:
+    """Return a template of this package filled with `values`; raises jinja2.UndefinedError for a name it lacks.
+
+    The page holds no character that UTF-8 cannot write (bytes of odd file names).
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mango_grader.report"),
+        autoescape=autoescape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        percent=percent,
+        estimate=estimate,
+        plain=plain,
+        points=points,
+        amount=amount,
+        field=field,
+        counted=counted,
+    )
+    return printable(environment.get_template(template).render(**values))

@@ -1,9 +1,10 @@
 """Batches with a teacher's answers: new ones at each step, or those to some epochs, asked for once and kept."""
 
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from mango_grader.errors import UsageError
 from mango_grader.files import write_bytes
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batch, Batches, BatchSeries, Examples
+from mango_grader.training.bootstrap import Estimate, GroupBootstrap
 from mango_grader.training.tensors import damaged
 
 Teacher = Callable[[Tensor], Tensor]
@@ -127,6 +129,40 @@ def ask(teacher: Teacher, examples: Examples, batch_size: int = 128) -> NDArray[
     Raises UsageError for a teacher that answers with no finite numbers.
     """
     return _finite(np.concatenate([teacher(batch.images).cpu().numpy() for batch in examples.in_order(batch_size)]))
+
+
+@dataclass(frozen=True)
+class TeacherFigures:
+    """What a teacher itself achieves on the data of its student.
+
+    Attributes:
+        name: of the teacher.
+        val: accuracy on validation images, 0..1, with its interval over groups.
+        test: accuracy on test images, likewise.
+    """
+
+    name: str
+    val: Estimate
+    test: Estimate
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "TeacherFigures":
+        """Rebuild from plain data."""
+        return cls(data["name"], Estimate(**data["val"]), Estimate(**data["test"]))
+
+
+def teacher_accuracy(teacher: Teacher, examples: Examples, groups: Sequence[str], seed: int) -> Estimate:
+    """Return the share of `examples` that the teacher answers correctly.
+
+    Args:
+        teacher: whose answers are counted.
+        examples: N labelled images.
+        groups: N names, the group of each example.
+        seed: of the bootstrap over groups.
+    """
+    correct = ask(teacher, examples).argmax(1) == examples.targets
+    rows = np.stack([correct, np.ones(len(correct))], axis=1)
+    return GroupBootstrap(groups, seed).estimate(rows, lambda sums: np.asarray(sums[:, 0] / sums[:, 1]))
 
 
 def _finite(answers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -339,7 +339,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def plain(value: Any) -> Any:
     """Return a dataclass as JSON-safe plain data."""
-    return _adapter(type(value)).dump_python(value, mode="json")
+    return _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
 
 
 def checked(kind: type[T], data: Any, prefix: str = "") -> T:

@@ -11,7 +11,7 @@ from mango_grader.datasets import Dataset, Split, read_dataset
 from mango_grader.errors import ImageError, MangoError, UsageError
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.report import ReportData
-from mango_grader.report.remarks import warnings
+from mango_grader.report.caveats import warnings
 from mango_grader.runtime import Grader
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import exit_metrics, settled_exits

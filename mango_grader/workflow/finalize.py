@@ -15,7 +15,7 @@ from mango_grader.files import read_json, write_json
 from mango_grader.models import AnytimeClassifier
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, model_card, write_report
-from mango_grader.report.remarks import warnings
+from mango_grader.report.caveats import warnings
 from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.context import RunContext

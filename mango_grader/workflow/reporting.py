@@ -9,13 +9,13 @@ import numpy as np
 from mango_grader import __version__
 from mango_grader.datasets.probe import ProbeResult, probe_dataset
 from mango_grader.datasets.scan import scan
+from mango_grader.datasets.summary import DataSummary, PartSummary
 from mango_grader.files import digest, read_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
-from mango_grader.report import DataSummary, Part, ReportData, pick_examples
-from mango_grader.report.content import TeacherFigures
+from mango_grader.report import ReportData, pick_examples
 from mango_grader.runtime.inference.exit_policy import Threshold
-from mango_grader.training.batches import Examples
+from mango_grader.training.distillation import TeacherFigures
 from mango_grader.training.metrics import settled_exits
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.data import PreparedData
@@ -23,8 +23,8 @@ from mango_grader.workflow.folder import RunFolder
 from mango_grader.workflow.measure import RunMeasurements
 
 _REFITTED = (
-    "The network learned from the validation pictures, too; its temperatures and thresholds, and all figures of that"
-    " part, are of the same network trained without them."
+    "The network was retrained on the training and validation images together. Its temperatures and thresholds, and all"
+    " validation figures, come from the weights before that, which were trained without validation images."
 )
 _HURRIED = 0.9  # of the planned rounds: fewer are worth a warning
 
@@ -38,8 +38,8 @@ def report_data(
     border: ProbeResult | None,
 ) -> ReportData:
     """Return everything that the report and the model card of a run tell; `border` is what `probe_border` found."""
-    taught = folder.teacher_figures
-    teacher = TeacherFigures.from_dict(read_json(taught)) if taught.exists() else None
+    kept = folder.teacher_figures
+    teacher = TeacherFigures.from_dict(read_json(kept)) if kept.exists() else None
     settled = settled_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
     rows = data.test.rows
     return ReportData(
@@ -73,8 +73,8 @@ def _hurried(folder: RunFolder) -> Iterator[str]:
     rounds = read_json(folder.plan).get("rounds") if folder.plan.exists() else None
     if rounds and rounds[0] < _HURRIED * rounds[1]:
         yield (
-            f"The search had time for {rounds[0]} of its {rounds[1]} rounds: the machine was slower than its first"
-            " steps told. A longer budget or a quieter machine may find a better network."
+            f"The search had time for {rounds[0]} of its {rounds[1]} rounds: the machine was slower than when its"
+            " first steps were timed. A longer budget or a less busy machine may find a better network."
         )
 
 
@@ -86,7 +86,7 @@ def provenance(
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
     started = {"init_from": Path(config.init_from).name} if config.init_from else {}
     refitted = {"refit": True} if config.retrain_on_all else {}
-    taught = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
+    distilled = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "version": __version__,
@@ -99,17 +99,16 @@ def provenance(
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
         **started,
         **refitted,
-        **taught,
+        **distilled,
     }
 
 
 def _summary(data: PreparedData, border: ProbeResult | None) -> DataSummary:
-    def part(name: str, examples: Examples) -> Part:
-        counts = np.bincount(examples.targets, minlength=len(data.dataset.classes))
-        return Part(name, tuple(int(count) for count in counts), len(set(data.groups(examples))))
-
     findings = (*data.dataset.findings, *(f"left out {path}: {why}" for path, why in data.packed.errors.items()))
-    parts = (part("train", data.train), part("val", data.val), part("test", data.test))
+    parts = tuple(
+        PartSummary.of(name, examples.targets, data.groups(examples), len(data.dataset.classes))
+        for name, examples in (("train", data.train), ("val", data.val), ("test", data.test))
+    )
     return DataSummary(str(data.dataset.root), parts, findings, border)
 
 

@@ -50,4 +50,4 @@ def outcome(name: str, groups: list[str], paths: list[str], right: str) -> Any:
     for group, path, letter in zip(groups, paths, right, strict=True):
         marks.setdefault(group, {})[path] = f"0{letter}"
     exits = tuple(ExitFigures(accuracy=0.5, validation=0.5, macs=1, params=1) for _ in "01")
-    return plain(Outcome(name, 1, RunFigures(exits, validated=1, seconds=None, right=marks)))
+    return plain(Outcome(name, 1, RunFigures(exits, validated=1, seconds=None, correct=marks)))

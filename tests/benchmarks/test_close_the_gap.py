@@ -67,5 +67,5 @@ def test_what_loses_much_on_the_first_fold_is_hopeless(
 def outcome(name: str, fold: int, validation: float) -> dict[str, Any]:
     """Return a cell's figures: a run with one exit."""
     last = ExitFigures(accuracy=0.5, validation=validation, macs=1, params=1)
-    found: dict[str, Any] = as_plain(Outcome(name, fold, RunFigures((last,), validated=100, seconds=None, right={})))
+    found: dict[str, Any] = as_plain(Outcome(name, fold, RunFigures((last,), validated=100, seconds=None, correct={})))
     return found

@@ -53,8 +53,8 @@ def test_what_the_page_of_a_comparison_warns_of_is_in_the_terminal(
     html = compared.report.read_text(encoding="utf-8")
     for line in (
         "random/nasbench201 #1 failed: no architecture obeys the limits",
-        "No budget was given: every run took as long as its preset has it, so costs are not equal.",
-        "1 run of each says little about the luck of a seed.",
+        "No budget was given: each run took as long as its preset needs, so entries do not cost equal time.",
+        "1 run per entry says little about the variation between seeds.",
     ):
         assert line in html
         assert f"warning: {line}\n" in printed

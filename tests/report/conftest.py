@@ -5,7 +5,8 @@ import pytest
 from exporting import pictures, three_exits
 
 from mango_grader.datasets.probe import ProbeResult
-from mango_grader.report import DataSummary, Part, Reference, ReportData, pick_examples
+from mango_grader.datasets.summary import DataSummary, PartSummary
+from mango_grader.report import Reference, ReportData, pick_examples
 from mango_grader.runtime.inference.exit_policy import Full, Threshold
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import exit_metrics, policy_metrics, settled_exits
@@ -50,7 +51,11 @@ def data() -> ReportData:
         ),
         data=DataSummary(
             "mangoes, 300 images",
-            (Part("train", (50, 60, 70), 60), Part("val", (10, 10, 10), 10), Part("test", (30, 30, 30), 30)),
+            (
+                PartSummary("train", (50, 60, 70), 60),
+                PartSummary("val", (10, 10, 10), 10),
+                PartSummary("test", (30, 30, 30), 30),
+            ),
             ("2 files could not be read.",),
             ProbeResult(0.61, 0.35, 100),
         ),

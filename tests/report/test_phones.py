@@ -5,11 +5,11 @@ from xml.etree import ElementTree
 
 import pytest
 from pages import PHONE, Page, chart_text_sizes, check_fits_a_phone
-from test_comparison import DATA, standing
+from test_comparison import DATA, entry
 
 from mango_grader.report import ReportData, draw_architecture, model_card
 from mango_grader.report.comparison import render_comparison
-from mango_grader.report.html import render_report
+from mango_grader.report.run import render_report
 
 LONG = ("Bacterial_Canker_of_the_leaf", "Anthracnose (advanced)", "Healthy")
 MARGINS = 58
@@ -18,10 +18,10 @@ MARGINS = 58
 
 @pytest.fixture(scope="module")
 def pages(data: ReportData) -> dict[str, str]:
-    many = tuple(standing(f"efficientnet_lite0_front_halved_{place}", 0.8 - place / 100) for place in range(5))
+    many = tuple(entry(f"efficientnet_lite0_front_halved_{place}", 0.8 - place / 100) for place in range(5))
     return {
         "report": render_report(replace(data, classes=LONG)),
-        "comparison": render_comparison(replace(DATA, standings=many)),
+        "comparison": render_comparison(replace(DATA, ranking=many)),
     }
 
 
@@ -57,7 +57,7 @@ def test_a_drawn_network_is_as_large_on_a_phone_as_it_is_drawn(data: ReportData,
 
 
 def test_terms_are_said_in_words(pages: dict[str, str], data: ReportData) -> None:
-    for words in ("work per image", "(multiply-adds)", "model size", "the longer an image"):
+    for words in ("work per image", "(multiply-adds)", "model size", "takes longer on the same machine"):
         assert words in pages["report"], words
     for words in ("average accuracy over work budgets (area)", "(area under the curve below)", "work per image"):
         assert words in pages["comparison"], words
@@ -65,7 +65,7 @@ def test_terms_are_said_in_words(pages: dict[str, str], data: ReportData) -> Non
 
 
 def test_one_run_of_one_entry_is_singular() -> None:
-    html = render_comparison(replace(DATA, standings=(standing("dso/dag", 0.8, runs=1),), asked=1))
+    html = render_comparison(replace(DATA, ranking=(entry("dso/dag", 0.8, runs=1),), asked=1))
     assert "1 entry, 1 run each" in html
-    assert "1 run of each says little" in html
+    assert "1 run per entry says little" in html
     assert not [wrong for wrong in ("1 entries", "1 runs", "1 images", "1 groups") if wrong in html]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mango_grader.report import ReportData, model_card, pick_examples, write_report
-from mango_grader.report.html import render_report
+from mango_grader.report.run import render_report
 from mango_grader.training.metrics import exit_metrics
 
 VOID = {"meta", "img", "br"}
@@ -63,7 +63,7 @@ def test_every_section_is_there_and_every_link_leads_to_one(html: str) -> None:
     assert sections <= set(page.ids)
     assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
     for words in (
-        "Accuracy and cost", "Policies", "Recall of each class", "Reliability", "Wrong, the most confident first",
+        "Accuracy and cost", "Exit policies", "Recall of each class", "Reliability", "Wrong, the most confident first",
         "Shortcut probe", "loss (weights)", "reward (architecture)", "score of 5 candidates", "validation accuracy",
         "ShuffleNetV2", "search.rates", "mangoes, 300 images",
     ):  # fmt: skip
@@ -92,13 +92,13 @@ def test_figures_are_those_given(html: str, data: ReportData) -> None:
         assert f"{100 * each.accuracy.value:.1f} %" in text
     assert f"{100 * policy.accuracy.value:.1f} % ({100 * (policy.accuracy.low or 0):.1f} to" in text
     assert f"{100 * policy.cost.value:.1f} % of the work (multiply-adds)" in text
-    assert f"On 90 images of 30 groups" in text  # noqa: F541
+    assert "of 90 images in 30 groups correctly" in text
     for row in data.exits[0].confusion:
         for count in row:
             assert f">{count}<small>" in html
 
 
-def test_pictures_are_inline_and_say_what_was_answered(html: str, data: ReportData) -> None:
+def test_images_are_inline_and_say_what_was_answered(html: str, data: ReportData) -> None:
     assert html.count('src="data:image/jpeg;base64,') == len(data.examples) == 10
     for each in data.examples:
         assert f"{100 * each.confidence:.0f} % at exit {each.exit}" in html
@@ -108,7 +108,7 @@ def test_what_is_missing_is_left_out(bare: ReportData) -> None:
     page = Page(render_report(bare))
     assert not {"examples", "architecture", "search", "training", "data", "settings"} & set(page.ids)
     assert {"accuracy", "confusion", "limits"} <= set(page.ids)
-    assert "the last exit grades" in page.text
+    assert "The last exit grades" in page.text
     assert "κ" not in page.text
 
 
@@ -143,8 +143,8 @@ def test_examples_are_the_surest_mistakes_and_every_class() -> None:
     settled = np.ones(6, int)
     images = np.zeros((6, 4, 4, 3), np.uint8)
     found = pick_examples(lambda row: images[row], list("uvwxyz"), labels, probabilities, settled, each=3)
-    assert [each.path for each in found if not each.right] == ["u", "v"]
-    assert [each.path for each in found if each.right] == ["w", "y", "z"]
+    assert [each.path for each in found if not each.correct] == ["u", "v"]
+    assert [each.path for each in found if each.correct] == ["w", "y", "z"]
     assert {each.exit for each in found} == {2}
     assert found[0].confidence == pytest.approx(0.9)
 
@@ -153,7 +153,7 @@ def test_the_card_says_data_figures_and_limits(data: ReportData, bare: ReportDat
     card = model_card(data)
     for heading in ("## Intended use", "## Data", "## Figures", "## Warnings", "## Limits"):
         assert heading in card
-    assert "90 images of 30 groups" in card
+    assert "90 images in 30 groups" in card
     for each in data.exits:
         assert f"| {each.exit} | {100 * each.accuracy.value:.1f} % ({100 * (each.accuracy.low or 0):.1f} to" in card
     assert "Background shortcut" in card

@@ -76,7 +76,7 @@ def test_the_second_training_sees_training_and_validation_pictures_and_no_test_p
 
 
 def test_report_and_bundle_say_so(plain: RunFolder, retrained: RunFolder) -> None:
-    said = "learned from the validation pictures, too"
+    said = "retrained on the training and validation images together"
     assert said in retrained.report.read_text()
     assert said in Bundle.open(retrained.model).card
     assert Bundle.open(retrained.model).manifest.provenance["refit"] is True

@@ -18,12 +18,13 @@ from mango_grader.datasets.splits import check_divisible
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import LabelledProgress, Progress
-from mango_grader.report import ComparisonData, Standing, write_comparison
+from mango_grader.report import ComparisonData, write_comparison
 from mango_grader.training.device import pick_device
+from mango_grader.training.ranking import RankedEntry
 from mango_grader.workflow.comparison.entries import read_entries
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.comparison.processes import Crashed, one_by_one, side_by_side
-from mango_grader.workflow.comparison.standings import standings
+from mango_grader.workflow.comparison.ranking import rank
 from mango_grader.workflow.config import checked, plain
 from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.folder import RunFolder
@@ -76,7 +77,7 @@ class ComparisonFolder:
 
     @property
     def json(self) -> Path:
-        """What was asked for, every run's figures, and the standings."""
+        """What was asked for, every run's figures, and the ranking."""
         return self.path / "comparison.json"
 
     @property
@@ -90,9 +91,9 @@ class ComparisonFolder:
         return {f"{each.entry} #{each.repeat}": each.error for each in self._ordered if each.error is not None}
 
     @property
-    def standings(self) -> tuple[Standing, ...]:
-        """Where the entries stand, the best on validation first."""
-        return standings(self._ordered)
+    def ranking(self) -> tuple[RankedEntry, ...]:
+        """Every entry, the best on validation first."""
+        return rank(self._ordered)
 
     @property
     def _ordered(self) -> Sequence[Outcome]:
@@ -111,7 +112,7 @@ class ComparisonFolder:
         options = self.comparison.options
         return ComparisonData(
             title=Path(options.data).name,
-            standings=self.standings,
+            ranking=self.ranking,
             asked=self.comparison.seeds,
             budget=options.budget,
             failures=self.failures,
@@ -122,7 +123,7 @@ class ComparisonFolder:
     def save(self) -> None:
         """Write JSON and page."""
         page = self.page
-        runs, places = [plain(each) for each in self._ordered], [plain(each) for each in page.standings]
+        runs, places = [plain(each) for each in self._ordered], [plain(each) for each in page.ranking]
         found = {"comparison": page.settings, "conditions": page.provenance, "standings": places, "runs": runs}
         write_json(self.json, found)
         write_comparison(self.report, page)

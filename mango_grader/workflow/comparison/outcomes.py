@@ -3,11 +3,14 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from mango_grader.errors import MangoError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
-from mango_grader.workflow.answers import Marks, answers_of
+from mango_grader.workflow.comparison.answers import Marks, answers_of
 from mango_grader.workflow.comparison.entries import Runner
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.folder import RunFolder
@@ -44,7 +47,7 @@ class RunFigures:
     exits: tuple[ExitFigures, ...]
     validated: int
     seconds: Seconds | None
-    right: Marks
+    correct: Annotated[Marks, Field(alias="right")]
     commonest: float | None = None
 
 

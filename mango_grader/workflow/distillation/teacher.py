@@ -14,13 +14,11 @@ from mango_grader.files import read_json, write_json
 from mango_grader.models import AnytimeClassifier, NetworkSpec
 from mango_grader.models.baselines.torchvision import classifier_spec
 from mango_grader.progress import Progress
-from mango_grader.report.content import TeacherFigures
 from mango_grader.runtime import Bundle
 from mango_grader.training.batches import Examples
-from mango_grader.training.bootstrap import Estimate, GroupBootstrap
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device
-from mango_grader.training.distillation import Teacher, ask
+from mango_grader.training.distillation import Teacher, TeacherFigures, ask, teacher_accuracy
 from mango_grader.training.linear_probe import LinearProbe, fit_probe
 from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
@@ -195,14 +193,7 @@ def measure_teacher(
     """Measure the teacher on validation and test pictures, to stand beside its student's figures, and keep that."""
     record = folder.teacher_figures
     if not record.exists():
-        val, test = (_accuracy(teacher, data, part, seed) for part in (data.val, data.test))
+        val, test = (teacher_accuracy(teacher, part, data.groups(part), seed) for part in (data.val, data.test))
         write_json(record, asdict(TeacherFigures(name, val, test)))
     figures = TeacherFigures.from_dict(read_json(record))
-    progress.note(f"teacher: {name} answers {figures.val.value:.1%} of the validation part rightly")
-
-
-def _accuracy(teacher: Teacher, data: PreparedData, examples: Examples, seed: int) -> Estimate:
-    right = ask(teacher, examples).argmax(1) == examples.targets
-    rows = np.stack([right, np.ones(len(right))], axis=1)
-    bootstrap = GroupBootstrap(data.groups(examples), seed)
-    return bootstrap.estimate(rows, lambda sums: np.asarray(sums[:, 0] / sums[:, 1]))
+    progress.note(f"teacher: {name} answers {figures.val.value:.1%} of the validation images correctly")

@@ -108,6 +108,6 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def accuracy(folder: RunFolder, config: RunConfig) -> float:
-    """Return the share of test pictures that the run's teacher answers rightly."""
+    """Return the share of test images that the run's teacher answers correctly."""
     data, source = opened(folder, config)
     return float((ask(source.make(SilentProgress()), data.test).argmax(1) == data.test.targets).mean())

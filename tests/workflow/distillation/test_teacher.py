@@ -65,7 +65,7 @@ def test_an_onnx_file_teaches(distilled: Path) -> None:
 def test_report_and_card_name_the_teacher(distilled: Path) -> None:
     bundle = Bundle.open(distilled / "model.mango")
     for text in (bundle.card, (distilled / "report.html").read_text()):
-        assert "Taught by colour.onnx, which itself answers 100.0 %" in text
+        assert "Distilled from colour.onnx, which itself grades 100.0 %" in text
     assert bundle.manifest.provenance["teacher"] == "colour.onnx"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds
-from mango_grader.workflow.comparison.standings import against, random_rival, standings
+from mango_grader.workflow.comparison.ranking import difference_between, random_rival, rank
 
 
 def outcome(
@@ -34,7 +34,7 @@ OUTCOMES = [
 
 
 def test_the_best_comes_first_and_differences_are_paired() -> None:
-    first, second = standings(OUTCOMES)
+    first, second = rank(OUTCOMES)
     assert (first.name, second.name) == ("dso/dag", "random/dag")
     assert first.to_best is None
     assert second.to_random is None
@@ -43,32 +43,32 @@ def test_the_best_comes_first_and_differences_are_paired() -> None:
     assert second.to_best.difference.value == -0.5 == -first.to_random.difference.value
     assert first.to_random.difference.p is not None
     assert first.to_random.difference.p < 0.05, "half of sixteen pictures, all one way"
-    assert (first.pictures, first.groups) == (16, 8)
+    assert (first.images, first.groups) == (16, 8)
 
 
 def test_only_what_both_were_tested_on_is_compared() -> None:
-    found = {each.name: each for each in standings([*OUTCOMES, outcome("enas/dag", 2, GOOD, FAIR)])}
+    found = {each.name: each for each in rank([*OUTCOMES, outcome("enas/dag", 2, GOOD, FAIR)])}
     gap = found["enas/dag"].to_random
     assert gap is not None
     assert gap.difference.value == 0, "they agree where both are, whatever the other repeats say"
-    assert gap.pictures == 8
+    assert gap.images == 8
 
 
 def test_any_two_entries_can_be_held_against_each_other() -> None:
-    gap = against("random/dag", "dso/dag", OUTCOMES)
+    gap = difference_between("random/dag", "dso/dag", OUTCOMES)
     assert gap is not None
-    assert (gap.name, gap.difference.value, gap.pictures) == ("dso/dag", -0.5, 16)
-    assert against("random/dag", "nobody", OUTCOMES) is None
+    assert (gap.name, gap.difference.value, gap.images) == ("dso/dag", -0.5, 16)
+    assert difference_between("random/dag", "nobody", OUTCOMES) is None
     elsewhere = outcome("enas/dag", 3, GOOD, GOOD)
-    assert against("enas/dag", "dso/dag", [*OUTCOMES, elsewhere]) is None, "no repeat of its own to be paired with"
+    assert difference_between("enas/dag", "dso/dag", [*OUTCOMES, elsewhere]) is None, "no common repeat"
 
 
 def test_validation_ranks_whatever_test_says() -> None:
     modest = [outcome("modest/dag", repeat, FAIR, FAIR, validation=0.9) for repeat in (1, 2)]
-    first, second, third = standings([*OUTCOMES[1::2], *OUTCOMES[::2], *modest])
+    first, second, third = rank([*OUTCOMES[1::2], *OUTCOMES[::2], *modest])
     assert (first.name, second.name, third.name) == ("dso/dag", "modest/dag", "random/dag")
     boasting = [outcome("boasting/dag", repeat, GOOD, GOOD, validation=0.1) for repeat in (1, 2)]
-    first, *_, last = standings([*boasting, *modest])
+    first, *_, last = rank([*boasting, *modest])
     assert (first.name, last.name) == ("modest/dag", "boasting/dag")
     assert last.to_best is not None
     assert last.to_best.difference.value == 0.5, "on test pictures"
@@ -77,7 +77,7 @@ def test_validation_ranks_whatever_test_says() -> None:
 
 
 def test_of_one_lucky_run_nobody_is_the_best() -> None:
-    found = standings([*OUTCOMES[:3], outcome("lucky/dag", 1, GOOD, GOOD)])
+    found = rank([*OUTCOMES[:3], outcome("lucky/dag", 1, GOOD, GOOD)])
     best = {each.to_best.name for each in found if each.to_best is not None}
     assert best == {"random/dag"}
 
@@ -85,15 +85,15 @@ def test_of_one_lucky_run_nobody_is_the_best() -> None:
 def test_areas_share_one_horizon() -> None:
     cheap = outcome("cheap", 1, GOOD, GOOD, macs=(50, 100))
     dear = outcome("dear", 1, GOOD, GOOD, macs=(100, 400))
-    area = {each.name: each.area.mean for each in standings([cheap, dear])}
+    area = {each.name: each.area.mean for each in rank([cheap, dear])}
     assert area == {"cheap": pytest.approx(350 / 400), "dear": pytest.approx(300 / 400)}
 
 
 def test_failures_and_interruptions_leave_no_figures() -> None:
-    assert standings([Outcome("enas/dag", 1, None, "no")]) == ()
+    assert rank([Outcome("enas/dag", 1, None, "no")]) == ()
     done = outcome("enas/dag", 1, GOOD, GOOD)
     assert done.figures is not None
-    (alone,) = standings([Outcome("enas/dag", 1, RunFigures(done.figures.exits, 4, None, done.figures.right))])
+    (alone,) = rank([Outcome("enas/dag", 1, RunFigures(done.figures.exits, 4, None, done.figures.correct))])
     assert alone.whole_s is None
     assert alone.exits[-1].accuracy.sd is None
 

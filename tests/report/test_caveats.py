@@ -4,26 +4,27 @@ import numpy as np
 import pytest
 
 from mango_grader.datasets.probe import ProbeResult
-from mango_grader.report import DataSummary, ReportData
-from mango_grader.report.remarks import limits, warnings
-from mango_grader.report.text import amount, cell, estimate, flat, points
+from mango_grader.datasets.summary import DataSummary
+from mango_grader.report import ReportData
+from mango_grader.report.caveats import limits, warnings
+from mango_grader.report.text import amount, estimate, field, flat, points
 from mango_grader.training.bootstrap import Difference, Estimate
 from mango_grader.training.metrics import exit_metrics
 
 
 def measured(
-    right: list[int], groups: list[str], confidence: float = 0.7, labels: list[int] | None = None
+    correct: list[int], groups: list[str], confidence: float = 0.7, labels: list[int] | None = None
 ) -> ReportData:
-    truth = np.array(labels or [0, 1] * (len(right) // 2))
-    answers = np.where(np.array(right) == 1, truth, 1 - truth)
+    truth = np.array(labels or [0, 1] * (len(correct) // 2))
+    answers = np.where(np.array(correct) == 1, truth, 1 - truth)
     probabilities = np.where(np.arange(2) == answers[:, None], confidence, 1 - confidence)[None]
     exits = exit_metrics(probabilities, truth, "AB", False, groups, [1], [1], seed=0)
     return ReportData(title="t", classes=("A", "B"), ordinal=False, exits=exits)
 
 
 def sound() -> ReportData:
-    right = [1, 1, 1, 1, 1, 1, 1, 0, 0, 1] * 30
-    return measured(right, [str(index) for index in range(300)], confidence=0.8)
+    correct = [1, 1, 1, 1, 1, 1, 1, 0, 0, 1] * 30
+    return measured(correct, [str(index) for index in range(300)], confidence=0.8)
 
 
 def test_sound_figures_give_no_warning() -> None:
@@ -37,8 +38,8 @@ def test_few_groups_are_warned_of() -> None:
 
 
 def test_a_model_at_chance_is_the_first_warning() -> None:
-    right = [1, 0, 0] * 100
-    first, *_ = warnings(measured(right, [str(index) for index in range(300)], confidence=0.6))
+    correct = [1, 0, 0] * 100
+    first, *_ = warnings(measured(correct, [str(index) for index in range(300)], confidence=0.6))
     assert first.startswith("NO BETTER THAN GUESSING")
 
 
@@ -55,7 +56,7 @@ def test_missing_and_weak_classes_are_named() -> None:
     missing = measured([1, 1, 1, 1, 0] * 40, groups, 0.8, labels=[0] * 200)
     assert any("class B: nothing is known" in line for line in warnings(missing))
     weak = measured([1, 0] * 100, groups, 0.5 + 1e-9)
-    assert any(line.startswith("Of class B only 0.0 %") for line in warnings(weak))
+    assert any(line.startswith("Only 0.0 % of class B") for line in warnings(weak))
 
 
 def test_confidences_that_mislead_are_warned_of() -> None:
@@ -83,7 +84,7 @@ def test_notes_and_findings_come_along_and_limits_name_the_classes() -> None:
     noted = replace(sound(), notes=("Trained for 3 steps only.",), data=DataSummary("here", (), ("12 unreadable.",)))
     assert warnings(noted) == ("Trained for 3 steps only.", "12 unreadable.")
     assert "A, B" in limits(noted)[0]
-    assert "300 images of 300 groups" in limits(noted)[1]
+    assert "300 images in 300 groups" in limits(noted)[1]
 
 
 def test_how_figures_are_written() -> None:
@@ -94,5 +95,5 @@ def test_how_figures_are_written() -> None:
     assert estimate(Estimate(0.5, None, None)) == "50.0 %"
     assert estimate(None) == "–"
     assert points(Difference(-0.012, -0.03, 0.004, 0.2)) == "−1.2 points (−3.0 to +0.4)"
-    assert cell("a|b\nc") == r"a\|b c"
+    assert field("a|b\nc") == r"a\|b c"
     assert dict(flat({"a": 1, "b": {"c": [1, 2.5], "d": None}})) == {"a": "1", "b.c": "1, 2.5", "b.d": "–"}
