@@ -89,15 +89,15 @@ def seconds(action: Callable[[], object], device: Device) -> float:
 
 def space_of(preset: Preset, kind: str) -> SearchSpace:
     """Return a space as the preset searches it, for few classes."""
-    regime = preset.regime
-    return SearchSpace(replace(preset.space(kind, regime.height, regime.width), classes=_CLASSES))
+    setup = preset.setup
+    return SearchSpace(replace(preset.space(kind, setup.height, setup.width), classes=_CLASSES))
 
 
 def compare_steps(kind: str, name: str, place: str, repeats: int, seed: int) -> dict[str, Any]:
     """Return step times and memory of super net and plain network, over `repeats` paired steps of one path."""
     torch.set_num_threads(1)
     preset, device = PRESETS[name], pick_device(place)
-    regime = preset.regime
+    setup = preset.setup
     space = space_of(preset, kind)
     rng = np.random.default_rng(seed)
     seed_everything(seed)
@@ -107,9 +107,9 @@ def compare_steps(kind: str, name: str, place: str, repeats: int, seed: int) -> 
         "super": Stepper(supernet, lambda images: supernet(images, gates), device),
         "plain": Stepper(plain, plain, device),
     }
-    shape = (regime.search_batch, regime.height, regime.width, 3)
+    shape = (setup.search_batch, setup.height, setup.width, 3)
     images = torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8))
-    labels = torch.from_numpy(rng.integers(0, _CLASSES, regime.search_batch))
+    labels = torch.from_numpy(rng.integers(0, _CLASSES, setup.search_batch))
     for stepper in both.values():
         for _ in range(3):
             stepper.step(images, labels)
@@ -122,7 +122,7 @@ def compare_steps(kind: str, name: str, place: str, repeats: int, seed: int) -> 
     ratios = np.array(times["super"]) / np.array(times["plain"])
     return {
         "space": kind,
-        "batch": regime.search_batch,
+        "batch": setup.search_batch,
         "repeats": repeats,
         "step_seconds": {name: {"mean": np.mean(t), "sd": np.std(t, ddof=1)} for name, t in times.items()},
         "step_ratio": {"median": np.median(ratios), "mean": ratios.mean(), "sd": ratios.std(ddof=1)},
@@ -136,20 +136,20 @@ def compare_augmentation(kind: str, name: str, place: str, seed: int) -> dict[st
     """Return images per second of training a plain network, batches included, with and without augmentation."""
     torch.set_num_threads(1)
     preset, device = PRESETS[name], pick_device(place)
-    regime = preset.regime
+    setup = preset.setup
     space = space_of(preset, kind)
     rng = np.random.default_rng(seed)
     seed_everything(seed)
     net = build_network(space.derive(space.sample(rng)))
     stepper = Stepper(net, net, device)
-    count = 16 * regime.search_batch
-    images = rng.integers(0, 256, (count, regime.height, regime.width, 3), dtype=np.uint8)
+    count = 16 * setup.search_batch
+    images = rng.integers(0, 256, (count, setup.height, setup.width, 3), dtype=np.uint8)
     kept = copied_to(images, device.torch) if device.keeps(images.nbytes) else images
     examples = Examples(kept, rng.integers(0, _CLASSES, count), np.arange(count))
-    augmenter = make_augmenter(regime.augment, regime.height, regime.width, device)
+    augmenter = make_augmenter(setup.augment, setup.height, setup.width, device)
     found = {}
     for name, executor in (("without", None), ("with", augmenter), ("without again", None), ("with again", augmenter)):
-        batches = Batches(examples, regime.search_batch, seed, executor)
+        batches = Batches(examples, setup.search_batch, seed, executor)
 
         def run(batches: Batches = batches) -> None:
             for step in range(_AUGMENTED_STEPS):
@@ -157,7 +157,7 @@ def compare_augmentation(kind: str, name: str, place: str, seed: int) -> dict[st
                 stepper.step(batch.images, batch.labels)
 
         run()
-        found[name] = _AUGMENTED_STEPS * regime.search_batch / seconds(run, device)
+        found[name] = _AUGMENTED_STEPS * setup.search_batch / seconds(run, device)
     without, augmented = max(found["without"], found["without again"]), max(found["with"], found["with again"])
     return {"space": kind, "images_per_second": {"without": without, "with": augmented}, "ratio": augmented / without}
 

@@ -95,7 +95,7 @@ def spaces(preset: str, as_json: bool) -> None:
 
 
 def _space(preset: Preset, kind: str) -> SpaceConfig:
-    return preset.space(kind, preset.regime.height, preset.regime.width)
+    return preset.space(kind, preset.setup.height, preset.setup.width)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -74,8 +74,8 @@ class RunOptions(Ranged):
         return PRESETS[self.preset]
 
     def _base(self, method: str | None = None) -> RunConfig:
-        regime = self._preset().regime_of(method)
-        height, width = self.size or (regime.height, regime.width)
+        setup = self._preset().setup_of(method)
+        height, width = self.size or (setup.height, setup.width)
         data = DataConfig(
             str(Path(self.data).resolve()),
             self.group_by,
@@ -84,9 +84,9 @@ class RunOptions(Ranged):
             self.seed if self.split_seed is None else self.split_seed,
             height,
             width,
-            regime.rotate_portrait,
+            setup.rotate_portrait,
         )
-        config = RunConfig(data, regime.train, regime.augment, self.preset, self.seed, self.device, self.budget)
+        config = RunConfig(data, setup.train, setup.augment, self.preset, self.seed, self.device, self.budget)
         return replace(
             config, teacher=self._teacher(), init_from=_start(self.init_from), retrain_on_all=self.retrain_on_all
         )
@@ -139,7 +139,7 @@ class SearchOptions(RunOptions):
         search = SearchConfig(
             MethodConfig(self.method, preset.settings(self.method)),
             preset.space(kind, base.data.height, base.data.width),
-            preset.regime_of(self.method).search_batch,
+            preset.setup_of(self.method).search_batch,
             Objective(self.metric, self.over),
             Limits(self.max_params, self.max_macs, self.max_latency),
             self.cost,

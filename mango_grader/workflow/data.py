@@ -1,4 +1,4 @@
-"""From a folder of graded photos to the rows that training, validation and test may see."""
+"""From a folder of labelled photos to the rows that training, validation and test may see."""
 
 import json
 from dataclasses import dataclass, replace
@@ -40,7 +40,18 @@ from mango_grader.workflow.recorded import (
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A data set, decoded and split. train, val and test hold disjoint groups. unlabelled: pictures for a teacher."""
+    """A data set, decoded and split by group.
+
+    Attributes:
+        dataset: the labelled images.
+        packed: their pixels, decoded and fitted to the network's input; unreadable images are left out.
+        preprocess: how they were fitted.
+        split: which images are in which part, and the group of each.
+        train: examples to learn from.
+        val: examples for calibration and thresholds.
+        test: examples for the figures; they touch no choice.
+        unlabelled: further images, for a teacher to answer; None for none.
+    """
 
     dataset: Dataset
     packed: PackedImages
@@ -60,13 +71,15 @@ class PreparedData:
         return [self.packed.paths[row] for row in examples.rows]
 
     def with_val(self) -> "PreparedData":
-        """Return the data with the validation pictures among the training ones, too."""
+        """Return the data with the validation images among the training ones, too."""
         return replace(self, train=replace(self.train, rows=np.union1d(self.train.rows, self.val.rows)))
 
     def held_out(self, share: float, seed: int) -> tuple[Examples, Examples]:
-        """Part the training examples by group: what weights learn from, and what only the architecture sees.
+        """Return what the weights learn from, and what only the architecture sees, parted by group.
 
-        A share of 0 shows all of them to both.
+        Args:
+            share: of the training examples that is held out, in [0, 1); 0 shows all of them to both.
+            seed: of the parting.
         """
         if not share:
             return self.train, self.train
@@ -76,7 +89,12 @@ class PreparedData:
 
 
 def augmenter(config: RunConfig, cutout_probability: float | None = None) -> TensorAugmenter:
-    """Return what executes the run's augmentation on its device, with another probability of cutout if given."""
+    """Return what executes the run's augmentation on its device.
+
+    Args:
+        config: of the run.
+        cutout_probability: 0..1; None takes the run's own.
+    """
     augment = config.augment
     if cutout_probability is not None:
         augment = replace(augment, cutout_probability=cutout_probability)
@@ -84,7 +102,14 @@ def augmenter(config: RunConfig, cutout_probability: float | None = None) -> Ten
 
 
 def make_augmenter(augment: Augment, height: int, width: int, device: Device) -> TensorAugmenter:
-    """Return what executes `augment` on images of `height` × `width`: torch on a GPU, albumentations on CPUs."""
+    """Return what executes an augmentation: torch on a GPU, albumentations on a CPU.
+
+    Args:
+        augment: how images are varied.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+        device: where networks compute.
+    """
     if device.is_gpu:
         from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
 
@@ -96,7 +121,7 @@ def make_augmenter(augment: Augment, height: int, width: int, device: Device) ->
 
 
 def on_device(data: PreparedData, device: Device) -> PreparedData:
-    """Return the same data, its pictures kept on `device` where they fit: batches are then made there."""
+    """Return the same data, its images kept on `device` where they fit, so that batches are made there."""
     if (further := data.unlabelled) is not None and device.keeps(further.images.nbytes):
         data = replace(data, unlabelled=replace(further, images=copied_to(np.asarray(further.images), device.torch)))
     images = data.packed.images
@@ -108,12 +133,18 @@ def on_device(data: PreparedData, device: Device) -> PreparedData:
 
 
 def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> PreparedData:
-    """Read, check, split (as the folder's split says, if it has one) and pack the data; record in the folder what
-    they were.
+    """Read, check, split and pack the data of a run, and record in its folder what they were.
 
-    A run that has such a record goes on with the classes, labels and groups in it. Raises UsageError for options or
-    data that cannot be used, and where images or labels are others than the record's; MangoError if no readable image
-    is left in a part.
+    A run that has such a record goes on with the classes, labels, groups and split in it.
+
+    Args:
+        config: where the data are, and how they are split and fitted.
+        folder: of the run.
+        progress: told what is found.
+
+    Raises:
+        UsageError: options or data cannot be used, or images or labels are not those of the record.
+        MangoError: no readable image is left in a part.
     """
     preprocess = Preprocess(config.height, config.width, config.rotate_portrait)
     dataset, packed = _recorded(config, folder, preprocess, progress) or _new(config, folder, preprocess, progress)
@@ -151,7 +182,7 @@ def _new(
 def _recorded(
     config: DataConfig, folder: RunFolder, preprocess: Preprocess, progress: Progress
 ) -> tuple[Dataset, PackedImages] | None:
-    """Return the data as the run recorded them, None if it did not; raises UsageError if they are others now."""
+    """Return the data as the run recorded them, None if it did not; raises UsageError if they have changed."""
     if not folder.data.exists():
         return None
     record = DataRecord.load(folder.data)
@@ -169,11 +200,20 @@ def _recorded(
 def finished_data(
     folder: RunFolder, config: DataConfig, scratch: Path, progress: Progress, *, moved: bool
 ) -> PreparedData:
-    """Return the data of a finished run as it had them, its folder unchanged.
+    """Return the data of a finished run as it had them; its folder stays unchanged.
 
-    What has changed since is said and does not count: pixels come from the run's cache. Where that is not whole any
-    more, or the images were `moved`, these are read: into `scratch`, if need be. Raises UsageError if they are then
-    gone or others.
+    Pixels come from the run's cache, so that what has changed since is reported and does not count. The images are
+    read where the cache is not whole any more, or where they were moved.
+
+    Args:
+        folder: of the run.
+        config: where the data are.
+        scratch: folder for pixels that have to be decoded again.
+        progress: told what has changed.
+        moved: whether `config` names a new place.
+
+    Raises:
+        UsageError: the images have to be read, and are gone or changed.
     """
     preprocess = Preprocess(config.height, config.width, config.rotate_portrait)
     if not folder.data.exists():
@@ -213,10 +253,10 @@ def _unrecorded(folder: RunFolder, config: DataConfig, progress: Progress) -> Da
     labels = {item.path: dataset.classes[item.label] for item in dataset.items}
     others = [row["path"] for row in rows if labels.get(row["path"]) != row["label"]]
     if others or set(classes) != set(dataset.classes):
-        shown = f", as of {others[0]}" if others else ""
+        shown = f", for example that of {others[0]}" if others else ""
         raise UsageError(
-            f"{folder.path} was trained on the classes {', '.join(classes)}; the labels in {config.path} are others"
-            f" now{shown}; restore them to export it"
+            f"{folder.path} was trained on the classes {', '.join(classes)}; the labels in {config.path} have"
+            f" changed{shown}; restore them to export it"
         )
     progress.note(f"data: {UNRECORDED}, except that the test images have the labels that they had")
     items = (replace(item, label=classes.index(dataset.classes[item.label])) for item in dataset.items)
@@ -224,7 +264,17 @@ def _unrecorded(folder: RunFolder, config: DataConfig, progress: Progress) -> Da
 
 
 def part_data(dataset: Dataset, packed: PackedImages, preprocess: Preprocess, split: Split) -> PreparedData:
-    """Return the rows of each part; raises MangoError if one has none."""
+    """Return the data with the rows of each part.
+
+    Args:
+        dataset: the labelled images.
+        packed: their pixels.
+        preprocess: how they were fitted.
+        split: which images are in which part.
+
+    Raises:
+        MangoError: no readable image is left in a part.
+    """
 
     def rows(part: tuple[int, ...], name: str) -> Examples:
         found: NDArray[np.int64] = np.flatnonzero(np.isin(packed.index, part))

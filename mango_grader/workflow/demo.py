@@ -19,7 +19,7 @@ from mango_grader.workflow.search import search
 SEASON = ("belt", "rollers", "tray", "cloth", "concrete", "plain")
 """Backgrounds of the mangoes that are learned from."""
 NEXT_SEASON = ("wood", "hand", "leaves", "tiles")
-"""Backgrounds of those that the result is judged by."""
+"""Backgrounds of the mangoes that the result is tested on."""
 
 EXPECTED_ACCURACY = 0.75
 """What the last exit reaches on unseen mangoes at least, if the machine has time to train."""
@@ -29,10 +29,15 @@ _PROBE_SIZE = 96
 
 @dataclass(frozen=True)
 class DemoResult:
-    """accuracy: of each exit on unseen mangoes; the rest are shares in [0, 1].
+    """How well the demo's model grades mangoes of another season, and what simpler answers would reach.
 
-    majority: always the commonest grade. border: told from the image border alone. lesion_free: the model shown the
-    same fruit without its lesions, so that a model which sees anything but lesions stands out.
+    Attributes:
+        unseen: images that it was tested on.
+        accuracy: of each exit, in 0..1.
+        majority: accuracy of always answering the commonest grade.
+        border: accuracy of a probe that sees the image border alone.
+        lesion_free: accuracy of the model on the same fruit without lesions: a model that sees anything but lesions
+            stands out.
     """
 
     unseen: int
@@ -43,9 +48,16 @@ class DemoResult:
 
 
 def demo(folder: Path, budget: float, seed: int, progress: Progress) -> tuple[RunFolder, DemoResult]:
-    """Make mangoes, search, and judge the result on other seeds and backgrounds; everything stays in `folder`.
+    """Draw mangoes, search, and test the result on mangoes of another seed and on other backgrounds.
 
-    `budget` is in seconds and covers the search up to the written bundle. What stands already is not made again.
+    Args:
+        folder: where everything is kept; what is there already is not made again.
+        budget: seconds of the search, up to the written bundle.
+        seed: of the mangoes and of the search.
+        progress: told what happens.
+
+    Returns:
+        The run, and what it reaches.
     """
     season, unseen = folder / "mangoes", folder / "unseen"
     write_synthetic(season, 700, seed, backgrounds=SEASON, progress=progress)
@@ -53,18 +65,18 @@ def demo(folder: Path, budget: float, seed: int, progress: Progress) -> tuple[Ru
     out = folder / "run"
     config = SearchOptions(data=str(season), size=(96, 96), budget=budget, seed=seed).config()
     run = search(out, config, resume=out.exists(), progress=progress)
-    result = _judge(run, unseen, seed, progress)
+    result = _tested(run, unseen, seed, progress)
     write_json(folder / "demo.json", asdict(result))
     return run, result
 
 
-def _judge(run: RunFolder, unseen: Path, seed: int, progress: Progress) -> DemoResult:
+def _tested(run: RunFolder, unseen: Path, seed: int, progress: Progress) -> DemoResult:
     evaluation = evaluate(str(run.model), str(unseen), EvaluateOptions(provider="cpu", seed=seed), progress)
     with (unseen / "labels.csv").open(newline="", encoding="utf-8") as file:
         grades = {row["image_id"]: row["label"] for row in csv.DictReader(file)}
     names = sorted(grades)
     cleaned = Grader.load(run.model, "cpu", policy="full").grade_many(unseen / "clean" / name for name in names)
-    right = [record.grade == grades[name] for name, record in zip(names, cleaned, strict=True)]
+    correct = [record.grade == grades[name] for name, record in zip(names, cleaned, strict=True)]
     preprocess = Preprocess(_PROBE_SIZE, _PROBE_SIZE)
     images = np.stack([preprocess(unseen / "images" / name) for name in names])
     labels = np.unique([grades[name] for name in names], return_inverse=True)[1].astype(np.int64)
@@ -75,5 +87,5 @@ def _judge(run: RunFolder, unseen: Path, seed: int, progress: Progress) -> DemoR
         tuple(each.accuracy.value for each in exits),
         border.majority,
         border.accuracy,
-        float(np.mean(right)),
+        float(np.mean(correct)),
     )

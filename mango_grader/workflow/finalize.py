@@ -30,7 +30,11 @@ _CALIBRATION_IMAGES = 128
 
 
 def finalize(run: RunContext) -> None:
-    """Calibrate, measure, export and report a trained run; does nothing where all of it stands already."""
+    """Calibrate, measure, export and report a trained run; what is there already is not done again.
+
+    Args:
+        run: the run, its weights saved.
+    """
     folder, config, data, progress = run.folder, run.config, run.data, run.progress
     if folder.finished:
         return
@@ -105,7 +109,7 @@ def _export(
 
 
 def _first_of_each_class(examples: Examples, classes: int) -> NDArray[np.int64]:
-    """Return the rows of the first pictures of each class."""
+    """Return the rows of the first images of each class."""
     rows = [examples.rows[examples.targets == label][:_GOLDEN_PER_CLASS] for label in range(classes)]
     return np.concatenate(rows)
 

@@ -1,4 +1,4 @@
-"""RunFolder: what a run leaves behind, and where it stands after an interruption."""
+"""RunFolder: the files of a run, and how a run is opened, continued or refused."""
 
 import json
 import os
@@ -20,7 +20,11 @@ _LOCK = ".lock"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run; each is written whole or not at all."""
+    """The files of one run; each is written whole or not at all.
+
+    Attributes:
+        path: of the folder.
+    """
 
     path: Path
 
@@ -31,7 +35,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """What the data were: classes in order, and every image with its class and digest."""
+        """The data as the run found them: classes in order, and every image with its class and digest."""
         return self.path / "data.json"
 
     @property
@@ -41,22 +45,22 @@ class RunFolder:
 
     @property
     def sources(self) -> Path:
-        """Digests of what it starts from and of its teacher."""
+        """Digests of the weights that it starts from and of its teacher."""
         return self.path / "sources.json"
 
     @property
     def split(self) -> Path:
-        """Which pictures are for training, validation and test."""
+        """Which images are for training, validation and test."""
         return self.path / "split.json"
 
     @property
     def plan(self) -> Path:
-        """How many steps of what, fixed before the first."""
+        """The budget plan: how long everything runs, fixed before the first step."""
         return self.path / "plan.json"
 
     @property
     def space(self) -> Path:
-        """What is searched, narrowed to the limits."""
+        """The space that is searched, narrowed to the limits."""
         return self.path / "space.json"
 
     @property
@@ -70,17 +74,21 @@ class RunFolder:
         return self.path / "checkpoints" / "search.safetensors"
 
     def training_checkpoint(self, phase: str) -> Path:
-        """State of an unfinished training."""
+        """State of an unfinished training.
+
+        Args:
+            phase: "train", or "refit" of the second training on all images.
+        """
         return self.path / "checkpoints" / f"{phase}.safetensors"
 
     @property
     def teacher(self) -> Path:
-        """Folder of what the teacher is made of, and what it answered."""
+        """Folder of the teacher's own weights, answers and figures."""
         return self.path / "teacher"
 
     @property
     def teacher_figures(self) -> Path:
-        """What the teacher itself is worth."""
+        """How accurate the teacher itself is."""
         return self.teacher / "figures.json"
 
     @property
@@ -110,7 +118,7 @@ class RunFolder:
 
     @property
     def border(self) -> Path:
-        """How well labels are told from the border of the images alone; null where there are too few to tell."""
+        """How well a probe predicts labels from the image border alone; null where there are too few images."""
         return self.path / "border.json"
 
     @property
@@ -120,7 +128,7 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """One line per test picture: what every exit answered."""
+        """One line per test image: the probabilities that every exit gave."""
         return self.path / "predictions.jsonl"
 
     @property
@@ -135,21 +143,29 @@ class RunFolder:
 
     @property
     def warnings(self) -> Path:
-        """What the report warns of, one line each."""
+        """The report's warnings, one line each."""
         return self.path / "warnings.json"
 
     def read_warnings(self) -> list[str]:
-        """Return what the report warns of; nothing for a run of a version that did not keep it."""
+        """Return the report's warnings; none for a run of a version that did not keep them."""
         return [str(line) for line in read_json(self.warnings)] if self.warnings.exists() else []
 
     def read_config(self) -> RunConfig:
-        """Return the run's settings; raises UsageError if the folder holds no run."""
+        """Return the run's settings.
+
+        Raises:
+            UsageError: the folder holds no run.
+        """
         if not self.config.exists():
             raise UsageError(f"{self.path} holds no run (no {self.config.name}); check the path")
         return RunConfig.from_dict(read_json(self.config))
 
     def write_history(self, *parts: Sequence[Mapping[str, Any]]) -> None:
-        """Write all rows."""
+        """Write the history.
+
+        Args:
+            *parts: rows, in order.
+        """
         write_text(self.history, "".join(to_json(row) + "\n" for part in parts for row in part))
 
     def read_history(self) -> list[dict[str, Any]]:
@@ -158,23 +174,31 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether it has a plan: from then on, what it will come to is fixed."""
+        """Whether it has a plan; from then on its result is fixed."""
         return self.plan.exists()
 
     @property
     def finished(self) -> bool:
-        """Whether all of it stands: weights, figures, report and bundle."""
+        """Whether weights, figures, report and bundle are all there."""
         return all(path.exists() for path in (self.weights, self.metrics, self.report, self.model))
 
     def resuming(self, data: str | None = None) -> str:
-        """Return the command that continues the run, with another place of its data if given."""
+        """Return the command that continues the run.
+
+        Args:
+            data: where its data are now; None where they did not move.
+        """
         command = "train" if self.read_config().search is None else "search"
         moved = [] if data is None else ["--data", data]
         return shlex.join(["mango-grader", command, "--resume", "--out", str(self.path), *moved])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; raises UsageError if another one does. A killed process lets go."""
+        """Hold the folder for this process; a process that is killed releases it.
+
+        Raises:
+            UsageError: another process holds it.
+        """
         busy = f"{self.path} is in use by another process; wait for it, or choose another --out"
         with locked(self.path / _LOCK, busy):
             for torn in self.path.rglob("*.part"):
@@ -182,7 +206,7 @@ class RunFolder:
             yield
 
     def forget(self) -> None:
-        """Remove what a run leaves behind before its plan: it was refused, or killed, before its first step."""
+        """Remove what a run that was refused or killed before its plan has left."""
         for path in (self.data, self.sources, self.split, self.space):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.teacher, ignore_errors=True)
@@ -192,9 +216,18 @@ class RunFolder:
 def opened(
     path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, moved: Places | None = None
 ) -> Iterator[tuple[RunFolder, RunConfig]]:
-    """Hold the folder of a run; yield it and the configuration that holds in it, as `open_run` returns them.
+    """Hold the folder of a run, and yield it with its configuration, as `open_run` returns them.
 
     Nothing in a folder that another process holds is touched.
+
+    Args:
+        path: of the folder.
+        config: of a new run; None takes the saved one.
+        resume: whether the folder may hold a run, which is then continued.
+        moved: where those things are now that were moved.
+
+    Raises:
+        UsageError: the folder cannot be used, or another process holds it.
     """
     folder = RunFolder(Path(path))
     _usable(folder, config, resume)
@@ -206,11 +239,19 @@ def opened(
 def open_run(
     path: str | os.PathLike[str], config: RunConfig | None, *, resume: bool, moved: Places | None = None
 ) -> tuple[RunFolder, RunConfig]:
-    """Return the folder and the configuration that holds in it.
+    """Return the folder and configuration of a run, new or resumed.
 
-    A new run needs an empty or new folder. With `resume`, the saved configuration holds; where `config` is given, it
-    must be the same, but for where things are. `moved` says where those are now that were moved. A run that never got
-    as far as a plan starts afresh. Raises UsageError otherwise.
+    A new run needs an empty or new folder. A run that was refused or killed before its plan starts afresh.
+
+    Args:
+        path: of the folder.
+        config: of a new run. Where a run is resumed, the saved one counts, and this must be the same, but for where
+            things are; None takes the saved one.
+        resume: whether the folder may hold a run, which is then continued.
+        moved: where those things are now that were moved.
+
+    Raises:
+        UsageError: the folder cannot be used, or its run began with other options.
     """
     folder = RunFolder(Path(path))
     _usable(folder, config, resume)
@@ -234,7 +275,7 @@ def open_run(
 
 
 def _usable(folder: RunFolder, config: RunConfig | None, resume: bool) -> None:
-    """Raise UsageError if the folder can neither be continued nor begun in."""
+    """Raise UsageError if the folder holds no run to continue and a new one cannot begin in it."""
     if resume and folder.config.exists():
         return
     if config is None:

@@ -25,7 +25,12 @@ from mango_grader.workflow.folder import RunFolder
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures on one set of pictures: every exit, every policy."""
+    """Figures on one set of images.
+
+    Attributes:
+        exits: of every exit, from first to last.
+        policies: of every exit policy.
+    """
 
     exits: tuple[ExitMetrics, ...]
     policies: tuple[PolicyMetrics, ...]
@@ -48,9 +53,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Calibration:
-    """temperatures: one per exit. thresholds: confidences at which the threshold policy stops, all exits but the last.
+    """What turns logits into probabilities and decides when to stop; chosen on validation data alone.
 
-    Both come from validation data alone.
+    Attributes:
+        temperatures: one per exit, by which logits are divided.
+        thresholds: confidence in 0..1 at which the threshold policy stops, for each exit but the last.
     """
 
     temperatures: tuple[float, ...]
@@ -80,7 +87,14 @@ def measure(
 
 @dataclass(frozen=True)
 class RunMeasurements:
-    """All that a run measures. probabilities: (exits, N, classes) of the test pictures, in the order of their rows."""
+    """All that a run measures.
+
+    Attributes:
+        calibration: chosen on the validation part.
+        val: figures on the validation part.
+        test: figures on the test part.
+        probabilities: (exits, N, classes) of the test images, in the order of their rows.
+    """
 
     calibration: Calibration
     val: Measured
@@ -88,7 +102,12 @@ class RunMeasurements:
     probabilities: NDArray[np.float32]
 
     def save(self, folder: RunFolder, data: PreparedData) -> None:
-        """Write metrics.json and predictions.jsonl."""
+        """Write metrics.json and predictions.jsonl.
+
+        Args:
+            folder: of the run.
+            data: that was measured on.
+        """
         classes = data.dataset.classes
         write_json(
             folder.metrics,
@@ -115,7 +134,11 @@ class RunMeasurements:
 
     @classmethod
     def load(cls, folder: RunFolder) -> "RunMeasurements":
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Args:
+            folder: of the run.
+        """
         found = read_json(folder.metrics)
         temperatures, thresholds = (tuple(found["calibration"][name]) for name in ("temperatures", "thresholds"))
         rows = [json.loads(line) for line in folder.predictions.read_text(encoding="utf-8").splitlines()]
@@ -129,8 +152,15 @@ def measure_run(
 ) -> RunMeasurements:
     """Fit temperatures and thresholds on the validation part, then measure both parts; test data touch no choice.
 
-    before_refit: the same network with weights that never saw the validation part, of which that part is asked. Raises
-    DivergedError for a network whose answers are no finite numbers.
+    Args:
+        net: the trained network.
+        before_refit: the same network with weights that never saw the validation part, which is measured with these.
+        data: of the run.
+        device: where the networks compute.
+        seed: of the intervals' bootstrap.
+
+    Raises:
+        DivergedError: the network's answers are no finite numbers.
     """
     device.place(net)
     device.place(before_refit)

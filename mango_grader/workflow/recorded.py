@@ -1,4 +1,4 @@
-"""What a run's data are now, beside what the run recorded of them."""
+"""How a run's data have changed since the run recorded them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,14 +18,23 @@ UNRECORDED = "the run is of an older version and kept no record of its data: whe
 
 @dataclass(frozen=True)
 class DataNow:
-    """The changes since the record, and the fingerprints by path of all that is recorded or there."""
+    """The data as they are now, beside a record of them.
+
+    Attributes:
+        changes: since the record.
+        found: fingerprint by path of every image that is recorded or there.
+    """
 
     changes: DataChanges
     found: Mapping[str, Fingerprint]
 
 
 def data_root(path: str) -> Path:
-    """Return the folder that paths of images are relative to: `path`, or where it lies if it is a CSV."""
+    """Return the folder that paths of images are relative to.
+
+    Args:
+        path: of the data: that folder, or a CSV in it.
+    """
     where = Path(path)
     is_table = where.is_file() or (where.suffix.lower() in TABLE_SUFFIXES and not where.is_dir())
     return where.parent if is_table else where
@@ -34,7 +43,13 @@ def data_root(path: str) -> Path:
 def inspect_data(record: DataRecord, config: DataConfig, progress: Progress) -> DataNow | None:
     """Read every image's bytes and label again and compare them with the record; None if the folder is gone.
 
-    Raises UsageError if what is there cannot be read as labelled images.
+    Args:
+        record: of the data as they were.
+        config: where the data are, and how they are grouped.
+        progress: of the reading.
+
+    Raises:
+        UsageError: what is there cannot be read as labelled images.
     """
     root = data_root(config.path)
     if not root.is_dir():
@@ -47,14 +62,30 @@ def inspect_data(record: DataRecord, config: DataConfig, progress: Progress) -> 
 
 
 def compare_data(record: DataRecord, now: Dataset, progress: Progress) -> DataNow:
-    """Read every image's bytes again and compare them, and the labels of `now`, with the record."""
+    """Read every image's bytes again, and compare bytes and labels with the record.
+
+    Args:
+        record: of the data as they were.
+        now: the labelled images that are there.
+        progress: of the reading.
+    """
     paths = sorted({*now.paths, *(each.path for each in record.images)})
     found = dict(zip(paths, fingerprints([now.root / path for path in paths], progress), strict=True))
     return DataNow(record.changes(now, found), found)
 
 
 def require_same(now: DataNow, what: str, run: Path, progress: Progress) -> None:
-    """Say what else has changed in `what` since the run began; raise UsageError where images or labels are others."""
+    """Report harmless changes, and refuse others.
+
+    Args:
+        now: the data beside their record.
+        what: how messages call the data.
+        run: the run folder.
+        progress: told of changes that do not matter.
+
+    Raises:
+        UsageError: images or labels of the record have changed.
+    """
     if now.changes.matters:
         raise UsageError(
             f"{what} are not what {run} began with: {now.changes}; restore them, or start a new run without --resume"
@@ -66,7 +97,16 @@ def require_same(now: DataNow, what: str, run: Path, progress: Progress) -> None
 def packed_again(
     record: DataRecord, now: DataNow, root: Path, preprocess: Preprocess, cache: Path, progress: Progress
 ) -> tuple[Dataset, PackedImages]:
-    """Return what was recorded, now below `root`: its pixels from the cache, or decoded again if that is not whole."""
+    """Return the recorded data, with pixels from the cache, or decoded again where that is not whole.
+
+    Args:
+        record: of the data.
+        now: the data beside the record.
+        root: the folder that they are in now.
+        preprocess: how images are fitted.
+        cache: folder of decoded images.
+        progress: of the decoding.
+    """
     dataset = record.dataset(root)
     packed = packed_as(dataset, preprocess, cache, record.pixels)
     if packed is None:
@@ -77,7 +117,13 @@ def packed_again(
 
 
 def describe_changes(record: DataRecord, config: DataConfig, progress: Progress) -> str | None:
-    """Return in one line what changed in the data since the record, None if nothing did."""
+    """Return in one line what has changed in the data since the record; None if nothing has.
+
+    Args:
+        record: of the data.
+        config: where they are, and how they are grouped.
+        progress: of the reading.
+    """
     try:
         now = inspect_data(record, config, progress)
     except UsageError as error:

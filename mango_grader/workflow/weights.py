@@ -1,4 +1,4 @@
-"""A run's weights on disk: safetensors, written whole, read strictly or as far as they fit."""
+"""A run's weights on disk: safetensors, read strictly or as far as they fit."""
 
 from pathlib import Path
 
@@ -14,16 +14,26 @@ from mango_grader.workflow.folder import RunFolder
 
 
 def save_weights(net: nn.Module, path: Path) -> None:
-    """Write the network's state."""
+    """Write a network's state as safetensors.
+
+    Args:
+        net: the network.
+        path: of the file.
+    """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     write_tensors(path, state)
 
 
 def load_network(folder: RunFolder, *, before_refit: bool = False) -> AnytimeClassifier:
-    """Return the run's trained network, on the CPU; raises UsageError if its training is not finished.
+    """Return a run's trained network, on the CPU.
 
-    before_refit: with the weights of the first training, which saw no validation image; only a run that retrains on
-    all images has others.
+    Args:
+        folder: of the run.
+        before_refit: take the weights of the first training, which saw no validation image; only a run that retrains
+            on all images has others.
+
+    Raises:
+        UsageError: the training is not finished.
     """
     if not folder.weights.exists():
         raise UsageError(f"{folder.path} has no trained weights yet; finish it with --resume")
@@ -35,7 +45,15 @@ def load_network(folder: RunFolder, *, before_refit: bool = False) -> AnytimeCla
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
-    """Read what `save_weights` wrote of a network of the same kind; raises MangoError for anything else."""
+    """Read what `save_weights` wrote of a network of the same kind.
+
+    Args:
+        net: takes over the weights.
+        path: of the file.
+
+    Raises:
+        MangoError: the file is damaged, or of another network.
+    """
     state, _ = read_tensors(path)
     try:
         net.load_state_dict(state)
@@ -44,10 +62,15 @@ def load_weights(net: nn.Module, path: Path) -> None:
 
 
 def load_matching(net: nn.Module, source: str, hint: str = "") -> int:
-    """Copy what fits `net` of a run's weights, or of the ImageNet weights named so; return how many tensors did.
+    """Copy the weights that fit a network, and return how many tensors those are; see `models.transfer`.
 
-    How it is made to fit, `models.transfer` says. Raises UsageError if there are no such weights, or if none fits, for
-    which `hint` may say why.
+    Args:
+        net: takes over the weights.
+        source: a finished run folder, or the name of ImageNet weights.
+        hint: a possible reason why nothing fits, for the message.
+
+    Raises:
+        UsageError: there are no such weights, or none fits.
     """
     own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
     fitting = fitted_to(own, _named(source))

@@ -59,6 +59,6 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     steps = StepSeconds(weights=1.0, architecture=0.5, refit=0.0, score=2.0)
     workload = Workload(method.schedule(35), preset.settings("enas").scores)
     probe = Probe(steps, TrainCost(10.0), fixed=5.0)
-    plan = make_plan(None, preset.regime.train.epochs, probe, lambda effort: effort * workload.seconds(steps))
+    plan = make_plan(None, preset.setup.train.epochs, probe, lambda effort: effort * workload.seconds(steps))
     assert plan.search_s == 100 * 35 * 1.0 + 5000 * 0.5 + 50 * 2.0
     assert plan.train_s == 100 * 10.0

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from mango_grader.workflow.presets.base import Preset, Regime
+from mango_grader.workflow.presets.base import Preset, TrainingSetup
 from mango_grader.workflow.presets.paper import PAPER, PAPER_LARGE
 from mango_grader.workflow.presets.quick import QUICK
 from mango_grader.workflow.presets.standard import STANDARD
 
 PRESETS: Mapping[str, Preset] = {"quick": QUICK, "standard": STANDARD, "paper": PAPER, "paper-120x160": PAPER_LARGE}
 
-__all__ = ["PRESETS", "Preset", "Regime"]
+__all__ = ["PRESETS", "Preset", "TrainingSetup"]

@@ -11,10 +11,16 @@ from mango_grader.training.recipe import TrainRecipe
 
 
 @dataclass(frozen=True)
-class Regime:
-    """How pictures are shown (pixels, augmentation) and how the search's result is trained.
+class TrainingSetup:
+    """How images are shown, and how the search's result is trained.
 
-    search_batch: pictures per step of the shared weights.
+    Attributes:
+        height: of the network's input, in pixels.
+        width: of the network's input, in pixels.
+        train: how the result is trained.
+        augment: how training images are varied.
+        search_batch: images in a training step of the shared weights.
+        rotate_portrait: turn images that are higher than wide.
     """
 
     height: int
@@ -27,25 +33,36 @@ class Regime:
 
 @dataclass(frozen=True)
 class Preset:
-    """A regime, and settings for each space and method by name; those without an entry have their published defaults.
+    """Settings that make sense together, for every method and every space.
 
-    regimes: by method, where its paper has one of its own.
+    Attributes:
+        help: what the preset is for, in a line.
+        setup: how images are shown and the result is trained, whatever the method.
+        spaces: settings by space; a space without an entry has its published ones.
+        methods: settings by method; a method without an entry has its published ones.
+        setups: by method, where its paper has a training setup of its own.
     """
 
     help: str
-    regime: Regime
+    setup: TrainingSetup
     spaces: Mapping[str, SpaceConfig] = field(default_factory=dict)
     methods: Mapping[str, MethodSettings] = field(default_factory=dict)
-    regimes: Mapping[str, Regime] = field(default_factory=dict)
+    setups: Mapping[str, TrainingSetup] = field(default_factory=dict)
 
-    def regime_of(self, method: str | None) -> Regime:
-        """Return the method's own regime, or the common one."""
-        return self.regimes.get(method or "", self.regime)
+    def setup_of(self, method: str | None) -> TrainingSetup:
+        """Return the training setup of a method: its own, or the common one."""
+        return self.setups.get(method or "", self.setup)
 
     def space(self, kind: str, height: int, width: int) -> SpaceConfig:
-        """Return the space for pictures of that size, written for two classes; a run puts in its own number."""
+        """Return a space for two classes; a run puts in its own number.
+
+        Args:
+            kind: of the space, one of `SPACES`.
+            height: of the network's input, in pixels.
+            width: of the network's input, in pixels.
+        """
         return replace(self.spaces.get(kind) or SPACES[kind](height, width, 2), height=height, width=width)
 
     def settings(self, method: str) -> MethodSettings:
-        """Return the method's settings."""
+        """Return the settings of a method."""
         return self.methods.get(method) or METHODS[method].settings_type()

@@ -25,7 +25,7 @@ from mango_grader.automl.spaces import (
 )
 from mango_grader.datasets.augmentation import Augment
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
-from mango_grader.workflow.presets.base import Preset, Regime
+from mango_grader.workflow.presets.base import Preset, TrainingSetup
 
 _SIZE = 128
 
@@ -56,7 +56,7 @@ VAE = VaeSettings(layers=1)
 
 QUICK = Preset(
     help="two CPU cores, minutes: 128×128 pixels, compact spaces",
-    regime=Regime(_SIZE, _SIZE, TrainRecipe(epochs=60), Augment()),
+    setup=TrainingSetup(_SIZE, _SIZE, TrainRecipe(epochs=60), Augment()),
     spaces={
         # Dilated depthwise convolutions train at half the speed on CPUs, and five halvings see far enough without.
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=48, stem=24, exits=(3, 6, 12), dilations=(1,)),

@@ -24,7 +24,7 @@ from mango_grader.automl.spaces import (
 )
 from mango_grader.datasets.augmentation import Augment
 from mango_grader.training.recipe import TrainRecipe
-from mango_grader.workflow.presets.base import Preset, Regime
+from mango_grader.workflow.presets.base import Preset, TrainingSetup
 from mango_grader.workflow.presets.quick import CONTROLLER, SHARED_ADAMW, compact_layerwise
 
 _SIZE = 224
@@ -32,7 +32,7 @@ _CLASSES = 2
 
 STANDARD = Preset(
     help="one GPU, about an hour: 224×224 pixels, wider and longer",
-    regime=Regime(_SIZE, _SIZE, TrainRecipe(epochs=200, batch_size=64), Augment(), search_batch=64),
+    setup=TrainingSetup(_SIZE, _SIZE, TrainRecipe(epochs=200, batch_size=64), Augment(), search_batch=64),
     spaces={
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=64, stem=32, exits=(3, 6, 9, 12), dilations=(1, 2)),
         "multiscale": MultiscaleConfig(_SIZE, _SIZE, _CLASSES, depth=7, nodes=2, stem_stride=4, exits=(3, 4, 5, 6, 7)),
