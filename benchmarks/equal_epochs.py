@@ -20,7 +20,7 @@ from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.workflow.comparison.outcomes import ComparedRun
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.train import train
 
 

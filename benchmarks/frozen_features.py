@@ -31,8 +31,8 @@ from mango_grader import SearchOptions
 from mango_grader.progress import SilentProgress
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 from mango_grader.training.linear_probe import fit_probe
-from mango_grader.workflow.data import PreparedData, prepare
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.data import PreparedData, prepare
+from mango_grader.workflow.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from mango_grader.files import read_json, write_json
 from mango_grader.progress import make_progress
 from mango_grader.training.bootstrap import paired_difference
 from mango_grader.workflow.comparison.answers import pooled
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 
 
 def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, Any]:

@@ -28,8 +28,8 @@ from mango_grader.runtime import Bundle
 from mango_grader.runtime.inference.sessions import make_session, run_session
 from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import DataConfig, RunConfig
-from mango_grader.workflow.data import prepare
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.data import prepare
+from mango_grader.workflow.run.folder import RunFolder
 
 WARM_UP, TIMED = 20, 300  # runs of one image
 _LOG_CHARACTERS = 600

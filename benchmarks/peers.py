@@ -23,8 +23,8 @@ from peer_summary import OURS, cell_name, draw, latency_name, show, summary
 
 from mango_grader import SearchOptions, TrainOptions
 from mango_grader.cli.types import Duration
-from mango_grader.workflow.budget import seconds_left
-from mango_grader.workflow.machine import fixed_seconds
+from mango_grader.workflow.run.budget import seconds_left
+from mango_grader.workflow.run.machine import fixed_seconds
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from mango_grader.training.batches import Batches, Examples, copied_to
 from mango_grader.training.device import Device, pick_device, seed_everything
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.training.recipe import WeightRecipe, step_with
-from mango_grader.workflow.data import make_augmenter
 from mango_grader.workflow.presets import PRESETS, Preset
+from mango_grader.workflow.run.data import make_augmenter
 
 _CLASSES = 3
 _AUGMENTED = "layerwise"

@@ -10,8 +10,8 @@ from mango_grader.lazy import lazy_names
 if TYPE_CHECKING:
     from mango_grader.datasets import Dataset, read_dataset
     from mango_grader.runtime import Grader, Record
-    from mango_grader.workflow.configure import SearchOptions, TrainOptions
     from mango_grader.workflow.evaluate import EvaluateOptions, evaluate
+    from mango_grader.workflow.options import SearchOptions, TrainOptions
     from mango_grader.workflow.search import search
     from mango_grader.workflow.train import train
 
@@ -27,7 +27,7 @@ __getattr__ = lazy_names(
     {
         "datasets": ("Dataset", "read_dataset"),
         "runtime": ("Grader", "Record"),
-        "workflow.configure": ("SearchOptions", "TrainOptions"),
+        "workflow.options": ("SearchOptions", "TrainOptions"),
         "workflow.evaluate": ("EvaluateOptions", "evaluate"),
         "workflow.search": ("search",),
         "workflow.train": ("train",),

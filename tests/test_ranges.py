@@ -13,7 +13,7 @@ from mango_grader.errors import UsageError
 from mango_grader.files import write_json
 from mango_grader.ranges import Count, Open, Positive, Range, Ranged, RangeError, allowed_values
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mango_grader.progress import Progress, make_progress
 from mango_grader.workflow.comparison.entries import Entry, Searched, Trained
 from mango_grader.workflow.comparison.outcomes import ComparedRun
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 
 PLAIN = "plain"
 _FRONT, _WHOLE = Trained("efficientnet_lite0_front_halved"), Trained("efficientnet_lite0_front")

@@ -15,8 +15,8 @@ from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Preprocess
 from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import DataConfig
-from mango_grader.workflow.data import PreparedData, prepare
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.data import PreparedData, prepare
+from mango_grader.workflow.run.folder import RunFolder
 
 PARTS = 5
 """How many seeds have test parts of their own."""

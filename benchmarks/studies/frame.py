@@ -20,7 +20,7 @@ from mango_grader.training.device import pick_device, seed_everything
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.training.recipe import TrainRecipe
-from mango_grader.workflow.data import PreparedData, make_augmenter, on_device
+from mango_grader.workflow.run.data import PreparedData, make_augmenter, on_device
 from studies.data import Cifar10, Fruit, Source
 
 Figures = Mapping[str, Any]

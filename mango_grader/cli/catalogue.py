@@ -16,7 +16,7 @@ from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
 from mango_grader.ranges import allowed_values
 from mango_grader.workflow.config import TeacherConfig, plain
-from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.presets import PRESETS, Preset
 
 _COMMON = "whatever the method; teacher.* with --teacher"

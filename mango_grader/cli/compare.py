@@ -12,7 +12,7 @@ from mango_grader.cli.summary import print_comparison
 from mango_grader.progress import Progress
 from mango_grader.workflow.comparison import Comparison
 from mango_grader.workflow.comparison import compare as run_compare
-from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.options import SearchOptions
 
 
 @click.command(short_help="Compare search methods and known networks on your photos, at equal cost.")

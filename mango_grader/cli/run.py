@@ -16,10 +16,10 @@ from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.types import Duration, Fold, Size
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.workflow.config import Places
-from mango_grader.workflow.configure import find_places
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.options import find_places
 from mango_grader.workflow.presets import PRESETS
-from mango_grader.workflow.recorded import data_root
+from mango_grader.workflow.run.data_changes import data_root
+from mango_grader.workflow.run.folder import RunFolder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

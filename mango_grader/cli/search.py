@@ -10,7 +10,7 @@ from mango_grader.cli.options import progress_option
 from mango_grader.cli.run import moved_places, run_folder, run_options
 from mango_grader.cli.summary import print_run
 from mango_grader.progress import Progress
-from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.search import search as run_search
 
 

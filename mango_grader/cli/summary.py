@@ -15,8 +15,8 @@ from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.ranking import MeanSd, PairedDifference
 from mango_grader.workflow.comparison import ComparisonFolder
 from mango_grader.workflow.evaluate import Answered
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.measure import Measured
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.measure import Measured
 
 UNITS = "work: million multiply-adds per image; size: million parameters"
 

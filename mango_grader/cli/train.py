@@ -9,7 +9,7 @@ from mango_grader.cli.run import moved_places, run_folder, run_options
 from mango_grader.cli.summary import print_run
 from mango_grader.models.baselines import BASELINES
 from mango_grader.progress import Progress
-from mango_grader.workflow.configure import TrainOptions
+from mango_grader.workflow.options import TrainOptions
 from mango_grader.workflow.train import train as run_train
 
 

@@ -11,9 +11,9 @@ from mango_grader.files import write_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Grader, Preprocess
 from mango_grader.synthetic import write_synthetic
-from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.evaluate import EvaluateOptions, evaluate
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.options import SearchOptions
+from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.search import search
 
 SEASON = ("belt", "rollers", "tray", "cloth", "concrete", "plain")

@@ -15,8 +15,8 @@ from mango_grader.report.caveats import warnings
 from mango_grader.runtime import Grader
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import exit_metrics, settled_exits
-from mango_grader.workflow.measure import Measured, measure
 from mango_grader.workflow.predictions import Prediction
+from mango_grader.workflow.run.measure import Measured, measure
 
 _BATCH = 32
 

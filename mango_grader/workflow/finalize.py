@@ -18,12 +18,12 @@ from mango_grader.report import ReportData, model_card, write_report
 from mango_grader.report.caveats import warnings
 from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import Places, RunConfig
-from mango_grader.workflow.context import RunContext
-from mango_grader.workflow.data import PreparedData, finished_data
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.measure import RunMeasurements, measure_run
-from mango_grader.workflow.reporting import probe_border, report_data
-from mango_grader.workflow.weights import load_network
+from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.run.data import PreparedData, finished_data
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.measure import RunMeasurements, measure_run
+from mango_grader.workflow.run.reporting import probe_border, report_data
+from mango_grader.workflow.run.weights import load_network
 
 _GOLDEN_PER_CLASS = 2
 _CALIBRATION_IMAGES = 128

@@ -11,12 +11,12 @@ from mango_grader.errors import UsageError
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.device import pick_device
 from mango_grader.workflow.config import Places, RunConfig
-from mango_grader.workflow.context import RunContext
-from mango_grader.workflow.data import on_device
 from mango_grader.workflow.distillation import prepare_run
-from mango_grader.workflow.folder import RunFolder, opened
-from mango_grader.workflow.machine import restored_threads
-from mango_grader.workflow.recorded import UNRECORDED, describe_changes
+from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.run.data import on_device
+from mango_grader.workflow.run.data_changes import UNRECORDED, describe_changes
+from mango_grader.workflow.run.folder import RunFolder, opened
+from mango_grader.workflow.run.machine import restored_threads
 
 Command = Literal["search", "train"]
 

@@ -14,9 +14,7 @@ from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.device import seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.workflow.budget import BudgetPlan, Probe, TrainCost, make_plan
 from mango_grader.workflow.config import Places, RunConfig
-from mango_grader.workflow.context import RunContext
 from mango_grader.workflow.distillation import (
     TRAIN_SEED,
     TeacherSource,
@@ -27,10 +25,12 @@ from mango_grader.workflow.distillation import (
     with_teacher_cost,
 )
 from mango_grader.workflow.finalize import finalize
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.machine import choose_threads, epoch_seconds, fixed_seconds, peak_memory_mb, use_threads
+from mango_grader.workflow.run.budget import BudgetPlan, Probe, TrainCost, make_plan
+from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.machine import choose_threads, epoch_seconds, fixed_seconds, peak_memory_mb, use_threads
+from mango_grader.workflow.run.weights import load_matching, save_weights
 from mango_grader.workflow.start import started_run
-from mango_grader.workflow.weights import load_matching, save_weights
 
 
 def train(

@@ -6,7 +6,7 @@ import pytest
 from scripts import cells_done, run_script
 
 from mango_grader.synthetic import write_synthetic
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 
 TINY = (
     "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",

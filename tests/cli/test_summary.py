@@ -15,7 +15,7 @@ from mango_grader.text import counted
 from mango_grader.workflow.comparison import Comparison
 from mango_grader.workflow.comparison.compare import ComparisonFolder
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds
-from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.options import SearchOptions
 
 ENTRIES = ("random/nasbench201", "efficientnet_lite0_front_halved", "tnas-os/shufflenet")
 

@@ -17,8 +17,8 @@ from mango_grader.cli import main
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import SilentProgress
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.configure import SearchOptions
 from mango_grader.workflow.constraints import within_latency
+from mango_grader.workflow.options import SearchOptions
 
 SETTINGS = ["--method", "enas"] + [
     part for setting in (*TINY, "train.epochs=1", "method.epochs=1") for part in ("--set", setting)

@@ -11,10 +11,10 @@ from mango_grader.automl.search import SearchData, SearchProblem, build_search
 from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.training.batches import Batches, Examples
-from mango_grader.workflow.budget import Probe, TrainCost, Workload, make_plan
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.run.budget import Probe, TrainCost, Workload, make_plan
 
 
 @pytest.mark.parametrize("preset", PRESETS)

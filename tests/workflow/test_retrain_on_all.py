@@ -14,11 +14,11 @@ from mango_grader.cli import main
 from mango_grader.files import read_json
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle, Grader
-from mango_grader.workflow.budget import TrainCost
 from mango_grader.workflow.config import RunConfig, checked
-from mango_grader.workflow.configure import SearchOptions
-from mango_grader.workflow.data import prepare
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.options import SearchOptions
+from mango_grader.workflow.run.budget import TrainCost
+from mango_grader.workflow.run.data import prepare
+from mango_grader.workflow.run.folder import RunFolder
 
 EPOCHS = 6
 

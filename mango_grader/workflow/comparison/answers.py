@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mango_grader.files import read_json
 from mango_grader.runtime.inference.exit_policy import Threshold
 from mango_grader.training.metrics import settled_exits
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 
 Marks = Mapping[str, Mapping[str, str]]
 """Group → path → a digit for each exit, "1" where its answer was correct, else "0": plain data that JSON can hold."""

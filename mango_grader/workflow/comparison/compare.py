@@ -26,9 +26,9 @@ from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.comparison.processes import Crashed, one_by_one, side_by_side
 from mango_grader.workflow.comparison.ranking import rank
 from mango_grader.workflow.config import checked, plain
-from mango_grader.workflow.configure import SearchOptions
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.recorded import data_root, inspect_data
+from mango_grader.workflow.options import SearchOptions
+from mango_grader.workflow.run.data_changes import data_root, inspect_data
+from mango_grader.workflow.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

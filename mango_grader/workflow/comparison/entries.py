@@ -11,8 +11,8 @@ from mango_grader.errors import UsageError
 from mango_grader.models.baselines import BASELINES
 from mango_grader.progress import Progress
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.configure import RunOptions, SearchOptions, TrainOptions
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.options import RunOptions, SearchOptions, TrainOptions
+from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.search import search
 from mango_grader.workflow.train import train
 

@@ -13,8 +13,8 @@ from mango_grader.progress import Progress
 from mango_grader.workflow.comparison.answers import Marks, answers_of
 from mango_grader.workflow.comparison.entries import Runner
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.measure import Measured
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.measure import Measured
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches, BatchSeries
 from mango_grader.training.device import Device
 from mango_grader.training.distillation import DistillationBatches, Mixed, cache_answers
-from mango_grader.workflow.budget import TrainCost
 from mango_grader.workflow.config import RunConfig, TeacherConfig
-from mango_grader.workflow.data import PreparedData, augmenter
 from mango_grader.workflow.distillation.teacher import TeacherSource, measure_teacher
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.machine import seconds_of
+from mango_grader.workflow.run.budget import TrainCost
+from mango_grader.workflow.run.data import PreparedData, augmenter
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.machine import seconds_of
 
 TRAIN_SEED = 1
 """Keeps the stream of training batches apart from the search's."""

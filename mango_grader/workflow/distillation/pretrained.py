@@ -18,10 +18,10 @@ from mango_grader.training.loop import Trainer
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.training.teachers import TorchTeacher
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.data import PreparedData, augmenter
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.machine import epoch_seconds
-from mango_grader.workflow.weights import load_weights, save_weights
+from mango_grader.workflow.run.data import PreparedData, augmenter
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.machine import epoch_seconds
+from mango_grader.workflow.run.weights import load_weights, save_weights
 
 _SEED = 3  # keeps its batches apart from the student's
 

@@ -15,8 +15,8 @@ from mango_grader.files import digest, file_digest, read_json, write_json
 from mango_grader.models import build_network
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.distillation.teacher import check_teacher
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.weights import load_matching
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.weights import load_matching
 
 
 def check_sources(config: RunConfig, folder: RunFolder) -> None:

@@ -22,10 +22,10 @@ from mango_grader.training.distillation import Teacher, TeacherFigures, ask, tea
 from mango_grader.training.linear_probe import LinearProbe, fit_probe
 from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
-from mango_grader.workflow.data import PreparedData
 from mango_grader.workflow.distillation.pretrained import Pretrained, check_pretrained
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.weights import load_network
+from mango_grader.workflow.run.data import PreparedData
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.weights import load_network
 
 _SAMPLE = 16  # training pictures that show what kind of answers a graph gives
 

@@ -17,10 +17,10 @@ from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
 from mango_grader.training.batches import Examples
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.data import PreparedData, prepare
 from mango_grader.workflow.distillation.sources import check_sources, unlabelled_images
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.recorded import compare_data, packed_again, require_same
+from mango_grader.workflow.run.data import PreparedData, prepare
+from mango_grader.workflow.run.data_changes import compare_data, packed_again, require_same
+from mango_grader.workflow.run.folder import RunFolder
 
 
 def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:

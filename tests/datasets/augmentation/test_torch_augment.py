@@ -208,7 +208,7 @@ _ALONE = """
 import sys, torch
 from mango_grader.datasets import Augment
 from mango_grader.training.device import Device
-from mango_grader.workflow.data import make_augmenter
+from mango_grader.workflow.run.data import make_augmenter
 class Pretended(Device):
     is_gpu = True
 augmenter = make_augmenter(Augment(), 16, 16, Pretended("cpu"))

@@ -14,7 +14,7 @@ from tiny import TINY
 from mango_grader.cli import main
 from mango_grader.files import read_json
 from mango_grader.workflow.comparison import Comparison
-from mango_grader.workflow.configure import SearchOptions
+from mango_grader.workflow.options import SearchOptions
 
 SETTINGS = ("checkpoint_every=0", *(each for each in TINY if each != "method.steps=4" and "paths" not in each))
 METHODS = "random/layerwise,enas"

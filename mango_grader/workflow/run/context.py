@@ -6,8 +6,8 @@ from mango_grader.automl.timetable import Stopwatch
 from mango_grader.progress import Progress
 from mango_grader.training.device import Device
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.data import PreparedData
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.data import PreparedData
+from mango_grader.workflow.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mango_grader.training.device import Device
-from mango_grader.workflow.machine import choose_threads, restored_threads, use_threads
+from mango_grader.workflow.run.machine import choose_threads, restored_threads, use_threads
 
 CPU = Device("cpu")
 Steps = Callable[[Callable[[int], float]], Callable[[], None]]
@@ -26,7 +26,7 @@ def eight_threads() -> Iterator[None]:
 def lasting(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """Return what makes steps that last, on the clock of the timing, as long as the number of torch's threads says."""
     now = [0.0]
-    monkeypatch.setattr("mango_grader.workflow.machine.perf_counter", lambda: now[0])
+    monkeypatch.setattr("mango_grader.workflow.run.machine.perf_counter", lambda: now[0])
 
     def make(seconds: Callable[[int], float]) -> Callable[[], None]:
         def step() -> None:

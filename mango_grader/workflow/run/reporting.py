@@ -18,9 +18,9 @@ from mango_grader.runtime.inference.exit_policy import Threshold
 from mango_grader.training.distillation import TeacherFigures
 from mango_grader.training.metrics import settled_exits
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.data import PreparedData
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.measure import RunMeasurements
+from mango_grader.workflow.run.data import PreparedData
+from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.measure import RunMeasurements
 
 _REFITTED = (
     "The network was retrained on the training and validation images together. Its temperatures and thresholds, and all"

@@ -19,8 +19,8 @@ from mango_grader.training.device import Device
 from mango_grader.training.finite import DivergedError
 from mango_grader.training.loop import predict
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics
-from mango_grader.workflow.data import PreparedData
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.data import PreparedData
+from mango_grader.workflow.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

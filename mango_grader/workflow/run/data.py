@@ -27,8 +27,7 @@ from mango_grader.text import about, is_printable, one_line
 from mango_grader.training.batches import Examples, TensorAugmenter, copied_to, on_tensors
 from mango_grader.training.device import Device, pick_device
 from mango_grader.workflow.config import DataConfig, RunConfig
-from mango_grader.workflow.folder import RunFolder
-from mango_grader.workflow.recorded import (
+from mango_grader.workflow.run.data_changes import (
     UNRECORDED,
     data_root,
     describe_changes,
@@ -36,6 +35,7 @@ from mango_grader.workflow.recorded import (
     packed_again,
     require_same,
 )
+from mango_grader.workflow.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

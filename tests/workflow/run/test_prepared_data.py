@@ -12,8 +12,8 @@ from mango_grader.progress import LineProgress, SilentProgress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import Device
 from mango_grader.workflow.config import DataConfig
-from mango_grader.workflow.data import PreparedData, on_device, prepare
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.data import PreparedData, on_device, prepare
+from mango_grader.workflow.run.folder import RunFolder
 
 
 class Roomy(Device):

@@ -8,7 +8,7 @@ import pytest
 from mango_grader.automl.methods import EnasSettings, MethodSettings, Phase, Round
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
-from mango_grader.workflow.budget import (
+from mango_grader.workflow.run.budget import (
     MIN_TRAIN_EPOCHS,
     BudgetPlan,
     Probe,

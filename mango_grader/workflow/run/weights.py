@@ -10,7 +10,7 @@ from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0, efficientnet_lite0_state
 from mango_grader.models.transfer import fitted_to
 from mango_grader.training.tensors import damaged, read_tensors, write_tensors
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 
 
 def save_weights(net: nn.Module, path: Path) -> None:

@@ -11,7 +11,7 @@ from tiny import TINY, write_fruit
 
 from mango_grader.cli import main
 from mango_grader.files import read_json, write_json
-from mango_grader.workflow.folder import RunFolder
+from mango_grader.workflow.run.folder import RunFolder
 
 NET = "shufflenet_v2_x0_5"
 TRAINED = ("--set", "train.epochs=2", "--set", "train.batch_size=8", "--device", "cpu")
