@@ -28,19 +28,56 @@ _STALE = 24 * 3600.0  # Temporary files untouched for a day are those of a kille
 
 
 class Fingerprint(NamedTuple):
-    """SHA-256 of a file's bytes and how many there are; of one that cannot be read, the reason instead, and 0."""
+    """What tells one file from another.
+
+    Attributes:
+        sha256: SHA-256 of its bytes in hex; of a file that cannot be read, the reason instead.
+        size: number of bytes; 0 for a file that cannot be read.
+    """
 
     sha256: str
     size: int
+
+
+def fingerprints(
+    paths: Sequence[Path], progress: Progress | None = None, workers: int | None = None
+) -> list[Fingerprint]:
+    """Read every file once, on all cores, and return its fingerprint.
+
+    Args:
+        paths: image files.
+        progress: shows how far it is.
+        workers: number of threads; None is one per usable core.
+    """
+    found = []
+    with (progress or SilentProgress()).task("checking the images", len(paths)) as task:
+        for each in ordered_map(_fingerprint, paths, workers):
+            found.append(each)
+            task.advance()
+    return found
+
+
+def _fingerprint(path: Path) -> Fingerprint:
+    try:
+        data = read_file(path)
+    except ImageError as error:
+        return Fingerprint(f"unreadable: {error}", 0)
+    return Fingerprint(digest(data), len(data))
 
 
 @dataclass(frozen=True)
 class PackedImages:
     """The readable images of a data set, M rows in its order.
 
-    `images`: uint8 (M, H, W, 3) RGB, memory-mapped, read-only. `labels`, `index`: int64 (M,), class and item index
-    of each row. `errors`: reason by path of the images left out. `warnings`: what is doubtful about
-    images that are there, by path. `digest` names the pixels: content and preprocessing.
+    Attributes:
+        images: uint8 (M, H, W, 3) RGB, memory-mapped, read-only.
+        labels: int64 (M,), the class index of each row.
+        groups: M group names.
+        paths: M paths relative to the set's root.
+        index: int64 (M,), the item index of each row, ascending.
+        errors: reason by path of the images left out.
+        digest: names the pixels: content and preprocessing.
+        warnings: by path, what may be wrong with images that are there.
     """
 
     images: NDArray[np.uint8]
@@ -63,153 +100,165 @@ def pack(
     preprocess: Preprocess,
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
-    workers: int | None = None,
+    *,
     known: Sequence[Fingerprint] | None = None,
+    workers: int | None = None,
 ) -> PackedImages:
     """Return the preprocessed images, from `folder` if they are there and whole, else decoded on all cores.
 
-    All files are read, unless `known` are their fingerprints, to name the cache by their SHA-256, so no stale pixels
-    are ever used. It is two files: KEY.u8, the rows, then KEY.json with their digest, each put in place whole. A build
-    that is interrupted, or races with another (both write the same bytes), leaves nothing that would be taken for a
-    cache; what does not match its digest is built anew.
+    The cache is named by the SHA-256 of all files, so that no stale pixels are ever used. A build that is interrupted,
+    or races with another (both write the same bytes), leaves nothing that would be taken for a cache; what does not
+    match its digest is built anew.
 
-    Raises `UsageError` if no image is readable, `MangoError` if a file changes meanwhile.
+    Args:
+        dataset: N images on disk.
+        preprocess: how each image is fitted to H × W pixels.
+        folder: holds caches; made if need be.
+        progress: shows how far it is.
+        known: the N fingerprints of the images, in order, where they were just read; None reads all files.
+        workers: number of threads; None is one per usable core.
+
+    Raises:
+        UsageError: no image is readable.
+        MangoError: a file changes meanwhile.
+
+    Example:
+        ```python
+        from mango_grader import read_dataset
+        from mango_grader.datasets import pack
+        from mango_grader.runtime import Preprocess
+
+        packed = pack(read_dataset("mangos"), Preprocess(128, 128), "cache")
+        assert packed.images.shape == (len(packed.paths), 128, 128, 3)
+        ```
     """
     reporter = progress or SilentProgress()
     found = known or fingerprints([dataset.root / path for path in dataset.paths], reporter, workers)
     digests = [each.sha256 for each in found]
     made_of = [_FORMAT, readers(), preprocess.to_dict(), digests]
-    key = digest(json.dumps(made_of, sort_keys=True).encode())
-    home = Path(folder)
-    problems = _whole(home, key, preprocess)
+    cache = _Cache(dataset, preprocess, Path(folder), digest(json.dumps(made_of, sort_keys=True).encode()))
+    problems = cache.problems()
     if problems is None:
-        _sweep(home)
-        problems = _build(dataset, preprocess, home, key, digests, reporter, workers)
-    return _mapped(dataset, preprocess, home, key, problems)
+        _sweep(cache.folder)
+        problems = cache.build(digests, reporter, workers)
+    return cache.opened(problems)
 
 
 def packed_as(
     dataset: Dataset, preprocess: Preprocess, folder: str | os.PathLike[str], key: str
 ) -> PackedImages | None:
-    """Return the images that `pack` put into `folder` under the name `key`; None if they are not there and whole.
+    """Return images that were packed before, without reading any; None if they are not there and whole.
 
-    No image is read: `dataset` must be the one that was packed.
+    Args:
+        dataset: the one that was packed.
+        preprocess: with which it was packed.
+        folder: where it was packed.
+        key: `PackedImages.digest`.
     """
-    problems = _whole(Path(folder), key, preprocess)
-    return None if problems is None else _mapped(dataset, preprocess, Path(folder), key, problems)
+    cache = _Cache(dataset, preprocess, Path(folder), key)
+    problems = cache.problems()
+    return None if problems is None else cache.opened(problems)
 
 
 @dataclass(frozen=True)
 class _Problems:
-    """Why items are left out, and what is doubtful about others, by item index."""
+    """Why items are left out, and what may be wrong with others, by item index."""
 
     errors: dict[int, str] = field(default_factory=dict)
     warnings: dict[int, str] = field(default_factory=dict)
 
 
-def _mapped(dataset: Dataset, preprocess: Preprocess, home: Path, key: str, problems: _Problems) -> PackedImages:
-    index = np.array([number for number in range(len(dataset.items)) if number not in problems.errors], np.int64)
-    if not len(index):
-        raise UsageError(f"none of the {len(dataset.items)} images in {dataset.root} can be read")
-    shape = (len(index), preprocess.height, preprocess.width, 3)
-    items = [dataset.items[number] for number in index]
-    return PackedImages(
-        images=np.memmap(_pixels(home, key), np.uint8, mode="r", shape=shape),
-        labels=dataset.labels[index],
-        groups=tuple(item.group for item in items),
-        paths=tuple(item.path for item in items),
-        index=index,
-        errors={dataset.items[number].path: reason for number, reason in problems.errors.items()},
-        digest=key,
-        warnings={dataset.items[number].path: warning for number, warning in problems.warnings.items()},
-    )
+@dataclass(frozen=True)
+class _Cache:
+    """Two files in `folder`: KEY.u8, the rows, then KEY.json with their digest, each put in place whole."""
 
+    dataset: Dataset
+    preprocess: Preprocess
+    folder: Path
+    key: str
 
-def _pixels(home: Path, key: str) -> Path:
-    return home / f"{key}.u8"
+    @property
+    def _pixels(self) -> Path:
+        return self.folder / f"{self.key}.u8"
 
+    @property
+    def _description(self) -> Path:
+        return self.folder / f"{self.key}.json"
 
-def fingerprints(
-    paths: Sequence[Path], progress: Progress | None = None, workers: int | None = None
-) -> list[Fingerprint]:
-    """Read every file once, on all cores, and return its fingerprint."""
-    found = []
-    with (progress or SilentProgress()).task("checking the images", len(paths)) as task:
-        for each in ordered_map(_fingerprint, paths, workers):
-            found.append(each)
-            task.advance()
-    return found
-
-
-def _fingerprint(path: Path) -> Fingerprint:
-    try:
-        data = read_file(path)
-    except ImageError as error:
-        return Fingerprint(f"unreadable: {error}", 0)
-    return Fingerprint(digest(data), len(data))
-
-
-def _whole(home: Path, key: str, preprocess: Preprocess) -> _Problems | None:
-    """Return the problems of a cache that is there and matches its own digest, else None."""
-    try:
-        values: dict[str, Any] = read_json(home / f"{key}.json")
-        problems = _Problems(_by_item(values["errors"]), _by_item(values["warnings"]))
-        path = _pixels(home, key)
-        size = values["rows"] * preprocess.height * preprocess.width * 3
-        if path.stat().st_size != size or file_digest(path) != values["sha256"]:
+    def problems(self) -> _Problems | None:
+        """Return the problems of a cache that is there and matches its own digest, else None."""
+        try:
+            values: dict[str, Any] = read_json(self._description)
+            problems = _Problems(_by_item(values["errors"]), _by_item(values["warnings"]))
+            size = values["rows"] * self.preprocess.height * self.preprocess.width * 3
+            if self._pixels.stat().st_size != size or file_digest(self._pixels) != values["sha256"]:
+                return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return problems
+        return problems
+
+    def build(self, digests: Sequence[str], progress: Progress, workers: int | None) -> _Problems:
+        """Decode all images, whose files must have these SHA-256 digests."""
+        paths = [self.dataset.root / path for path in self.dataset.paths]
+
+        def prepared(index: int) -> Prepared | str:
+            try:
+                data = read_file(paths[index])
+                if digest(data) != digests[index]:
+                    raise MangoError(
+                        f"{paths[index]} changed while it was being read; run again once nothing writes to it"
+                    )
+                return self.preprocess.prepare(data)
+            except ImageError as error:
+                return str(error)
+
+        problems = _Problems()
+        content, rows = hashlib.sha256(), 0
+        with (
+            replacing(self._pixels) as temporary,
+            temporary.open("wb") as file,
+            progress.task("decoding images", len(paths)) as task,
+        ):
+            for index, result in enumerate(ordered_map(prepared, range(len(paths)), workers)):
+                if isinstance(result, str):
+                    problems.errors[index] = result
+                else:
+                    if result.warning is not None:
+                        problems.warnings[index] = result.warning
+                    data = result.pixels.tobytes()
+                    content.update(data)
+                    file.write(data)
+                    rows += 1
+                task.advance()
+        write_json(self._description, {"rows": rows, "sha256": content.hexdigest(), **asdict(problems)})
+        return problems
+
+    def opened(self, problems: _Problems) -> PackedImages:
+        """Map the rows of a whole cache; raise `UsageError` if it has none."""
+        items = self.dataset.items
+        index = np.array([number for number in range(len(items)) if number not in problems.errors], np.int64)
+        if not len(index):
+            raise UsageError(f"none of the {len(items)} images in {self.dataset.root} can be read")
+        shape = (len(index), self.preprocess.height, self.preprocess.width, 3)
+        return PackedImages(
+            images=np.memmap(self._pixels, np.uint8, mode="r", shape=shape),
+            labels=self.dataset.labels[index],
+            groups=tuple(items[number].group for number in index),
+            paths=tuple(items[number].path for number in index),
+            index=index,
+            errors={items[number].path: reason for number, reason in problems.errors.items()},
+            digest=self.key,
+            warnings={items[number].path: warning for number, warning in problems.warnings.items()},
+        )
 
 
 def _by_item(values: Mapping[str, Any]) -> dict[int, str]:
     return {int(number): str(text) for number, text in values.items()}
 
 
-def _build(
-    dataset: Dataset,
-    preprocess: Preprocess,
-    home: Path,
-    key: str,
-    digests: Sequence[str],
-    progress: Progress,
-    workers: int | None,
-) -> _Problems:
-    def one(index: int) -> Prepared | str:
-        path = dataset.root / dataset.items[index].path
-        try:
-            data = read_file(path)
-            if digest(data) != digests[index]:
-                raise MangoError(f"{path} changed while it was being read; run again when the folder is at rest")
-            return preprocess.prepare(data)
-        except ImageError as error:
-            return str(error)
-
-    problems = _Problems()
-    content, rows = hashlib.sha256(), 0
-    with (
-        replacing(_pixels(home, key)) as temporary,
-        temporary.open("wb") as file,
-        progress.task("decoding images", len(dataset.items)) as task,
-    ):
-        for index, result in enumerate(ordered_map(one, range(len(dataset.items)), workers)):
-            if isinstance(result, str):
-                problems.errors[index] = result
-            else:
-                if result.warning is not None:
-                    problems.warnings[index] = result.warning
-                data = result.pixels.tobytes()
-                content.update(data)
-                file.write(data)
-                rows += 1
-            task.advance()
-    write_json(home / f"{key}.json", {"rows": rows, "sha256": content.hexdigest(), **asdict(problems)})
-    return problems
-
-
-def _sweep(home: Path) -> None:
-    for path in home.glob(".*.part"):
+def _sweep(folder: Path) -> None:
+    """Remove what killed builds left."""
+    for path in folder.glob(".*.part"):
         try:
             if time.time() - path.stat().st_mtime > _STALE:
                 path.unlink()

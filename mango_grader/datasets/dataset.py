@@ -27,10 +27,10 @@ class Item:
     """One labelled image.
 
     Attributes:
-        path: Relative to the set's root, with forward slashes.
-        label: Index of its class in `Dataset.classes`.
-        group: Images of one group (a fruit, a session) always stay in the same part; the path where it has no other.
-        part: The part that the folders or CSVs put it in; None where they put it in none.
+        path: relative to the set's root, with forward slashes.
+        label: index of its class in `Dataset.classes`.
+        group: images of one group (a fruit, a session) always stay in the same part; the path where it has no other.
+        part: the part that the folders or CSVs put it in; None where they put it in none.
     """
 
     path: str
@@ -44,11 +44,11 @@ class Dataset:
     """A labelled image set, its images on disk below `root`.
 
     Attributes:
-        root: The folder that paths are relative to.
-        classes: Class names; in the order of their grade where `ordinal`.
+        root: the folder that paths are relative to.
+        classes: class names; in the order of their grade where `ordinal`.
         items: N images, sorted by path.
-        ordinal: Whether the classes are grades in order.
-        findings: One line for each odd thing that reading the folder brought up.
+        ordinal: whether the classes are grades in order.
+        findings: one line for each odd thing that reading the folder brought up.
         labels_from: "folders", or the label CSVs with commas between; "" if not known.
     """
 

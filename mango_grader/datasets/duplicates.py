@@ -28,7 +28,11 @@ _CHUNK = 1 << 24  # Hash pairs compared at once: 128 MB of 64-bit words.
 
 
 def exact_duplicates(scan: Scan) -> list[tuple[int, ...]]:
-    """Return the sets (two or more item indices each) of byte-identical files, in item order."""
+    """Return the sets (two or more item indices each) of byte-identical files, in item order.
+
+    Args:
+        scan: N images.
+    """
     alike: defaultdict[str, list[int]] = defaultdict(list)
     for index, digest in enumerate(scan.digests):
         if digest:
@@ -37,18 +41,21 @@ def exact_duplicates(scan: Scan) -> list[tuple[int, ...]]:
 
 
 def near_pairs(scan: Scan) -> NDArray[np.int64]:
-    """Return the pairs of readable items that show nearly the same picture, int64 (P, 2), exact ones included.
+    """Return the pairs of readable items that show nearly the same image, int64 (P, 2), exact copies included.
 
-    Both tests must agree: perceptual hash (imagehash's 64-bit pHash) and thumbnail. Turned or mirrored copies are
-    not found.
+    Both perceptual hash (imagehash's 64-bit pHash) and thumbnail must be alike. Rotated or mirrored copies are not
+    found.
+
+    Args:
+        scan: N images.
     """
     rows = np.flatnonzero(scan.readable)
-    pictures = _Pictures(scan.thumbs[rows])
+    thumbnails = _Thumbnails(scan.thumbs[rows])
     found = [np.empty((0, 2), np.int64)]
     for first, second in _close_hashes(scan.hashes[rows]):
         for start in range(0, len(first), 4096):
             one, two = first[start : start + 4096], second[start : start + 4096]
-            same = pictures.alike(one, two)
+            same = thumbnails.alike(one, two)
             found.append(np.stack([rows[one[same]], rows[two[same]]], axis=1))
     return np.concatenate(found)
 
@@ -62,7 +69,7 @@ def _close_hashes(hashes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64
         yield first[later] + start, second[later] + start
 
 
-class _Pictures:
+class _Thumbnails:
     """Compares thumbnails, uint8 (N, THUMB, THUMB, 3), pair by pair."""
 
     def __init__(self, thumbs: NDArray[np.uint8]) -> None:
@@ -97,7 +104,16 @@ class _Pictures:
 
 
 def clusters(pairs: NDArray[np.int64]) -> list[tuple[int, ...]]:
-    """Return the sets of items that `pairs` (P, 2) connect, each ascending, by their first item."""
+    """Return the sets of items that pairs connect, each ascending, in the order of their first items.
+
+    Args:
+        pairs: int64 (P, 2), item indices.
+
+    Example:
+        >>> import numpy as np
+        >>> clusters(np.array([[0, 3], [3, 5], [1, 2]]))
+        [(0, 3, 5), (1, 2)]
+    """
     members = np.unique(pairs)
     labels = _components(np.searchsorted(members, pairs), len(members))
     sets: defaultdict[int, list[int]] = defaultdict(list)
@@ -107,9 +123,18 @@ def clusters(pairs: NDArray[np.int64]) -> list[tuple[int, ...]]:
 
 
 def merge_groups(groups: Sequence[str], pairs: NDArray[np.int64]) -> list[str]:
-    """Return `groups` (one name per item) with those that `pairs` of items connect made one.
+    """Return the groups with those that pairs of items connect merged into one.
 
-    A merged group bears the first of its names in sorted order.
+    A merged group has the first of its names in sorted order.
+
+    Args:
+        groups: N group names, one for each item.
+        pairs: int64 (P, 2), item indices.
+
+    Example:
+        >>> import numpy as np
+        >>> merge_groups(["a", "b", "c", "c"], np.array([[0, 3]]))
+        ['a', 'b', 'a', 'a']
     """
     names, codes = np.unique(np.array(groups, object), return_inverse=True)
     labels = _components(codes[pairs], len(names))

@@ -1,4 +1,4 @@
-"""The shortcut probe: how well the label is told without seeing the fruit, from the image border alone."""
+"""The shortcut probe: how well the class is predicted from the image border alone, without the fruit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProbeResult", "border_features", "border_probe", "probe_dataset"]
 
-_CELLS = 16
+_TILES = 16
 _FOLDS = 5
 _NEIGHBOURS = 5
 _MIN_GROUPS = 10  # Fewer groups tell nothing.
@@ -25,7 +25,13 @@ _MIN_GROUPS = 10  # Fewer groups tell nothing.
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Shares of images in 0..1: told right from the border, and those of the commonest class; `groups` tested."""
+    """What the shortcut probe found.
+
+    Attributes:
+        accuracy: share of images whose class the border predicts, 0..1.
+        majority: share of images of the most common class, 0..1.
+        groups: number of groups tested.
+    """
 
     accuracy: float
     majority: float
@@ -33,7 +39,7 @@ class ProbeResult:
 
     @property
     def margin(self) -> float:
-        """How far the border beats always naming the commonest class, -1..1."""
+        """How far the border beats always naming the most common class, -1..1."""
         return self.accuracy - self.majority
 
     @property
@@ -52,9 +58,9 @@ def probe_dataset(dataset: Dataset, facts: "Scan", groups: Sequence[str], seed: 
 
     Args:
         dataset: N images.
-        facts: Its scan, N rows.
+        facts: its scan, N rows.
         groups: N group names, near-duplicates merged.
-        seed: Deals out the folds.
+        seed: deals out the folds.
 
     Returns:
         None where there are too few groups or classes to tell anything.
@@ -67,12 +73,16 @@ def probe_dataset(dataset: Dataset, facts: "Scan", groups: Sequence[str], seed: 
 
 
 def border_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the mean colours of the 60 outermost cells of a 16 × 16 grid, float32 (N, 180), of (N, H, W, 3)."""
+    """Return the mean colours of the 60 outermost tiles of a 16 × 16 grid, float32 (N, 180), 0..255.
+
+    Args:
+        images: uint8 (N, H, W, 3), H and W 16 or more.
+    """
     height, width = images.shape[1:3]
-    if min(height, width) < _CELLS:
-        raise UsageError(f"the border probe needs images of at least {_CELLS} pixels a side, not {height}×{width}")
-    rows, columns = np.arange(_CELLS) * height // _CELLS, np.arange(_CELLS) * width // _CELLS
-    edge = np.ones((_CELLS, _CELLS), bool)
+    if min(height, width) < _TILES:
+        raise UsageError(f"the border probe needs images of at least {_TILES} pixels a side, not {height}×{width}")
+    rows, columns = np.arange(_TILES) * height // _TILES, np.arange(_TILES) * width // _TILES
+    edge = np.ones((_TILES, _TILES), bool)
     edge[1:-1, 1:-1] = False
     high = np.diff([*rows, height])[:, None, None]
     wide = np.diff([*columns, width])[None, :, None]
@@ -86,10 +96,23 @@ def border_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def border_probe(
     images: NDArray[np.uint8], labels: NDArray[np.int64], groups: Sequence[str], seed: int = 0
 ) -> ProbeResult:
-    """Cross-validate (5 folds by group) a 5-nearest-neighbour classifier on the border of (N, H, W, 3) images.
+    """Cross-validate a 5-nearest-neighbour classifier on the borders of images, in 5 folds by group.
 
-    `labels` (N,) are class indices. Images should fill their frame: a letterbox would be all that is seen. Raises
-    `UsageError` for fewer than 2 groups or images under 16 pixels.
+    Args:
+        images: uint8 (N, H, W, 3). They should fill their frame: a letterbox would be all that the probe sees.
+        labels: int64 (N,), class indices.
+        groups: N group names.
+        seed: 0 or more; deals out the folds.
+
+    Raises:
+        UsageError: there are fewer than 2 groups, or images are below 16 pixels a side.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.arange(40) % 2
+        >>> images = np.full((40, 32, 32, 3), 100, np.uint8) + (50 * labels).astype(np.uint8)[:, None, None, None]
+        >>> border_probe(images, labels, [str(number) for number in range(40)]).accuracy
+        1.0
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -98,11 +121,11 @@ def border_probe(
         raise UsageError(f"the border probe needs at least 2 groups of images, not {count}")
     features = border_features(images)
     folds = assign_groups(labels, groups, [1.0] * min(_FOLDS, count), (seed,))
-    right = np.zeros(len(labels), bool)
+    correct = np.zeros(len(labels), bool)
     for fold in range(int(folds.max()) + 1):
         test = folds == fold
         if not test.any():
             continue
         neighbours = KNeighborsClassifier(min(_NEIGHBOURS, int((~test).sum())), algorithm="brute")
-        right[test] = neighbours.fit(features[~test], labels[~test]).predict(features[test]) == labels[test]
-    return ProbeResult(float(right.mean()), float(np.bincount(labels).max() / len(labels)), count)
+        correct[test] = neighbours.fit(features[~test], labels[~test]).predict(features[test]) == labels[test]
+    return ProbeResult(float(correct.mean()), float(np.bincount(labels).max() / len(labels)), count)

@@ -1,4 +1,4 @@
-"""What a run's data were, image by image, and what has changed in them since."""
+"""A record of a run's data, image by image, and what has changed since."""
 
 import os
 from collections import defaultdict
@@ -21,7 +21,16 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class RecordedImage:
-    """One image as it was: its class by name, its bytes, and the reason if it could not be read and was left out."""
+    """One image as it was.
+
+    Attributes:
+        path: relative to the data folder.
+        label: the name of its class.
+        fingerprint: of its bytes.
+        group: its group; the path where it had no other.
+        part: the part that folders or CSVs put it in; None where they put it in none.
+        error: why it was left out; None where it was readable.
+    """
 
     path: str
     label: str
@@ -31,25 +40,36 @@ class RecordedImage:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe plain data; what goes without saying is left out."""
+        """Return JSON-safe plain data, without what has its default value."""
         told = {"class": self.label, "sha256": self.fingerprint.sha256, "bytes": self.fingerprint.size}
         further = {"part": self.part, "error": self.error, "group": self.group if self.group != self.path else None}
         return {**told, **{name: value for name, value in further.items() if value is not None}}
 
     @classmethod
     def from_dict(cls, path: str, data: Mapping[str, Any]) -> "RecordedImage":
-        """Rebuild from `to_dict`'s data."""
+        """Rebuild from `to_dict`.
+
+        Args:
+            path: relative to the data folder.
+            data: what `to_dict` returned.
+        """
         fingerprint = Fingerprint(str(data["sha256"]), int(data["bytes"]))
         return cls(path, str(data["class"]), fingerprint, data.get("group", path), data.get("part"), data.get("error"))
 
 
 @dataclass(frozen=True)
 class DataChanges:
-    """What differs between a record and the data now, as paths.
+    """What differs between a record and the data now, as paths; images that the run left out do not count.
 
-    moved: images that lie under another name now. relabelled: images of another class now; where a whole class has a
-    new name, that is in `renamed` (old name → new name) instead. regrouped: images of another group now. What the run
-    could not read and left out counts for nothing.
+    Attributes:
+        added: images that the record lacks.
+        removed: images of the record that are gone.
+        moved: images that have another path now, each as "old → new".
+        overwritten: images of other bytes now.
+        relabelled: images of another class now, except for those of `renamed` classes.
+        regrouped: images of another group now.
+        renamed: new class name by old one, where all images of a class have a new name that no other class has; None
+            where there are none.
     """
 
     added: tuple[str, ...] = ()
@@ -62,16 +82,16 @@ class DataChanges:
 
     @property
     def of_images(self) -> bool:
-        """Whether the images of the record are others now."""
+        """Whether images of the record are gone, have moved, or have other bytes now."""
         return bool(self.removed or self.moved or self.overwritten)
 
     @property
     def matters(self) -> bool:
-        """Whether the images of the record, or their labels, are others now."""
+        """Whether images of the record, or their labels, are different now."""
         return self.of_images or bool(self.relabelled)
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether anything differs."""
         return bool(self.matters or self.added or self.regrouped or self.renamed)
 
     def __str__(self) -> str:
@@ -91,7 +111,16 @@ class DataChanges:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """A data set as a run read it: classes in order, every image, and the name of the cache of its pixels."""
+    """A data set as a run read it.
+
+    Attributes:
+        classes: names in order.
+        ordinal: whether they are grades in order.
+        images: every image, sorted by path.
+        findings: what reading the folder brought up.
+        pixels: `PackedImages.digest` of its cache.
+        labels_from: "folders", or the label CSVs; "" in records of earlier versions.
+    """
 
     classes: tuple[str, ...]
     ordinal: bool
@@ -102,7 +131,13 @@ class DataRecord:
 
     @classmethod
     def of(cls, dataset: Dataset, fingerprints: Sequence[Fingerprint], packed: PackedImages) -> "DataRecord":
-        """Record what was read and packed; `fingerprints` are those of the data set's items."""
+        """Record what was read and packed.
+
+        Args:
+            dataset: N images.
+            fingerprints: N of them, in order.
+            packed: the readable ones.
+        """
         images = (
             RecordedImage(
                 item.path, dataset.classes[item.label], found, item.group, item.part, packed.errors.get(item.path)
@@ -136,7 +171,7 @@ class DataRecord:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "DataRecord":
-        """Read what `save` wrote; raises MangoError for anything else."""
+        """Read what `save` wrote; raise `MangoError` for anything else."""
         try:
             values = read_json(path)
             if values["schema"] != _SCHEMA:
@@ -165,7 +200,12 @@ class DataRecord:
         return Dataset(root, self.classes, items, self.ordinal, self.findings, self.labels_from)
 
     def changes(self, now: Dataset, fingerprints: Mapping[str, Fingerprint]) -> DataChanges:
-        """Return what is different in the data set `now`, whose images have these fingerprints by path."""
+        """Return what is different now.
+
+        Args:
+            now: the data set as it is read now.
+            fingerprints: those of its images, by path.
+        """
         items = {item.path: item for item in now.items}
         used = {each.path: each for each in self.images if each.error is None}
         left_out = {each.path: each.fingerprint for each in self.images if each.error is not None}

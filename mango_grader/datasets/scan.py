@@ -32,12 +32,16 @@ _EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")  # JPEG, PNG, WebP
 
 @dataclass(frozen=True)
 class Scan:
-    """Facts per item of a data set, N rows in its order; rows of unreadable files are zero.
+    """Facts about the images of a data set, N rows in its order; rows of unreadable files are zero.
 
-    `digests`: SHA-256 of the bytes, "" if unreadable as a file. `sizes`: int64 (N, 2) upright width and height.
-    `orientations`: int64 (N,) EXIF orientation, 1 is upright. `hashes`: uint64 (N,) perceptual hash.
-    `thumbs`: uint8 (N, THUMB, THUMB, 3). `errors`: reason by item index.
-    `warnings`: what is doubtful about a readable image, by item index.
+    Attributes:
+        digests: N SHA-256 digests of the files' bytes; "" where the file cannot be read at all.
+        sizes: int64 (N, 2), upright width and height in pixels.
+        orientations: int64 (N,), EXIF orientation 1..8; 1 is upright.
+        hashes: uint64 (N,), perceptual hashes (pHash).
+        thumbs: uint8 (N, THUMB, THUMB, 3), RGB, squeezed square.
+        errors: why a file is unreadable, by item index.
+        warnings: what may be wrong with a readable image, by item index.
     """
 
     digests: tuple[str, ...]
@@ -67,7 +71,22 @@ class _Facts(NamedTuple):
 
 
 def scan(dataset: Dataset, progress: Progress | None = None, workers: int | None = None) -> Scan:
-    """Read every file once on all cores; a bad file becomes an entry of `errors`, never an exception."""
+    """Read every file once on all cores; a bad file becomes an entry of `errors`, never an exception.
+
+    Args:
+        dataset: N images on disk.
+        progress: shows how far it is.
+        workers: number of threads; None is one per usable core.
+
+    Example:
+        ```python
+        from mango_grader import read_dataset
+        from mango_grader.datasets.scan import scan
+
+        facts = scan(read_dataset("mangos"))
+        print(facts.sizes.min(0), facts.errors)
+        ```
+    """
     count = len(dataset.items)
     facts: list[_Facts] = []
     with (progress or SilentProgress()).task("reading images", count) as task:

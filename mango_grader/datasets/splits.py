@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +18,20 @@ from mango_grader.text import counted
 __all__ = ["MIN_GROUPS", "Shares", "Split", "assign_groups", "check_divisible", "make_split", "parse_fold"]
 
 MIN_GROUPS = 5
-"""A class needs this many groups, or no part of it would be left to learn from, to choose by and to test on."""
+"""A class needs this many groups, so that there are some to learn from, to choose by and to test on."""
 
 _SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class Shares:
-    """The parts' proportions by images of each class; positive, normalised to their sum."""
+    """What share of each class's images goes to each part; normalised to their sum.
+
+    Attributes:
+        train: above 0; what weights learn from.
+        val: above 0; what settings, thresholds and temperatures are chosen by.
+        test: above 0; what the report is measured on.
+    """
 
     train: float = 0.65
     val: float = 0.15
@@ -38,9 +44,14 @@ class Shares:
 
 @dataclass(frozen=True)
 class Split:
-    """Ascending indices into a data set's items; items that cannot be read are in no part.
+    """Which images of a data set are for what; images that cannot be read are in no part.
 
-    `groups` names the group of every item with near-duplicates joined: what to bootstrap over or to divide by again.
+    Attributes:
+        train: indices into the data set's items, ascending.
+        val: the same.
+        test: the same.
+        groups: N group names, one for each item, near-duplicates merged: what to bootstrap over or to divide by again.
+        findings: one line for each kind of image or group that lies on both sides of given parts.
     """
 
     train: tuple[int, ...]
@@ -50,7 +61,7 @@ class Split:
     findings: tuple[str, ...] = ()
 
     def save(self, path: str | os.PathLike[str], dataset: Dataset) -> None:
-        """Write the parts as relative paths, and the groups that were joined, as JSON, atomically."""
+        """Write the parts as relative paths, and the groups that were merged, as JSON, whole or not at all."""
         paths = dataset.paths
         parts = {part: [paths[index] for index in getattr(self, part)] for part in PARTS}
         pairs = zip(dataset.items, self.groups, strict=True)
@@ -61,7 +72,12 @@ class Split:
     def load(cls, path: str | os.PathLike[str], dataset: Dataset) -> "Split":
         """Read what `save` wrote; images that came later are in no part.
 
-        Raises `UsageError` if the file is no split, names an image twice, or one that `dataset` lacks.
+        Args:
+            path: the JSON file.
+            dataset: holds the images that were split.
+
+        Raises:
+            UsageError: the file is no split, names an image twice, or one that `dataset` lacks.
         """
         index = {name: number for number, name in enumerate(dataset.paths)}
         try:
@@ -85,7 +101,15 @@ class Split:
 
 
 def parse_fold(text: str) -> tuple[int, int]:
-    """Return (K, N) of "K/N", 1 ≤ K ≤ N, N ≥ 2; raise `UsageError` for anything else."""
+    """Return (K, N) of "K/N", 1 ≤ K ≤ N, N ≥ 2; raise `UsageError` for anything else.
+
+    Args:
+        text: what a user typed.
+
+    Example:
+        >>> parse_fold("2/5")
+        (2, 5)
+    """
     match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text, re.ASCII)
     if match is None:
         raise UsageError(f"a fold is written K/N, as 1/5, not {text!r}")
@@ -93,7 +117,11 @@ def parse_fold(text: str) -> tuple[int, int]:
 
 
 def check_divisible(dataset: Dataset) -> None:
-    """Raise `UsageError` for a single class, and for parts given without one to train on."""
+    """Raise `UsageError` for a single class, and for parts given without one to train on.
+
+    Args:
+        dataset: what is to be split.
+    """
     given = {item.part or "train" for item in dataset.items}
     if "train" not in given:
         has = " and ".join(f"{part}/" for part in PARTS if part in given)
@@ -105,12 +133,22 @@ def check_divisible(dataset: Dataset) -> None:
 def assign_groups(
     labels: NDArray[np.int64], groups: Sequence[str], shares: Sequence[float], seed: Sequence[int]
 ) -> NDArray[np.int64]:
-    """Return the part of each item, int64 (N,), items of one group together and classes in equal proportion.
+    """Return the part of each item, int64 (N,), with groups kept whole and classes in equal proportion.
 
-    `shares` (P,) are positive and need not sum to 1. Greedy: groups that carry most of a class go first (equals in
-    random order), each to the part that is relatively emptiest in the classes of the group, so a class of P or
-    more groups reaches all P parts. Scikit-learn's StratifiedGroupKFold knows only equal parts. The same arguments
-    give the same parts, whatever the order of the items.
+    Greedy: groups that carry most of a class go first (equals in random order), each to the part that is relatively
+    emptiest in the classes of the group, so a class of P or more groups reaches all P parts. Scikit-learn's
+    StratifiedGroupKFold knows only equal parts. The same arguments give the same parts, in whatever order items come.
+
+    Args:
+        labels: int64 (N,), class indices.
+        groups: N group names.
+        shares: P shares, one for each part, above 0; they need not sum to 1.
+        seed: one or more numbers, 0 or more.
+
+    Example:
+        >>> import numpy as np
+        >>> assign_groups(np.array([0, 0, 0, 1, 1, 1]), ["a", "a", "b", "c", "c", "d"], [0.5, 0.5], (0,))
+        array([1, 1, 0, 0, 0, 1])
     """
     names, codes = np.unique(np.array(groups, object), return_inverse=True)
     classes = int(labels.max(initial=-1)) + 1
@@ -144,13 +182,35 @@ def make_split(
 ) -> Split:
     """Split by group, stratified by class; the same arguments give the same split.
 
-    `fold` (K, N), K from 1: the test part is the K-th of N equal ones, so that each image is tested once over all
-    K, and validation is taken from the rest. Parts that the folders give stand; val or test is taken from train
-    where they lack it. `near_duplicates` are pairs of items (P, 2) to keep together, as `near_pairs` finds them;
-    None reads every image to find them, and leaves out of all parts those that cannot be read.
+    Parts that the folders or CSVs give are kept; a val or test part that they lack is taken from train.
 
-    Raises `UsageError` for a class of fewer than MIN_GROUPS groups among the images to divide, for a fold of data
-    whose folders give a test part, and what `check_divisible` refuses.
+    Args:
+        dataset: N images.
+        seed: 0 or more.
+        fold: (K, N), K from 1: the test part is the K-th of N equal ones, so that each image is tested once over all
+            K, and validation is taken from the rest. None takes the test part by its share.
+        shares: of the parts.
+        near_duplicates: int64 (P, 2), pairs of items to keep in one part, as `near_pairs` finds them. None reads every
+            image to find them, and leaves out of all parts those that cannot be read.
+        progress: shows how far the reading is.
+
+    Raises:
+        UsageError: a class has fewer than MIN_GROUPS groups among the images to divide, there is a fold although the
+            folders give a test part, or `check_divisible` refuses.
+
+    Example:
+        ```python
+        from pathlib import Path
+
+        import numpy as np
+
+        from mango_grader.datasets import Dataset, Item, make_split
+
+        items = [Item(f"{name}/{n:02}.png", label, f"{name}{n}") for label, name in enumerate("AB") for n in range(20)]
+        dataset = Dataset(Path("mangos"), ("A", "B"), tuple(items))
+        split = make_split(dataset, seed=0, near_duplicates=np.empty((0, 2), np.int64))
+        assert len(split.test) == 8
+        ```
     """
     from mango_grader.datasets.duplicates import merge_groups, near_pairs
     from mango_grader.datasets.scan import scan
@@ -173,7 +233,8 @@ def make_split(
     parts = given.copy()
     if len(missing) > 1:
         _require_groups(dataset, pool, groups)
-        parts[pool] = _divide(dataset.labels[pool], groups[pool].tolist(), missing, shares, seed, fold)
+        wanted = {part: getattr(shares, part) for part in missing}
+        parts[pool] = _divide(dataset.labels[pool], groups[pool].tolist(), wanted, seed, fold)
     parts[~usable] = ""
     train, val, test = (tuple(np.flatnonzero(parts == part).tolist()) for part in PARTS)
     return Split(train, val, test, tuple(groups.tolist()), _crossing(dataset, given, near_duplicates))
@@ -182,25 +243,22 @@ def make_split(
 def _divide(
     labels: NDArray[np.int64],
     groups: Sequence[str],
-    parts: Sequence[Part],
-    shares: Shares,
+    shares: Mapping[Part, float],
     seed: int,
     fold: tuple[int, int] | None,
 ) -> NDArray[np.str_]:
-    names = np.array(parts)
+    """Return the part of each item, (N,); of a fold, the test part is one of N equal ones and has no share."""
     if fold is None:
-        dealt: NDArray[np.str_] = names[
-            assign_groups(labels, groups, [getattr(shares, part) for part in parts], (seed,))
-        ]
-        return dealt
+        parts: NDArray[np.str_] = np.array(list(shares))
+        return parts[assign_groups(labels, groups, list(shares.values()), (seed,))]
     number, count = _checked_fold(fold)
     tested = assign_groups(labels, groups, [1.0] * count, (seed, count)) == number - 1
     result = np.where(tested, "test", "train")
-    if "val" in parts:
+    if "val" in shares:
         rest = np.flatnonzero(~tested)
         remaining = [groups[int(index)] for index in rest]
-        carved = assign_groups(labels[rest], remaining, [shares.train, shares.val], (seed, count, number))
-        result[rest] = np.where(carved == 1, "val", "train")
+        side = assign_groups(labels[rest], remaining, [shares["train"], shares["val"]], (seed, count, number))
+        result[rest] = np.where(side == 1, "val", "train")
     return result
 
 

@@ -22,13 +22,39 @@ __all__ = ["AlbumentationsAugmenter"]
 
 
 class AlbumentationsAugmenter:
-    """An `Augmenter` for images of `height` × `width` pixels; it keeps no state, threads may share it."""
+    """An `Augmenter` for images of one size; it keeps no state, threads may share it.
+
+    Args:
+        augment: what to change.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+
+    Example:
+        ```python
+        import numpy as np
+
+        from mango_grader.datasets import Augment
+        from mango_grader.datasets.augmentation.albumentations import AlbumentationsAugmenter
+
+        images = np.zeros((4, 32, 48, 3), np.uint8)
+        augmenter = AlbumentationsAugmenter(Augment(rotate=45), height=32, width=48)
+        assert np.array_equal(augmenter(images, (0, 1)), augmenter(images, (0, 1)))
+        ```
+    """
 
     def __init__(self, augment: Augment, height: int, width: int) -> None:
         self.augment, self.height, self.width = augment, height, width
 
     def __call__(self, images: NDArray[np.uint8], seed: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return a changed copy of `images`, uint8 (N, height, width, 3)."""
+        """Return a changed copy of images, uint8 (N, height, width, 3).
+
+        Args:
+            images: uint8 (N, height, width, 3) RGB.
+            seed: one or more numbers, 0 or more; the only state.
+
+        Raises:
+            ValueError: images are of another shape or type.
+        """
         if images.shape[1:] != (self.height, self.width, 3) or images.dtype != np.uint8:
             expected = f"(N, {self.height}, {self.width}, 3)"
             raise ValueError(f"images must be uint8 {expected}, not {images.dtype} {images.shape}")

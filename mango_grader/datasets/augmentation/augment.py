@@ -24,13 +24,29 @@ class Augment(Ranged):
     """Random changes of an image that leave its grade; the defaults suit fruit seen from above.
 
     In this order: policy, flips, one affine map about the centre (proportions kept, borders reflected), colour, cutout.
-    `policy`: "imagenet" and "cifar10" are AutoAugment's; what comes in from beyond the border is `cutout_fill`.
-    `horizontal_flip`, `vertical_flip`, `cutout_probability`: probabilities. `rotate`: at most so many degrees
-    either way, 0..180. `shift`: at most so much of the side, 0..0.5. `scale`, `brightness`, `contrast`,
-    `saturation`: factors from 1 − x to 1 + x, 0 ≤ x < 1. `hue`: at most so much of the colour circle, 0..0.5.
-    `cutout`: largest height and width of one rectangle filled with `cutout_fill` (the letterbox grey), as a
-    fraction of the image's, 0..1; the least is half of that. Raises RangeError for numbers out of range, UsageError for
-    another policy.
+
+    Attributes:
+        horizontal_flip: probability, 0..1.
+        vertical_flip: probability, 0..1.
+        rotate: largest angle either way, in degrees, 0..180.
+        shift: largest shift either way, as a share of the side, 0..0.5.
+        scale: x, 0..0.99; sides are multiplied by 1 − x to 1 + x.
+        brightness: x, 0..0.99; values are multiplied by 1 − x to 1 + x.
+        contrast: x, 0..0.99; distances from the mean grey are multiplied by 1 − x to 1 + x.
+        saturation: x, 0..0.99; distances from each pixel's grey are multiplied by 1 − x to 1 + x.
+        hue: largest turn either way, as a share of the colour circle, 0..0.5.
+        cutout: largest height and width of one filled rectangle, as a share of the image's, 0..1; the least is half.
+        cutout_probability: probability of that rectangle, 0..1.
+        cutout_fill: its colour, and that of what a policy moves in from beyond the border; RGB, each 0..255.
+        policy: "none", or AutoAugment's "imagenet" or "cifar10".
+
+    Raises:
+        RangeError: a number is out of range.
+        UsageError: there is no such policy.
+
+    Example:
+        >>> Augment.from_dict({"rotate": 45}).rotate
+        45
     """
 
     horizontal_flip: Share = 0.5
@@ -69,7 +85,7 @@ class Augment(Ranged):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`; raise `UsageError` for unknown names or values out of range."""
+        """Rebuild from `to_dict`'s values, defaults where they lack one; raise `UsageError` for unknown names."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise UsageError(f"augmentation: no setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
@@ -81,7 +97,9 @@ class Augmenter(Protocol):
     """Carries out one `Augment` on batches of arrays; `TorchAugmenter` does on batches of tensors."""
 
     def __call__(self, images: NDArray[np.uint8], seed: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return a changed copy of `images`, uint8 (N, H, W, 3); the same images and seed give the same bytes.
+        """Return a changed copy of images, uint8 (N, H, W, 3); the same images and seed give the same bytes.
 
-        `seed` is made of what the batch is (run seed, epoch, step), so that a resumed run repeats it.
+        Args:
+            images: uint8 (N, H, W, 3) RGB.
+            seed: what the batch is (run seed, epoch, step), so that a resumed run repeats it.
         """

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 __all__ = ["POLICIES", "apply_policy"]
 
 Step = tuple[str, float, int]
-"""An operation, its probability and its level, 0 to 9 (of no meaning for operations without a magnitude)."""
+"""An operation, its probability and its level, 0 to 9 (without effect for operations without a magnitude)."""
 
 # Each image is given one pair of steps. Appendix A, Tables 9 (ImageNet) and 7 (CIFAR-10).
 POLICIES: Mapping[str, Sequence[tuple[Step, Step]]] = {
@@ -53,11 +53,19 @@ Change = Callable[[Tensor, float, Sequence[int]], Tensor]
 
 
 def apply_policy(images: Tensor, policy: Literal["imagenet", "cifar10"], seed: int, fill: Sequence[int]) -> Tensor:
-    """Return a changed copy of `images`, uint8 (N, H, W, 3), on their device; the same seed draws the same steps.
+    """Return a changed copy of images, uint8 (N, H, W, 3), on their device; the same seed draws the same steps.
 
     Each image is given one of the policy's pairs of steps, and each step with its probability and a random sign.
-    `fill`: the colour of what comes in from beyond the border. Images that share a step take it together, so that a
-    large batch costs hardly more than a small one; the host never waits for the device.
+    Images that share a step take it together, so that a large batch costs hardly more than a small one; the host never
+    waits for the device.
+
+    Source: Cubuk et al. 2019, *AutoAugment*, appendix A, Tables 7 and 9.
+
+    Args:
+        images: uint8 (N, H, W, 3) RGB.
+        policy: which table.
+        seed: 0 or more.
+        fill: the colour of what comes in from beyond the border; RGB, each 0..255.
     """
     rng = np.random.default_rng(seed)
     pairs = [POLICIES[policy][number] for number in rng.integers(len(POLICIES[policy]), size=len(images))]

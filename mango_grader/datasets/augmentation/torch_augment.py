@@ -13,17 +13,41 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class TorchAugmenter:
-    """Changes batches of images on `device`; it keeps no state, threads may share it.
+    """Changes batches of images on a device; it keeps no state, threads may share it.
 
-    It means by every setting what `AlbumentationsAugmenter` does, but draws other numbers. All draws are made on the
-    host, from the seed: a few numbers an image, the same for every device. The host never waits for the device.
+    Every setting means what it means to `AlbumentationsAugmenter`, but the random numbers are others. They are drawn on
+    the host, from the seed: a few for each image, the same for every device. The host never waits for the device.
+
+    Args:
+        augment: what to change.
+        device: where; images elsewhere are copied to it.
+
+    Example:
+        ```python
+        import torch
+
+        from mango_grader.datasets import Augment
+        from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
+
+        augmenter = TorchAugmenter(Augment(rotate=45), torch.device("cpu"))
+        images = torch.zeros(4, 32, 48, 3, dtype=torch.uint8)
+        assert torch.equal(augmenter(images, (0, 1)), augmenter(images, (0, 1)))
+        ```
     """
 
     def __init__(self, augment: Augment, device: torch.device) -> None:
         self.augment, self.device = augment, device
 
     def __call__(self, images: Tensor, seed: tuple[int, ...]) -> Tensor:
-        """Return a changed copy of `images`, uint8 (N, H, W, 3), on the device; the same seed gives the same draws."""
+        """Return a changed copy of images, uint8 (N, H, W, 3), on the device; the same seed gives the same changes.
+
+        Args:
+            images: uint8 (N, H, W, 3) RGB, on any device.
+            seed: one or more numbers, 0 or more; the only state.
+
+        Raises:
+            ValueError: images are of another shape or type.
+        """
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise ValueError(f"images must be uint8 (N, H, W, 3), not {images.dtype} {tuple(images.shape)}")
         augment, number = self.augment, int(np.random.SeedSequence(seed).generate_state(1)[0])
@@ -52,7 +76,7 @@ class TorchAugmenter:
 
 
 class _Draws:
-    """A uniform number for each image and each use, so that settings do not disturb one another's."""
+    """A uniform number for each image and each use, so that a setting does not change the numbers of another."""
 
     uses = (
         *("horizontal_flip", "vertical_flip", "rotate", "scale", "right", "down"),

@@ -21,12 +21,12 @@ class Sizes:
     """Sizes of the readable images, each upright (width, height) in pixels.
 
     Attributes:
-        smallest: The least area.
-        median: The median area.
-        largest: The largest area.
-        commonest: The size of most images.
-        commonest_count: How many images have it.
-        distinct: Number of different sizes.
+        smallest: the least area.
+        median: the median area.
+        largest: the largest area.
+        commonest: the size of most images.
+        commonest_count: how many images have it.
+        distinct: number of different sizes.
     """
 
     smallest: tuple[int, int]
@@ -42,16 +42,16 @@ class Inspection:
     """Everything that `data inspect` tells.
 
     Attributes:
-        root: The data folder.
+        root: the data folder.
         labels_from: "folders", or the label CSVs.
-        images: Number of images.
-        groups: Number of their groups, near-duplicates merged.
-        ordinal: Whether the classes are grades in order.
-        classes: Images and groups of each class.
-        imbalance: Images of the largest class for each of the smallest, 1 or more.
+        images: number of images.
+        groups: number of their groups, near-duplicates merged.
+        ordinal: whether the classes are grades in order.
+        classes: images and groups of each class.
+        imbalance: images of the largest class for each of the smallest, 1 or more.
         sizes: None where no image is readable.
-        reading: What reading the folder brought up, one line each.
-        checks: What each kind of check saw.
+        reading: what reading the folder brought up, one line each.
+        checks: what each kind of check saw.
     """
 
     root: str
@@ -97,14 +97,14 @@ def inspect_folder(
     """Read a folder of labelled images and inspect it.
 
     Args:
-        root: The data folder, or its label CSV.
-        group_by: Which images belong together, as in `read_dataset`.
-        ordinal: Whether the classes are grades in order; None decides by their names.
-        seed: Deals out the folds of the shortcut probe.
-        progress: Shows how far it is.
+        root: the data folder, or its label CSV.
+        group_by: which images belong together, as in `read_dataset`.
+        ordinal: whether the classes are grades in order; None decides by their names.
+        seed: deals out the folds of the shortcut probe.
+        progress: shows how far it is.
 
     Raises:
-        UsageError: There is nothing to read.
+        UsageError: there is nothing to read.
 
     Example:
         ```python
@@ -122,9 +122,9 @@ def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
     """Run all checks.
 
     Args:
-        dataset: What was read, N images.
-        facts: Its scan, N rows.
-        seed: Deals out the folds of the shortcut probe.
+        dataset: what was read, N images.
+        facts: its scan, N rows.
+        seed: deals out the folds of the shortcut probe.
     """
     evidence = Evidence(dataset, facts, seed)
     return Inspection(

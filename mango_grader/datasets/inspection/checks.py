@@ -30,10 +30,10 @@ class ClassCount:
     """How many images of a class there are.
 
     Attributes:
-        name: The class.
-        images: Number of images, readable or not.
-        groups: Number of their groups, near-duplicates merged.
-        parts: Number of images by the part that folders or CSVs put them in.
+        name: the class.
+        images: number of images, readable or not.
+        groups: number of their groups, near-duplicates merged.
+        parts: number of images by the part that folders or CSVs put them in.
     """
 
     name: str
@@ -48,8 +48,8 @@ class Evidence:
 
     Attributes:
         dataset: N images.
-        scan: The facts about them, N rows.
-        seed: Deals out the folds of the shortcut probe.
+        scan: the facts about them, N rows.
+        seed: deals out the folds of the shortcut probe.
     """
 
     dataset: Dataset
@@ -93,9 +93,9 @@ class Gallery:
     """Images to show on the page.
 
     Attributes:
-        title: Its heading.
-        remark: What it means, in a few words.
-        sets: Paths of images that belong together.
+        title: its heading.
+        remark: what it means, in a few words.
+        sets: paths of images that belong together.
     """
 
     title: str
@@ -134,8 +134,8 @@ class Unusable(Check):
     """Images that cannot be used, and images that may be wrong.
 
     Attributes:
-        unreadable: Path and reason.
-        doubtful: Path and warning of readable images, such as one of a single colour.
+        unreadable: path and reason.
+        doubtful: path and warning of readable images, such as one of a single colour.
     """
 
     unreadable: tuple[tuple[str, str], ...]
@@ -163,8 +163,8 @@ class Balance(Check):
     """Whether every class has enough images, in every part.
 
     Attributes:
-        classes: Images and groups of each class.
-        imbalance: Images of the largest class for each of the smallest, 1 or more.
+        classes: images and groups of each class.
+        imbalance: images of the largest class for each of the smallest, 1 or more.
     """
 
     classes: tuple[ClassCount, ...]
@@ -201,12 +201,12 @@ class Duplicates(Check):
     """Images that are there more than once, and where they lie.
 
     Attributes:
-        exact: Sets of byte-identical files.
-        near: Sets of different files that show nearly the same image.
-        across_classes: Sets of both kinds that lie in several classes.
-        across_parts: Those that lie in several given parts.
-        across_groups: Those that lie in several given groups.
-        divided_groups: Groups that lie in several given parts.
+        exact: sets of byte-identical files.
+        near: sets of different files that show nearly the same image.
+        across_classes: sets of both kinds that lie in several classes.
+        across_parts: those that lie in several given parts.
+        across_groups: those that lie in several given groups.
+        divided_groups: groups that lie in several given parts.
     """
 
     exact: tuple[Paths, ...]
@@ -272,7 +272,7 @@ class Orientation(Check):
     """Images that their metadata rotate.
 
     Attributes:
-        turned: Paths of images that EXIF says are rotated or mirrored.
+        turned: paths of images that EXIF says are rotated or mirrored.
     """
 
     turned: Paths
@@ -299,7 +299,7 @@ class Shortcut(Check):
     """Whether the background gives the class away.
 
     Attributes:
-        probe: How well the image border alone predicts the class; None where there are too few images.
+        probe: how well the image border alone predicts the class; None where there are too few images.
     """
 
     probe: ProbeResult | None

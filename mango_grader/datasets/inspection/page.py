@@ -43,7 +43,13 @@ class _ShownGallery:
 
 
 def render_inspection(inspection: Inspection, dataset: Dataset, facts: Scan) -> str:
-    """Return the report of `inspection`, which was made of `dataset` and its scan `facts`."""
+    """Return the page.
+
+    Args:
+        inspection: what to show.
+        dataset: what was inspected, N images.
+        facts: its scan, N rows.
+    """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )

@@ -19,16 +19,16 @@ def read_dataset(root: str | os.PathLike[str], group_by: str | None = None, ordi
     No image is opened.
 
     Args:
-        root: The data folder, or its label CSV.
-        group_by: Which images belong together: COLUMN of the label CSV, FILE.csv:COLUMN of another CSV in the folder,
+        root: the data folder, or its label CSV.
+        group_by: which images belong together: COLUMN of the label CSV, FILE.csv:COLUMN of another CSV in the folder,
             or re:PATTERN on file names (its first group, or the whole match). None makes each image its own group.
-        ordinal: Whether the classes are grades in order. None decides by their names: A, B, C and numbers are.
+        ordinal: whether the classes are grades in order. None decides by their names: A, B, C and numbers are.
 
     Returns:
         The images in the order of their paths, and what is odd about the folder as findings.
 
     Raises:
-        UsageError: Nothing there can be read as labelled images, or `group_by` names nothing.
+        UsageError: nothing there can be read as labelled images, or `group_by` names nothing.
 
     Example:
         ```python

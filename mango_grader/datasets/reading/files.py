@@ -31,11 +31,11 @@ class Files:
     Hidden files and other clutter, and folders into which mango-grader sorted copies, are left out.
 
     Attributes:
-        root: The data folder.
-        images: Images by their endings, those included that cannot be read (camera raw files).
+        root: the data folder.
+        images: images by their endings, those included that cannot be read (camera raw files).
         tables: CSV and TSV files.
-        folders: All folders.
-        findings: One line for each kind of file or folder that was left out.
+        folders: all folders.
+        findings: one line for each kind of file or folder that was left out.
     """
 
     root: Path
@@ -56,10 +56,10 @@ class Files:
 
 
 def list_files(root: Path) -> Files:
-    """List a folder and all that is below it, following links but no loop. No file is opened.
+    """List a folder and all that is below it, following links but no loop; no file is opened.
 
     Args:
-        root: The data folder.
+        root: the data folder.
 
     Raises:
         UsageError: `root` is no folder, or holds no image.
@@ -141,7 +141,15 @@ def _first_visit(folder: Path, seen: set[str]) -> bool:
 
 
 def is_image_folder(folder: str) -> bool:
-    """Return whether a folder's name says that it holds images, of whatever class."""
+    """Return whether a folder's name says that it holds images, of whatever class.
+
+    Args:
+        folder: a path with forward slashes.
+
+    Example:
+        >>> is_image_folder("season1/images")
+        True
+    """
     return folder.rpartition("/")[2].casefold() in _IMAGE_FOLDERS
 
 
@@ -154,8 +162,8 @@ def find_images(images: Sequence[str], ids: Sequence[str]) -> list[str | None]:
     else.
 
     Args:
-        images: Paths relative to the data folder, with forward slashes.
-        ids: What a CSV calls the images, one for each row.
+        images: paths relative to the data folder, with forward slashes.
+        ids: what a CSV calls the images, one for each row.
 
     Example:
         >>> find_images(["images/a.png", "images/b.png", "masks/a.png"], ["a", "B.PNG", "c"])

@@ -15,7 +15,15 @@ _PATTERN = "re:"
 
 
 def table_of_groups(group_by: str | None) -> str | None:
-    """Return the CSV that `group_by` names, relative to the data folder; None if it names none."""
+    """Return the CSV that `--group-by` names, relative to the data folder; None if it names none.
+
+    Args:
+        group_by: as `read_groups` takes it.
+
+    Example:
+        >>> table_of_groups("groups.csv:fruit")
+        'groups.csv'
+    """
     if group_by is None or group_by.startswith(_PATTERN) or ":" not in group_by:
         return None
     return group_by.rpartition(":")[0].replace("\\", "/").removeprefix("./")
@@ -27,9 +35,9 @@ def read_groups(
     """Return the group of each image, and findings; an image without one is its own group, named by its path.
 
     Args:
-        files: What lies in the data folder.
-        paths: Images relative to it, N of them.
-        rows: The label CSVs' values by path and column title; None where folders give the labels.
+        files: what lies in the data folder.
+        paths: images relative to it, N of them.
+        rows: the label CSVs' values by path and column title; None where folders give the labels.
         group_by: COLUMN of the label CSV, FILE.csv:COLUMN, or re:PATTERN on file names (its first group, or the
             whole match); None makes each image its own group.
 

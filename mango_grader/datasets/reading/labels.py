@@ -27,9 +27,9 @@ class Sample:
     """A labelled image.
 
     Attributes:
-        path: Relative to the data folder.
-        label: The name of its class.
-        part: The part that its folder or CSV puts it in; None where they put it in none.
+        path: relative to the data folder.
+        label: the name of its class.
+        part: the part that its folder or CSV puts it in; None where they put it in none.
     """
 
     path: str
@@ -42,9 +42,9 @@ class Labels:
     """The labelled images of a data folder.
 
     Attributes:
-        samples: One for each image that has a label, in no order.
-        findings: One line for each kind of image or CSV row that was left out.
-        rows: The label CSVs' values by image path and column title; None where folders give the labels.
+        samples: one for each image that has a label, in no order.
+        findings: one line for each kind of image or CSV row that was left out.
+        rows: the label CSVs' values by image path and column title; None where folders give the labels.
         source: FOLDERS, or the label CSVs relative to the data folder, with commas between.
     """
 
@@ -60,12 +60,12 @@ def read_labels(files: Files, table: Path | None = None, groups: str | None = No
     Two or more class folders win over CSVs that say the same. Predictions of mango-grader are never labels.
 
     Args:
-        files: What lies in the folder.
-        table: The label CSV to use; None finds out.
-        groups: The CSV that says which images belong together, relative to the folder: class folders win over it.
+        files: what lies in the folder.
+        table: the label CSV to use; None finds out.
+        groups: the CSV that says which images belong together, relative to the folder: class folders win over it.
 
     Raises:
-        UsageError: Folders and CSVs contradict each other, or nothing gives labels; says what to do.
+        UsageError: folders and CSVs contradict each other, or nothing gives labels; says what to do.
     """
     if table is not None:
         return _from_tables(files, [read_label_table(files, table)])
@@ -258,7 +258,7 @@ def order_classes(names: Iterable[str], ordinal: bool | None = None) -> tuple[tu
     """Return the distinct names in grade order, and whether they are grades in order.
 
     Args:
-        names: Class names, in any order.
+        names: class names, in any order.
         ordinal: True makes grades of any names, in natural order ("grade 2" before "grade 10"); False makes none.
             None takes letters from A on without a gap (A, B, C) and plain numbers (1, 2, 3; 0.5, 1.5) for grades.
 
@@ -280,7 +280,15 @@ def order_classes(names: Iterable[str], ordinal: bool | None = None) -> tuple[tu
 
 
 def name_clashes(names: Iterable[str]) -> list[str]:
-    """Return one finding for each set of names that are probably one class: spelled alike, or equal as numbers."""
+    """Return one finding for each set of names that are probably one class: spelled alike, or equal as numbers.
+
+    Args:
+        names: distinct class names.
+
+    Example:
+        >>> name_clashes(["Stem rot", "stem_rot", "Healthy"])
+        ["class names differ only in case, spaces, hyphens or underscores: 'Stem rot', 'stem_rot'"]
+    """
     alike = defaultdict[tuple[str, str | float], list[str]](list)
     for name in names:
         number = _number(name.replace(",", "."))

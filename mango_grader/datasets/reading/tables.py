@@ -27,9 +27,9 @@ class Table:
     """A CSV as text.
 
     Attributes:
-        path: Where it lies.
-        columns: Titles; image_id, label, column3, … where the file has none.
-        rows: Values without spaces around them, each row as long as `columns`.
+        path: where it lies.
+        columns: titles; image_id, label, column3, … where the file has none.
+        rows: values without spaces around them, each row as long as `columns`.
     """
 
     path: Path
@@ -88,11 +88,11 @@ def read_table(path: Path, is_image: Callable[[str], bool] = lambda value: False
     """Read a CSV separated by commas, semicolons or tabs. Short rows are filled with "", blank rows left out.
 
     Args:
-        path: A UTF-8 file, with or without a byte order mark.
-        is_image: Whether a value names an image; if one of the first row does, the file has no row of titles.
+        path: a UTF-8 file, with or without a byte order mark.
+        is_image: whether a value names an image; if one of the first row does, the file has no row of titles.
 
     Raises:
-        UsageError: The file is not UTF-8 text or no CSV.
+        UsageError: the file is not UTF-8 text or no CSV.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -128,9 +128,9 @@ class Unused:
     """A CSV that gives no labels.
 
     Attributes:
-        path: Relative to the data folder.
-        reason: One line that says why, and what to do.
-        meant: Whether it looks as if it should give labels.
+        path: relative to the data folder.
+        reason: one line that says why, and what to do.
+        meant: whether it looks as if it should give labels.
     """
 
     path: str
@@ -143,8 +143,8 @@ class LabelTables:
     """The CSVs of a data folder that could give its labels.
 
     Attributes:
-        found: Label CSVs at the shallowest depth that has one.
-        unused: The other CSVs down to that depth.
+        found: label CSVs at the shallowest depth that has one.
+        unused: the other CSVs down to that depth.
     """
 
     found: tuple[Table, ...]
@@ -152,7 +152,11 @@ class LabelTables:
 
 
 def find_label_tables(files: Files) -> LabelTables:
-    """Read the CSVs of a data folder, the shallowest first, down to the first depth that has a label CSV."""
+    """Read the CSVs of a data folder, the shallowest first, down to the first depth that has a label CSV.
+
+    Args:
+        files: what lies in the folder.
+    """
     is_image = _image_test(files.images)
     found: list[Table] = []
     unused: list[Unused] = []
@@ -175,7 +179,15 @@ def find_label_tables(files: Files) -> LabelTables:
 
 
 def read_label_table(files: Files, path: Path) -> Table:
-    """Read a label CSV of a data folder; raise `UsageError` that says why it gives no labels."""
+    """Read a label CSV of a data folder.
+
+    Args:
+        files: what lies in the folder.
+        path: the CSV.
+
+    Raises:
+        UsageError: it gives no labels; says why.
+    """
     table = read_table(path, _image_test(files.images))
     if reason := _why_unusable(table, files):
         raise UsageError(f"{path.name}: {reason}")
@@ -183,7 +195,16 @@ def read_label_table(files: Files, path: Path) -> Table:
 
 
 def why_unfound(ids: Iterable[str], images: Sequence[str]) -> str | None:
-    """Return what is wrong with ids that name none of `images`, as far as an example shows it."""
+    """Return what is wrong with ids that name no image, as far as an example shows it; None if nothing is seen.
+
+    Args:
+        ids: what a CSV calls its images.
+        images: paths relative to the data folder, with forward slashes.
+
+    Example:
+        >>> why_unfound(["7"], ["images/007.png"])
+        'leading zeros are missing: 7 in the CSV, images/007.png in the folder; keep that column as text'
+    """
     ids = [name.replace("\\", "/") for name in ids]
     if url := next((name for name in ids if re.match(r"https?://|s3://|gs://", name, re.IGNORECASE)), None):
         return f"they are URLs, such as {url}; write file names instead"
