@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,33 @@ BINS = 15
 _TINY = 1e-12
 
 
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """The labelled images that a classifier is measured on, and the resamples that its intervals come from.
+
+    Attributes:
+        labels: int (N,), each image's class.
+        groups: (N,), the name of each image's group (a fruit); whole groups are resampled.
+        classes: names of the C classes, in the order of the probabilities.
+        ordinal: whether the classes are grades in order.
+        seed: of the bootstrap.
+    """
+
+    labels: NDArray[np.integer]
+    groups: Sequence[str]
+    classes: Sequence[str]
+    ordinal: bool
+    seed: int = 0
+
+    @cached_property
+    def bootstrap(self) -> GroupBootstrap:
+        """The resamples, the same for every figure."""
+        return GroupBootstrap(self.groups, self.seed)
+
+
 @dataclass(frozen=True)
 class Bin:
-    """One bin of a reliability diagram: how many answers, their mean confidence, the share that was right."""
+    """One bin of a reliability diagram: how many answers, their mean confidence, the share that was correct."""
 
     count: int
     confidence: float
@@ -33,7 +58,7 @@ class ExitMetrics:
         exit: its number, from 1.
         macs, params: multiply-adds and parameters up to and with this exit.
         count, groups: images and groups (fruit) behind the figures.
-        accuracy: share that was right; it equals the recall averaged with the classes' sizes as weights.
+        accuracy: share of correct answers; it equals the recall averaged with the classes' sizes as weights.
         balanced_accuracy: recall averaged over the classes that occur.
         recalls: per class; None where the class does not occur.
         confusion: [true][predicted] counts.
@@ -87,7 +112,7 @@ class PolicyMetrics:
 
     Fields:
         name: what the policy is called.
-        accuracy: share of right answers where each image is answered by the exit at which it settled.
+        accuracy: share of correct answers where each image is answered by the exit at which it settled.
         macs: multiply-adds spent per image, on average; `cost` is the same as a share of the last exit's.
         shares: of all images, the share that settled at each exit.
         loss: accuracy of the last exit minus the policy's, on the same images (positive: the policy is worse).
@@ -115,43 +140,41 @@ class PolicyMetrics:
 
 
 def exit_metrics(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    classes: Sequence[str],
-    ordinal: bool,
-    groups: Sequence[str],
-    macs: Sequence[int],
-    params: Sequence[int],
-    seed: int,
+    probabilities: NDArray[np.floating], evaluated: EvaluationSet, macs: Sequence[int], params: Sequence[int]
 ) -> tuple[ExitMetrics, ...]:
-    """Measure every exit from calibrated `probabilities` (K, N, C) against `labels` (N,).
+    """Measure every exit.
 
-    `macs` and `params` are cumulative per exit; `groups` names each image's group; `seed` draws the bootstrap.
+    Args:
+        probabilities: (K, N, C), calibrated, of every exit.
+        evaluated: the N images.
+        macs: (K,), multiply-adds up to and with each exit.
+        params: (K,), parameters likewise.
     """
-    bootstrap = GroupBootstrap(groups, seed)
-    return tuple(
-        _one_exit(number, exit_probabilities, labels, len(classes), ordinal, bootstrap, mac, param)
-        for number, (exit_probabilities, mac, param) in enumerate(
-            zip(probabilities, macs, params, strict=True), start=1
-        )
-    )
+    by_exit = zip(probabilities, macs, params, strict=True)
+    return tuple(_one_exit(number, evaluated, *each) for number, each in enumerate(by_exit, start=1))
 
 
 def policy_metrics(
     name: str,
     policy: ExitPolicy,
     probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    groups: Sequence[str],
+    evaluated: EvaluationSet,
     macs: Sequence[int],
-    seed: int,
 ) -> PolicyMetrics:
-    """Measure `policy` on every exit's `probabilities` (K, N, C); `macs` are cumulative per exit."""
+    """Measure an exit policy.
+
+    Args:
+        name: what the policy is called.
+        policy: decides at which exit each image is answered.
+        probabilities: (K, N, C), calibrated, of every exit.
+        evaluated: the N images.
+        macs: (K,), multiply-adds up to and with each exit.
+    """
     settled = settled_exits(policy, probabilities)
-    right = probabilities.argmax(axis=2) == labels
-    answers = right[settled, np.arange(len(labels))]
+    correct = probabilities.argmax(axis=2) == evaluated.labels
+    answers = correct[settled, np.arange(len(settled))]
     spent = np.asarray(macs, dtype=np.float64)[settled]
-    bootstrap = GroupBootstrap(groups, seed)
+    bootstrap = evaluated.bootstrap
     return PolicyMetrics(
         name=name,
         count=bootstrap.items,
@@ -159,8 +182,8 @@ def policy_metrics(
         accuracy=bootstrap.estimate(_with_count(answers), _mean),
         macs=bootstrap.estimate(_with_count(spent), _mean),
         cost=bootstrap.estimate(_with_count(spent / macs[-1]), _mean),
-        shares=tuple((np.bincount(settled, minlength=len(macs)) / len(labels)).tolist()),
-        loss=bootstrap.difference(right[-1], answers),
+        shares=tuple((np.bincount(settled, minlength=len(macs)) / len(settled)).tolist()),
+        loss=bootstrap.difference(correct[-1], answers),
     )
 
 
@@ -176,20 +199,14 @@ def settled_exits(policy: ExitPolicy, probabilities: NDArray[np.floating]) -> ND
 
 
 def _one_exit(
-    number: int,
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    classes: int,
-    ordinal: bool,
-    bootstrap: GroupBootstrap,
-    macs: int,
-    params: int,
+    number: int, evaluated: EvaluationSet, probabilities: NDArray[np.floating], macs: int, params: int
 ) -> ExitMetrics:
+    labels, classes, bootstrap = evaluated.labels, len(evaluated.classes), evaluated.bootstrap
     predicted = probabilities.argmax(axis=1)
-    cells = np.zeros((len(labels), classes, classes))
-    cells[np.arange(len(labels)), labels, predicted] = 1
-    # One class at a time, its right answers and its size: the statistic stays a plain mean.
-    of_class = [np.stack([cells[:, c, c], cells[:, c].sum(axis=1)], axis=1) for c in range(classes)]
+    counts = np.zeros((len(labels), classes, classes))
+    counts[np.arange(len(labels)), labels, predicted] = 1
+    # One class at a time, its correct answers and its size: the statistic stays a plain mean.
+    of_class = [np.stack([counts[:, c, c], counts[:, c].sum(axis=1)], axis=1) for c in range(classes)]
     recalls = [bootstrap.estimate(values, _mean) if values[:, 1].any() else None for values in of_class]
     bins = _bins(probabilities, predicted == labels)
     likelihood = np.clip(probabilities[np.arange(len(labels)), labels].astype(np.float64), _TINY, 1.0)
@@ -199,27 +216,27 @@ def _one_exit(
         params=int(params),
         count=bootstrap.items,
         groups=bootstrap.groups,
-        accuracy=bootstrap.estimate(cells, _accuracy),
-        balanced_accuracy=bootstrap.estimate(cells, lambda sums: np.nanmean(_recalls(sums), axis=1)),
+        accuracy=bootstrap.estimate(counts, _accuracy),
+        balanced_accuracy=bootstrap.estimate(counts, lambda sums: np.nanmean(_recalls(sums), axis=1)),
         recalls=tuple(recalls),
         confusion=tuple(map(tuple, confusion_matrix(labels, predicted, labels=range(classes)).tolist())),
-        kappa=bootstrap.estimate(cells, quadratic_kappa) if ordinal else None,
-        extreme_confusion=bootstrap.estimate(cells, _extreme) if ordinal and classes > 2 else None,
+        kappa=bootstrap.estimate(counts, quadratic_kappa) if evaluated.ordinal else None,
+        extreme_confusion=bootstrap.estimate(counts, _extreme) if evaluated.ordinal and classes > 2 else None,
         calibration_error=bootstrap.estimate(bins, _calibration_error),
         log_loss=bootstrap.estimate(_with_count(-np.log(likelihood)), _mean),
         reliability=tuple(
-            Bin(int(count), float(confidence / max(count, 1)), float(right / max(count, 1)))
-            for count, confidence, right in bins.sum(axis=0)
+            Bin(int(count), float(confidence / max(count, 1)), float(correct / max(count, 1)))
+            for count, confidence, correct in bins.sum(axis=0)
         ),
     )
 
 
-def _bins(probabilities: NDArray[np.floating], right: NDArray[np.bool_]) -> Floats:
+def _bins(probabilities: NDArray[np.floating], correct: NDArray[np.bool_]) -> Floats:
     """Return (N, 15, 3): each answer's count, confidence and correctness in the bin of its confidence."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     slot = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    bins = np.zeros((len(right), BINS, 3))
-    bins[np.arange(len(right)), slot] = np.stack([np.ones_like(confidence), confidence, right], axis=1)
+    bins = np.zeros((len(correct), BINS, 3))
+    bins[np.arange(len(correct)), slot] = np.stack([np.ones_like(confidence), confidence, correct], axis=1)
     return bins
 
 
@@ -243,8 +260,8 @@ def _accuracy(confusion: Floats) -> Floats:
 def _recalls(confusion: Floats) -> Floats:
     """Return (R, C); NaN where a class has no items."""
     size = confusion.sum(axis=2)
-    right = np.diagonal(confusion, axis1=1, axis2=2)
-    return _ratio(right, size)
+    correct = np.diagonal(confusion, axis1=1, axis2=2)
+    return _ratio(correct, size)
 
 
 def _extreme(confusion: Floats) -> Floats:
@@ -258,7 +275,10 @@ def _calibration_error(bins: Floats) -> Floats:
 
 
 def quadratic_kappa(confusion: Floats) -> Floats:
-    """Return Cohen's kappa with quadratic weights of each confusion matrix in (R, C, C); 1 where all is one cell."""
+    """Return Cohen's kappa with quadratic weights of each confusion matrix in (R, C, C), at most 1.
+
+    Source: Cohen (1968). It is 1 where one class is the label and the answer of every image.
+    """
     classes = confusion.shape[1]
     distance = np.square(np.subtract.outer(np.arange(classes), np.arange(classes)))
     chance = confusion.sum(axis=2)[:, :, None] * confusion.sum(axis=1)[:, None, :]

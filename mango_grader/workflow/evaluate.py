@@ -14,7 +14,7 @@ from mango_grader.report import ReportData
 from mango_grader.report.caveats import warnings
 from mango_grader.runtime import Grader
 from mango_grader.training.bootstrap import Estimate
-from mango_grader.training.metrics import exit_metrics, settled_exits
+from mango_grader.training.metrics import EvaluationSet, exit_metrics, settled_exits
 from mango_grader.workflow.predictions import Prediction
 from mango_grader.workflow.run.measure import Measured, measure
 
@@ -114,26 +114,16 @@ def evaluate(
     groups = split.groups if split else tuple(item.group for item in dataset.items)
     seen = _answer(grader, dataset, indices, progress)
     labels = np.array([manifest.classes.index(dataset.classes[dataset.items[row].label]) for row in seen.rows])
-    tested = [groups[row] for row in seen.rows]
-    macs, params = [info.macs for info in manifest.exits], [info.params for info in manifest.exits]
-    measured = measure(
-        seen.probabilities,
-        labels,
-        tested,
-        classes=manifest.classes,
-        ordinal=manifest.ordinal,
-        macs=macs,
-        params=params,
-        policies=manifest.policies,
-        seed=options.seed,
+    evaluated = EvaluationSet(
+        labels, [groups[row] for row in seen.rows], manifest.classes, manifest.ordinal, options.seed
     )
+    macs, params = [info.macs for info in manifest.exits], [info.params for info in manifest.exits]
+    measured = measure(seen.probabilities, evaluated, macs=macs, params=params, policies=manifest.policies)
     policy = options.policy or manifest.default_policy
     settled = settled_exits(grader.policy, seen.probabilities)
     answers = seen.probabilities[settled, np.arange(len(labels))]
     # The answers of a policy, wherever each was given, are those of one exit to their counts.
-    (counts,) = exit_metrics(
-        answers[None], labels, manifest.classes, manifest.ordinal, tested, macs[-1:], params[-1:], options.seed
-    )
+    (counts,) = exit_metrics(answers[None], evaluated, macs[-1:], params[-1:])
     answered = Answered(policy, counts.accuracy, counts.balanced_accuracy, counts.recalls, counts.confusion)
     found = dict(zip(seen.rows, zip(answers, settled, strict=True), strict=True))
     return Evaluation(

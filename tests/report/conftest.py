@@ -9,7 +9,7 @@ from mango_grader.datasets.summary import DataSummary, PartSummary
 from mango_grader.report import Reference, ReportData, pick_examples
 from mango_grader.runtime.inference.exit_policy import Full, Threshold
 from mango_grader.training.bootstrap import Estimate
-from mango_grader.training.metrics import exit_metrics, policy_metrics, settled_exits
+from mango_grader.training.metrics import EvaluationSet, exit_metrics, policy_metrics, settled_exits
 
 CLASSES = ("A", "B & co", "C <last>")
 
@@ -25,7 +25,8 @@ def data() -> ReportData:
     groups = [f"fruit{index // 3}" for index in range(90)]
     spec, policy = three_exits(), Threshold((0.8, 0.7))
     images = pictures(90)
-    costs = {"probabilities": probabilities, "labels": labels, "groups": groups, "macs": spec.macs(), "seed": 0}
+    evaluated = EvaluationSet(labels, groups, CLASSES, ordinal=True)
+    costs = {"probabilities": probabilities, "evaluated": evaluated, "macs": spec.macs()}
     weights = [{"phase": "search-weights", "round": n, "loss": 2 / n} for n in range(1, 31)]
     controller = [{"phase": "search-architecture", "round": n, "reward": 0.5, "entropy": 9.0} for n in range(31, 41)]
     candidates = [{"phase": "search-candidate", "score": 0.1 * n, "cost": [1e6, n * 1e6]} for n in range(1, 6)]
@@ -34,7 +35,7 @@ def data() -> ReportData:
         title="Mangoes <2026>",
         classes=CLASSES,
         ordinal=True,
-        exits=exit_metrics(**costs, classes=CLASSES, ordinal=True, params=spec.params()),
+        exits=exit_metrics(**costs, params=spec.params()),
         policies=(policy_metrics("full", Full(), **costs), policy_metrics("threshold", policy, **costs)),
         default_policy="threshold",
         spec=spec,

@@ -9,7 +9,7 @@ from mango_grader.report import ReportData
 from mango_grader.report.caveats import limits, warnings
 from mango_grader.report.text import amount, estimate, field, flat, points
 from mango_grader.training.bootstrap import Difference, Estimate
-from mango_grader.training.metrics import exit_metrics
+from mango_grader.training.metrics import EvaluationSet, exit_metrics
 
 
 def measured(
@@ -18,7 +18,7 @@ def measured(
     truth = np.array(labels or [0, 1] * (len(correct) // 2))
     answers = np.where(np.array(correct) == 1, truth, 1 - truth)
     probabilities = np.where(np.arange(2) == answers[:, None], confidence, 1 - confidence)[None]
-    exits = exit_metrics(probabilities, truth, "AB", False, groups, [1], [1], seed=0)
+    exits = exit_metrics(probabilities, EvaluationSet(truth, groups, "AB", ordinal=False), [1], [1])
     return ReportData(title="t", classes=("A", "B"), ordinal=False, exits=exits)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mango_grader.report import ReportData, model_card, pick_examples, write_report
 from mango_grader.report.run import render_report
-from mango_grader.training.metrics import exit_metrics
+from mango_grader.training.metrics import EvaluationSet, exit_metrics
 
 VOID = {"meta", "img", "br"}
 
@@ -129,7 +129,7 @@ def test_any_class_name_can_be_shown(bare: ReportData, name: str, tmp_path: Path
 
 def test_a_single_exit_of_two_classes_makes_a_report() -> None:
     probabilities = np.array([[[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]])
-    exits = exit_metrics(probabilities, np.array([0, 1, 0]), "AB", True, list("xyz"), [0], [10], seed=0)
+    exits = exit_metrics(probabilities, EvaluationSet(np.array([0, 1, 0]), list("xyz"), "AB", ordinal=True), [0], [10])
     page = Page(render_report(ReportData(title="small", classes=("A", "B"), ordinal=True, exits=exits)))
     assert "66.7 %" in page.text
 

@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, log_loss
 from mango_grader.runtime.inference.exit_policy import ExitAt, Full, Threshold
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 from mango_grader.training.metrics import (
+    EvaluationSet,
     ExitMetrics,
     PolicyMetrics,
     exit_metrics,
@@ -34,7 +35,7 @@ def answers(count: int, seed: int, classes: int = 3) -> tuple[NDArray[np.float64
 
 def measure(count: int = 90, seed: int = 0, ordinal: bool = True) -> tuple[ExitMetrics, ...]:
     probabilities, labels, groups = answers(count, seed)
-    return exit_metrics(probabilities, labels, "ABC", ordinal, groups, MACS, PARAMS, seed=1)
+    return exit_metrics(probabilities, EvaluationSet(labels, groups, "ABC", ordinal, seed=1), MACS, PARAMS)
 
 
 @settings(max_examples=15, deadline=None)
@@ -58,7 +59,7 @@ def test_figures_are_those_of_scikit_learn(count: int, seed: int) -> None:
 def test_a_class_without_items_has_no_recall_and_no_say_in_the_balance() -> None:
     probabilities = np.array([[[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1]]])
     labels = np.array([0, 0, 0, 1])
-    (found,) = exit_metrics(probabilities, labels, "ABC", True, list("wxyz"), [1], [1], seed=0)
+    (found,) = exit_metrics(probabilities, EvaluationSet(labels, list("wxyz"), "ABC", ordinal=True), [1], [1])
     assert found.recalls[2] is None
     assert found.balanced_accuracy.value == pytest.approx((2 / 3 + 1) / 2)
 
@@ -68,7 +69,7 @@ def test_extreme_confusion_counts_first_called_last_and_the_reverse() -> None:
     predicted = [0, 2, 0, 0, 1, 0]
     probabilities = np.eye(3)[predicted][None] * 0.97 + 0.01
     labels = np.array([0, 0, 2, 2, 1, 1])
-    (found,) = exit_metrics(probabilities, labels, "ABC", True, list("uvwxyz"), [1], [1], seed=0)
+    (found,) = exit_metrics(probabilities, EvaluationSet(labels, list("uvwxyz"), "ABC", ordinal=True), [1], [1])
     assert found.extreme_confusion is not None
     assert found.extreme_confusion.value == pytest.approx(3 / 4)
 
@@ -78,12 +79,12 @@ def test_figures_of_order_are_left_out_where_classes_have_none() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    # Bin of 0.9: 3 of 4 right (gap 0.15); bin of 0.5: 1 of 1 right (gap 0.5).
+    # Bin of 0.9: 3 of 4 correct (gap 0.15); bin of 0.5: 1 of 1 correct (gap 0.5).
     top = np.array([0.9, 0.9, 0.9, 0.9, 0.5])
     probabilities = np.stack([top, 1 - top], axis=1)[None]
     probabilities[0, 4] = [0.5, 0.5]
     labels = np.array([0, 0, 0, 1, 0])
-    (found,) = exit_metrics(probabilities, labels, "AB", False, list("vwxyz"), [1], [1], seed=0)
+    (found,) = exit_metrics(probabilities, EvaluationSet(labels, list("vwxyz"), "AB", ordinal=False), [1], [1])
     assert found.calibration_error.value == pytest.approx((4 * 0.15 + 1 * 0.5) / 5)
     assert [(each.count, each.accuracy) for each in found.reliability if each.count] == [(1, 1.0), (4, 0.75)]
 
@@ -96,7 +97,9 @@ def test_json_round_trip() -> None:
     for found in (*measure(), *measure(ordinal=False)):
         assert ExitMetrics.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     probabilities, labels, groups = answers(40, 2)
-    policy = policy_metrics("threshold", Threshold((0.6, 0.6)), probabilities, labels, groups, MACS, seed=0)
+    policy = policy_metrics(
+        "threshold", Threshold((0.6, 0.6)), probabilities, EvaluationSet(labels, groups, "ABC", ordinal=True), MACS
+    )
     assert PolicyMetrics.from_dict(json.loads(json.dumps(policy.to_dict()))) == policy
 
 
@@ -117,9 +120,10 @@ def test_interval_holds_the_value_and_repeats_by_seed(values: list[int], seed: i
     assert first.high >= first.value - 1e-9
 
 
-def width(groups: Sequence[str], right: NDArray[np.int64]) -> float:
-    probabilities = np.where(right[:, None] == 1, [0.9, 0.1], [0.1, 0.9])[None]
-    (found,) = exit_metrics(probabilities, np.zeros(len(right), int), "AB", False, groups, [1], [1], seed=0)
+def width(groups: Sequence[str], correct: NDArray[np.int64]) -> float:
+    probabilities = np.where(correct[:, None] == 1, [0.9, 0.1], [0.1, 0.9])[None]
+    evaluated = EvaluationSet(np.zeros(len(correct), int), groups, "AB", ordinal=False)
+    (found,) = exit_metrics(probabilities, evaluated, [1], [1])
     assert found.accuracy.low is not None
     assert found.accuracy.high is not None
     return found.accuracy.high - found.accuracy.low
@@ -141,8 +145,8 @@ def test_one_group_allows_no_interval() -> None:
 def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng, covered = np.random.default_rng(3), 0
     for trial in range(200):
-        right = rng.random(120) < 0.8
-        found = paired_difference(right, np.zeros(120), [str(i) for i in range(120)], trial, replicates=400)
+        correct = rng.random(120) < 0.8
+        found = paired_difference(correct, np.zeros(120), [str(i) for i in range(120)], trial, replicates=400)
         assert found.low is not None
         assert found.high is not None
         covered += found.low <= 0.8 <= found.high
@@ -166,21 +170,22 @@ def test_paired_difference_sees_what_separate_intervals_would_not() -> None:
 
 
 def test_equal_models_differ_by_nothing() -> None:
-    right = np.array([1, 0, 1, 1])
-    found = paired_difference(right, right, list("abcd"), seed=0)
+    correct = np.array([1, 0, 1, 1])
+    found = paired_difference(correct, correct, list("abcd"), seed=0)
     assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_policies_of_one_exit_reproduce_that_exit() -> None:
     probabilities, labels, groups = answers(60, 4)
-    exits = exit_metrics(probabilities, labels, "ABC", True, groups, MACS, PARAMS, seed=0)
+    evaluated = EvaluationSet(labels, groups, "ABC", ordinal=True)
+    exits = exit_metrics(probabilities, evaluated, MACS, PARAMS)
     for index in range(3):
-        found = policy_metrics("one", ExitAt(index), probabilities, labels, groups, MACS, seed=0)
+        found = policy_metrics("one", ExitAt(index), probabilities, evaluated, MACS)
         assert found.accuracy == exits[index].accuracy
         assert found.macs.value == MACS[index]
         assert found.shares == tuple(float(k == index) for k in range(3))
         assert found.loss.value == pytest.approx(exits[-1].accuracy.value - exits[index].accuracy.value)
-    assert policy_metrics("full", Full(), probabilities, labels, groups, MACS, seed=0).cost.value == 1.0
+    assert policy_metrics("full", Full(), probabilities, evaluated, MACS).cost.value == 1.0
 
 
 def test_threshold_policy_settles_row_by_row() -> None:
@@ -189,6 +194,8 @@ def test_threshold_policy_settles_row_by_row() -> None:
     probabilities = np.array([first, second, [[0.1, 0.9]] * 3])
     policy = Threshold((0.8, 0.7))
     assert settled_exits(policy, probabilities).tolist() == [0, 1, 2]
-    found = policy_metrics("t", policy, probabilities, np.array([0, 1, 0]), list("abc"), MACS, seed=0)
+    found = policy_metrics(
+        "t", policy, probabilities, EvaluationSet(np.array([0, 1, 0]), list("abc"), "AB", ordinal=False), MACS
+    )
     assert found.macs.value == pytest.approx((100 + 250 + 1000) / 3)
     assert found.accuracy.value == pytest.approx(2 / 3)

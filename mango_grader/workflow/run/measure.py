@@ -18,7 +18,7 @@ from mango_grader.training.calibration import fit_temperature, tune_threshold
 from mango_grader.training.device import Device
 from mango_grader.training.finite import DivergedError
 from mango_grader.training.loop import predict
-from mango_grader.training.metrics import ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics
+from mango_grader.training.metrics import EvaluationSet, ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
 
@@ -66,22 +66,24 @@ class Calibration:
 
 def measure(
     probabilities: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    groups: Sequence[str],
+    evaluated: EvaluationSet,
     *,
-    classes: Sequence[str],
-    ordinal: bool,
     macs: Sequence[int],
     params: Sequence[int],
     policies: Mapping[str, tuple[float, ...]],
-    seed: int,
 ) -> Measured:
-    """Measure calibrated probabilities (exits, N, classes) against labels (N,) in groups; `policies` by thresholds."""
-    exits = exit_metrics(probabilities, labels, classes, ordinal, groups, macs, params, seed)
+    """Measure every exit and the exit policies, among them always "full".
+
+    Args:
+        probabilities: (K, N, C), calibrated, of every exit.
+        evaluated: the N images.
+        macs: (K,), multiply-adds up to and with each exit.
+        params: (K,), parameters likewise.
+        policies: thresholds of each tuned policy, by its name.
+    """
+    exits = exit_metrics(probabilities, evaluated, macs, params)
     tried: dict[str, ExitPolicy] = {"full": Full(), **{name: Threshold(values) for name, values in policies.items()}}
-    measured = (
-        policy_metrics(name, policy, probabilities, labels, groups, macs, seed) for name, policy in tried.items()
-    )
+    measured = (policy_metrics(name, policy, probabilities, evaluated, macs) for name, policy in tried.items())
     return Measured(exits, tuple(measured))
 
 
@@ -172,17 +174,10 @@ def measure_run(
     test = calibrated(_finite(predict(net, data.test, device)), temperatures)
 
     def measured(probabilities: NDArray[np.float32], examples: Examples) -> Measured:
-        return measure(
-            probabilities,
-            examples.targets,
-            data.groups(examples),
-            classes=data.dataset.classes,
-            ordinal=data.dataset.ordinal,
-            macs=macs,
-            params=params,
-            policies={"threshold": thresholds} if thresholds else {},
-            seed=seed,
-        )
+        dataset = data.dataset
+        evaluated = EvaluationSet(examples.targets, data.groups(examples), dataset.classes, dataset.ordinal, seed)
+        policies = {"threshold": thresholds} if thresholds else {}
+        return measure(probabilities, evaluated, macs=macs, params=params, policies=policies)
 
     calibration = Calibration(temperatures, thresholds)
     return RunMeasurements(calibration, measured(val, data.val), measured(test, data.test), test)
