@@ -17,7 +17,8 @@ from mango_grader.progress import Progress
 from mango_grader.report import ReportData, model_card, write_report
 from mango_grader.report.caveats import warnings
 from mango_grader.training.batches import Examples
-from mango_grader.workflow.config import Places, RunConfig
+from mango_grader.training.device import Device
+from mango_grader.workflow.config import Places
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData, finished_data
 from mango_grader.workflow.run.folder import RunFolder
@@ -45,7 +46,7 @@ def finalize(run: RunContext) -> None:
     measured.save(folder, data)
     border = probe_border(data, config.seed, progress)
     write_json(folder.border, border and asdict(border))
-    report = report_data(folder, config, data, net.spec, measured, border)
+    report = report_data(run, net.spec, measured, border)
     progress.note("exporting, and comparing the exported graphs with the network")
     _export(folder.model, net.cpu().eval(), data, measured, report)
     write_json(folder.warnings, list(warnings(report)))
@@ -73,19 +74,19 @@ def export_run(run: str, out: str | None, moved_data: str | None, progress: Prog
             stack.enter_context(folder.locked())
         data = finished_data(folder, config.data, scratch, progress, moved=moved_data is not None)
         measured = RunMeasurements.load(folder)
-        border = _border(folder, config, data, progress)
         net = load_network(folder)
-        report = report_data(folder, config, data, net.spec, measured, border)
+        context = RunContext(folder, config, data, Device("cpu"), progress)
+        report = report_data(context, net.spec, measured, _border(context))
         progress.note("exporting, and comparing the exported graphs with the network")
         _export(target, net.eval(), data, measured, report)
     return target
 
 
-def _border(folder: RunFolder, config: RunConfig, data: PreparedData, progress: Progress) -> ProbeResult | None:
-    if folder.border.exists():
-        found = read_json(folder.border)
+def _border(run: RunContext) -> ProbeResult | None:
+    if run.folder.border.exists():
+        found = read_json(run.folder.border)
         return found and ProbeResult(**found)
-    return probe_border(data, config.seed, progress)  # a run of an older version
+    return probe_border(run.data, run.config.seed, run.progress)  # a run of an older version
 
 
 def _export(

@@ -77,7 +77,7 @@ def search(
 
 def _search(run: RunContext, plan_only: bool) -> None:
     assert run.config.search is not None
-    teacher = open_teacher(run.config, run.data, run.folder, run.device)
+    teacher = open_teacher(run)
     with _limits_named(run.config.search.limits):
         searching = _Searching(run, run.config.search, teacher)
         plan = searching.plan()

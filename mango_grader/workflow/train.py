@@ -10,7 +10,7 @@ from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import Progress
-from mango_grader.training.batches import BatchSeries, Examples
+from mango_grader.training.batches import Examples
 from mango_grader.training.device import seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
@@ -18,9 +18,9 @@ from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.distillation import (
     TRAIN_SEED,
     TeacherSource,
-    distillation_batches,
     open_teacher,
     plain_batches,
+    training_batches,
     with_dummy_logits,
     with_teacher_cost,
 )
@@ -69,7 +69,7 @@ def _train(run: RunContext, plan_only: bool) -> None:
     assert spec is not None
     if spec.classes != len(classes):
         raise UsageError(f"the network tells {spec.classes} classes apart, the data has {len(classes)}: {classes}")
-    training = NetworkTraining(run, open_teacher(run.config, run.data, run.folder, run.device), spec)
+    training = NetworkTraining(run, open_teacher(run), spec)
     plan = _plan(training)
     run.progress.note(str(plan))
     if plan_only:
@@ -127,8 +127,8 @@ class NetworkTraining:
             learner.begin_epoch(0)
             choose_threads(lambda: learner.step(0), device)
         cost = TrainCost(epoch_seconds(learner, len(data.val), device))
-        if config.teacher is not None and self.teacher is not None:
-            cost = with_teacher_cost(cost, self.teacher, config.teacher.views, batches, data, device)
+        if self.teacher is not None:
+            cost = with_teacher_cost(cost, self.teacher, self.run, batches)
         if config.retrain_on_all:
             return cost.times(1 + len(self.run.on_all_images.data.train) / len(data.train))
         return cost
@@ -151,7 +151,7 @@ class NetworkTraining:
         if weights.exists():
             return
         folder, config = run.folder, run.config
-        batches = self._batches(name, run, epochs)
+        batches = training_batches(run, self.teacher, name, epochs)
         seed_everything(config.seed, TRAIN_SEED)
         net = build_network(self.spec)
         if (start := config.init_from) is not None:
@@ -174,11 +174,3 @@ class NetworkTraining:
         before = [row for row in folder.read_history() if row["phase"] != name]
         folder.write_history(before, trainer.history)
         save_weights(net, weights)
-
-    def _batches(self, phase: str, run: RunContext, epochs: int) -> BatchSeries:
-        teacher = run.config.teacher
-        if teacher is None or self.teacher is None:
-            return plain_batches(run.config, run.data)
-        return distillation_batches(
-            run.config, teacher, self.teacher, run.data, epochs, run.folder, phase, run.progress
-        )

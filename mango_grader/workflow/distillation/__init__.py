@@ -1,9 +1,9 @@
-"""`--teacher` and `--unlabelled`: who teaches a run, and the batches that it learns from."""
+"""`--teacher` and `--unlabelled`: the teacher of a run, and the batches that its training learns from."""
 
 from mango_grader.workflow.distillation.batches import (
     TRAIN_SEED,
-    distillation_batches,
     plain_batches,
+    training_batches,
     with_dummy_logits,
     with_teacher_cost,
 )
@@ -13,10 +13,10 @@ from mango_grader.workflow.distillation.unlabelled import prepare_run
 __all__ = [
     "TRAIN_SEED",
     "TeacherSource",
-    "distillation_batches",
     "open_teacher",
     "plain_batches",
     "prepare_run",
+    "training_batches",
     "with_dummy_logits",
     "with_teacher_cost",
 ]

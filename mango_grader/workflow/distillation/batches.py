@@ -1,29 +1,32 @@
-"""The batches that the final training learns from: graded pictures, unlabelled ones, and a teacher's answers."""
+"""The batches that the final training learns from: labelled images, unlabelled ones, and a teacher's logits."""
 
 from dataclasses import replace
 
 import torch
 
-from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches, BatchSeries
-from mango_grader.training.device import Device
 from mango_grader.training.distillation import DistillationBatches, Mixed, cache_answers
-from mango_grader.workflow.config import RunConfig, TeacherConfig
+from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.distillation.teacher import TeacherSource, measure_teacher
 from mango_grader.workflow.run.budget import TrainCost
+from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData, augmenter
-from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.machine import seconds_of
 
 TRAIN_SEED = 1
-"""Keeps the stream of training batches apart from the search's."""
+"""Added to the run's seed, so that the training has other batches than the search."""
 
 _UNLABELLED_SEED = 2
 _PROBE_STEPS = 3
 
 
 def plain_batches(config: RunConfig, data: PreparedData) -> BatchSeries:
-    """Return the batches without answers; with unlabelled pictures, these fill their share of each."""
+    """Return the batches of a training without a teacher's logits.
+
+    Args:
+        config: names the batch size, the augmentation and the share of unlabelled images in a batch.
+        data: whose training part, and unlabelled images if any, make the batches.
+    """
     seed, size, augment = config.seed + TRAIN_SEED, config.train.batch_size, augmenter(config)
     if config.teacher is None or data.unlabelled is None:
         return Batches(data.train, size, seed, augment)
@@ -32,40 +35,47 @@ def plain_batches(config: RunConfig, data: PreparedData) -> BatchSeries:
     return Mixed(Batches(data.train, size - further, seed, augment), unlabelled)
 
 
-def distillation_batches(
-    config: RunConfig,
-    settings: TeacherConfig,
-    source: TeacherSource,
-    data: PreparedData,
-    epochs: int,
-    folder: RunFolder,
-    phase: str,
-    progress: Progress,
-) -> BatchSeries:
-    """Make the teacher, let it answer what the plan has it answer, and return the batches with its answers.
+def training_batches(run: RunContext, source: TeacherSource | None, phase: str, epochs: int) -> BatchSeries:
+    """Return the batches of a training: with a teacher's logits if there is a teacher, else plain ones.
 
-    phase: of the training, each of which keeps answers of its own.
+    It makes the teacher, measures it, and asks it for the logits of the first `teacher.views` epochs, which are kept in
+    the run folder.
+
+    Args:
+        run: the run, whose training part the batches are of.
+        source: what the teacher is made from; None without a teacher.
+        phase: name of the training, which has logits of its own.
+        epochs: how long the training is.
     """
-    teacher, batches = source.make(progress), plain_batches(config, data)
-    measure_teacher(source.name, teacher, data, folder, config.seed, progress)
-    if not settings.views:
+    batches = plain_batches(run.config, run.data)
+    if source is None or run.config.teacher is None:
+        return batches
+    teacher = source.make(run.progress)
+    measure_teacher(source.name, teacher, run)
+    if not (views := run.config.teacher.views):
         return DistillationBatches.uncached(batches, teacher)
-    steps = min(settings.views, epochs) * batches.per_epoch
-    answers = cache_answers(batches, teacher, steps, folder.teacher / f"answers-{phase}", progress)
-    return DistillationBatches.cached(batches, answers)
+    steps, kept = min(views, epochs) * batches.per_epoch, run.folder.teacher / f"answers-{phase}"
+    return DistillationBatches.cached(batches, cache_answers(batches, teacher, steps, kept, run.progress))
 
 
 def with_dummy_logits(batches: BatchSeries, classes: int) -> BatchSeries:
-    """Return the batches with answers that cost nothing and say nothing, to time the student by itself."""
+    """Return the batches with logits that are all zero, to time the student without its teacher."""
     return DistillationBatches.uncached(batches, lambda images: torch.zeros(len(images), classes))
 
 
-def with_teacher_cost(
-    cost: TrainCost, source: TeacherSource, views: int, batches: BatchSeries, data: PreparedData, device: Device
-) -> TrainCost:
-    """Return what the training costs with the teacher's making, measuring and answers, timed on this machine."""
-    asked = seconds_of(lambda: source.stand_in(batches[0].images), _PROBE_STEPS, device)
-    measuring = asked * (len(data.val) + len(data.test)) / batches.batch_size
+def with_teacher_cost(cost: TrainCost, source: TeacherSource, run: RunContext, batches: BatchSeries) -> TrainCost:
+    """Add to the cost of a training what its teacher takes: to be made, to be measured, and to answer.
+
+    Args:
+        cost: seconds of the training without its teacher.
+        source: what the teacher is made from; its answers are timed here.
+        run: the run, with a teacher among its settings.
+        batches: what the teacher is shown.
+    """
+    assert run.config.teacher is not None
+    views = run.config.teacher.views
+    asked = seconds_of(lambda: source.stand_in(batches[0].images), _PROBE_STEPS, run.device)
+    measuring = asked * (len(run.data.val) + len(run.data.test)) / batches.batch_size
     made = replace(cost, making=source.making + measuring)
     view = asked * batches.per_epoch
     return replace(made, view=view, views=views) if views else replace(made, epoch=cost.epoch + view)

@@ -1,4 +1,4 @@
-"""A torchvision classifier with its published weights, fine-tuned on the training part until it can teach."""
+"""A torchvision classifier with its published weights, fine-tuned on the training part before it teaches."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +11,14 @@ from mango_grader.errors import UsageError
 from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches
-from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.device import seed_everything
 from mango_grader.training.distillation import Teacher
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.training.teachers import TorchTeacher
-from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.run.data import PreparedData, augmenter
+from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.run.data import augmenter
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.machine import epoch_seconds
 from mango_grader.workflow.run.weights import load_weights, save_weights
@@ -28,68 +28,71 @@ _SEED = 3  # keeps its batches apart from the student's
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A teacher made by fine-tuning torchvision's `spec`; the result is kept in the run folder, and so is its way."""
+    """A teacher made by fine-tuning a torchvision model; its weights and checkpoints are kept in the run folder.
+
+    Attributes:
+        spec: the torchvision model, with the classes of the data.
+        recipe: how it is fine-tuned.
+        run: the student's run.
+    """
 
     spec: NetworkSpec
     recipe: TrainRecipe
-    config: RunConfig
-    data: PreparedData
-    folder: RunFolder
-    device: Device
+    run: RunContext
 
     @property
     def name(self) -> str:
-        """torchvision's name of it."""
+        """The model's name in torchvision."""
         return self.spec.nodes[0].name
 
     @cached_property
     def stand_in(self) -> Teacher:
         """An untrained network of the same kind."""
-        return TorchTeacher(build_network(self.spec), self.device)
+        return TorchTeacher(build_network(self.spec), self.run.device)
 
     @cached_property
     def making(self) -> float:
         """Estimated seconds of the fine-tuning."""
-        learner = Learner(build_network(self.spec), self.recipe, self._batches, self.spec.classes, self.device)
-        return epoch_seconds(learner, len(self.data.val), self.device) * self.recipe.epochs
+        learner = Learner(build_network(self.spec), self.recipe, self._batches, self.spec.classes, self.run.device)
+        return epoch_seconds(learner, len(self.run.data.val), self.run.device) * self.recipe.epochs
 
     def make(self, progress: Progress) -> Teacher:
-        """Return the fine-tuned network, going on where an earlier process was killed."""
-        seed_everything(self.config.seed, _SEED)
+        """Return the fine-tuned network, continuing from its checkpoint if there is one."""
+        seed_everything(self.run.config.seed, _SEED)
         net = build_network(self.spec)
         if self._weights.exists():
             load_weights(net, self._weights)
         else:
             self._fine_tune(net, progress)
             save_weights(net, self._weights)
-        return TorchTeacher(net, self.device)
+        return TorchTeacher(net, self.run.device)
 
     def _fine_tune(self, net: AnytimeClassifier, progress: Progress) -> None:
         own = net.state_dict()
         fitting = {name: value for name, value in self._published.items() if own[name].shape == value.shape}
-        net.load_state_dict(fitting, strict=False)  # all but the head, which tells other classes apart
+        net.load_state_dict(fitting, strict=False)  # all but the head, which has other classes
         Trainer(
             net,
             self.recipe,
             self._batches,
-            self.data.val,
+            self.run.data.val,
             self.spec.classes,
-            self.device,
-            self.config.seed,
-            self.folder.teacher / "checkpoint.safetensors",
-            self.config.checkpoint_every,
+            self.run.device,
+            self.run.config.seed,
+            self.run.folder.teacher / "checkpoint.safetensors",
+            self.run.config.checkpoint_every,
             name=f"fine-tune {self.name}",
             settings="teacher.recipe",
         ).run(progress)
 
     @property
     def _weights(self) -> Path:
-        return _fine_tuned(self.folder)
+        return _fine_tuned(self.run.folder)
 
     @cached_property
     def _batches(self) -> Batches:
-        seed = self.config.seed + _SEED
-        return Batches(self.data.train, self.recipe.batch_size, seed, augmenter(self.config))
+        seed = self.run.config.seed + _SEED
+        return Batches(self.run.data.train, self.recipe.batch_size, seed, augmenter(self.run.config))
 
     @cached_property
     def _published(self) -> dict[str, Tensor]:
@@ -98,7 +101,7 @@ class Pretrained:
 
 
 def check_pretrained(name: str, folder: RunFolder) -> None:
-    """Get the published weights, unless they are not needed any more; raises UsageError if they cannot be had."""
+    """Fetch the published weights unless the model is fine-tuned already; raises UsageError if they are unavailable."""
     if not _fine_tuned(folder).exists():
         published_weights(name)
 
@@ -108,14 +111,14 @@ def _fine_tuned(folder: RunFolder) -> Path:
 
 
 def published_weights(name: str) -> dict[str, Tensor]:
-    """Return torchvision's weights, downloaded once; raises UsageError if they cannot be had."""
+    """Return torchvision's weights, downloaded once; raises UsageError if they are unavailable."""
     from torchvision import models  # a second to load
 
     weights = models.get_model_weights(name).DEFAULT
     try:
         found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    except Exception as error:  # no network, a full disk, a torn or foreign file: each raises a type of its own
+    except Exception as error:  # no network, a full disk, a damaged or wrong file: each raises a type of its own
         reason = " ".join(str(error).split())[:150]
         file, folder = weights.url.rsplit("/", 1)[-1], f"{torch.hub.get_dir()}/checkpoints"
-        raise UsageError(f"its pretrained weights cannot be had ({reason}); put {file} into {folder}") from error
+        raise UsageError(f"its pretrained weights are not available ({reason}); put {file} into {folder}") from error
     return dict(found)

@@ -1,4 +1,4 @@
-"""Who teaches a run: a run or bundle of ours, any ONNX classifier, or a pretrained network of torchvision's."""
+"""The teacher of a run: a run or bundle of mango-grader's, any ONNX classifier, or a torchvision model."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,87 +17,107 @@ from mango_grader.progress import Progress
 from mango_grader.runtime import Bundle
 from mango_grader.training.batches import Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
-from mango_grader.training.device import Device
 from mango_grader.training.distillation import Teacher, TeacherFigures, ask, teacher_accuracy
 from mango_grader.training.linear_probe import LinearProbe, fit_probe
 from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
 from mango_grader.workflow.distillation.pretrained import Pretrained, check_pretrained
+from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.weights import load_network
 
-_SAMPLE = 16  # training pictures that show what kind of answers a graph gives
+_SAMPLE = 16  # training images that show what kind of answers a graph gives
 
 
 class TeacherSource(Protocol):
-    """What a teacher is made from."""
+    """What a teacher is made from.
+
+    Attributes:
+        name: the teacher's name in reports.
+        stand_in: a network that takes as long to answer as the teacher will; known before the teacher is made.
+        making: estimated seconds that `make` takes.
+    """
 
     @property
     def name(self) -> str:
-        """How reports call it."""
+        """The teacher's name in reports."""
 
     @property
     def stand_in(self) -> Teacher:
-        """Answers in the time that the teacher will take, once it is made."""
+        """A network that takes as long to answer as the teacher will."""
 
     @property
     def making(self) -> float:
-        """Estimated seconds of `make`."""
+        """Estimated seconds that `make` takes."""
 
     def make(self, progress: Progress) -> Teacher:
-        """Return the teacher; what this learns from are training pictures alone."""
+        """Return the teacher. If it has to be trained first, it learns from training images alone."""
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A teacher that needs no making."""
+class Ready:
+    """A teacher that is there already.
+
+    Attributes:
+        name: the teacher's name in reports.
+        stand_in: the teacher itself.
+        making: 0 seconds.
+    """
 
     name: str
     stand_in: Teacher
     making: float = 0.0
 
     def make(self, progress: Progress) -> Teacher:
-        """Return it."""
+        """Return the teacher."""
         return self.stand_in
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A teacher whose answers are turned into logits of the data's classes."""
+    """A teacher whose answers are converted into logits of the data's classes.
+
+    Attributes:
+        network: from images, uint8 (N, H, W, 3), to answers (N, K).
+        convert: from those answers to logits (N, classes).
+    """
 
     network: Teacher
     convert: Callable[[Tensor], Tensor]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Answer, (N, classes)."""
+        """Return logits (N, classes) of images, uint8 (N, H, W, 3)."""
         return self.convert(self.network(images))
 
 
-def open_teacher(config: RunConfig, data: PreparedData, folder: RunFolder, device: Device) -> TeacherSource | None:
-    """Return what the run's teacher is made from, None if nobody teaches or the training is over.
+def open_teacher(run: RunContext) -> TeacherSource | None:
+    """Return what the run's teacher is made from; None without a teacher, and once the training is over.
 
-    Raises UsageError for one that cannot teach these classes.
+    Args:
+        run: the run; its setting `teacher.source` names the teacher.
+
+    Raises:
+        UsageError: the teacher cannot be used for the classes of the data.
     """
-    if config.teacher is None or folder.weights.exists():
+    config = run.config.teacher
+    if config is None or run.folder.weights.exists():
         return None
-    source = Path(config.teacher.source)
-    with _blaming(source):
+    source = Path(config.source)
+    with _errors_naming(source):
         if source.is_dir():
-            return Finished(source.name, _of_run(RunFolder(source), data, device))
+            return Ready(source.name, _of_run(RunFolder(source), run))
         if source.suffix == ".mango":
-            return Finished(source.name, _of_bundle(source, config.teacher, data))
+            return Ready(source.name, _of_bundle(source, config, run.data))
         if source.suffix == ".onnx":
-            return Finished(source.name, _of_onnx(source, config, config.teacher, data, folder))
-        return Pretrained(
-            _classifier(source.name, config, data.dataset.classes), config.teacher.recipe, config, data, folder, device
-        )
+            return Ready(source.name, _of_onnx(source, config, run))
+        return Pretrained(_classifier(source.name, run.config, run.data.dataset.classes), config.recipe, run)
 
 
 def check_teacher(config: RunConfig, teacher: TeacherConfig, folder: RunFolder, classes: Sequence[str]) -> None:
-    """Raise UsageError for a teacher that cannot teach these classes, as far as that is known without an image."""
+    """Raise UsageError for a teacher that cannot be used for these classes, as far as that is known without images."""
     source = Path(teacher.source)
-    with _blaming(source):
+    with _errors_naming(source):
         if source.is_dir():
             _, metrics = _finished_run(RunFolder(source))
             _order(metrics["classes"], classes)
@@ -114,7 +134,7 @@ def check_teacher(config: RunConfig, teacher: TeacherConfig, folder: RunFolder, 
 
 
 @contextmanager
-def _blaming(source: Path) -> Iterator[None]:
+def _errors_naming(source: Path) -> Iterator[None]:
     try:
         yield
     except MangoError as error:
@@ -134,9 +154,10 @@ def _finished_run(run: RunFolder) -> tuple[AnytimeClassifier, Mapping[str, Any]]
     return net, read_json(run.metrics)
 
 
-def _of_run(run: RunFolder, data: PreparedData, device: Device) -> Teacher:
-    net, metrics = _finished_run(run)
-    return _by_name(TorchTeacher(net, device), metrics["classes"], metrics["calibration"]["temperatures"][-1], data)
+def _of_run(folder: RunFolder, student: RunContext) -> Teacher:
+    net, metrics = _finished_run(folder)
+    network, temperature = TorchTeacher(net, student.device), metrics["calibration"]["temperatures"][-1]
+    return _by_name(network, metrics["classes"], temperature, student.data)
 
 
 def _of_bundle(path: Path, config: TeacherConfig, data: PreparedData) -> Teacher:
@@ -158,27 +179,28 @@ def _by_name(network: Teacher, classes: Sequence[str], temperature: float, data:
 
 
 def _order(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Return where each of the wanted classes stands among the teacher's."""
+    """Return the index of each wanted class among the teacher's."""
     if set(classes) != set(wanted):
-        raise UsageError(f"it tells {', '.join(classes)} apart, the data have {', '.join(wanted)}")
+        raise UsageError(f"its classes are {', '.join(classes)}, those of the data are {', '.join(wanted)}")
     return [list(classes).index(name) for name in wanted]
 
 
-def _of_onnx(path: Path, config: RunConfig, teacher: TeacherConfig, data: PreparedData, folder: RunFolder) -> Teacher:
-    size = teacher.height or data.preprocess.height, teacher.width or data.preprocess.width
-    network: Teacher = OnnxTeacher(str(path), size, teacher.mean, teacher.std)
-    sample = ask(network, _first(data.train))
+def _of_onnx(path: Path, config: TeacherConfig, run: RunContext) -> Teacher:
+    size = config.height or run.data.preprocess.height, config.width or run.data.preprocess.width
+    network: Teacher = OnnxTeacher(str(path), size, config.mean, config.std)
+    sample = ask(network, _first(run.data.train))
     if (sample >= 0).all() and np.allclose(sample.sum(1), 1, atol=1e-3):  # probabilities already
         network = Converted(network, lambda answers: answers.clamp(min=1e-7).log())
-    if sample.shape[1] == len(data.dataset.classes):
+    if sample.shape[1] == len(run.data.dataset.classes):
         return network
-    return Converted(network, _probe(network, config, data, folder.teacher / "probe.safetensors"))
+    return Converted(network, _probe(network, run))
 
 
-def _probe(network: Teacher, config: RunConfig, data: PreparedData, kept: Path) -> LinearProbe:
+def _probe(network: Teacher, run: RunContext) -> LinearProbe:
+    data, kept = run.data, run.folder.teacher / "probe.safetensors"
     if not kept.exists():
         answers, labels = ask(network, data.train), data.train.targets
-        probe = fit_probe(answers, labels, data.groups(data.train), len(data.dataset.classes), config.seed)
+        probe = fit_probe(answers, labels, data.groups(data.train), len(data.dataset.classes), run.config.seed)
         save_checkpoint(kept, {"weight": probe.weight, "bias": probe.bias})
     return LinearProbe(**load_checkpoint(kept))
 
@@ -187,13 +209,17 @@ def _first(examples: Examples) -> Examples:
     return Examples(examples.images, examples.labels, examples.rows[:_SAMPLE])
 
 
-def measure_teacher(
-    name: str, teacher: Teacher, data: PreparedData, folder: RunFolder, seed: int, progress: Progress
-) -> None:
-    """Measure the teacher on validation and test pictures, to stand beside its student's figures, and keep that."""
-    record = folder.teacher_figures
+def measure_teacher(name: str, teacher: Teacher, run: RunContext) -> None:
+    """Measure the teacher on the validation and test images of its student, and keep the figures in the run folder.
+
+    Args:
+        name: the teacher's name in reports.
+        teacher: what is measured.
+        run: the student's run.
+    """
+    record, data, seed = run.folder.teacher_figures, run.data, run.config.seed
     if not record.exists():
         val, test = (teacher_accuracy(teacher, part, data.groups(part), seed) for part in (data.val, data.test))
         write_json(record, asdict(TeacherFigures(name, val, test)))
     figures = TeacherFigures.from_dict(read_json(record))
-    progress.note(f"teacher: {name} answers {figures.val.value:.1%} of the validation images correctly")
+    run.progress.note(f"teacher: {name} answers {figures.val.value:.1%} of the validation images correctly")

@@ -1,4 +1,4 @@
-"""What a run's report and model card are made of."""
+"""The content of a run's report and model card, gathered from its folder, data and figures."""
 
 import time
 from collections.abc import Iterator
@@ -18,26 +18,30 @@ from mango_grader.runtime.inference.exit_policy import Threshold
 from mango_grader.training.distillation import TeacherFigures
 from mango_grader.training.metrics import settled_exits
 from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.measure import RunMeasurements
 
-_REFITTED = (
+_RETRAINED = (
     "The network was retrained on the training and validation images together. Its temperatures and thresholds, and all"
     " validation figures, come from the weights before that, which were trained without validation images."
 )
-_HURRIED = 0.9  # of the planned rounds: fewer are worth a warning
+_ENOUGH_ROUNDS = 0.9  # of the planned rounds: fewer are worth a warning
 
 
 def report_data(
-    folder: RunFolder,
-    config: RunConfig,
-    data: PreparedData,
-    spec: NetworkSpec,
-    measured: RunMeasurements,
-    border: ProbeResult | None,
+    run: RunContext, spec: NetworkSpec, measured: RunMeasurements, border: ProbeResult | None
 ) -> ReportData:
-    """Return everything that the report and the model card of a run tell; `border` is what `probe_border` found."""
+    """Return the content of a run's report and model card.
+
+    Args:
+        run: the finished run, with its data.
+        spec: the network that it ships.
+        measured: its figures and test probabilities.
+        border: what `probe_border` found.
+    """
+    folder, config, data = run.folder, run.config, run.data
     kept = folder.teacher_figures
     teacher = TeacherFigures.from_dict(read_json(kept)) if kept.exists() else None
     settled = settled_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
@@ -63,15 +67,15 @@ def report_data(
         data=_summary(data, border),
         teacher=teacher,
         settings=config.to_dict(),
-        notes=(*_hurried(folder), *((_REFITTED,) if config.retrain_on_all else ())),
+        notes=(*_left_out_rounds(folder), *((_RETRAINED,) if config.retrain_on_all else ())),
         provenance=provenance(config, data, measured, teacher),
     )
 
 
-def _hurried(folder: RunFolder) -> Iterator[str]:
-    """Yield what a deadline cost the search."""
+def _left_out_rounds(folder: RunFolder) -> Iterator[str]:
+    """Yield a warning if the deadline left out many rounds of the search."""
     rounds = read_json(folder.plan).get("rounds") if folder.plan.exists() else None
-    if rounds and rounds[0] < _HURRIED * rounds[1]:
+    if rounds and rounds[0] < _ENOUGH_ROUNDS * rounds[1]:
         yield (
             f"The search had time for {rounds[0]} of its {rounds[1]} rounds: the machine was slower than when its"
             " first steps were timed. A longer budget or a less busy machine may find a better network."
@@ -85,7 +89,7 @@ def provenance(
     last = measured.test.exits[-1]
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
     started = {"init_from": Path(config.init_from).name} if config.init_from else {}
-    refitted = {"refit": True} if config.retrain_on_all else {}
+    retrained = {"refit": True} if config.retrain_on_all else {}
     distilled = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -98,7 +102,7 @@ def provenance(
         "guessing": last.guessing.to_dict(),
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
         **started,
-        **refitted,
+        **retrained,
         **distilled,
     }
 
@@ -113,5 +117,11 @@ def _summary(data: PreparedData, border: ProbeResult | None) -> DataSummary:
 
 
 def probe_border(data: PreparedData, seed: int, progress: Progress) -> ProbeResult | None:
-    """Return how well the label is told from the border of the images, before any letterbox; None of too few."""
+    """Return how well the label is predicted from the border of the images alone; None for too few groups.
+
+    Args:
+        data: the images, looked at as they are on disk, before any letterbox.
+        seed: of the folds.
+        progress: told of the scan.
+    """
     return probe_dataset(data.dataset, scan(data.dataset, progress), data.split.groups, seed)

@@ -21,7 +21,6 @@ from mango_grader.workflow.distillation.teacher import TeacherSource, open_teach
 from mango_grader.workflow.distillation.unlabelled import prepare_run
 from mango_grader.workflow.options import TrainOptions
 from mango_grader.workflow.run.context import RunContext
-from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder, open_run
 from mango_grader.workflow.train import NetworkTraining
 
@@ -85,19 +84,18 @@ def started(out: Path, student: Path, data: Path, *settings: str, **options: str
     return open_run(out, config, resume=out.exists())
 
 
-def opened(folder: RunFolder, config: RunConfig) -> tuple[PreparedData, TeacherSource]:
-    """Return the run's data, and what its teacher is made from."""
-    data = prepare_run(config, folder, SilentProgress())
-    source = open_teacher(config, data, folder, CPU)
+def opened(folder: RunFolder, config: RunConfig) -> tuple[RunContext, TeacherSource]:
+    """Return the run with its data, and what its teacher is made from."""
+    run = RunContext(folder, config, prepare_run(config, folder, SilentProgress()), CPU, SilentProgress())
+    source = open_teacher(run)
     assert source is not None
-    return data, source
+    return run, source
 
 
 def trained(folder: RunFolder, config: RunConfig) -> list[float]:
-    """Train, and return the accuracy of each exit on validation pictures."""
-    data, source = opened(folder, config)
+    """Train, and return the accuracy of each exit on validation images."""
+    run, source = opened(folder, config)
     assert config.network is not None
-    run = RunContext(folder, config, data, CPU, SilentProgress())
     NetworkTraining(run, source, config.network).train(config.train.epochs)
     return list(folder.read_history()[-1]["val_accuracy"])
 
@@ -109,5 +107,5 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 def accuracy(folder: RunFolder, config: RunConfig) -> float:
     """Return the share of test images that the run's teacher answers correctly."""
-    data, source = opened(folder, config)
-    return float((ask(source.make(SilentProgress()), data.test).argmax(1) == data.test.targets).mean())
+    run, source = opened(folder, config)
+    return float((ask(source.make(SilentProgress()), run.data.test).argmax(1) == run.data.test.targets).mean())

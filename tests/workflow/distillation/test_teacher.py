@@ -22,6 +22,7 @@ from mango_grader.training.distillation import ask
 from mango_grader.workflow.distillation.batches import plain_batches
 from mango_grader.workflow.distillation.teacher import open_teacher
 from mango_grader.workflow.distillation.unlabelled import prepare_run
+from mango_grader.workflow.run.context import RunContext
 
 NAME = "shufflenet_v2_x0_5"
 
@@ -80,24 +81,25 @@ def test_ours_teach_what_they_answer_by_the_names_of_classes(
     kind: str, distilled: Path, student: Path, fruit: Path, tmp_path: Path
 ) -> None:
     folder, config = started(tmp_path / "run", student, fruit, teacher=str(distilled / kind))
-    data, source = opened(folder, config)
+    student_run, source = opened(folder, config)
+    data = student_run.data
     rows = [json.loads(line) for line in (distilled / "predictions.jsonl").read_text().splitlines()]
     answers = softmax(ask(source.stand_in, data.test))
     np.testing.assert_allclose(answers, [row["probabilities"][-1] for row in rows], atol=1e-4)
     turned = replace(data, dataset=replace(data.dataset, classes=data.dataset.classes[::-1]))
-    other = open_teacher(config, turned, folder, CPU)
+    other = open_teacher(replace(student_run, data=turned))
     assert other is not None
     np.testing.assert_allclose(softmax(ask(other.stand_in, data.test)), answers[:, ::-1], atol=1e-6)
 
 
-def test_probabilities_and_graphs_of_one_picture_at_a_time_are_understood(
+def test_probabilities_and_graphs_of_one_image_at_a_time_are_understood(
     student: Path, fruit: Path, tmp_path: Path
 ) -> None:
     found = []
     for name, odd in (("odd", True), ("plain", False)):
         path = write_onnx(tmp_path / f"{name}.onnx", batch=1 if odd else "N", size=20, softmax=odd)
-        data, source = opened(*started(tmp_path / name, student, fruit, teacher=str(path)))
-        found.append(ask(source.stand_in, data.val))
+        student_run, source = opened(*started(tmp_path / name, student, fruit, teacher=str(path)))
+        found.append(ask(source.stand_in, student_run.data.val))
     np.testing.assert_allclose(np.exp(found[0]), softmax(found[1]), atol=1e-5)
 
 
@@ -112,7 +114,8 @@ def test_other_classes_teach_through_a_probe_of_the_training_part(student: Path,
     data = prepare_run(config, folder, SilentProgress())
     labels = data.train.labels.copy()
     labels[np.concatenate([data.val.rows, data.test.rows])] = 0
-    open_teacher(config, replace(data, train=replace(data.train, labels=labels)), folder, CPU)
+    changed = replace(data, train=replace(data.train, labels=labels))
+    open_teacher(RunContext(folder, config, changed, CPU, SilentProgress()))
     assert (folder.teacher / "probe.safetensors").read_bytes() == probe, "labels that it may not see changed it"
 
 
@@ -156,10 +159,10 @@ def test_unlabelled_images_are_used_and_those_like_validation_or_test_images_lef
         tmp_path / "run", student, fruit, "train.epochs=2", "teacher.unlabelled_share=0.25", teacher=str(colour),
         unlabelled=str(more),
     )  # fmt: skip
-    data, _ = opened(folder, config)
+    data = opened(folder, config)[0].data
     assert data.unlabelled is not None
     training = [path for path in data.paths(data.train) if path.startswith("red/")]
-    assert len(data.unlabelled) == 15 + len(training), "of the copies only those of training pictures are left"
+    assert len(data.unlabelled) == 15 + len(training), "of the copies only those of training images are left"
     batches = plain_batches(config, data)
     assert (batches.batch_size, batches.per_epoch) == (8, len(data.train) // 6)
     assert len(batches[3].labels) == 6
@@ -186,7 +189,7 @@ def test_a_search_hands_its_result_to_the_teacher(fruit: Path, distilled: Path, 
         (["--teacher", "{tmp}/torn.onnx"], "cannot load"),
         (["--teacher", "{tmp}/flat.onnx"], "not a classifier of one input"),
         (["--teacher", "{tmp}"], "holds no run"),
-        (["--teacher", NAME], "its pretrained weights cannot be had"),
+        (["--teacher", NAME], "its pretrained weights are not available"),
         (["--unlabelled", "{tmp}"], "--teacher"),
         (["--teacher", "{colour}", "--unlabelled", "{tmp}/nothing"], "--unlabelled: no such folder"),
         (["--teacher", "{colour}", "--set", "teacher.weight=2"], "weight must be in 0..1"),
@@ -226,4 +229,4 @@ def test_a_bundle_of_other_classes_is_refused(distilled: Path, student: Path, fr
         distilled / "model.mango",
     )  # fmt: skip
     assert result.exit_code == 2, result.output
-    assert "it tells green, red, yellow apart, the data have A, B, C" in result.stderr
+    assert "its classes are green, red, yellow, those of the data are A, B, C" in result.stderr
