@@ -54,10 +54,19 @@ def finalize(run: RunContext) -> None:
 
 
 def export_run(run: str, out: str | None, moved_data: str | None, progress: Progress) -> Path:
-    """Export a finished run again, to `out` or its own model file, as it was measured; return the path written.
+    """Export a finished run again, as it was measured, and return the path of the bundle.
 
     Class names, calibration and figures are those of the run, whatever its data are now. Nothing else in the run folder
-    changes. Raises UsageError if the run is not finished, or if `moved_data`, where its data are now, are others.
+    changes.
+
+    Args:
+        run: the run folder.
+        out: where the bundle is written; None for the run's own model file.
+        moved_data: where the run's data are now; None where they did not move.
+        progress: told what happens.
+
+    Raises:
+        UsageError: the run is not finished, or the moved data are not those that it was made of.
     """
     folder = RunFolder(Path(run))
     config = folder.read_config()

@@ -205,7 +205,17 @@ def _check_exit_weights(config: RunConfig, exits: int) -> RunConfig:
 def find_places(
     data: str | None = None, init_from: str | None = None, teacher: str | None = None, unlabelled: str | None = None
 ) -> Places:
-    """Return whole paths of what is named; raises UsageError for a teacher that is not there."""
+    """Return absolute paths of what is given.
+
+    Args:
+        data: folder or CSV of labelled images.
+        init_from: run folder, or the name of ImageNet weights.
+        teacher: run folder, file, or the name of a torchvision model.
+        unlabelled: folder of unlabelled images.
+
+    Raises:
+        UsageError: the teacher is neither there nor a plain name.
+    """
     return Places(_whole(data), _start(init_from), None if teacher is None else _source(teacher), _whole(unlabelled))
 
 

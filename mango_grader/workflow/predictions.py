@@ -11,12 +11,17 @@ from mango_grader.text import printable_path
 
 @dataclass(frozen=True)
 class Prediction:
-    """One labelled image and what was answered, or an `error` that says why nothing was.
+    """One labelled image, and the answer to it.
 
-    Fields:
-        path, label, group: the image's own, relative to the data's folder.
-        grade: the answer; confidence: its probability; exit: where it was given, from 1.
-        probabilities: at that exit, in the model's order of classes.
+    Attributes:
+        path: of the image, relative to the data's folder.
+        label: its class.
+        group: that it belongs to.
+        grade: the answer; None where there is none.
+        probabilities: at the exit that answered, in the model's order of classes.
+        confidence: probability of the answer, 0..1.
+        exit: that answered, from 1.
+        error: why there is no answer; None where there is one.
     """
 
     path: str
@@ -35,7 +40,16 @@ class Prediction:
 
 
 def write_predictions(path: str | os.PathLike[str], classes: Sequence[str], predictions: Iterable[Prediction]) -> None:
-    """Write one row per prediction to `path`, .csv, .jsonl or .parquet, atomically; raise `UsageError` for others."""
+    """Write one row per prediction, the whole file or nothing.
+
+    Args:
+        path: of the file: .csv, .jsonl or .parquet.
+        classes: in the model's order.
+        predictions: one per row.
+
+    Raises:
+        UsageError: the file has another ending.
+    """
     kinds: dict[str, type] = {
         **dict.fromkeys(("path", "label", "group", "grade"), str),
         "correct": bool,

@@ -33,7 +33,16 @@ _SIZE = 128
 def compact_layerwise(
     height: int, width: int, channels: int, stem: int, exits: tuple[int, ...], dilations: tuple[int, ...]
 ) -> LayerwiseConfig:
-    """Return MNet's space made small: five halvings, kernels up to 7."""
+    """Return MNet's space made small: five halvings, kernels up to 7.
+
+    Args:
+        height: of the network's input, in pixels.
+        width: of the network's input, in pixels.
+        channels: of the first layer.
+        stem: channels of the stem.
+        exits: layers that end in an exit, from 1.
+        dilations: of the kernels.
+    """
     return LayerwiseConfig(
         height,
         width,

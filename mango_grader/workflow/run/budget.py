@@ -211,7 +211,13 @@ def make_plan(
 
 
 def seconds_left(budget: float, fixed: float, spent: float) -> float:
-    """Return what is left of a budget for search and training, `fixed` being what comes after them."""
+    """Return the seconds of a budget that are left for search and training.
+
+    Args:
+        budget: seconds from the start of the run to the written bundle; a tenth is kept as a margin.
+        fixed: seconds that follow search and training.
+        spent: seconds that the run has taken.
+    """
     return budget * _SAFETY - fixed - spent
 
 

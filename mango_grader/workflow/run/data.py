@@ -121,7 +121,12 @@ def make_augmenter(augment: Augment, height: int, width: int, device: Device) ->
 
 
 def on_device(data: PreparedData, device: Device) -> PreparedData:
-    """Return the same data, its images kept on `device` where they fit, so that batches are made there."""
+    """Return the same data, its images kept on the device where they fit, so that batches are made there.
+
+    Args:
+        data: of a run.
+        device: where networks compute.
+    """
     if (further := data.unlabelled) is not None and device.keeps(further.images.nbytes):
         data = replace(data, unlabelled=replace(further, images=copied_to(np.asarray(further.images), device.torch)))
     images = data.packed.images
