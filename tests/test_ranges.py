@@ -90,7 +90,7 @@ def test_a_saved_run_whose_settings_were_edited_out_of_range_is_refused(tmp_path
         ("dso", "space.stem_stride=3", "power of two"),
         ("dso", "data.fold=[3,2]", "K of N"),
         ("enas", "space.dilations=[1,1]", "dilations that differ"),
-        ("enas", "train.epochs=0", "would ship what nothing was trained for"),
+        ("enas", "train.epochs=0", "leaves the network untrained"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused_before_anything_runs(

@@ -252,9 +252,11 @@ class RunConfig(Ranged):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.teacher is not None and self.teacher.unlabelled is not None and self.train.batch_size < 2:
-            raise ValueError("train.batch_size must be 2 or more where unlabelled images take part of each batch")
+            raise ValueError("train.batch_size must be 2 or more where unlabelled images fill part of each batch")
         if not self.train.epochs and self.init_from is None:
-            raise ValueError("train.epochs=0 would ship what nothing was trained for; give 1 or more, or --init-from")
+            raise ValueError(
+                "train.epochs=0 leaves the network untrained; give 1 or more epochs, or weights with --init-from"
+            )
 
     @property
     def distillation(self) -> Distillation | None:
@@ -263,12 +265,12 @@ class RunConfig(Ranged):
 
     @property
     def places(self) -> Places:
-        """Where it finds what it is made of."""
+        """Where its data, initial weights and teacher are."""
         teacher, unlabelled = (self.teacher.source, self.teacher.unlabelled) if self.teacher else (None, None)
         return Places(self.data.path, self.init_from, teacher, unlabelled)
 
     def at(self, places: Places) -> "RunConfig":
-        """Return the configuration of the same run, with what it is made of lying at `places`, if they name it."""
+        """Return the same configuration with data, initial weights and teacher at `places`, where given."""
         data = replace(self.data, path=places.data or self.data.path)
         teacher = self.teacher and replace(
             self.teacher,

@@ -169,7 +169,7 @@ class TrainOptions(RunOptions):
         base = self._base().with_settings(self.settings)
         classes = len(read_dataset(base.data.path, base.data.group_by, base.data.ordinal).classes)
         if (self.architecture is None) == (self.baseline is None):
-            raise UsageError("name what to train: --architecture FILE or --baseline NAME")
+            raise UsageError("pass what to train: --architecture FILE or --baseline NAME")
         if self.baseline is not None:
             if self.baseline not in BASELINES:
                 raise UsageError(f"--baseline {self.baseline}: choose from {', '.join(BASELINES)}")
@@ -184,11 +184,11 @@ class TrainOptions(RunOptions):
 
 
 def _graph_of(space: SpaceConfig) -> SearchGraph:
-    """Return the space's graph; raises UsageError where each setting is in its range and all together make none."""
+    """Return the space's graph; raises UsageError where its settings together make no network."""
     try:
         return SearchSpace(space).graph
     except ValueError as error:
-        raise UsageError(f"--space {space.kind}: its settings make no network: {error}") from error
+        raise UsageError(f"--space {space.kind}: these settings together make no network: {error}") from error
 
 
 def _check_exit_weights(config: RunConfig, exits: int) -> RunConfig:

@@ -58,9 +58,11 @@ def started_run(
 
 def _require_command(command: Command, folder: RunFolder, config: RunConfig) -> None:
     if command == "search" and config.search is None:
-        raise UsageError(f"{folder.path} trains a given network; continue it with `mango-grader train --resume`")
+        raise UsageError(
+            f"{folder.path} holds the training of a given network; continue it with `mango-grader train --resume`"
+        )
     if command == "train" and config.network is None:
-        raise UsageError(f"{folder.path} is a search; continue it with `mango-grader search --resume`")
+        raise UsageError(f"{folder.path} holds a search; continue it with `mango-grader search --resume`")
 
 
 def _describe_finished(folder: RunFolder, config: RunConfig, progress: Progress) -> None:

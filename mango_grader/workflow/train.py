@@ -68,7 +68,7 @@ def _train(run: RunContext, plan_only: bool) -> None:
     spec, classes = run.config.network, run.data.dataset.classes
     assert spec is not None
     if spec.classes != len(classes):
-        raise UsageError(f"the network tells {spec.classes} classes apart, the data has {len(classes)}: {classes}")
+        raise UsageError(f"the network has {spec.classes} classes, the data have {len(classes)}: {', '.join(classes)}")
     training = NetworkTraining(run, open_teacher(run), spec)
     plan = _plan(training)
     run.progress.note(str(plan))
@@ -118,7 +118,7 @@ class NetworkTraining:
         config, data, device = self.run.config, self.run.data, self.run.device
         if config.train.loss == "ordinal" and not data.dataset.ordinal:
             raise UsageError(
-                "train.loss=ordinal: the classes have no order; say --ordinal if they are grades, or set cross_entropy"
+                "train.loss=ordinal: the classes have no order; pass --ordinal if they are grades, or set cross_entropy"
             )
         batches = plain_batches(config, data)
         shown = with_dummy_logits(batches, self.spec.classes) if config.teacher else batches

@@ -36,14 +36,14 @@ def test_what_a_search_finds_starts_from_imagenet(tmp_path: Path) -> None:
 def test_weights_that_fit_no_candidate_are_refused_before_the_search(tmp_path: Path) -> None:
     result = search(write_fruit(tmp_path / "fruit"), tmp_path / "run", "layerwise")
     assert result.exit_code == 2
-    assert "nothing of efficientnet-lite0 fits" in result.stderr
+    assert "no weights of efficientnet-lite0 fit" in result.stderr
     assert "Traceback" not in result.output
 
 
 def test_widths_that_the_limits_narrowed_are_named_as_the_reason(tmp_path: Path) -> None:
     result = search(write_fruit(tmp_path / "fruit"), tmp_path / "run", "lite", "search.limits.max_params=40000")
     assert result.exit_code == 2
-    assert "nothing of efficientnet-lite0 fits this network: --max-params" in result.stderr
+    assert "no weights of efficientnet-lite0 fit this network: --max-params" in result.stderr
     assert "of its widths; loosen them" in result.stderr
 
 

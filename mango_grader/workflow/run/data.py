@@ -235,7 +235,9 @@ def finished_data(
                 f"{folder.cache} is not whole, and the images are no longer at {config.path}; say where: --data DIR"
             )
         if now.changes.of_images:
-            raise UsageError(f"the data in {config.path} are not what {folder.path} was made of: {now.changes}")
+            raise UsageError(
+                f"the data in {config.path} are not those that {folder.path} was trained on: {now.changes}"
+            )
         known = [now.found[path] for path in dataset.paths]
         packed = packed or pack(dataset, preprocess, scratch, progress, known=known)
         changes = f"changed since the run: {now.changes}" if now.changes else None

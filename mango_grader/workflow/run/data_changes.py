@@ -91,7 +91,9 @@ def require_same(now: DataNow, what: str, run: Path, progress: Progress) -> None
             f"{what} are not what {run} began with: {now.changes}; restore them, or start a new run without --resume"
         )
     if now.changes:
-        progress.note(f"{what} have changed since the run began: {now.changes}; it goes on with what it began with")
+        progress.note(
+            f"{what} have changed since the run began: {now.changes}; it continues with the data that it began with"
+        )
 
 
 def packed_again(
@@ -112,7 +114,7 @@ def packed_again(
     if packed is None:
         packed = pack(dataset, preprocess, cache, progress, known=[now.found[path] for path in dataset.paths])
         if packed.digest != record.pixels:
-            progress.note("data: these versions may decode the images a little differently than those before")
+            progress.note("data: the installed libraries may decode the images slightly differently than those before")
     return dataset, packed
 
 

@@ -261,7 +261,7 @@ def open_run(
         saved = folder.read_config()
         now = moved or (config or saved).places
         if config is not None and config.at(now) != saved.at(now):
-            raise UsageError(f"--resume: {folder.path} was started with other options; give the same, or only --out")
+            raise UsageError(f"--resume: {folder.path} was started with other options; pass the same, or only --out")
         for name, place in asdict(moved).items() if moved else ():
             if place is not None and getattr(saved.places, name) is None:
                 raise UsageError(
@@ -280,7 +280,7 @@ def _usable(folder: RunFolder, config: RunConfig | None, resume: bool) -> None:
         return
     if config is None:
         raise UsageError(
-            f"{folder.path} holds no run to continue; give --data to start one, or --resume the right --out"
+            f"{folder.path} holds no run to continue; pass --data to start one, or --resume with another --out"
         )
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"--out {folder.path} is a file; name a folder")

@@ -1,4 +1,4 @@
-"""What a trained network is worth: calibrated and tuned on validation data, measured on test data."""
+"""How good a trained network is: calibrated and tuned on validation data, measured on test data."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -162,7 +162,7 @@ def measure_run(
         seed: of the intervals' bootstrap.
 
     Raises:
-        DivergedError: the network's answers are no finite numbers.
+        DivergedError: the network's answers are not finite numbers.
     """
     device.place(net)
     device.place(before_refit)
@@ -185,5 +185,7 @@ def measure_run(
 
 def _finite(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(logits).all():
-        raise DivergedError("the trained network's answers are no finite numbers; train again, at a lower rate")
+        raise DivergedError(
+            "the trained network's answers are not finite numbers; train again with a lower learning rate"
+        )
     return logits

@@ -75,7 +75,7 @@ def load_matching(net: nn.Module, source: str, hint: str = "") -> int:
     own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
     fitting = fitted_to(own, _named(source))
     if not fitting:
-        raise UsageError(f"--init-from: nothing of {source} fits this network{hint}")
+        raise UsageError(f"--init-from: no weights of {source} fit this network{hint}")
     net.load_state_dict(fitting, strict=False)
     return len(fitting)
 
