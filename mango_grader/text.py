@@ -13,9 +13,9 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-def about(names: Sequence[str], what: str, remark: str) -> str:
+def about(names: Sequence[str], noun: str, what: str) -> str:
     """Return a line about things by name: "12 images without a label: a, b, c, …"."""
-    return f"{counted(len(names), what)} {remark}: {listed(names)}"
+    return f"{counted(len(names), noun)} {what}: {listed(names)}"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

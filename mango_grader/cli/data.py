@@ -1,4 +1,4 @@
-"""`mango-grader data`: look into a folder of graded photos, or make one."""
+"""`mango-grader data`: inspect a folder of graded photos, or make one."""
 
 import importlib
 from pathlib import Path
@@ -13,7 +13,7 @@ from mango_grader.text import counted
 if TYPE_CHECKING:
     from mango_grader.datasets.inspection import Inspection
 
-_SHOWN = 10  # unreadable files, by name
+_SHOWN = 10  # How many unreadable files are named.
 
 
 class _DataGroup(click.Group):

@@ -1,4 +1,4 @@
-"""Labelled images: reading, checking, splitting, packing, augmenting, and making them up.
+"""Labelled images: reading, inspecting, splitting, packing and augmenting them.
 
 Only numpy is imported here; modules that need more (albumentations, scikit-learn, jinja2) are imported by name.
 """

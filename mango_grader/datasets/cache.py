@@ -28,7 +28,7 @@ _STALE = 24 * 3600.0  # Temporary files untouched for a day are those of a kille
 
 
 class Fingerprint(NamedTuple):
-    """What tells one file from another.
+    """What identifies the content of a file.
 
     Attributes:
         sha256: SHA-256 of its bytes in hex; of a file that cannot be read, the reason instead.

@@ -20,7 +20,7 @@ __all__ = ["ProbeResult", "border_features", "border_probe", "probe_dataset"]
 _TILES = 16
 _FOLDS = 5
 _NEIGHBOURS = 5
-_MIN_GROUPS = 10  # Fewer groups tell nothing.
+_MIN_GROUPS = 10  # With fewer, the accuracy says too little.
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def probe_dataset(dataset: Dataset, facts: "Scan", groups: Sequence[str], seed: 
         dataset: N images.
         facts: its scan, N rows.
         groups: N group names, near-duplicates merged.
-        seed: deals out the folds.
+        seed: random seed of the folds.
 
     Returns:
-        None where there are too few groups or classes to tell anything.
+        None where there are too few groups or classes.
     """
     rows: NDArray[np.intp] = np.flatnonzero(facts.readable)
     kept = [groups[int(row)] for row in rows]
@@ -102,7 +102,7 @@ def border_probe(
         images: uint8 (N, H, W, 3). They should fill their frame: a letterbox would be all that the probe sees.
         labels: int64 (N,), class indices.
         groups: N group names.
-        seed: 0 or more; deals out the folds.
+        seed: random seed of the folds, 0 or more.
 
     Raises:
         UsageError: there are fewer than 2 groups, or images are below 16 pixels a side.

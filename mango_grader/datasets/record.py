@@ -41,9 +41,9 @@ class RecordedImage:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data, without what has its default value."""
-        told = {"class": self.label, "sha256": self.fingerprint.sha256, "bytes": self.fingerprint.size}
+        always = {"class": self.label, "sha256": self.fingerprint.sha256, "bytes": self.fingerprint.size}
         further = {"part": self.part, "error": self.error, "group": self.group if self.group != self.path else None}
-        return {**told, **{name: value for name, value in further.items() if value is not None}}
+        return {**always, **{name: value for name, value in further.items() if value is not None}}
 
     @classmethod
     def from_dict(cls, path: str, data: Mapping[str, Any]) -> "RecordedImage":
@@ -95,7 +95,7 @@ class DataChanges:
         return bool(self.matters or self.added or self.regrouped or self.renamed)
 
     def __str__(self) -> str:
-        told = (
+        kinds = (
             (self.removed, "image", "removed"),
             (self.moved, "image", "moved"),
             (self.overwritten, "image", "overwritten"),
@@ -103,7 +103,7 @@ class DataChanges:
             (self.added, "image", "added"),
             (self.regrouped, "image", "regrouped"),
         )
-        parts = [f"{counted(len(paths), what)} {how} ({listed(paths)})" for paths, what, how in told if paths]
+        parts = [f"{counted(len(paths), what)} {how} ({listed(paths)})" for paths, what, how in kinds if paths]
         if self.renamed:
             parts.append("classes renamed (" + ", ".join(f"{old} → {new}" for old, new in self.renamed.items()) + ")")
         return "; ".join(parts)

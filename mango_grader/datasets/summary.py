@@ -46,7 +46,7 @@ class DataSummary:
         source: the folder.
         parts: one summary per part.
         findings: what is odd about the images, one line each.
-        probe: how well the label is told from the image border alone; None where that was not tried.
+        probe: how well the image border alone predicts the class; None where that was not tried.
     """
 
     source: str

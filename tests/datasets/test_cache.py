@@ -23,7 +23,7 @@ FIT = Preprocess(20, 24)
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
     write_folders(tmp_path / "data", {"A": 5, "B": 4})
-    (tmp_path / "data" / "A" / "0003x.jpg").write_bytes(b"not a picture")
+    (tmp_path / "data" / "A" / "0003x.jpg").write_bytes(b"not an image")
     return read_dataset(tmp_path / "data")
 
 

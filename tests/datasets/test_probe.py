@@ -46,10 +46,10 @@ def test_groups_are_not_split_over_folds() -> None:
     views = np.repeat(images(30), 10, axis=0)
     labels = np.repeat(np.random.default_rng(1).permutation(np.arange(30) % 2), 10)
     leaking = border_probe(views, labels, list(map(str, range(300))))
-    honest = border_probe(views, labels, [str(index // 10) for index in range(300)])
+    by_group = border_probe(views, labels, [str(index // 10) for index in range(300)])
     assert leaking.accuracy > 0.95
-    assert honest.accuracy < 0.75
-    assert honest.groups == 30
+    assert by_group.accuracy < 0.75
+    assert by_group.groups == 30
     assert border_probe(views, labels, ["a"] * 150 + ["b"] * 150).groups == 2
     with pytest.raises(UsageError, match="at least 2 groups"):
         border_probe(views, labels, ["one"] * 300)

@@ -33,7 +33,7 @@ def test_facts_of_readable_and_unreadable_files(tmp_path: Path) -> None:
     assert len(set(facts.hashes[:3].tolist())) == 3
 
 
-def test_odd_pictures_are_read_without_a_warning(tmp_path: Path) -> None:
+def test_odd_images_are_read_without_a_warning(tmp_path: Path) -> None:
     paths = [Path(path) for path in make_odd_files(tmp_path / "A", np.asarray(photo(1, (60, 50))))]
     items = tuple(Item(path.relative_to(tmp_path).as_posix(), 0, path.name) for path in paths)
     with warnings.catch_warnings(record=True) as caught:

@@ -113,7 +113,7 @@ def test_near_duplicates_stay_together_across_groups(tmp_path: Path) -> None:
     write_folders(tmp_path, {"A": 12, "B": 12})
     for number in range(1, 13):
         write_photo(tmp_path / "A" / f"copy{number:04d}.jpg", number, quality=80)
-    (tmp_path / "B" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "B" / "bad.png").write_bytes(b"not an image")
     data = read_dataset(tmp_path)
     bad = data.paths.index("B/bad.png")
     for seed in range(4):

@@ -39,7 +39,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Everything that `data inspect` tells.
+    """What `data inspect` reports.
 
     Attributes:
         root: the data folder.
@@ -100,7 +100,7 @@ def inspect_folder(
         root: the data folder, or its label CSV.
         group_by: which images belong together, as in `read_dataset`.
         ordinal: whether the classes are grades in order; None decides by their names.
-        seed: deals out the folds of the shortcut probe.
+        seed: random seed of the shortcut probe's folds.
         progress: shows how far it is.
 
     Raises:
@@ -124,7 +124,7 @@ def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
     Args:
         dataset: what was read, N images.
         facts: its scan, N rows.
-        seed: deals out the folds of the shortcut probe.
+        seed: random seed of the shortcut probe's folds.
     """
     evidence = Evidence(dataset, facts, seed)
     return Inspection(

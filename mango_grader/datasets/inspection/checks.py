@@ -49,7 +49,7 @@ class Evidence:
     Attributes:
         dataset: N images.
         scan: the facts about them, N rows.
-        seed: deals out the folds of the shortcut probe.
+        seed: random seed of the shortcut probe's folds.
     """
 
     dataset: Dataset
@@ -94,12 +94,12 @@ class Gallery:
 
     Attributes:
         title: its heading.
-        remark: what it means, in a few words.
+        caption: what it means, in a few words.
         sets: paths of images that belong together.
     """
 
     title: str
-    remark: str
+    caption: str
     sets: tuple[Paths, ...]
 
 

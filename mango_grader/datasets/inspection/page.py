@@ -37,7 +37,7 @@ class _Figure:
 @dataclass(frozen=True)
 class _ShownGallery:
     title: str
-    remark: str
+    caption: str
     total: int
     sets: tuple[tuple[_Figure, ...], ...]
 
@@ -73,7 +73,7 @@ def _galleries(inspection: Inspection, dataset: Dataset) -> Iterator[_ShownGalle
             shown = (
                 tuple(_figure(dataset, path, label_of[path]) for path in one[:_PER_SET]) for one in gallery.sets[:_SETS]
             )
-            yield _ShownGallery(gallery.title, gallery.remark, len(gallery.sets), tuple(shown))
+            yield _ShownGallery(gallery.title, gallery.caption, len(gallery.sets), tuple(shown))
 
 
 def _examples(dataset: Dataset, facts: Scan, label: int, name: str) -> list[_Figure]:

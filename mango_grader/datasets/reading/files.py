@@ -124,7 +124,7 @@ class _Found:
             (self.copies, "folder", "of copies that mango-grader sorted, left out"),
             ([str(error.filename) for error in self.locked], "folder", "that cannot be read"),
         )
-        return tuple(about(paths, noun, remark) for paths, noun, remark in kinds if paths)
+        return tuple(about(paths, noun, what) for paths, noun, what in kinds if paths)
 
 
 def _is_text(name: str) -> bool:

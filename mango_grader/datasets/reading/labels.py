@@ -90,8 +90,8 @@ def read_labels(files: Files, table: Path | None = None, groups: str | None = No
             f"no labels in {files.root}: sort the images into one folder per class, or add labels.csv with the columns "
             "image_id,label"
         )
-    told = [one for one in tables.unused if one.meant or not (several or found)]
-    unused = tuple(f"not used for labels: {one.reason}" for one in told)
+    reported = [one for one in tables.unused if one.meant or not (several or found)]
+    unused = tuple(f"not used for labels: {one.reason}" for one in reported)
     return Labels(labels.samples, (*labels.findings, *unused), labels.rows, labels.source)
 
 
@@ -236,7 +236,7 @@ def _from_tables(files: Files, tables: Sequence[Table]) -> Labels:
         (rows.repeated, "row", "for an image that has a row already"),
         ([path for path, label in rows.labels.items() if label is None], "image", "with two labels, left out"),
     )
-    findings = [about(paths, noun, remark) for paths, noun, remark in kinds if paths]
+    findings = [about(paths, noun, what) for paths, noun, what in kinds if paths]
     if why := why_unfound(rows.missing, files.images):
         findings.append(f"ids of the CSV that name no image: {why}")
     samples = (Sample(path, label, rows.parts[path]) for path, label in rows.labels.items() if label is not None)

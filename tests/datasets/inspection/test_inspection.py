@@ -31,7 +31,7 @@ from mango_grader.datasets.scan import scan
 
 @pytest.fixture
 def messy(tmp_path: Path) -> Path:
-    """Photos with one of everything that an inspection should tell."""
+    """Photos with one of everything that an inspection should report."""
     write_folders(tmp_path, {"train/A": 40, "train/B": 9, "val/A": 6, "val/B": 3})
     shutil.copy(tmp_path / "train/A/0001.png", tmp_path / "train/A/copy.png")
     shutil.copy(tmp_path / "train/A/0002.png", tmp_path / "train/B/copy.png")
@@ -39,7 +39,7 @@ def messy(tmp_path: Path) -> Path:
     exif = Image.Exif()
     exif[0x0112] = 8
     write_photo(tmp_path / "train/B/turned.jpg", 900, exif=exif)
-    (tmp_path / "train/B/<i>bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "train/B/<i>bad.jpg").write_bytes(b"not an image")
     return tmp_path
 
 
