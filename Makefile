@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo-run
 
-.PHONY: install demo test lint types unit clean
+.PHONY: install demo docs test lint types unit clean
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -14,6 +14,10 @@ install: .venv/.installed
 
 demo: install
 	$(BIN)/mango-grader demo --out $(DEMO)
+
+# The site, in docs/_build/html; `make test` builds it, too, elsewhere.
+docs: install
+	$(BIN)/python -m sphinx -q -W --keep-going -n -d docs/_build/doctrees docs docs/_build/html
 
 test: lint types unit
 
@@ -40,4 +44,4 @@ bench-%: install
 bench-peers bench-frozen_features: .peers/.installed
 
 clean:
-	rm -rf .venv .peers $(DEMO) dist build
+	rm -rf .venv .peers $(DEMO) dist build docs/_build
