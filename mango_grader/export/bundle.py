@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mango_grader.errors import ExportError
 from mango_grader.export.chain import StageChain
 from mango_grader.export.onnx_graphs import export_graphs
 from mango_grader.export.originals import draw_originals
-from mango_grader.export.parity import calibrated, check_parity, quantised_agreement
+from mango_grader.export.parity import check_parity, quantised_agreement
 from mango_grader.export.quantise import quantise_stages
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.archive import CARD, Bundle, write_bundle
@@ -25,69 +25,113 @@ from mango_grader.runtime.images.preprocess import Preprocess
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.verify import verify_bundle
 from mango_grader.text import one_line
+from mango_grader.training.calibration import Calibration, calibrated
 
 THRESHOLD = "threshold"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a model takes and what it answers.
+
+    Attributes:
+        preprocess: how an image becomes the pixels that the network takes, (H, W, 3).
+        classes: names of the C classes, in the order of the logits.
+        ordinal: whether the classes are grades in order.
+    """
+
+    preprocess: Preprocess
+    classes: tuple[str, ...]
+    ordinal: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ExportImages:
+    """Preprocessed images that the export works with.
+
+    Attributes:
+        golden: uint8 (G, H, W, 3), answered again whenever the bundle is loaded.
+        golden_labels: (G,), their classes.
+        quantisation: uint8 (N, H, W, 3) of the training part, which set the ranges of the int8 stages; None for a
+            bundle without int8 stages.
+    """
+
+    golden: NDArray[np.uint8]
+    golden_labels: tuple[int, ...]
+    quantisation: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a bundle says about itself.
+
+    Attributes:
+        card: the model card, Markdown.
+        provenance: where the model comes from, JSON-safe; the export adds "parity" and "int8", the measured agreements.
+    """
+
+    card: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 def export_bundle(
     path: str | os.PathLike[str],
     network: AnytimeClassifier,
-    *,
-    classes: Sequence[str],
-    ordinal: bool,
-    preprocess: Preprocess,
-    temperatures: Sequence[float],
-    thresholds: Sequence[float],
-    golden_images: NDArray[np.uint8],
-    golden_labels: Sequence[int],
-    calibration_images: NDArray[np.uint8],
-    provenance: Mapping[str, Any],
-    card: str,
-    int8: bool = True,
+    interface: Interface,
+    calibration: Calibration,
+    images: ExportImages,
+    description: Description,
 ) -> Manifest:
-    """Export `network` to `path`, prove the result, and return its manifest; nothing is left there on failure.
+    """Export a network, prove that the bundle answers as the network does, and return the bundle's manifest.
 
-    `temperatures` holds one value per exit, `thresholds` one per exit but the last (they become the policy
-    "threshold", the default where there are several exits). `golden_images` (G, H, W, 3) are preprocessed images that
-    every load re-checks; their answers are those of the stages, after these have matched torch within 1e-4.
-    `calibration_images` (N, H, W, 3) come from the training part and set the int8 ranges; `int8=False` leaves the int8
-    stages out. The bundle gains four drawn image files, which every load preprocesses again. `provenance` gains
-    "parity" and "int8", the measured agreements.
-    Raises `ExportError` where the parts do not fit or the graphs do not agree.
+    Nothing is left at `path` on failure. The stages must match torch within 1e-4 in probability on the golden images;
+    the bundle keeps the stages' answers to them. It also keeps four drawn image files, which every load preprocesses
+    again.
+
+    Args:
+        path: of the .mango file.
+        network: trained; stays as it is.
+        interface: what goes in and what comes out.
+        calibration: its thresholds become the exit policy "threshold", the default where there are several exits.
+        images: golden images, and those that set the int8 ranges.
+        description: model card and provenance.
+
+    Raises:
+        ExportError: where the parts do not fit or the graphs do not agree.
     """
-    _check(network, classes, preprocess, temperatures, thresholds, golden_images, golden_labels)
-    graphs = export_graphs(network)
-    parity = check_parity(network, graphs, golden_images, temperatures)
+    _check(network, interface, calibration, images)
+    graphs, temperatures, preprocess = export_graphs(network), calibration.temperatures, interface.preprocess
+    parity = check_parity(network, graphs, images.golden, temperatures)
     measured: dict[str, Any] = {"parity": asdict(parity)}
     stages = {"fp32": graphs.stages}
-    if int8:
-        stages["int8"] = quantise_stages(graphs.stages, calibration_images)
-        images = np.concatenate([golden_images, calibration_images])
-        measured["int8"] = asdict(quantised_agreement(graphs.stages, stages["int8"], images, temperatures))
+    if images.quantisation is not None:
+        stages["int8"] = quantise_stages(graphs.stages, images.quantisation)
+        compared = np.concatenate([images.golden, images.quantisation])
+        measured["int8"] = asdict(quantised_agreement(graphs.stages, stages["int8"], compared, temperatures))
     names = {kind: tuple(f"{kind}/stage{index}.onnx" for index in range(len(each))) for kind, each in stages.items()}
     chain, drawn = StageChain(graphs.stages), draw_originals(preprocess)
     pixels = np.stack([preprocess(data) for data in drawn.values()])
     originals = Originals(drawn, pixels, calibrated(chain.logits(pixels), temperatures))
-    answers = calibrated(chain.logits(golden_images), temperatures)
-    golden = Golden(golden_images, answers, tuple(map(int, golden_labels)))
+    answers = calibrated(chain.logits(images.golden), temperatures)
+    golden = Golden(images.golden, answers, tuple(map(int, images.golden_labels)))
     spec = network.spec
     manifest = Manifest(
-        classes=tuple(classes),
-        ordinal=ordinal,
+        classes=interface.classes,
+        ordinal=interface.ordinal,
         preprocess=preprocess,
         exits=tuple(map(ExitInfo, spec.exits, spec.macs(), spec.params(), map(float, temperatures))),
         stages=names,
-        policies={THRESHOLD: tuple(map(float, thresholds))},
+        policies={THRESHOLD: tuple(map(float, calibration.thresholds))},
         default_policy=THRESHOLD if len(spec.exits) > 1 else "full",
         originals=tuple(originals.files),
-        provenance=_printable({**provenance, **measured}),
+        provenance=_printable({**description.provenance, **measured}),
     )
     parts = {
         **{name: graph for kind in stages for name, graph in zip(names[kind], stages[kind], strict=True)},
         **golden_parts(golden),
         **original_parts(originals),
         manifest.full: graphs.full,
-        CARD: card.encode(errors="backslashreplace"),  # names of files that are not UTF-8
+        CARD: description.card.encode(errors="backslashreplace"),  # names of files that are not UTF-8
     }
     with files.replacing(path) as temporary:
         manifest = write_bundle(temporary, manifest, parts)
@@ -95,16 +139,9 @@ def export_bundle(
     return manifest
 
 
-def _check(
-    network: AnytimeClassifier,
-    classes: Sequence[str],
-    preprocess: Preprocess,
-    temperatures: Sequence[float],
-    thresholds: Sequence[float],
-    golden_images: NDArray[np.uint8],
-    golden_labels: Sequence[int],
-) -> None:
-    spec = network.spec
+def _check(network: AnytimeClassifier, interface: Interface, calibration: Calibration, images: ExportImages) -> None:
+    spec, preprocess, classes = network.spec, interface.preprocess, interface.classes
+    temperatures, thresholds = calibration.temperatures, calibration.thresholds
     if (3, preprocess.height, preprocess.width) != spec.input or len(classes) != spec.classes:
         raise ExportError(
             f"the network takes {spec.input} and tells {spec.classes} classes apart; preprocessing gives"
@@ -115,8 +152,8 @@ def _check(
             f"{len(spec.exits)} exits need as many temperatures, got {len(temperatures)},"
             f" and one threshold less, got {len(thresholds)}"
         )
-    if not len(golden_images) or len(golden_images) != len(golden_labels):
-        raise ExportError(f"{len(golden_images)} golden images and {len(golden_labels)} labels prove nothing")
+    if not len(images.golden) or len(images.golden) != len(images.golden_labels):
+        raise ExportError(f"{len(images.golden)} golden images and {len(images.golden_labels)} labels prove nothing")
 
 
 def _printable(values: Any) -> Any:

@@ -11,7 +11,7 @@ from mango_grader.errors import ExportError
 from mango_grader.export.chain import BATCH, StageChain, full_logits
 from mango_grader.export.onnx_graphs import Graphs, reference_copy
 from mango_grader.models import AnytimeClassifier, FromBytes
-from mango_grader.runtime.inference.sessions import softmax
+from mango_grader.training.calibration import calibrated
 
 TOLERANCE = 1e-4
 
@@ -75,11 +75,6 @@ def torch_logits(network: AnytimeClassifier, images: NDArray[np.uint8]) -> NDArr
         batches = (torch.tensor(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
         parts = [torch.stack(network(from_bytes(batch))) for batch in batches]
     return np.asarray(torch.cat(parts, dim=1).numpy())
-
-
-def calibrated(logits: NDArray[np.float32], temperatures: Sequence[float]) -> NDArray[np.float32]:
-    """Return softmax(logits / temperature) for logits (K, N, C) and one temperature per exit."""
-    return softmax(logits / np.asarray(temperatures, np.float32)[:, None, None])
 
 
 def _largest(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, ...]:

@@ -12,11 +12,36 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
+from mango_grader.runtime.inference.sessions import softmax
+
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # Two thirds of plausible temperatures lie within a factor of e^0.5 of 1; weighs as much as a handful of images.
 _PRIOR_SD = 0.5
 # Ratios of the share of one exit to that of the exit before it, from "nearly all leave first" to "nearly none".
 _RATIOS = np.geomspace(1e-4, 1e4, 401)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns logits into probabilities and decides when to stop; chosen on validation data alone.
+
+    Attributes:
+        temperatures: (K,), by which each exit's logits are divided, above 0.
+        thresholds: (K − 1,), confidence in 0..1 at which the threshold policy stops, for each exit but the last.
+    """
+
+    temperatures: tuple[float, ...]
+    thresholds: tuple[float, ...]
+
+
+def calibrated(logits: NDArray[np.float32], temperatures: Sequence[float]) -> NDArray[np.float32]:
+    """Return softmax(logits / temperature), (K, N, C).
+
+    Args:
+        logits: (K, N, C), of every exit.
+        temperatures: (K,), above 0.
+    """
+    return softmax(logits / np.asarray(temperatures, np.float32)[:, None, None])
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:

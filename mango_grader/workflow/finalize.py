@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.errors import UsageError
-from mango_grader.export import export_bundle
+from mango_grader.export import Description, ExportImages, Interface, export_bundle
 from mango_grader.files import read_json, write_json
 from mango_grader.models import AnytimeClassifier
 from mango_grader.progress import Progress
@@ -27,7 +27,7 @@ from mango_grader.workflow.run.reporting import probe_border, report_data
 from mango_grader.workflow.run.weights import load_network
 
 _GOLDEN_PER_CLASS = 2
-_CALIBRATION_IMAGES = 128
+_QUANTISATION_IMAGES = 128
 
 
 def finalize(run: RunContext) -> None:
@@ -102,19 +102,18 @@ def _export(
     path: Path, net: AnytimeClassifier, data: PreparedData, measured: RunMeasurements, report: ReportData
 ) -> None:
     golden = _first_of_each_class(data.val, len(data.dataset.classes))
+    images = data.packed.images
     export_bundle(
         path,
         net,
-        classes=data.dataset.classes,
-        ordinal=data.dataset.ordinal,
-        preprocess=data.preprocess,
-        temperatures=measured.calibration.temperatures,
-        thresholds=measured.calibration.thresholds,
-        golden_images=data.packed.images[golden],
-        golden_labels=[int(label) for label in data.packed.labels[golden]],
-        calibration_images=data.packed.images[_spread(data.train, _CALIBRATION_IMAGES)],
-        provenance=report.provenance,
-        card=model_card(report),
+        Interface(data.preprocess, data.dataset.classes, data.dataset.ordinal),
+        measured.calibration,
+        ExportImages(
+            golden=images[golden],
+            golden_labels=tuple(int(label) for label in data.packed.labels[golden]),
+            quantisation=images[_spread(data.train, _QUANTISATION_IMAGES)],
+        ),
+        Description(card=model_card(report), provenance=report.provenance),
     )
 
 

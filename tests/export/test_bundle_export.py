@@ -1,8 +1,9 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -10,37 +11,33 @@ from exporting import HEIGHT, TEMPERATURES, WIDTH, pictures
 from PIL import Image
 
 from mango_grader.errors import ExportError
-from mango_grader.export import export_bundle
+from mango_grader.export import Description, ExportImages, Interface, export_bundle
 from mango_grader.export.originals import draw_originals
-from mango_grader.export.parity import calibrated, torch_logits
+from mango_grader.export.parity import torch_logits
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime import Bundle, Grader, Manifest, Preprocess
 from mango_grader.runtime.images.decode import scaled
 from mango_grader.runtime.inference.verify import PIXEL_TOLERANCE, verify_bundle
+from mango_grader.training.calibration import Calibration, calibrated
 
 CLASSES = ("A", "B", "C")
 
 
-def settings(**changes: Any) -> dict[str, Any]:
-    return {
-        "classes": CLASSES,
-        "ordinal": True,
-        "preprocess": Preprocess(HEIGHT, WIDTH),
-        "temperatures": TEMPERATURES,
-        "thresholds": (0.7, 0.6),
-        "golden_images": pictures(9),
-        "golden_labels": [0, 1, 2] * 3,
-        "calibration_images": pictures(40, seed=1),
-        "provenance": {"method": "enas", "seed": 0},
-        "card": "# A model\n",
-        **changes,
-    }
+class Parts(NamedTuple):
+    interface: Interface = Interface(Preprocess(HEIGHT, WIDTH), CLASSES, ordinal=True)
+    calibration: Calibration = Calibration(TEMPERATURES, (0.7, 0.6))
+    images: ExportImages = ExportImages(pictures(9), (0, 1, 2) * 3, pictures(40, seed=1))
+    description: Description = Description("# A model\n", {"method": "enas", "seed": 0})
+
+
+PARTS = Parts()
+NO_INT8 = PARTS._replace(images=replace(PARTS.images, quantisation=None))
 
 
 @pytest.fixture(scope="module")
 def exported(network: AnytimeClassifier, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     path = tmp_path_factory.mktemp("export") / "model.mango"
-    return path, export_bundle(path, network, **settings())
+    return path, export_bundle(path, network, *PARTS)
 
 
 def test_manifest_says_what_the_network_is(exported: tuple[Path, Manifest], network: AnytimeClassifier) -> None:
@@ -129,9 +126,8 @@ def test_drawn_image_files_tell_another_filter_from_ours(size: tuple[int, int], 
 
 def test_a_provenance_with_odd_names_is_exported_and_read(network: AnytimeClassifier, tmp_path: Path) -> None:
     odd = {"init_from": "caf\udce9", "note": "a\x1b[31m\nb", "accuracy": [float("nan"), 0.5]}
-    manifest = export_bundle(
-        tmp_path / "m.mango", network, int8=False, **settings(provenance=odd, card="# caf\udce9\n")
-    )
+    described = NO_INT8._replace(description=Description("# caf\udce9\n", odd))
+    manifest = export_bundle(tmp_path / "m.mango", network, *described)
     assert manifest.provenance["init_from"] == r"caf\xe9"
     assert manifest.provenance["note"] == r"a\x1b[31m\nb"
     assert manifest.provenance["accuracy"] == [None, 0.5]
@@ -139,7 +135,7 @@ def test_a_provenance_with_odd_names_is_exported_and_read(network: AnytimeClassi
 
 
 def test_int8_is_optional(network: AnytimeClassifier, tmp_path: Path) -> None:
-    manifest = export_bundle(tmp_path / "model.mango", network, int8=False, **settings())
+    manifest = export_bundle(tmp_path / "model.mango", network, *NO_INT8)
     assert list(manifest.stages) == ["fp32"]
     assert "int8" not in manifest.provenance
 
@@ -147,19 +143,19 @@ def test_int8_is_optional(network: AnytimeClassifier, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"classes": ("A", "B")}, "2 class names"),
-        ({"preprocess": Preprocess(WIDTH, HEIGHT)}, "preprocessing gives"),
-        ({"temperatures": (1.0,)}, "3 exits need as many temperatures, got 1"),
-        ({"thresholds": (0.5,)}, "one threshold less, got 1"),
-        ({"golden_labels": [0]}, "9 golden images and 1 labels"),
-        ({"golden_images": pictures(0), "golden_labels": []}, "0 golden images"),
+        ({"interface": replace(PARTS.interface, classes=("A", "B"))}, "2 class names"),
+        ({"interface": replace(PARTS.interface, preprocess=Preprocess(WIDTH, HEIGHT))}, "preprocessing gives"),
+        ({"calibration": Calibration((1.0,), (0.7, 0.6))}, "3 exits need as many temperatures, got 1"),
+        ({"calibration": Calibration(TEMPERATURES, (0.5,))}, "one threshold less, got 1"),
+        ({"images": ExportImages(pictures(9), (0,))}, "9 golden images and 1 labels"),
+        ({"images": ExportImages(pictures(0), ())}, "0 golden images"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(
     network: AnytimeClassifier, tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ExportError, match=words):
-        export_bundle(tmp_path / "model.mango", network, **settings(**changes))
+        export_bundle(tmp_path / "model.mango", network, *PARTS._replace(**changes))
     assert not list(tmp_path.iterdir())
 
 
@@ -168,5 +164,5 @@ def test_nothing_is_left_where_the_graphs_disagree(
 ) -> None:
     monkeypatch.setattr("mango_grader.export.parity.TOLERANCE", 0.0)
     with pytest.raises(ExportError, match=r"exit 3: \d"):
-        export_bundle(tmp_path / "model.mango", network, **settings())
+        export_bundle(tmp_path / "model.mango", network, *PARTS)
     assert not list(tmp_path.iterdir())

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.export.parity import calibrated
 from mango_grader.files import read_json, to_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.guessing import Guessing
 from mango_grader.runtime.inference.exit_policy import ExitPolicy, Full, Threshold
 from mango_grader.training.batches import Examples
-from mango_grader.training.calibration import fit_temperature, tune_threshold
+from mango_grader.training.calibration import Calibration, calibrated, fit_temperature, tune_threshold
 from mango_grader.training.device import Device
 from mango_grader.training.finite import DivergedError
 from mango_grader.training.loop import predict
@@ -49,19 +48,6 @@ class Measured:
         """Rebuild from `to_dict`'s data."""
         exits = tuple(ExitMetrics.from_dict(each) for each in data["exits"])
         return cls(exits, tuple(PolicyMetrics.from_dict(each) for each in data["policies"]))
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What turns logits into probabilities and decides when to stop; chosen on validation data alone.
-
-    Attributes:
-        temperatures: one per exit, by which logits are divided.
-        thresholds: confidence in 0..1 at which the threshold policy stops, for each exit but the last.
-    """
-
-    temperatures: tuple[float, ...]
-    thresholds: tuple[float, ...]
 
 
 def measure(
