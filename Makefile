@@ -31,14 +31,14 @@ types: install
 unit: install
 	$(BIN)/pytest -n 2 --dist worksteal
 
-# make bench-peers ARGS="--resume" runs benchmarks/peers.py --resume.
+# make bench-peers ARGS="--resume" runs benchmarks/suite/peers.py --resume.
 bench-%: install
-	$(BIN)/python benchmarks/$*.py $(ARGS)
+	$(BIN)/python -m benchmarks.suite.$* $(ARGS)
 
 # What others offer, in an environment of its own: nothing of it is a dependency.
-.peers/.installed: benchmarks/peers-requirements.txt benchmarks/peers-constraints.txt | install
+.peers/.installed: benchmarks/lib/peers/requirements.txt benchmarks/lib/peers/constraints.txt | install
 	test -x .peers/venv/bin/python || $(PYTHON) -m venv .peers/venv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python .peers/venv/bin/python --requirement $< --constraints benchmarks/peers-constraints.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .peers/venv/bin/python --requirement $< --constraints benchmarks/lib/peers/constraints.txt
 	touch $@
 
 bench-peers bench-frozen_features: .peers/.installed

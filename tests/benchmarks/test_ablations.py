@@ -1,8 +1,17 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
-from scripts import ROOT, cells_done, run_script
+from scripts import cells_done, run_script
 
+from benchmarks.lib.studies.betanas import spread_in
+from benchmarks.lib.studies.dso import SEARCHES, randomly_pruned, share_kept
+from benchmarks.lib.studies.frame import Scale
+from benchmarks.lib.studies.judge import ALIKE, BETTER, Claim, judged, verdict
+from benchmarks.lib.studies.ms_ranas import PLAN, SETTINGS, _mean_beyond, measure, summarise
+from benchmarks.lib.studies.room import components
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.spaces import SearchSpace
 from mango_grader.synthetic import write_synthetic
 
 TINY = ("--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")
@@ -13,7 +22,7 @@ def test_a_tiny_run_judges_claims_and_repeats_nothing(tmp_path: Path) -> None:
     out = tmp_path / "ablations.json"
     studies = [word for study in ("betanas", "dso", "mnet", "room") for word in ("--study", study)]
     where = (*TINY, *studies, "--data", str(tmp_path / "fruit"), "--work", str(tmp_path / "work"))
-    found = run_script("ablations.py", *where, out=out)
+    found = run_script("ablations", *where, out=out)
     assert {name.split("/")[0] for name in found["cells"]} == {"betanas", "dso", "mnet", "room"}
     for study in ("betanas", "dso", "mnet", "room"):
         rows = found["summary"][study]
@@ -23,19 +32,11 @@ def test_a_tiny_run_judges_claims_and_repeats_nothing(tmp_path: Path) -> None:
             assert row["verdict"] in ("holds", "does not hold", "cannot be told at this scale", "counted")
             assert row["n"] >= 2
             assert row["scale"]
-    again = run_script("ablations.py", *where, "--resume", out=out)
+    again = run_script("ablations", *where, "--resume", out=out)
     assert cells_done(again) == cells_done(found)
 
 
-@pytest.fixture
-def studies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-
-
-@pytest.mark.usefixtures("studies")
 def test_a_verdict_needs_the_whole_interval() -> None:
-    from studies.judge import ALIKE, BETTER, verdict
-
     assert verdict(0.01, 0.03, BETTER) == "holds"
     assert verdict(-0.03, -0.01, BETTER) == "does not hold"
     assert verdict(-0.01, 0.03, BETTER) == verdict(-0.01, 0.03, ALIKE) == "cannot be told at this scale"
@@ -43,10 +44,7 @@ def test_a_verdict_needs_the_whole_interval() -> None:
     assert verdict(0.03, 0.05, ALIKE) == "does not hold"
 
 
-@pytest.mark.usefixtures("studies")
 def test_claims_are_judged_by_seed_and_by_picture() -> None:
-    from studies.judge import Claim, judged
-
     def net(right: str) -> dict[str, object]:
         return {"accuracy": [0.0, right.count("1") / 4], "macs": [1, 2], "right": ["0000", right], "groups": "0 0 1 2"}
 
@@ -63,14 +61,7 @@ def test_claims_are_judged_by_seed_and_by_picture() -> None:
     assert turned["verdict"] == "does not hold"
 
 
-@pytest.mark.usefixtures("studies")
 def test_cells_of_ms_ranas_fit_every_setting() -> None:
-    import numpy as np
-    from studies.ms_ranas import PLAN, SETTINGS
-
-    from mango_grader.automl.architecture import Architecture
-    from mango_grader.automl.spaces import SearchSpace
-
     found = SearchSpace(SETTINGS["plain"].config).sample(np.random.default_rng(0))
     for trainings in PLAN.values():
         for name in trainings:
@@ -79,11 +70,7 @@ def test_cells_of_ms_ranas_fit_every_setting() -> None:
             assert len(spec.exits) == (4 if SETTINGS[name].exits else 1)
 
 
-@pytest.mark.usefixtures("studies")
 def test_ms_ranas_is_held_against_an_msdnet_of_equal_parameters(tmp_path: Path) -> None:
-    from studies.frame import Scale
-    from studies.ms_ranas import PLAN, measure, summarise
-
     write_synthetic(tmp_path / "fruit", 45, 0, size=64)
     scale = Scale(str(tmp_path / "fruit"), None, "", str(tmp_path), size=32, effort=0.01, width=1.0, seeds=2)
     cell = measure("all", 0, scale)
@@ -94,10 +81,7 @@ def test_ms_ranas_is_held_against_an_msdnet_of_equal_parameters(tmp_path: Path) 
     assert {"Fig 5", "Fig 6", "Figs 9, 10"} <= {row["where"] for row in rows}
 
 
-@pytest.mark.usefixtures("studies")
 def test_the_anytime_mean_counts_only_budgets_that_both_can_spend() -> None:
-    from studies.ms_ranas import _mean_beyond
-
     late = {"macs": [100, 400], "accuracy": [0.5, 0.9]}
     early = {"macs": [10, 400], "accuracy": [0.5, 0.7]}
     # From 100 on, both show their first exit up to 400, where their last one alone is paid for.
@@ -105,10 +89,7 @@ def test_the_anytime_mean_counts_only_budgets_that_both_can_spend() -> None:
     assert _mean_beyond(early, late) == pytest.approx(0.5 + 0.2 / 101)
 
 
-@pytest.mark.usefixtures("studies")
 def test_the_spread_of_steps_ignores_what_was_dropped() -> None:
-    from studies.betanas import spread_in
-
     steps = {"trained": [[10, 10, 2]], "alive": [[True, True, False]], "preferred": [[0.7, 0.3, 0.0]]}
     even = spread_in(steps)
     assert even["variation"] == 0
@@ -117,11 +98,7 @@ def test_the_spread_of_steps_ignores_what_was_dropped() -> None:
     assert uneven["variation"] > 0.5
 
 
-@pytest.mark.usefixtures("studies")
 def test_what_networks_and_what_seeds_make_is_told_apart() -> None:
-    import numpy as np
-    from studies.room import components
-
     rng = np.random.default_rng(0)
     accuracies = 0.7 + 0.05 * rng.standard_normal((400, 1)) + 0.02 * rng.standard_normal((400, 3))
     found = components(accuracies.tolist())
@@ -130,13 +107,7 @@ def test_what_networks_and_what_seeds_make_is_told_apart() -> None:
     assert components([[0.1, 0.9], [0.9, 0.1]])["sd of networks"] == 0.0
 
 
-@pytest.mark.usefixtures("studies")
 def test_random_prunings_keep_as_many_connections_as_asked() -> None:
-    import numpy as np
-    from studies.dso import SEARCHES, randomly_pruned, share_kept
-
-    from mango_grader.automl.spaces import SearchSpace
-
     space, rng = SearchSpace(SEARCHES["full"][0]), np.random.default_rng(0)
     shares = [share_kept(space, randomly_pruned(space, 0.3, rng)) for _ in range(20)]
     assert np.mean(shares) == pytest.approx(0.3, abs=0.03)

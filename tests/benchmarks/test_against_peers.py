@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts import ROOT, run_script
+from scripts import run_script
 
+from benchmarks.lib.peers.runs import Pack
 from mango_grader.files import write_json
 from mango_grader.synthetic import write_synthetic
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
@@ -14,16 +15,13 @@ from mango_grader.workflow.config import plain
 PEERS = ("--peers", "shufflenet_v2_x0_5", "--epochs", "1", "--size", "32", "--jobs", "1")
 
 
-def test_ideas_are_paired_with_a_peer_by_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ideas_are_paired_with_a_peer_by_picture(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "mangoes", 40, 0, size=64)
     place = {"data": str(tmp_path / "mangoes"), "group_by": "fruit_id", "folds": 2, "seed": 0}
     options = [text for name, value in place.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     work = ("--work", str(tmp_path / "work"), "--until", "1")
-    peers = run_script("peers.py", *options, *work, *PEERS, out=tmp_path / "peers.json")
+    peers = run_script("peers", *options, *work, *PEERS, out=tmp_path / "peers.json")
     (answers,) = peers["cells"]["shufflenet_v2_x0_5/fold 1"]["figures"]["right"]
-
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from peer_runs import Pack
 
     pack = Pack(tmp_path / "work" / "fold-1")
     ideas = {"as the peer": answers, "all right": "1" * len(answers)}
@@ -32,7 +30,7 @@ def test_ideas_are_paired_with_a_peer_by_picture(tmp_path: Path, monkeypatch: py
     }
     write_json(tmp_path / "gap.json", {"setup": place, "cells": cells})
     files = ("--ideas", str(tmp_path / "gap.json"), "--peers", str(tmp_path / "peers.json"))
-    found = run_script("against_peers.py", *files, "--peer", "shufflenet_v2_x0_5", out=tmp_path / "against.json")
+    found = run_script("against_peers", *files, "--peer", "shufflenet_v2_x0_5", out=tmp_path / "against.json")
     best, same = found["summary"]
     wrong = answers.count("0") / len(answers)
     assert (best["name"], best["n"], best["value"]) == ("all right", len(answers), pytest.approx(wrong))
@@ -41,7 +39,7 @@ def test_ideas_are_paired_with_a_peer_by_picture(tmp_path: Path, monkeypatch: py
 
     write_json(tmp_path / "gap.json", {"setup": {**place, "seed": 1}, "cells": cells})
     with pytest.raises(AssertionError, match="differ in seed: nothing to pair"):
-        run_script("against_peers.py", *files, out=tmp_path / "against.json")
+        run_script("against_peers", *files, out=tmp_path / "against.json")
 
 
 def outcome(name: str, groups: list[str], paths: list[str], right: str) -> Any:

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts import ROOT, cells_done, run_script
+from scripts import cells_done, run_script
 
+from benchmarks.lib.gap.gains import is_hopeless
 from mango_grader.synthetic import write_synthetic
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
 from mango_grader.workflow.config import plain as as_plain
@@ -28,7 +29,7 @@ def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
         "1",
     )
     out = tmp_path / "gap.json"
-    found = run_script("close_the_gap.py", *options, "--idea", "plain", out=out)
+    found = run_script("close_the_gap", *options, "--idea", "plain", out=out)
     (plain,) = found["summary"]
     assert (plain["name"], plain["gain"], plain["pictures"]) == ("plain", None, 10)
     assert plain["exits"][-1]["macs"]["mean"] <= 13_000_000
@@ -36,7 +37,7 @@ def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
 
     other = ("--other-fruit", str(tmp_path / "mangoes"), "--other-group-by", "fruit_id", "--other-epochs", "1")
     ideas = ("--idea", "not pretrained", "--idea", "first on other fruit")
-    again = run_script("close_the_gap.py", *options, *other, *ideas, "--resume", out=out)
+    again = run_script("close_the_gap", *options, *other, *ideas, "--resume", out=out)
     assert cells_done(again).items() > cells_done(found).items()
     rows = {row["name"]: row for row in again["summary"]}
     validated = {name: row["exits"][-1]["validation"]["mean"] for name, row in rows.items()}
@@ -52,12 +53,7 @@ def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
     ("fold", "plain", "other", "hopeless"),
     [(1, 0.9, 0.84, True), (1, 0.9, 0.86, False), (1, 0.8, 0.9, False), (2, 0.9, 0.5, False)],
 )
-def test_what_loses_much_on_the_first_fold_is_hopeless(
-    fold: int, plain: float, other: float, hopeless: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from gap.gains import is_hopeless
-
+def test_what_loses_much_on_the_first_fold_is_hopeless(fold: int, plain: float, other: float, hopeless: bool) -> None:
     figures = {f"{name}/{fold}": outcome(name, fold, value) for name, value in (("plain", plain), ("other", other))}
     assert is_hopeless("other", figures) == hopeless
     assert not is_hopeless("plain", figures)

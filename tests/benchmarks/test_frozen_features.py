@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripts import ROOT, run_script
+from scripts import run_script
 
+from benchmarks.lib.measurements import CellFailedError
+from benchmarks.suite import frozen_features
 from mango_grader.synthetic import write_synthetic
 
 # Sees the mean colour of a picture: enough to tell some synthetic fruit apart.
@@ -20,10 +22,6 @@ np.save(sys.argv[2], np.load(sys.argv[1]).mean((1, 2), dtype=np.float32))
 def test_every_picture_is_tested_once_and_validation_pictures_are_learned_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import frozen_features
-    from cells import CellFailedError
-
     monkeypatch.setattr(frozen_features, "SCRIPTS", tmp_path)
     write_synthetic(tmp_path / "mangoes", 60, 0, size=64)
     scale = frozen_features.Scale(str(tmp_path / "mangoes"), "fruit_id", folds=3, seed=0)
@@ -54,6 +52,6 @@ def test_without_the_environment_it_says_what_is_missing(tmp_path: Path) -> None
     write_synthetic(tmp_path / "mangoes", 30, 0, size=64)
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--folds", "3", "--work", str(tmp_path))
     options = ("--look", "lite0 at 128", "--python", sys.executable, "--jobs", "1")
-    found = run_script("frozen_features.py", *place, *options, out=tmp_path / "found.json")
+    found = run_script("frozen_features", *place, *options, out=tmp_path / "found.json")
     assert "No module named 'efficientnet_lite_pytorch'" in found["failed"]["lite0 at 128"]
     assert found["summary"] == []

@@ -19,7 +19,7 @@ def test_every_picture_is_tested_once_by_both(tmp_path: Path) -> None:
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
     settings = [part for setting in TINY for part in ("--set", setting)]
     options = (*place, "--folds", "2", "--max-params", "1000000", "--jobs", "2", *settings)
-    found = run_script("mangoes.py", *options, out=tmp_path / "mangoes.json")
+    found = run_script("mangoes", *options, out=tmp_path / "mangoes.json")
     assert (found["folds_done"], found["images"], found["groups"]) == (2, count, count)
     gap = found["searched"]["exits"]["pooled_accuracy"][-1] - found["baseline"]["exits"]["pooled_accuracy"][-1]
     assert found["difference"]["value"] == pytest.approx(gap)

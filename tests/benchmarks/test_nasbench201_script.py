@@ -30,8 +30,8 @@ def test_samplers_are_replayed_on_the_table(tmp_path: Path) -> None:
     options = ("--table", str(table), "--many", "2", "--few", "2", "--jobs", "1")
     chosen = ("--method", "random", "--method", "evolution")
     out = tmp_path / "nasbench201.json"
-    first = run_script("nasbench201.py", *options, *chosen, out=out)
-    found = run_script("nasbench201.py", *options, *chosen, "--resume", out=out)
+    first = run_script("nasbench201", *options, *chosen, out=out)
+    found = run_script("nasbench201", *options, *chosen, "--resume", out=out)
     assert cells_done(found).items() >= cells_done(first).items()  # nothing is measured twice
     rows = {(row["method"], row["data"]): row for row in found["summary"]}
     assert set(rows) == set(product(("random", "evolution"), ("cifar10", "cifar100", "imagenet16")))

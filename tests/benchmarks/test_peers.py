@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scripts import ROOT, cells_done, run_script
 
+from benchmarks.lib.peers.runs import Pack, measure_foreign, prepared, time_foreign
+from benchmarks.lib.peers.summary import OURS, cell_name, latency_name, summary
 from mango_grader.synthetic import write_synthetic
 
 OPTIONS = ("--epochs", "1", "--size", "32", "--folds", "2", "--until", "1", "--jobs", "1")
@@ -36,7 +38,7 @@ def test_a_peer_is_measured_once_and_one_that_is_not_installed_is_named(tmp_path
     write_synthetic(tmp_path / "mangoes", 40, 0, size=64)
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
     chosen = ("--peers", "shufflenet_v2_x0_5,efficientnet_lite0", "--python", sys.executable)
-    first = run_script("peers.py", *place, *OPTIONS, *chosen, out=tmp_path / "peers.json")
+    first = run_script("peers", *place, *OPTIONS, *chosen, out=tmp_path / "peers.json")
     cell, latency = first["cells"].values()
     measured, absent = first["summary"]
     assert absent == {"peer": "efficientnet_lite0", "status": "not installed"}
@@ -46,14 +48,11 @@ def test_a_peer_is_measured_once_and_one_that_is_not_installed_is_named(tmp_path
     assert latency["figures"] == [exit_["latency_ms"]]
     assert min(exit_["macs"], exit_["params"], exit_["latency_ms"], measured["train_s"]["mean"]) > 0
     assert (tmp_path / "peers.png").stat().st_size > 10_000
-    again = run_script("peers.py", *place, *OPTIONS, *chosen, "--resume", out=tmp_path / "peers.json")
+    again = run_script("peers", *place, *OPTIONS, *chosen, "--resume", out=tmp_path / "peers.json")
     assert cells_done(again) == cells_done(first)
 
 
-def test_folds_are_pooled_and_compared_where_both_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from peer_summary import OURS, cell_name, latency_name, summary
-
+def test_folds_are_pooled_and_compared_where_both_are_done() -> None:
     def cell(*right: str) -> dict[str, Any]:
         costs = {name: [1 + number for number in range(len(right))] for name in ("params", "macs")}
         return {"right": list(right), "train_s": 2.0, **costs}
@@ -77,10 +76,8 @@ def test_folds_are_pooled_and_compared_where_both_are_done(monkeypatch: pytest.M
 
 
 @pytest.fixture
-def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+def measure(tmp_path: Path) -> Callable[[str], dict[str, Any]]:
     """Return what runs a script on a fold of one blue and three red test pictures, labelled red, red, red, blue."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from peer_runs import Pack, measure_foreign, time_foreign
 
     pack = Pack(tmp_path)
     images = np.zeros((4, 8, 8, 3), np.uint8)
@@ -100,16 +97,13 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 def test_a_foreign_graph_is_fed_as_its_figures_say(measure: Callable[[str], dict[str, Any]]) -> None:
-    found = measure(SCRIPT.format(scripts=str(ROOT / "benchmarks" / "peers")))
+    found = measure(SCRIPT.format(scripts=str(ROOT / "benchmarks" / "lib" / "peers" / "scripts")))
     assert found["right"] == ["1111"]
     assert (found["params"], found["macs"], found["train_s"]) == ([0], [0], 1.5)
     assert min(found["latency_ms"]) > 0
 
 
-def test_pictures_are_scaled_and_laid_out_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from peer_runs import prepared
-
+def test_pictures_are_scaled_and_laid_out_as_asked() -> None:
     images = np.zeros((2, 4, 5, 3), np.uint8)
     images[..., 2] = 255
     asked = {"mean": [0.5, 0.0, 0.5], "std": [0.25, 1.0, 0.5]}

@@ -13,7 +13,7 @@ def test_a_search_is_timed_part_by_part_against_the_training_of_its_result(tmp_p
     scale = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--size", "32", "--share", "0.04")
     options = (*scale, "--pair", "random:layerwise", "--seeds", "1", "--jobs", "1")
     out = tmp_path / "search_speed.json"
-    found = run_script("search_speed.py", *options, out=out)
+    found = run_script("search_speed", *options, out=out)
     assert set(found["cells"]) == {"random/layerwise/0"}
     figures = found["cells"]["random/layerwise/0"]["figures"]
     assert figures["epochs_trained"] == 2  # of the quick preset's 60
@@ -28,12 +28,12 @@ def test_a_search_is_timed_part_by_part_against_the_training_of_its_result(tmp_p
     assert pair["goal_met"] == (pair["ratio"]["mean"] <= 2)
     assert {row["search"]: row["gpu_hours"] for row in found["summary"]["published"]}["MNet-120-160"] == 14.25
     assert out.with_suffix(".png").stat().st_size > 10_000
-    assert cells_done(run_script("search_speed.py", *options, "--resume", out=out)) == cells_done(found)
+    assert cells_done(run_script("search_speed", *options, "--resume", out=out)) == cells_done(found)
 
 
 def test_steps_of_super_net_and_plain_network_are_paired(tmp_path: Path) -> None:
     options = ("--space", "nasbench201", "--repeats", "2", "--jobs", "1")
-    found = run_script("step_speed.py", *options, out=tmp_path / "step_speed.json")
+    found = run_script("step_speed", *options, out=tmp_path / "step_speed.json")
     step = found["cells"]["step/nasbench201"]["figures"]
     assert step["activation_ratio"] == pytest.approx(1, abs=0.05)
     assert step["state_bytes"]["super"]["parameters"] > step["state_bytes"]["plain"]["parameters"]
@@ -45,10 +45,10 @@ def test_predicted_latencies_are_compared_with_measured_ones(tmp_path: Path, mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     options = ("--size", "32", "--networks", "3", "--space", "nasbench201", "--jobs", "1")
     out = tmp_path / "latency.json"
-    found = run_script("latency.py", *options, out=out)
+    found = run_script("latency", *options, out=out)
     figures = found["cells"]["nasbench201"]["figures"]
     assert [(row["exit"], row["n"]) for row in found["summary"]] == [(1, 3), (2, 3), (3, 3)]
     assert all(min(each["measured_ms"]) > 0 for each in figures["networks"])
     assert all(-1 <= tau <= 1 for tau in figures["kendall_tau"])
     assert figures["operations"] > 3
-    assert cells_done(run_script("latency.py", *options, "--resume", out=out)) == cells_done(found)
+    assert cells_done(run_script("latency", *options, "--resume", out=out)) == cells_done(found)

@@ -1,0 +1,148 @@
+"""Every search method on real mangoes, on its paper's space and on `multiscale`, against random search in equal time.
+
+    python -m benchmarks.suite.methods_on_mangoes --data ../shared/data/mango_lesions --minutes 180 --jobs 2
+
+What `mango-grader compare` does for a user's fruit, cell by cell: a cell is one run of a pair METHOD/SPACE, from photos
+to bundle within --budget seconds, retrained by the same recipe under the same limit on parameters. Repeat r has seed
+r − 1 and is tested on fold ((r − 1) mod folds) + 1 of one grouped split. Run folders stay in --work, where an
+unfinished run goes on. Every cell keeps who was right about which picture, so that differences are paired.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from benchmarks.lib.compared import measure, summary
+from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
+from mango_grader import SearchOptions
+from mango_grader.automl.methods import METHODS
+from mango_grader.cli.types import Duration, Size
+from mango_grader.report.figures import percent
+from mango_grader.workflow.comparison import Comparison
+from mango_grader.workflow.config import plain
+
+_RANDOM, _COMMON = "random", "multiscale"
+_COLUMNS = 3
+
+
+def pairs() -> list[str]:
+    """Return every method on its default space and on the common one, then random search on each of these spaces."""
+    methods = [METHODS[name] for name in judged()]
+    spaces = dict.fromkeys([_COMMON, *(method.default_space for method in methods)])
+    own = dict.fromkeys(f"{method.name}/{space}" for method in methods for space in (method.default_space, _COMMON))
+    return [*own, *(f"{_RANDOM}/{space}" for space in spaces)]
+
+
+def judged() -> list[str]:
+    """Return the methods that random search is the baseline of."""
+    return [name for name in METHODS if name != _RANDOM]
+
+
+def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
+    """Draw the accuracy–MACs curve of each method, a panel for each space; known networks are in every panel."""
+    spaces = list(dict.fromkeys(space for row in rows if (space := row["name"].partition("/")[2]))) or [""]
+    colours = {_RANDOM: "black", **{name: f"C{place}" for place, name in enumerate(judged())}}
+    lines = -(-len(spaces) // _COLUMNS)
+    figure = Figure(figsize=(max(7, 4.6 * min(_COLUMNS, len(spaces))), 0.6 + 3.6 * lines), layout="constrained")
+    axes = figure.subplots(lines, min(_COLUMNS, len(spaces)), sharey=True, squeeze=False).ravel()
+    for axis, space in zip(axes, spaces, strict=False):
+        for row in rows:
+            method, _, own = row["name"].partition("/")
+            if own in (space, ""):
+                exits = row["exits"]
+                axis.errorbar(
+                    [each["macs"]["mean"] for each in exits],
+                    [each["accuracy"]["mean"] for each in exits],
+                    [each["accuracy"]["sd"] or 0.0 for each in exits],
+                    color=colours.get(method, "grey"),
+                    linestyle="--" if method == _RANDOM else "-",
+                    marker="o",
+                    markersize=4,
+                    elinewidth=0.8,
+                    capsize=2,
+                    label=f"{method} (n = {row['runs']})",
+                )
+        axis.set(title=space, xlabel="MACs of one image, up to the exit")
+        axis.set_xlim(left=0)
+        axis.xaxis.set_major_formatter(EngFormatter(sep=" "))
+        axis.yaxis.set_major_formatter(percent())
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8, loc="lower right")
+    for axis in axes[len(spaces) :]:
+        axis.set_visible(False)
+    for axis in axes[::_COLUMNS]:
+        axis.set_ylabel("test accuracy, mean ± sd")
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path, dpi=130)
+
+
+def show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line for each pair."""
+    click.echo(
+        f"{'pair':24}{'n':>3}{'validation':>12}{'last exit %':>15}{'pooled':>8}"
+        f"{'M MACs':>8}{'k params':>10}{'s':>6}  to random"
+    )
+    for row in rows:
+        last, against = row["exits"][-1], row["to_random"]
+        gap = "" if against is None else _gap(against["difference"])
+        spread = f"{100 * last['accuracy']['mean']:.1f} ± {100 * (last['accuracy']['sd'] or 0):.1f}"
+        seconds = f"{row['whole_s']['mean']:.0f}" if row["whole_s"] else "–"
+        click.echo(
+            f"{row['name']:24}{row['runs']:3}{100 * last['validation']['mean']:12.1f}"
+            f"{spread:>15}{100 * row['pooled']['value']:8.1f}"
+            f"{last['macs']['mean'] / 1e6:8.1f}{last['params']['mean'] / 1e3:10.0f}{seconds:>6}  {gap}"
+        )
+
+
+def _gap(gap: Mapping[str, Any]) -> str:
+    if gap["low"] is None:
+        return f"{100 * gap['value']:+.1f}"
+    return f"{100 * gap['value']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}), p = {gap['p']:.3f}"
+
+
+@click.command()
+@click.option("--data", default="../shared/data/mango_lesions", show_default=True)
+@click.option("--group-by", default="groups.csv:group", show_default=True)
+@click.option("--pairs", "asked", default=",".join(pairs()), help="METHOD/SPACE, with commas; all unless named.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
+@click.option("--budget", type=Duration(), default="4m", show_default=True, help="Of each run, up to its bundle.")
+@click.option("--max-params", type=click.IntRange(1), default=350_000, show_default=True)
+@click.option("--preset", default="quick", show_default=True)
+@click.option("--size", type=Size(), help="The network's input; the preset's unless given.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--set", "settings", multiple=True, help="Settings of all runs: train.batch_size=64.")
+@click.option("--work", default="runs/methods_on_mangoes", show_default=True, help="Where the runs are kept.")
+@cell_options("methods_on_mangoes", minutes=180)
+def main(
+    asked: str,
+    seeds: int,
+    folds: int,
+    work: str,
+    minutes: float,
+    jobs: int,
+    resume: bool,
+    out: Path,
+    **told: Any,
+) -> None:
+    """Measure every pair, all first repeats first; write the JSON, the plot and a short table."""
+    comparison = Comparison(tuple(asked.split(",")), SearchOptions(**told), seeds, folds, jobs)
+    setup = plain(comparison)
+    del setup["options"]["method"], setup["options"]["space"]  # the pairs say that
+    ledger = Ledger("methods_on_mangoes", out, setup, summary)
+    ledger.open(resume)
+    cells = [Cell(run.name, partial(measure, run, work)) for run in comparison.runs()]
+    measure_cells(ledger, cells, minutes, jobs)
+    if rows := ledger.save():
+        show(rows)
+        given = f"{told['budget']:.0f} s a run, ≤ {told['max_params']:,} parameters, {rows[0]['groups']} groups pooled"
+        draw(rows, out.with_suffix(".png"), f"{Path(told['data']).name}: {given}")
+
+
+if __name__ == "__main__":
+    main()
