@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.methods import SearchMethod
 from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import Decision, SpaceConfig
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity
 from mango_grader.models.spec import IMAGE, Node
 from mango_grader.training.batches import Batches, Examples

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from mango_grader import SearchOptions
-from mango_grader.automl.architecture import SpaceConfig
+from mango_grader.automl.architecture import space_from_dict
 from mango_grader.errors import UsageError
 from mango_grader.files import write_json
 from mango_grader.ranges import Count, Open, Positive, Range, Ranged, RangeError, allowed_values
@@ -70,7 +70,7 @@ def test_recipes_are_checked_wherever_they_are_made() -> None:
     with pytest.raises(ValueError, match="nesterov needs a momentum"):
         WeightRecipe(nesterov=True, momentum=0.0)
     with pytest.raises(UsageError, match=r"depth must be in 1\.\.1000, not -2"):
-        SpaceConfig.from_dict({"kind": "layerwise", "height": 32, "width": 32, "classes": 2, "depth": -2})
+        space_from_dict({"kind": "layerwise", "height": 32, "width": 32, "classes": 2, "depth": -2})
 
 
 def test_a_saved_run_whose_settings_were_edited_out_of_range_is_refused(tmp_path: Path) -> None:

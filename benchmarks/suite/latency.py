@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
 from mango_grader.automl.latency import LatencyTable, compare, latency, places
-from mango_grader.automl.spaces import SPACES, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SPACES
 from mango_grader.workflow.presets import PRESETS
 
 

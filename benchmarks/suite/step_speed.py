@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
-from mango_grader.automl.gates import gates_of
-from mango_grader.automl.spaces import SPACES, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SPACES
+from mango_grader.automl.supernet import gates_of
 from mango_grader.models import FromBytes, build_network
 from mango_grader.training.batches import Batches, Examples, copied_to
 from mango_grader.training.device import Device, pick_device, seed_everything

@@ -1,129 +1,11 @@
-"""What a search decides (Decision) and what it decided (Architecture): plain data, no torch, no weights."""
+"""What a search decided: an architecture as plain data, without weights, as `architecture.json` holds it."""
 
-import importlib
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass, fields
+from typing import Any
 
-from mango_grader.ranges import Count, Factor, Pixels, Ranged
-
-if TYPE_CHECKING:
-    from mango_grader.automl.graph import SearchGraph
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Choose `min_chosen` to `max_chosen` of `candidates`.
-
-    `groups` are exclusive sets of candidate indices: relaxations take one softmax per group, and at most one candidate
-    of each is chosen. Without groups, a relaxation takes one softmax over all. zero: in relaxations each group has one
-    more alternative, nothing (the operation "none" of DARTS), which can win weight but is never chosen.
-    """
-
-    name: str
-    candidates: tuple[str, ...]
-    min_chosen: int = 1
-    max_chosen: int = 1
-    groups: tuple[tuple[int, ...], ...] = ()
-    zero: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_chosen <= self.max_chosen <= len(self.candidates) or not self.max_chosen:
-            raise ValueError(f"{self.name}: cannot choose {self.min_chosen} to {self.max_chosen} of {self.candidates}")
-        if len(set(self.candidates)) != len(self.candidates):
-            raise ValueError(f"{self.name}: candidates repeat")
-        members = [index for group in self.groups for index in group]
-        if len(set(members)) != len(members) or not set(members) <= set(range(len(self.candidates))):
-            raise ValueError(f"{self.name}: groups must be disjoint sets of candidate indices")
-        if self.groups and len(self.groups) + len(self.candidates) - len(members) < self.min_chosen:
-            raise ValueError(f"{self.name}: too few groups to choose {self.min_chosen}")
-
-    @property
-    def free(self) -> bool:
-        """Whether any number of candidates may be chosen, so that each is a question of its own: keep or drop."""
-        return self.min_chosen < self.max_chosen
-
-    @property
-    def options(self) -> int:
-        """How many legal choices there are."""
-        sizes = [len(group) for group in self.groups]
-        sizes += [1] * (len(self.candidates) - sum(sizes))
-        ways = [1] + [0] * self.max_chosen  # ways[k]: to choose k candidates of different groups
-        for size in sizes:
-            for chosen in range(self.max_chosen, 0, -1):
-                ways[chosen] += size * ways[chosen - 1]
-        return sum(ways[self.min_chosen :])
-
-    def group_of(self, index: int) -> tuple[int, ...]:
-        """Return the candidates of which at most one, `index` among them, can be chosen."""
-        return next((group for group in self.groups if index in group), (index,))
-
-    def allows(self, chosen: tuple[str, ...]) -> bool:
-        """Say whether `chosen` (in candidate order, no repeats) is one of the legal choices."""
-        if not set(chosen) <= set(self.candidates):
-            return False
-        indices = [self.candidates.index(name) for name in chosen]
-        sorted_once = indices == sorted(set(indices))
-        exclusive = len({self.group_of(index) for index in indices}) == len(indices)
-        return sorted_once and exclusive and self.min_chosen <= len(indices) <= self.max_chosen
-
-
-@dataclass(frozen=True)
-class SpaceConfig(Ranged, ABC):
-    """The settings of a search space; with `decisions` and `graph`, the whole space.
-
-    paper: where the space was published. height, width: input size in pixels. classes: number of classes. multiplier:
-    factor on every number of channels (BetaNAS §4, DSO-NAS §4.1). Raises RangeError for values out of range.
-    """
-
-    kind: ClassVar[str]
-    kinds: ClassVar[dict[str, type["SpaceConfig"]]] = {}
-    paper: ClassVar[str] = ""
-    height: Pixels
-    width: Pixels
-    classes: Count
-    multiplier: Factor = 1.0
-
-    def __init_subclass__(cls) -> None:
-        SpaceConfig.kinds[cls.kind] = cls
-
-    @abstractmethod
-    def decisions(self) -> tuple[Decision, ...]:
-        """Return what there is to decide, in the order in which controllers decide it."""
-
-    @abstractmethod
-    def graph(self) -> "SearchGraph":
-        """Return the super network: every candidate of every decision in its place."""
-
-    def channels_of(self, channels: float) -> int:
-        """Return `channels` times the multiplier, rounded to a multiple of 4, at least 4."""
-        return max(4, 4 * round(channels * self.multiplier / 4))
-
-    def narrower(self) -> Self | None:
-        """Return the same space with about a twelfth fewer channels; None below a tenth of the original's."""
-        return replace(self, multiplier=round(self.multiplier * 0.92, 4)) if self.multiplier > 0.1 else None
-
-    def finished(self) -> Self:
-        """Return the space as results are trained in it: with what joins only after the search."""
-        return self
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe plain data."""
-        return {"kind": self.kind, **asdict(self)}
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "SpaceConfig":
-        """Rebuild any space's settings; raises ValueError for an unknown kind or setting."""
-        settings: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
-        kind = settings.pop("kind", None)
-        importlib.import_module("mango_grader.automl.spaces")  # each space registers itself in `kinds`
-        if not isinstance(kind, str) or kind not in SpaceConfig.kinds:
-            raise ValueError(f"unknown space {kind!r}; known: {', '.join(sorted(SpaceConfig.kinds))}")
-        config = SpaceConfig.kinds[kind]
-        if unknown := set(settings) - {field.name for field in fields(config)}:
-            raise ValueError(f"space {kind!r} has no setting {', '.join(sorted(unknown))}")
-        return config(**settings)
+from mango_grader.automl.graph import Choices
+from mango_grader.automl.spaces import SPACES, SpaceConfig
 
 
 @dataclass(frozen=True)
@@ -131,7 +13,7 @@ class Architecture:
     """A space's settings and, by decision name, the chosen candidates in candidate order."""
 
     space: SpaceConfig
-    choices: Mapping[str, tuple[str, ...]]
+    choices: Choices
 
     def __hash__(self) -> int:
         return hash((self.space, tuple(sorted(self.choices.items()))))
@@ -143,7 +25,7 @@ class Architecture:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Architecture":
         """Rebuild from `to_dict`'s data; raises ValueError where a choice is missing, unknown or not legal."""
-        space = SpaceConfig.from_dict(data["space"])
+        space = space_from_dict(data["space"])
         choices = {name: tuple(chosen) for name, chosen in data["choices"].items()}
         decisions = {decision.name: decision for decision in space.decisions()}
         if set(choices) != set(decisions):
@@ -152,3 +34,19 @@ class Architecture:
             if not decisions[name].allows(chosen):
                 raise ValueError(f"{name}: {chosen} is not a legal choice of {decisions[name].candidates}")
         return cls(space, choices)
+
+
+def space_from_dict(data: Mapping[str, Any]) -> SpaceConfig:
+    """Rebuild a space's settings from the data of `SpaceConfig.to_dict`.
+
+    Raises:
+        ValueError: the kind or a setting is unknown.
+    """
+    settings: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
+    kind = settings.pop("kind", None)
+    if not isinstance(kind, str) or kind not in SPACES:
+        raise ValueError(f"unknown space {kind!r}; known: {', '.join(sorted(SPACES))}")
+    config = SPACES[kind]
+    if unknown := set(settings) - {field.name for field in fields(config)}:
+        raise ValueError(f"space {kind!r} has no setting {', '.join(sorted(unknown))}")
+    return config(**settings)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.graph import Choice
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.models.operations import Add, Operation, Shape
-from mango_grader.models.spec import IMAGE, NetworkSpec
+from mango_grader.automl.graph import Branch, Choice, Logic, Reachability
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.models.operations import Operation, Shape
+from mango_grader.models.spec import NetworkSpec
 
 Probabilities = Mapping[str, Tensor]
 
@@ -47,8 +47,6 @@ class GraphCost:
         self._space, self._price = space, price
         self._base = np.zeros(len(space.graph.exits)) if base is None else base
         self._index = {d.name: {c: i for i, c in enumerate(d.candidates)} for d in space.decisions}
-        self._exclusive = {d.name: d.max_chosen == 1 for d in space.decisions}
-        self._groups = {d.name: [d.group_of(i) for i in range(len(d.candidates))] for d in space.decisions}
 
     def operation(self, decision: str, candidate: str) -> float:
         """Return what choosing `candidate` adds, summed over all choices that share the decision."""
@@ -81,100 +79,61 @@ class GraphCost:
         A node counts with the probability that the image reaches it, times that of an exit needing it if so. What
         candidates add that exclude each other is summed; all else is taken as independent, and combined by noisy or.
         """
-        like = next(iter(probabilities.values()))
-        reach = self._reach(probabilities, like)
-        exits = self._space.graph.exits
-        costs = torch.stack([self._expected(probabilities, reach, exits[: k + 1], like) for k in range(len(exits))])
+        graph, likely = self._space.graph, _Likely(self._space, next(iter(probabilities.values())))
+        index, shapes = self._index, graph.shapes
+
+        def chosen(choice: Choice) -> Iterator[tuple[Branch, Tensor]]:
+            chances = probabilities[choice.decision]
+            return ((branch, chances[index[choice.decision][branch.candidate]]) for branch in choice.branches)
+
+        reachability, totals = Reachability(graph, chosen, likely), []
+        for last in range(len(graph.exits)):
+            total = torch.zeros_like(likely.sure)
+            for each in reachability.running(graph.exits[: last + 1]):
+                total = total + each.chance * self._price(each.op, [shapes[name] for name in each.inputs])
+            totals.append(total)
+        costs = torch.stack(totals)
         return costs + torch.as_tensor(self._base).to(costs)
 
-    def _reach(self, probabilities: Probabilities, like: Tensor) -> dict[str, Tensor]:
-        one = like.new_ones(())
-        reach = {IMAGE: one}
-        for node in self._space.graph.nodes:
-            if isinstance(node, Choice):
-                paths = [
-                    (b.candidate, self._chance(node, b.candidate, probabilities) * _runs(b.op, b.inputs, reach, one))
-                    for b in node.branches
-                    if b.op is not None
-                ]
-                reach[node.name] = _any(self._alternatives(node, paths), one)
-            else:
-                reach[node.name] = _runs(node.op, node.inputs, reach, one)
-        return reach
 
-    def _expected(
-        self, probabilities: Probabilities, reach: Mapping[str, Tensor], exits: Sequence[str], like: Tensor
-    ) -> Tensor:
-        one = like.new_ones(())
-        shapes = self._space.graph.shapes
-        needs: dict[str, list[Tensor]] = {name: [one] for name in exits}
-        total = like.new_zeros(())
-        for node in reversed(self._space.graph.nodes):
-            needed = _any(needs.get(node.name, []), one)  # given that it is reached
-            if isinstance(node, Choice):
-                asked: dict[str, list[tuple[str, Tensor]]] = {}
-                for branch in node.branches:
-                    if branch.op is None:
-                        continue
-                    chance = needed * self._chance(node, branch.candidate, probabilities)
-                    price = self._price(branch.op, [shapes[name] for name in branch.inputs])
-                    total = total + chance * _runs(branch.op, branch.inputs, reach, one) * price
-                    for name, others in _others(branch.op, branch.inputs, reach, one):
-                        asked.setdefault(name, []).append((branch.candidate, chance * others))
-                for name, paths in asked.items():
-                    needs.setdefault(name, []).extend(self._alternatives(node, paths))
-            else:
-                price = self._price(node.op, [shapes[name] for name in node.inputs])
-                total = total + needed * reach[node.name] * price
-                for name, others in _others(node.op, node.inputs, reach, one):
-                    needs.setdefault(name, []).append(needed * others)
-        return total
+class _Likely(Logic[Tensor]):
+    """The logic of relaxed decisions: everything runs with some chance, independently of all else."""
 
-    def _alternatives(self, choice: Choice, paths: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+    def __init__(self, space: SearchSpace, like: Tensor) -> None:
+        self.sure = like.new_ones(())
+        # Candidates of one group exclude each other; None: of all a decision's candidates.
+        self._groups = {
+            decision.name: {
+                candidate: None if decision.max_chosen == 1 else decision.group_of(place)
+                for place, candidate in enumerate(decision.candidates)
+            }
+            for decision in space.decisions
+        }
+
+    def both(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the product of the chances."""
+        return one * other
+
+    def some(self, values: Sequence[Tensor]) -> Tensor:
+        """Return the noisy or of the chances."""
+        none = self.sure
+        for chance in values:
+            none = none * (1 - chance)
+        return 1 - none
+
+    def of_branches(self, choice: Choice, values: Sequence[tuple[Branch, Tensor]]) -> list[Tensor]:
         """Return the chances of a choice's branches, those that exclude each other added up."""
-        sums: dict[tuple[int, ...], Tensor] = {}
-        for candidate, chance in paths:
-            index = self._index[choice.decision][candidate]
-            group = () if self._exclusive[choice.decision] else self._groups[choice.decision][index]
+        sums: dict[tuple[int, ...] | None, Tensor] = {}
+        for branch, chance in values:
+            group = self._groups[choice.decision][branch.candidate]
             sums[group] = sums[group] + chance if group in sums else chance
         return list(sums.values())
-
-    def _chance(self, choice: Choice, candidate: str, probabilities: Probabilities) -> Tensor:
-        return probabilities[choice.decision][self._index[choice.decision][candidate]]
-
-
-def _runs(op: Operation, inputs: Sequence[str], reach: Mapping[str, Tensor], one: Tensor) -> Tensor:
-    """Return the chance that `op` has what it needs: all inputs, or any summand."""
-    combine = _any if isinstance(op, Add) else _all
-    return combine([reach[name] for name in inputs], one)
-
-
-def _others(
-    op: Operation, inputs: Sequence[str], reach: Mapping[str, Tensor], one: Tensor
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield each input with the chance that `op` runs, given that this one is there."""
-    for name in inputs:
-        yield name, one if isinstance(op, Add) else _all([reach[other] for other in inputs if other != name], one)
 
 
 def by_exit(spec: NetworkSpec, price: Price) -> NDArray[np.float64]:
     """Return the cumulative prices (exits,) of a network's operations."""
     shapes = spec.shapes
     return np.cumsum([sum(price(n.op, [shapes[name] for name in n.inputs]) for n in stage) for stage in spec.stages])
-
-
-def _any(chances: Sequence[Tensor], one: Tensor) -> Tensor:
-    none = one
-    for chance in chances:
-        none = none * (1 - chance)
-    return 1 - none
-
-
-def _all(chances: Sequence[Tensor], one: Tensor) -> Tensor:
-    product = one
-    for chance in chances:
-        product = product * chance
-    return product
 
 
 def macs(space: SearchSpace) -> GraphCost:

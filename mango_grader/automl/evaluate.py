@@ -12,10 +12,9 @@ from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
-from mango_grader.automl.gates import gates_of
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.supernet import Supernet
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.supernet import Supernet, gates_of
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batch, Batches, Examples

@@ -6,10 +6,12 @@ ProxylessNAS (Cai et al. 2019, §3.2) and BetaNAS (§3.3) take such tables for t
 import json
 import os
 import platform
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -19,20 +21,23 @@ from scipy.stats import kendalltau
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import GraphCost, by_exit
-from mango_grader.automl.graph import Choice
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.timing import Chain, chain_times
+from mango_grader.automl.graph import SUM, Choice
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.cores import cpu_name
-from mango_grader.export.onnx_graphs import IMAGES, export_graphs
+from mango_grader.export.onnx_graphs import IMAGES, LOGITS, export_graphs
 from mango_grader.export.operations import INPUT, copy_graph, export_from_bytes, export_operations
 from mango_grader.files import digest, read_json, write_json
 from mango_grader.models import NetworkSpec, build_network
-from mango_grader.models.operations import Add, DropPath, Identity, Operation, ScaleGradient, Shape, Zero
+from mango_grader.models.operations import Operation, Shape
 from mango_grader.progress import Progress, SilentProgress
+from mango_grader.runtime.inference.sessions import make_session, run_session
 
 _AT_ONCE = 16  # operations that are exported together
 _FITTED_ON = 3  # whole networks that the factor is fitted on
 _CALL = "call"
+_ROUNDS = 15
+_BURST_S = 0.01  # of each chain in each round
+_RUNS = 3  # at least, in each round
 
 Place = tuple[Operation, tuple[Shape, ...]]
 
@@ -193,8 +198,8 @@ def places(space: SearchSpace) -> Iterator[Place]:
                 if branch.op is not None:
                     yield branch.op, tuple(shapes[name] for name in branch.inputs)
             for count in range(2, min(most[node.decision], len(node.branches)) + 1):
-                yield Add(activate=False), (shapes[node.name],) * count
-        elif isinstance(node.op, Add):  # inputs that an architecture leaves out are not added
+                yield SUM, (shapes[node.name],) * count
+        elif node.op.optional_inputs:  # inputs that an architecture leaves out are not added
             for count in range(1, len(node.inputs) + 1):
                 yield node.op, (shapes[node.name],) * count
         else:
@@ -227,8 +232,7 @@ def compare(architectures: Sequence[Architecture], table: LatencyTable) -> Compa
 
 def _free(place: Place) -> bool:
     op, inputs = place
-    nothing_to_add = isinstance(op, Add) and not op.activate and len(inputs) == 1
-    return isinstance(op, Identity | Zero | DropPath | ScaleGradient) or nothing_to_add
+    return op.free(inputs)
 
 
 @cache
@@ -250,3 +254,45 @@ def _feed(shapes: Sequence[Shape]) -> dict[str, NDArray[np.float32]]:
 
 def _image(height: int, width: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
+
+
+class Chain:
+    """Serialised graphs that follow one another; a graph's outputs, but for logits, are the next one's inputs."""
+
+    def __init__(self, graphs: Sequence[bytes], feed: dict[str, Any]) -> None:
+        sessions = [make_session(graph, "cpu") for graph in graphs]
+        self._stages = [(session, [output.name for output in session.get_outputs()]) for session in sessions]
+        self._feed = feed
+
+    def run(self) -> list[float]:
+        """Return the milliseconds up to the end of each graph.
+
+        It is the thread's own time, so that whoever else uses the processor does not count; it computes alone and
+        never waits, so that on an idle processor it is the time that passes.
+        """
+        state, passed = self._feed, []
+        start = time.thread_time()
+        for session, names in self._stages:
+            state = dict(zip(names, run_session(session, state), strict=True))
+            state.pop(LOGITS, None)
+            passed.append((time.thread_time() - start) * 1e3)
+        return passed
+
+
+def chain_times(chains: Sequence[Chain]) -> list[NDArray[np.float64]]:
+    """Return each chain's milliseconds up to and including each of its graphs: the least of the medians of 15 rounds.
+
+    In a round every chain has its turn, so that a moment in which others slow the processor down touches few of a
+    chain's medians, and hardly the least.
+    """
+    rounds = [[_median(chain) for chain in chains] for _ in range(_ROUNDS)]
+    return [np.min(medians, axis=0) for medians in zip(*rounds, strict=True)]
+
+
+def _median(chain: Chain) -> NDArray[np.float64]:
+    chain.run()  # its data come into the caches
+    runs: list[list[float]] = []
+    end = time.thread_time() + _BURST_S
+    while len(runs) < _RUNS or time.thread_time() < end:
+        runs.append(chain.run())
+    return np.asarray(np.median(runs, axis=0), np.float64)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
-from mango_grader.automl.samplers import InfeasibleError
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SpaceConfig
+from mango_grader.errors import MangoError
 from mango_grader.models.spec import NetworkSpec
 from mango_grader.ranges import Count, Positive, Ranged
 
@@ -16,6 +17,30 @@ _SAMPLES = 64
 _FEASIBLE_SHARE = 0.75
 _NARROWEST, _WIDEST = 0.1, 4.0
 _FINENESS = 1.01
+
+Constraint = Callable[[Architecture], bool]
+"""Whether an architecture obeys the user's limits."""
+
+
+def unconstrained(architecture: Architecture) -> bool:
+    """Accept every architecture: the constraint of a search without limits."""
+    return True
+
+
+class InfeasibleError(MangoError):
+    """No architecture within the user's limits was found."""
+
+    def __init__(self, space: SearchSpace, tried: int, limits: object = "the limits") -> None:
+        super().__init__(
+            f"none of {tried} architectures of the space {space.config.kind!r} obeys {limits}; raise what is limited, "
+            "or search a smaller space (for example --set space.depth=8)"
+        )
+        self._space, self._tried = space, tried
+
+    def under(self, limits: object) -> "InfeasibleError":
+        """Return the same error, with `limits` by name."""
+        return InfeasibleError(self._space, self._tried, limits)
+
 
 Latency = Callable[[NetworkSpec], float]
 """A network's latency in milliseconds, up to its last exit."""

@@ -16,12 +16,11 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel, macs
 from mango_grader.automl.evaluate import Evaluator, SharedWeights
 from mango_grader.automl.figures import RoundFigures
+from mango_grader.automl.limits import Constraint, unconstrained
 from mango_grader.automl.methods import METHODS, MethodSettings, Round, SearchMethod
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.samplers import Constraint, unconstrained
-from mango_grader.automl.shared import SharedStep, SharedTraining
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep, SharedStep, SharedTraining
 from mango_grader.automl.timetable import Timetable
 from mango_grader.progress import Progress, SilentProgress, Task
 from mango_grader.training.batches import Batches, Examples

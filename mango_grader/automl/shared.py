@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mango_grader.automl.gates import Gates
-from mango_grader.automl.supernet import Supernet
+from mango_grader.automl.cost import CostModel
+from mango_grader.automl.evaluate import Score
+from mango_grader.automl.objective import Objective
+from mango_grader.automl.supernet import Gates, Supernet
 from mango_grader.models import FromBytes
 from mango_grader.training.batches import Batch, Batches, Examples
 from mango_grader.training.device import Device
@@ -127,3 +130,17 @@ class SharedStep:
         state: dict[str, Tensor] = self.training.optimiser.state.get(weight, {})
         direction = slope + recipe.weight_decay * weight
         return direction + recipe.momentum * state["momentum_buffer"] if "momentum_buffer" in state else direction
+
+
+@dataclass(frozen=True)
+class ArchStep:
+    """What one architecture step may use.
+
+    score: the objective on this step's held-out mini-batch. shared: the super net; None where a table stands for it.
+    """
+
+    objective: Objective
+    cost: CostModel
+    score: Score
+    rng: np.random.Generator
+    shared: SharedStep | None = None

@@ -1,15 +1,38 @@
-"""The super net: every candidate of every decision, of which only those that the gates open are run."""
+"""The super net, and the gates under which it runs: all that a search method says to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from mango_grader.automl.architecture import Architecture, Decision
-from mango_grader.automl.gates import Gate, Gates
-from mango_grader.automl.graph import Choice, SearchGraph
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.graph import Branch, Certain, Choice, Reachability, SearchGraph
+from mango_grader.automl.spaces import Decision
 from mango_grader.models.modules import build_operation, call
-from mango_grader.models.operations import Add
 from mango_grader.models.spec import IMAGE
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One decision, relaxed or taken.
+
+    active: indices of the candidates that are executed. weight: (candidates,), the factor on each one's output; a zero
+    weight may be active, so that its gradient is known. None means a factor of one without a multiplication.
+    """
+
+    active: tuple[int, ...]
+    weight: Tensor | None = None
+
+
+Gates = Mapping[str, Gate]
+
+
+def gates_of(architecture: Architecture, decisions: tuple[Decision, ...]) -> Gates:
+    """Return the gates under which a super net computes exactly `architecture`."""
+    return {
+        decision.name: Gate(tuple(decision.candidates.index(name) for name in architecture.choices[decision.name]))
+        for decision in decisions
+    }
 
 
 class Supernet(nn.Module):
@@ -29,6 +52,8 @@ class Supernet(nn.Module):
             for node in graph.nodes
             if isinstance(node, Choice)
         }
+        self._opened: tuple[tuple[int, ...], ...] | None = None
+        self._runs: Set[str] = set()
         self.nodes = nn.ModuleDict()
         for node in graph.nodes:
             if not isinstance(node, Choice):
@@ -40,47 +65,47 @@ class Supernet(nn.Module):
 
     def forward(self, images: Tensor, gates: Gates) -> list[Tensor]:
         """Normalised images (N, 3, H, W) → logits (N, classes) per exit, under `gates` (one per decision)."""
-        needed = self._needed(gates)
-        values: dict[str, Tensor | None] = {IMAGE: images}
+        runs = self._running(gates)
+        values = {IMAGE: images}
         for node in self.graph.nodes:
-            if node.name not in needed:
-                values[node.name] = None
-            elif isinstance(node, Choice):
-                values[node.name] = self._mix(node, gates[node.decision], values)
-            else:
-                inputs = _present(node.inputs, values, keep_rest=isinstance(node.op, Add))
-                values[node.name] = call(self.nodes[node.name], inputs) if inputs else None
-        logits = [values[name] for name in self.graph.exits]
-        if any(value is None for value in logits):
+            if isinstance(node, Choice):
+                mixed = self._mix(node, gates[node.decision].weight, runs, values)
+                if mixed is not None:
+                    values[node.name] = mixed
+            elif node.name in runs:
+                values[node.name] = self._call(node.name, node.inputs, values)
+        if not values.keys() >= set(self.graph.exits):
             raise ValueError("these gates cut an exit off from the image")
-        return [value for value in logits if value is not None]
+        return [values[name] for name in self.graph.exits]
 
-    def _mix(self, choice: Choice, gate: Gate, values: Mapping[str, Tensor | None]) -> Tensor | None:
+    def _running(self, gates: Gates) -> Set[str]:
+        """Return the modules that run under these gates: what no exit depends on is not worth running."""
+        opened = tuple(gates[decision.name].active for decision in self.decisions)
+        if opened != self._opened:  # scores and relaxations open the same again and again
+
+            def active(choice: Choice) -> Iterator[tuple[Branch, bool]]:
+                indices = gates[choice.decision].active
+                return ((branch, True) for index, branch in self._branches[choice.name] if index in indices)
+
+            operations = Reachability(self.graph, active, Certain()).running(self.graph.exits)
+            self._opened, self._runs = opened, {each.name for each in operations if each.chance}
+        return self._runs
+
+    def _mix(
+        self, choice: Choice, weight: Tensor | None, runs: Set[str], values: Mapping[str, Tensor]
+    ) -> Tensor | None:
         total: Tensor | None = None
         for index, branch in self._branches[choice.name]:
-            if index not in gate.active or branch.op is None:
-                continue
-            inputs = _present(branch.inputs, values, keep_rest=isinstance(branch.op, Add))
-            if not inputs:
-                continue
-            value = call(self.nodes[choice.module_name(branch)], inputs)
-            if gate.weight is not None:
-                value = value * gate.weight[index]
-            total = value if total is None else total + value
+            name = choice.module_name(branch)
+            if name in runs:
+                value = self._call(name, branch.inputs, values)
+                if weight is not None:
+                    value = value * weight[index]
+                total = value if total is None else total + value
         return total
 
-    def _needed(self, gates: Gates) -> set[str]:
-        """Return the nodes that some exit depends on under these gates: dead ones are not worth running."""
-        needed = set(self.graph.exits)
-        for node in reversed(self.graph.nodes):
-            if node.name not in needed:
-                continue
-            if isinstance(node, Choice):
-                active = gates[node.decision].active
-                needed.update(name for i, b in self._branches[node.name] if i in active for name in b.inputs)
-            else:
-                needed.update(node.inputs)
-        return needed
+    def _call(self, name: str, inputs: Sequence[str], values: Mapping[str, Tensor]) -> Tensor:
+        return call(self.nodes[name], [values[each] for each in inputs if each in values])
 
     def weights_for(self, architecture: Architecture) -> dict[str, Tensor]:
         """Return the state that loads strictly into `build_network(space.derive(architecture))`."""
@@ -91,8 +116,3 @@ class Supernet(nn.Module):
             for key, value in self.state_dict().items()
             if any(key.startswith(prefix) for prefix in prefixes)
         }
-
-
-def _present(names: Sequence[str], values: Mapping[str, Tensor | None], *, keep_rest: bool) -> list[Tensor]:
-    present = [value for name in names if (value := values[name]) is not None]
-    return present if keep_rest or len(present) == len(names) else []

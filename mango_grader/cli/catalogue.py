@@ -9,9 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.methods import METHODS
-from mango_grader.automl.spaces import SPACES
+from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json
 from mango_grader.ranges import allowed_values

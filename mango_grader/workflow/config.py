@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
-from mango_grader.automl.architecture import SpaceConfig
+from mango_grader.automl.architecture import space_from_dict
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS, MethodSettings
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets.augmentation import Augment
 from mango_grader.errors import UsageError
 from mango_grader.models.spec import NetworkSpec
@@ -63,9 +64,9 @@ class MethodConfig:
 
 
 def _space_from(data: Mapping[str, Any]) -> SpaceConfig:
-    SpaceConfig.from_dict(data)  # raises where the kind or a setting is unknown
+    space_from_dict(data)  # raises where the kind or a setting is unknown
     settings = {key: value for key, value in data.items() if key != "kind"}
-    return checked(SpaceConfig.kinds[data["kind"]], settings, "space")
+    return checked(SPACES[data["kind"]], settings, "space")
 
 
 def _coded(kind: type, read: Callable[[Mapping[str, Any]], object]) -> tuple[PlainValidator, PlainSerializer]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture, space_from_dict
 from mango_grader.automl.latency import LatencyTable
-from mango_grader.automl.limits import Constraints, Latency, fitted
+from mango_grader.automl.limits import Constraints, InfeasibleError, Latency, fitted
 from mango_grader.automl.methods import METHODS
-from mango_grader.automl.samplers import InfeasibleError
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
 from mango_grader.workflow.config import SearchConfig
@@ -34,7 +34,7 @@ def narrowed_space(search: SearchConfig, whole: SpaceConfig, latency: Latency, k
     if not kept.exists():
         narrowed = whole if fits_width(search) else fitted(whole, search.limits, latency)
         write_json(kept, narrowed.to_dict())
-    return SearchSpace(SpaceConfig.from_dict(read_json(kept)))
+    return SearchSpace(space_from_dict(read_json(kept)))
 
 
 def within_latency(

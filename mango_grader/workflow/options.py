@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.graph import SearchGraph
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.objective import Metric, Objective, Over
-from mango_grader.automl.spaces import SPACES, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets import read_dataset
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json

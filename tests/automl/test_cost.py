@@ -7,7 +7,8 @@ import torch
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import macs
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
 
 # Shrinking skips cost something, "none" leaves a choice without an output, and each exit needs another part.
 CONFIG = LayerwiseConfig(12, 12, 2, depth=2, channels=8, reduce_at=(2,), kernels=(3, 5), dilations=(1,), exits=(1, 2))

@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import Decision, SpaceConfig
 from mango_grader.models.operations import Add, Classifier, Convolution
 from mango_grader.models.spec import IMAGE, Node
 

@@ -6,12 +6,13 @@ import torch
 
 from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import FromScratch, SharedWeights, Tabular
-from mango_grader.automl.gates import gates_of
 from mango_grader.automl.methods import EnasSettings, RandomSettings
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.search import SearchData, SearchProblem, build_search
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import SharedStep, SharedTraining
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.automl.supernet import gates_of
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe

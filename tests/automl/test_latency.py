@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mango_grader.automl.latency import LatencyTable, compare, default_path, host, latency, places
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.files import read_json
 from mango_grader.models import NetworkSpec, Node
 from mango_grader.models.operations import Add, Classifier, DropPath, Identity, Pool, Zero

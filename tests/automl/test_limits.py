@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.limits import Latency, Limits, fitted, widest
-from mango_grader.automl.samplers import InfeasibleError
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.limits import InfeasibleError, Latency, Limits, fitted, widest
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.models import NetworkSpec
 
 WIDE = LayerwiseConfig(16, 16, 2, depth=3, channels=64, kernels=(3, 5), dilations=(1,), exits=(1, 3))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture, space_from_dict
 from mango_grader.automl.spaces import SPACES, DagConfig
 
 
@@ -27,4 +27,4 @@ def test_an_architecture_is_read_though_only_its_own_module_is_imported(tmp_path
 @pytest.mark.parametrize("kind", ["none such", None, {}, ["dag"]])
 def test_an_unknown_space_is_told_which_are_known(kind: object) -> None:
     with pytest.raises(ValueError, match=f"known: .*{'.*'.join(sorted(SPACES))}"):
-        SpaceConfig.from_dict({"kind": kind})
+        space_from_dict({"kind": kind})

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from mango_grader.automl.gates import Gate, gates_of
 from mango_grader.automl.limits import Limits, fitted
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.automl.supernet import Gate, gates_of
 
 CONFIG = LayerwiseConfig(12, 12, 2, depth=2, channels=8, kernels=(3, 5), dilations=(1,), exits=(1, 2))
 

@@ -11,7 +11,8 @@ from mango_grader.automl.evaluate import Tabular
 from mango_grader.automl.methods import SearchMethod
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.search import Search
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.progress import SilentProgress
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"

@@ -11,7 +11,7 @@ from benchmarks.lib.studies.judge import ALIKE, BETTER, Claim, judged, verdict
 from benchmarks.lib.studies.ms_ranas import PLAN, SETTINGS, _mean_beyond, measure, summarise
 from benchmarks.lib.studies.room import components
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.synthetic import write_synthetic
 
 TINY = ("--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.methods import (
     BetaNasSettings,
     DsoSettings,
@@ -26,6 +25,7 @@ from mango_grader.automl.spaces import (
     NasBench201Config,
     NasnetConfig,
     ShufflenetConfig,
+    SpaceConfig,
 )
 from mango_grader.training.recipe import WeightRecipe
 

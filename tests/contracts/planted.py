@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from mango_grader.automl import methods
-from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import macs
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.methods import (
@@ -21,7 +21,8 @@ from mango_grader.automl.methods import (
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
 from mango_grader.automl.search import Search
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import Decision, SpaceConfig
 from mango_grader.models.operations import Classifier, Convolution
 from mango_grader.models.spec import IMAGE, Node
 from mango_grader.progress import SilentProgress

@@ -10,9 +10,9 @@ from searching import make
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Evaluator
-from mango_grader.automl.gates import Gates
 from mango_grader.automl.methods import Phase, Round
 from mango_grader.automl.search import Search
+from mango_grader.automl.supernet import Gates
 from mango_grader.automl.timetable import StepSeconds, Stopwatch, Timetable
 from mango_grader.progress import SilentProgress
 

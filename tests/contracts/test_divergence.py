@@ -19,7 +19,7 @@ from mango_grader.automl.cost import macs
 from mango_grader.automl.methods import MethodSettings, RandomSettings
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint

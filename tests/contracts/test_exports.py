@@ -5,8 +5,8 @@ import pytest
 from cases import SPACES
 from exporting import check_exported
 
-from mango_grader.automl.architecture import SpaceConfig
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.models.spec import NetworkSpec
 
 SAMPLES = 60

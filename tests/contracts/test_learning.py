@@ -8,7 +8,7 @@ from cases import LEARNING_METHODS, METHODS
 from sight import SETTINGS, progress_made
 
 from mango_grader.automl import methods
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.shared import ArchStep
 
 SEEDS = range(10)
 ENOUGH = 8

@@ -12,10 +12,11 @@ from cases import LEARNING_METHODS, METHODS, SPACES
 from planted import SCORED, PlantedSpace, best_found
 from searching import examples, make
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.search import Search
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress, Task
 from mango_grader.training.losses import AnytimeLoss

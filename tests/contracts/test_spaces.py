@@ -6,10 +6,11 @@ import torch
 from cases import SPACES
 from torch.utils.flop_counter import FlopCounterMode
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import GraphCost, macs, params
-from mango_grader.automl.gates import gates_of
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SpaceConfig
+from mango_grader.automl.supernet import gates_of
 from mango_grader.models import build_network
 
 SAMPLES = 12

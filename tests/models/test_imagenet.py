@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import LiteConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LiteConfig
 from mango_grader.models import build_network
 from mango_grader.models.baselines import efficientnet_lite0_front
 from mango_grader.models.imagenet import efficientnet_lite0_state

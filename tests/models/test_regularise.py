@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces.layerwise import LayerwiseConfig
 from mango_grader.errors import UsageError
 from mango_grader.models import AnytimeClassifier, NetworkSpec, Node, build_network

@@ -7,7 +7,8 @@ from contracts.cases import SPACES
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import LiteConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LiteConfig
 from mango_grader.models import AnytimeClassifier, build_network
 from mango_grader.models.transfer import fitted_to
 

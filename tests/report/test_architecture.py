@@ -7,8 +7,8 @@ import pytest
 from contracts.cases import SPACES as TINY
 from exporting import three_exits
 
-from mango_grader.automl.architecture import SpaceConfig
-from mango_grader.automl.spaces import SPACES, LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import SPACES, LayerwiseConfig, SpaceConfig
 from mango_grader.models import NetworkSpec, Node
 from mango_grader.models.baselines import BASELINES
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity, Match, Normalise, Pool

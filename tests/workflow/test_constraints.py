@@ -10,9 +10,9 @@ from tiny import TINY
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.latency import LatencyTable, default_path, predicted_latency
-from mango_grader.automl.limits import Constraints, Limits
-from mango_grader.automl.samplers import InfeasibleError
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.limits import Constraints, InfeasibleError, Limits
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.cli import main
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import SilentProgress

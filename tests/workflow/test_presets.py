@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from mango_grader.automl import methods
-from mango_grader.automl.gates import gates_of
 from mango_grader.automl.search import SearchData, SearchProblem, build_search
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.automl.supernet import gates_of
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.workflow.config import RunConfig

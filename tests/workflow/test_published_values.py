@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mango_grader import SearchOptions
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.workflow.config import RunConfig
 
 # Setting → published value; names as --set takes them.

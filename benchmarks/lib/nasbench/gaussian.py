@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 
 _LENGTHS = (0.5, 0.8, 1.2, 1.8, 2.7, 4.0)  # in decisions
 _NOISES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # variance, relative to the signal's

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 
 Scored = Sequence[tuple[Architecture, float]]
 

@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import NasBench201Config, SearchSpace
-from mango_grader.automl.spaces.nasbench201 import from_cell_string
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import NasBench201Config
+from mango_grader.automl.spaces.nasbench201 import cell_choices
 
 CELLS = NasBench201Config(32, 32, 10)
 SPACE = SearchSpace(CELLS)
@@ -32,7 +33,7 @@ class Table:
 def read_table(path: str, data: str) -> Table:
     """Read one data set's columns."""
     with Path(path).open(newline="") as file:
-        rows = [(from_cell_string(CELLS, row["arch"]), row) for row in csv.DictReader(file)]
+        rows = [(Architecture(CELLS, cell_choices(row["arch"])), row) for row in csv.DictReader(file)]
     short = DATA[data]
     columns = (f"{short}_val12", f"{short}_test200", "flops_m_c10")
     return Table(*({found: float(row[column]) for found, row in rows} for column in columns))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.lib.measurements import CellFailedError
 from mango_grader import search, train
-from mango_grader.automl.timing import Chain
+from mango_grader.automl.latency import Chain
 from mango_grader.export.onnx_graphs import IMAGES
 from mango_grader.files import read_json
 from mango_grader.progress import SilentProgress

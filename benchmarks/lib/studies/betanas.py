@@ -19,7 +19,8 @@ from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.methods import BetaNas, BetaNasSettings, RandomSearch, RandomSettings
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
-from mango_grader.automl.spaces import MbconvConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import MbconvConfig
 from mango_grader.training.device import pick_device
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.presets.quick import SHARED_ADAMW

@@ -21,7 +21,8 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import GraphCost, memory_accesses
 from mango_grader.automl.limits import Limits, widest
 from mango_grader.automl.methods import Dso, DsoSettings
-from mango_grader.automl.spaces import DagConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import DagConfig
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.presets.quick import SHARED_ADAMW
 

@@ -19,7 +19,7 @@ from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
 from benchmarks.lib.studies.judge import nets_of
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Limits, fitted
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.presets import PRESETS
 

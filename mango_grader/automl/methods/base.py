@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.gates import Gates
-from mango_grader.automl.samplers import Constraint
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.limits import Constraint
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep
+from mango_grader.automl.spaces import SpaceConfig
+from mango_grader.automl.supernet import Gates
 from mango_grader.training.recipe import WeightRecipe
 
 PREFERENCE_DRAWS = 256

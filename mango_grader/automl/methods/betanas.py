@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.gates import Gates, gates_of
+from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import Phase, Round, SearchMethod
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
-from mango_grader.automl.samplers import Constraint
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep
+from mango_grader.automl.supernet import Gates, gates_of
 from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged, Share
 from mango_grader.training.recipe import WeightRecipe
 

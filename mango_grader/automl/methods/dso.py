@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.gates import Gate, Gates
+from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import Phase, Round, SearchMethod
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares
-from mango_grader.automl.samplers import Constraint
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep
+from mango_grader.automl.supernet import Gate, Gates
 from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged
 from mango_grader.training.recipe import WeightRecipe
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.gates import Gates, gates_of
+from mango_grader.automl.limits import Constraint, InfeasibleError
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import Constraint, Controller, ControllerSettings, InfeasibleError, UniformSampler
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.samplers import Controller, ControllerSettings, UniformSampler
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep
+from mango_grader.automl.supernet import Gates, gates_of
 from mango_grader.ranges import BelowOne, Count, Ranged
 from mango_grader.training.recipe import WeightRecipe
 

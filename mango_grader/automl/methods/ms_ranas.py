@@ -11,13 +11,13 @@ from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.gates import Gate, Gates
+from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import Phase, Round, SearchMethod
-from mango_grader.automl.relaxations import GroupSoftmax, nearest_feasible
-from mango_grader.automl.samplers import Constraint
-from mango_grader.automl.shared import Parameters, SharedStep
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.relaxations import nearest_feasible
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep, Parameters, SharedStep
+from mango_grader.automl.spaces import Decision
+from mango_grader.automl.supernet import Gate, Gates
 from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged
 from mango_grader.training.recipe import WeightRecipe
 
@@ -53,6 +53,30 @@ class MsRanasSettings(Ranged):
     def scaled(self, effort: float) -> Self:
         """Return settings that take about `effort` times as long to search with."""
         return replace(self, epochs=max(1, round(self.epochs * effort)), warmup=round(self.warmup * effort))
+
+
+class GroupSoftmax:
+    """DARTS's relaxation, one softmax for each exclusive group of a decision's candidates (Liu et al. 2018, Eq. 2).
+
+    From one decision's α (size,), the candidates' first and then those of nothing, to its weights (candidates,)."""
+
+    def __init__(self, decision: Decision) -> None:
+        count = len(decision.candidates)
+        self.everything = tuple(range(count))
+        groups = [self.everything]
+        if decision.groups or decision.free:
+            groups = list(dict.fromkeys(decision.group_of(index) for index in range(count)))
+        if decision.zero or decision.free:
+            groups = [(*group, count + number) for number, group in enumerate(groups)]
+        self.size = sum(len(group) for group in groups)
+        self._rivals = torch.zeros(self.size, self.size, dtype=torch.bool)  # who shares a softmax with whom
+        for group in groups:
+            self._rivals[torch.tensor(group)[:, None], torch.tensor(group)] = True
+
+    def __call__(self, alphas: Tensor) -> Tensor:
+        """Relax."""
+        rivals = alphas.masked_fill(~self._rivals.to(alphas.device), -torch.inf)
+        return torch.softmax(rivals, 1).diagonal()[: len(self.everything)]
 
 
 class MsRanas(SearchMethod):

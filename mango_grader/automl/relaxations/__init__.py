@@ -1,16 +1,9 @@
 """Relaxations: numbers that learn by gradient in place of decisions, and the way back from them to an architecture."""
 
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
-from mango_grader.automl.relaxations.group_softmax import GroupSoftmax
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares
 
 __all__ = [
-    "ApgNag",
-    "BinaryGateSettings",
-    "BinaryGates",
-    "BlockShares",
-    "GroupSoftmax",
-    "memory_shares",
-    "nearest_feasible",
+    "ApgNag", "BinaryGateSettings", "BinaryGates", "BlockShares", "memory_shares", "nearest_feasible",
 ]  # fmt: skip

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mango_grader.automl.architecture import Architecture, Decision
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
-from mango_grader.automl.gates import Gate, Gates
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.automl.step import ArchStep
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep
+from mango_grader.automl.spaces import Decision
+from mango_grader.automl.supernet import Gate, Gates
 from mango_grader.ranges import NotNegative, Positive, Ranged
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.automl.architecture import Architecture, Decision
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.limits import Constraint
 from mango_grader.automl.samplers import UniformSampler
-from mango_grader.automl.samplers.base import Constraint
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import Decision
 
 Scores = Mapping[str, NDArray[np.float64]]
 

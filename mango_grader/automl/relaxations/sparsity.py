@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mango_grader.automl.cost import memory_accesses
 from mango_grader.automl.graph import Choice, SearchGraph
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.models.operations import Identity
 from mango_grader.models.spec import Node
 

@@ -1,4 +1,4 @@
-"""Sampler: where candidate architectures come from, in the ask-and-tell style."""
+"""What every sampler offers, in the ask-and-tell style, and uniform sampling under the user's limits."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -6,16 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import SearchSpace
-from mango_grader.errors import MangoError
-
-Constraint = Callable[[Architecture], bool]
-"""Whether an architecture obeys the user's limits."""
-
-
-def unconstrained(architecture: Architecture) -> bool:
-    """Accept every architecture: the constraint of a search without limits."""
-    return True
+from mango_grader.automl.limits import Constraint, InfeasibleError
+from mango_grader.automl.search_space import SearchSpace
 
 
 class Sampler(Protocol):
@@ -26,21 +18,6 @@ class Sampler(Protocol):
 
     def tell(self, scored: Sequence[tuple[Architecture, float]]) -> None:
         """Learn from architectures and their scores (higher is better)."""
-
-
-class InfeasibleError(MangoError):
-    """No architecture within the user's limits was found."""
-
-    def __init__(self, space: SearchSpace, tried: int, limits: object = "the limits") -> None:
-        super().__init__(
-            f"none of {tried} architectures of the space {space.config.kind!r} obeys {limits}; raise what is limited, "
-            "or search a smaller space (for example --set space.depth=8)"
-        )
-        self._space, self._tried = space, tried
-
-    def under(self, limits: object) -> "InfeasibleError":
-        """Return the same error, with `limits` by name."""
-        return InfeasibleError(self._space, self._tried, limits)
 
 
 TRIES = 1000
@@ -61,3 +38,24 @@ def distinct(
         else:
             refused += 1
     return list(found)
+
+
+class UniformSampler:
+    """Draws each architecture that `feasible` accepts with the same probability."""
+
+    def __init__(self, space: SearchSpace, feasible: Constraint) -> None:
+        self._space, self._feasible = space, feasible
+
+    def ask(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+        """Return `count` draws; raises InfeasibleError after 1,000 refusals in a row."""
+        return [self._draw(rng) for _ in range(count)]
+
+    def tell(self, scored: Sequence[tuple[Architecture, float]]) -> None:
+        """Learn nothing."""
+
+    def _draw(self, rng: np.random.Generator) -> Architecture:
+        for _ in range(TRIES):
+            architecture = self._space.sample(rng)
+            if self._feasible(architecture):
+                return architecture
+        raise InfeasibleError(self._space, tried=TRIES)

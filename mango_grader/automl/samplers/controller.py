@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import SearchSpace, Tokens
+from mango_grader.automl.search_space import SearchSpace, Tokens
 from mango_grader.ranges import Channels, NotNegative, Positive, Ranged, Share
 
 

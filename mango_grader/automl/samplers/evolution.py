@@ -9,8 +9,9 @@ import numpy as np
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.samplers.base import TRIES, InfeasibleError, Sampler, distinct
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.limits import InfeasibleError
+from mango_grader.automl.samplers.base import TRIES, Sampler, distinct
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.ranges import Count, CountOrNone, Ranged, Share
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import SearchSpace, Tokens
+from mango_grader.automl.search_space import SearchSpace, Tokens
 from mango_grader.ranges import Channels, Count, Layers, NotNegative, Positive, Ranged
 
 

@@ -1,138 +1,105 @@
-"""SearchSpace: sampling, rounding, deriving networks and encoding, the same for every space."""
+"""What a search space is: settings that write the decisions to take and the graph in which they are taken."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
 from mango_grader.automl.graph import SearchGraph
-from mango_grader.automl.supernet import Supernet
-from mango_grader.models.spec import NetworkSpec
-
-Tokens = tuple[int, ...]
+from mango_grader.ranges import Count, Factor, Pixels, Ranged
 
 
-class SearchSpace:
-    """All architectures that a SpaceConfig describes.
+@dataclass(frozen=True)
+class Decision:
+    """Choose `min_chosen` to `max_chosen` of `candidates`.
 
-    Encoding: each decision takes `max_chosen` slots; a slot holds a candidate's index, in rising order, or the number
-    of candidates ("stop") once enough are chosen. A decision for exactly one candidate is thus a single token.
+    `groups` are exclusive sets of candidate indices: relaxations take one softmax per group, and at most one candidate
+    of each is chosen. Without groups, a relaxation takes one softmax over all. zero: in relaxations each group has one
+    more alternative, nothing (the operation "none" of DARTS), which can win weight but is never chosen.
     """
 
-    def __init__(self, config: SpaceConfig) -> None:
-        self.config = config
-        self.decisions: tuple[Decision, ...] = config.decisions()
-        self.graph: SearchGraph = config.graph()
-        self.slots: tuple[Decision, ...] = tuple(d for d in self.decisions for _ in range(d.max_chosen))
-        starts = np.cumsum([0, *(d.max_chosen for d in self.decisions)])
-        self._starts: list[int] = [
-            int(starts[place]) for place, d in enumerate(self.decisions) for _ in range(d.max_chosen)
-        ]
-        self._legal: dict[tuple[int, Tokens], NDArray[np.bool_]] = {}  # samplers ask for the same few again and again
+    name: str
+    candidates: tuple[str, ...]
+    min_chosen: int = 1
+    max_chosen: int = 1
+    groups: tuple[tuple[int, ...], ...] = ()
+    zero: bool = False
 
-    def supernet(self) -> Supernet:
-        """Return freshly initialised shared weights."""
-        return Supernet(self.graph, self.decisions)
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_chosen <= self.max_chosen <= len(self.candidates) or not self.max_chosen:
+            raise ValueError(f"{self.name}: cannot choose {self.min_chosen} to {self.max_chosen} of {self.candidates}")
+        if len(set(self.candidates)) != len(self.candidates):
+            raise ValueError(f"{self.name}: candidates repeat")
+        members = [index for group in self.groups for index in group]
+        if len(set(members)) != len(members) or not set(members) <= set(range(len(self.candidates))):
+            raise ValueError(f"{self.name}: groups must be disjoint sets of candidate indices")
+        if self.groups and len(self.groups) + len(self.candidates) - len(members) < self.min_chosen:
+            raise ValueError(f"{self.name}: too few groups to choose {self.min_chosen}")
 
-    @cached_property
-    def final(self) -> "SearchSpace":
-        """The space in which results are trained: this one, with what joins only after the search."""
-        finished = self.config.finished()
-        return self if finished == self.config else SearchSpace(finished)
+    @property
+    def free(self) -> bool:
+        """Whether any number of candidates may be chosen, so that each is a question of its own: keep or drop."""
+        return self.min_chosen < self.max_chosen
 
-    def derive(self, architecture: Architecture) -> NetworkSpec:
-        """Return the plain network, every width, stride, input and exit explicit."""
-        return self.graph.derive(architecture.choices)
+    @property
+    def options(self) -> int:
+        """How many legal choices there are."""
+        sizes = [len(group) for group in self.groups]
+        sizes += [1] * (len(self.candidates) - sum(sizes))
+        ways = [1] + [0] * self.max_chosen  # ways[k]: to choose k candidates of different groups
+        for size in sizes:
+            for chosen in range(self.max_chosen, 0, -1):
+                ways[chosen] += size * ways[chosen - 1]
+        return sum(ways[self.min_chosen :])
 
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draw an architecture, each token uniform over its legal values."""
-        tokens: list[int] = []
-        for _ in self.slots:
-            tokens.append(int(rng.choice(np.flatnonzero(self.legal(tokens)))))
-        return self.decode(tuple(tokens))
+    def group_of(self, index: int) -> tuple[int, ...]:
+        """Return the candidates of which at most one, `index` among them, can be chosen."""
+        return next((group for group in self.groups if index in group), (index,))
 
-    def nearest(self, scores: Mapping[str, NDArray[np.floating]]) -> Architecture:
-        """Return the architecture of the highest scores, (candidates,) per decision; rounding rules live only here.
+    def allows(self, chosen: tuple[str, ...]) -> bool:
+        """Say whether `chosen` (in candidate order, no repeats) is one of the legal choices."""
+        if not set(chosen) <= set(self.candidates):
+            return False
+        indices = [self.candidates.index(name) for name in chosen]
+        sorted_once = indices == sorted(set(indices))
+        exclusive = len({self.group_of(index) for index in indices}) == len(indices)
+        return sorted_once and exclusive and self.min_chosen <= len(indices) <= self.max_chosen
 
-        A decision takes its `min_chosen` best candidates, at most one per group, and more while their score is > 0.
-        """
-        choices = {}
-        for decision in self.decisions:
-            taken: list[int] = []
-            for index in np.argsort(-scores[decision.name], kind="stable"):
-                enough = len(taken) >= decision.min_chosen
-                full = len(taken) == decision.max_chosen
-                if full or (enough and scores[decision.name][index] <= 0):
-                    break
-                if not set(decision.group_of(int(index))) & set(taken):
-                    taken.append(int(index))
-            choices[decision.name] = tuple(decision.candidates[index] for index in sorted(taken))
-        return Architecture(self.config, choices)
 
-    def frequencies(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
-        """Return which share of `architectures` chooses each candidate, (candidates,) per decision."""
-        counts = {decision.name: np.zeros(len(decision.candidates)) for decision in self.decisions}
-        for architecture in architectures:
-            for decision in self.decisions:
-                for name in architecture.choices[decision.name]:
-                    counts[decision.name][decision.candidates.index(name)] += 1 / len(architectures)
-        return counts
+@dataclass(frozen=True)
+class SpaceConfig(Ranged, ABC):
+    """The settings of a search space; with `decisions` and `graph`, the whole space.
 
-    def encode(self, architecture: Architecture) -> Tokens:
-        """Return one token per slot; `decode` is its inverse."""
-        tokens: list[int] = []
-        for decision in self.decisions:
-            chosen = [decision.candidates.index(name) for name in architecture.choices[decision.name]]
-            tokens += chosen + [len(decision.candidates)] * (decision.max_chosen - len(chosen))
-        return tuple(tokens)
+    paper: where the space was published. height, width: input size in pixels. classes: number of classes. multiplier:
+    factor on every number of channels (BetaNAS §4, DSO-NAS §4.1). Raises RangeError for values out of range.
+    """
 
-    def decode(self, tokens: Tokens) -> Architecture:
-        """Return the architecture of one token per slot; raises ValueError if they are not legal."""
-        choices, start = {}, 0
-        for decision in self.decisions:
-            part = tokens[start : start + decision.max_chosen]
-            start += decision.max_chosen
-            chosen = tuple(decision.candidates[i] for i in part if i < len(decision.candidates))
-            if len(part) != decision.max_chosen or not decision.allows(chosen):
-                raise ValueError(f"{decision.name}: tokens {part} are not a legal choice")
-            choices[decision.name] = chosen
-        return Architecture(self.config, choices)
+    kind: ClassVar[str]
+    paper: ClassVar[str] = ""
+    height: Pixels
+    width: Pixels
+    classes: Count
+    multiplier: Factor = 1.0
 
-    def legal(self, prefix: Sequence[int]) -> NDArray[np.bool_]:
-        """Return which values the token after `prefix` may take: (candidates,) or, with a stop, (candidates + 1,)."""
-        slot = len(prefix)
-        if slot >= len(self.slots):
-            raise ValueError(f"an architecture has {len(self.slots)} tokens, not more than {slot}")
-        key = (slot, tuple(prefix[self._starts[slot] :]))
-        if key not in self._legal:
-            self._legal[key] = self._legal_after(self.slots[slot], key[1])
-        return self._legal[key].copy()
+    @abstractmethod
+    def decisions(self) -> tuple[Decision, ...]:
+        """Return what there is to decide, in the order in which controllers decide it."""
 
-    def _legal_after(self, decision: Decision, part: Tokens) -> NDArray[np.bool_]:
-        chosen = [token for token in part if token < len(decision.candidates)]
-        count = len(decision.candidates)
-        mask = np.zeros(self.vocabulary(decision), dtype=bool)
-        if len(chosen) < len(part):  # stopped already
-            mask[count] = True
-            return mask
-        for index in range(max(chosen, default=-1) + 1, count):
-            free = not set(decision.group_of(index)) & set(chosen)
-            mask[index] = free and self._room(decision, [*chosen, index])
-        if len(chosen) >= decision.min_chosen and count < len(mask):
-            mask[count] = True
-        return mask
+    @abstractmethod
+    def graph(self) -> SearchGraph:
+        """Return the super network: every candidate of every decision in its place."""
 
-    @staticmethod
-    def vocabulary(decision: Decision) -> int:
-        """Return how many values the decision's tokens can take, a stop included where it has one."""
-        return len(decision.candidates) + decision.free
+    def channels_of(self, channels: float) -> int:
+        """Return `channels` times the multiplier, rounded to a multiple of 4, at least 4."""
+        return max(4, 4 * round(channels * self.multiplier / 4))
 
-    @staticmethod
-    def _room(decision: Decision, chosen: list[int]) -> bool:
-        """Say whether enough later candidates of other groups are left to reach `min_chosen`."""
-        later = range(chosen[-1] + 1, len(decision.candidates))
-        taken = {decision.group_of(index) for index in chosen}
-        left = {decision.group_of(index) for index in later} - taken
-        return len(chosen) + len(left) >= decision.min_chosen
+    def narrower(self) -> Self | None:
+        """Return the same space with about a twelfth fewer channels; None below a tenth of the original's."""
+        return replace(self, multiplier=round(self.multiplier * 0.92, 4)) if self.multiplier > 0.1 else None
+
+    def finished(self) -> Self:
+        """Return the space as results are trained in it: with what joins only after the search."""
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe plain data."""
+        return {"kind": self.kind, **asdict(self)}

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from mango_grader.automl.architecture import Decision
-from mango_grader.automl.graph import Branch
-from mango_grader.automl.spaces.builder import GraphBuilder
-from mango_grader.automl.spaces.parts import STEM, check_exits, check_stem_stride, stem
+from mango_grader.automl.graph import Branch, GraphBuilder
+from mango_grader.automl.spaces.base import Decision
+from mango_grader.automl.spaces.parts import check_exits, check_stem_stride
 from mango_grader.models.operations import (
     CellConvolution,
     Classifier,
@@ -98,16 +97,9 @@ def preactivated(before: int, after: int, kernel: int = 3, stride: int = 1) -> C
     return Convolution(before, after, kernel, stride, activate=False, preactivate=True)
 
 
-def add_stem(graph: GraphBuilder, channels: int, stride: int) -> str:
-    """Append 3×3 convolutions that bring the image to `channels` and down by `stride`; return the last one's name."""
-    for node in stem(channels, stride, activate=False):
-        graph.add(node.name, node.op, *node.inputs)
-    return STEM
-
-
-def add_exit(graph: GraphBuilder, layer: int, feature: str, classes: int) -> str:
+def add_exit(graph: GraphBuilder, layer: int, feature: str, classes: int) -> None:
     """Append a classifier on `feature`, named after its layer."""
-    return graph.add(f"exit{layer}", Classifier(graph.shapes[feature][0], classes), feature)
+    graph.exit(layer, Classifier(graph.shapes[feature][0], classes), feature)
 
 
 def check_stack(first: int, depth: int, reduce_at: tuple[int, ...], exits: tuple[int, ...], stem_stride: int) -> None:

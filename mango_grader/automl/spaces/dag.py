@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces.parts import STEM, check_exits, check_stem_stride, stem
+from mango_grader.automl.graph import Branch, GraphBuilder, SearchGraph
+from mango_grader.automl.spaces.base import Decision, SpaceConfig
+from mango_grader.automl.spaces.parts import add_normalised_exit, add_stem, check_exits, check_stem_stride
 from mango_grader.models.operations import (
     Add,
-    Classifier,
     Convolution,
     Identity,
     Normalise,
@@ -17,7 +16,6 @@ from mango_grader.models.operations import (
     Pool,
     SeparableConvolution,
 )
-from mango_grader.models.spec import Node
 from mango_grader.ranges import Channels, ChannelsOrNone, Layers, Nodes, Stride
 
 # Pools are normalised (our reading; the authors' code does so): else features would grow from level to level.
@@ -81,21 +79,19 @@ class DagConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """Stem, blocks, reductions and exits."""
-        channels = self.channels_of(self.channels)
-        nodes: list[Node | Choice] = [*stem(channels, self.stem_stride)]
-        previous, number = STEM, 0
+        graph, channels = GraphBuilder(self.height, self.width), self.channels_of(self.channels)
+        previous, number = add_stem(graph, channels, self.stem_stride, activate=True), 0
         for stage, blocks in enumerate(self.stages, 1):
             for _ in range(blocks):
                 number += 1
-                nodes += self._block(number, previous, channels)
-                previous = f"block{number}"
+                previous = self._add_block(graph, number, previous)
                 if number in self.exits:
-                    nodes += self._exit(number, channels)
+                    # Sums of ReLUs only grow from block to block, so an exit normalises what it reads.
+                    add_normalised_exit(graph, number, previous, self.classes, self.head)
             if stage < len(self.stages):
                 doubled = self.channels_of(self.channels * 2**stage)
-                nodes += _reduction(f"reduction{stage}", previous, channels, doubled)
-                previous, channels = f"reduction{stage}", doubled
-        return SearchGraph((3, self.height, self.width), tuple(nodes), tuple(f"exit{at}" for at in self.exits))
+                previous = _add_reduction(graph, f"reduction{stage}", previous, doubled)
+        return graph.finish()
 
     def _of(self, level: int) -> tuple[str, ...]:
         return tuple(f"level{level}-{operation}" for operation in self.operations)
@@ -103,30 +99,25 @@ class DagConfig(SpaceConfig):
     def _below(self, level: int) -> tuple[str, ...]:
         return tuple(name for lower in range(1, level) for name in self._of(lower))
 
-    def _block(self, number: int, source: str, channels: int) -> list[Node | Choice]:
-        block = f"block{number}"
+    def _add_block(self, graph: GraphBuilder, number: int, source: str) -> str:
+        block, channels = f"block{number}", graph.shapes[source][0]
         prefix = "" if self.share else f"{block}."
-        nodes: list[Node | Choice] = []
         for level in range(1, self.levels + 1):
-            below = tuple(Branch(name, Identity(), (f"{block}/{name}",)) for name in self._below(level))
+            below = [Branch(name, Identity(), (f"{block}/{name}",)) for name in self._below(level)]
             for name, operation in zip(self._of(level), self.operations, strict=True):
                 branches = (Branch(_SOURCE, Identity(), (source,)), *below)
-                nodes.append(Choice(f"{block}/{name}/in", f"{prefix}{name}.in", branches))
-                nodes.append(Node(f"{block}/{name}", OPERATIONS[operation](channels), (f"{block}/{name}/in",)))
+                taken = graph.choose(f"{block}/{name}/in", f"{prefix}{name}.in", branches)
+                graph.add(f"{block}/{name}", OPERATIONS[operation](channels), taken)
         project = Convolution(channels, channels, activate=False, norm=False)
-        outputs = tuple(Branch(name, project, (f"{block}/{name}",)) for name in self._below(self.levels + 1))
-        nodes.append(Choice(f"{block}/out", f"{prefix}out", outputs))
-        nodes.append(Node(f"{block}/norm", Normalise(channels, activate=True), (f"{block}/out",)))
-        return [*nodes, Node(block, Add(activate=False), (source, f"{block}/norm"))]
-
-    def _exit(self, number: int, channels: int) -> list[Node]:
-        # Sums of ReLUs only grow from block to block, so an exit normalises what it reads.
-        norm = Node(f"exit{number}/norm", Normalise(channels, activate=True), (f"block{number}",))
-        return [norm, Node(f"exit{number}", Classifier(channels, self.classes, self.head), (norm.name,))]
+        outputs = (Branch(name, project, (f"{block}/{name}",)) for name in self._below(self.levels + 1))
+        out = graph.choose(f"{block}/out", f"{prefix}out", outputs)
+        norm = graph.add(f"{block}/norm", Normalise(channels, activate=True), out)
+        return graph.add(block, Add(activate=False), source, norm)
 
 
-def _reduction(name: str, source: str, channels: int, doubled: int) -> list[Node]:
+def _add_reduction(graph: GraphBuilder, name: str, source: str, doubled: int) -> str:
+    before = graph.shapes[source][0]
     parts = [
-        Node(f"{name}/convolution{kernel}", Convolution(channels, doubled, kernel, 2), (source,)) for kernel in (1, 3)
+        graph.add(f"{name}/convolution{kernel}", Convolution(before, doubled, kernel, 2), source) for kernel in (1, 3)
     ]
-    return [*parts, Node(name, Add(activate=False), tuple(part.name for part in parts))]
+    return graph.add(name, Add(activate=False), *parts)

@@ -4,14 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces.chain import check_kernels
+from mango_grader.automl.graph import Branch, GraphBuilder, SearchGraph
+from mango_grader.automl.spaces.base import Decision, SpaceConfig
+from mango_grader.automl.spaces.parts import STEM, check_exits, check_kernels
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity, Match, SeparableConvolution
-from mango_grader.models.spec import IMAGE, Node
+from mango_grader.models.spec import IMAGE
 from mango_grader.ranges import BelowOne, Channels, ChannelsOrNone, Dilation, Factor, Kernel, Layers, Stride
-
-STEM = "stem"
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,7 @@ class LayerwiseConfig(SpaceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.exits or list(self.exits) != sorted(set(self.exits)) or self.exits[-1] != self.depth:
-            raise ValueError(f"exits must rise and end at the last layer, {self.depth}; got {self.exits}")
+        check_exits(self.exits, self.depth, "layer")
         if not set(self.reduce_at) <= set(range(1, self.depth + 1)):
             raise ValueError(f"exits and reduce_at name layers from 1 to {self.depth}")
         check_kernels(self.kernels)
@@ -71,31 +68,28 @@ class LayerwiseConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """Stem, layers, exits."""
-        nodes: list[Node | Choice] = [
-            Node(STEM, Convolution(3, self.width_of(0), kernel=3, stride=self.stem_stride), (IMAGE,))
-        ]
+        graph = GraphBuilder(self.height, self.width)
+        graph.add(STEM, Convolution(3, self.width_of(0), kernel=3, stride=self.stem_stride), IMAGE)
         for layer in range(1, self.depth + 1):
-            nodes += self._layer(layer)
+            self._add_layer(graph, layer)
             if layer in self.exits:
                 head = Classifier(self.width_of(layer), self.classes, self.head, self.dropout)
-                nodes.append(Node(f"exit{layer}", head, (_name(layer),)))
-        return SearchGraph((3, self.height, self.width), tuple(nodes), tuple(f"exit{layer}" for layer in self.exits))
+                graph.exit(layer, head, _name(layer))
+        return graph.finish()
 
-    def _layer(self, layer: int) -> list[Node | Choice]:
+    def _add_layer(self, graph: GraphBuilder, layer: int) -> None:
         name, previous = _name(layer), layer - 1
         before, after = self.width_of(previous), self.width_of(layer)
         stride = self.stride_of(layer, previous)
-        convolutions = tuple(
+        convolutions = (
             Branch(f"k{k}d{d}", SeparableConvolution(before, after, k, stride, d), (_name(previous),))
             for k in self.kernels
             for d in self.dilations
         )
-        skips = tuple(self._skip(layer, since) for since in range(layer))
-        return [
-            Choice(f"{name}/convolution", f"{name}.convolution", convolutions),
-            Choice(f"{name}/skip", f"{name}.skip", (Branch("none"), *skips)),
-            Node(name, Add(), (f"{name}/convolution", f"{name}/skip")),
-        ]
+        skips = (self._skip(layer, since) for since in range(layer))
+        convolution = graph.choose(f"{name}/convolution", f"{name}.convolution", convolutions)
+        skip = graph.choose(f"{name}/skip", f"{name}.skip", (Branch("none"), *skips))
+        graph.add(name, Add(), convolution, skip)
 
     def _skip(self, layer: int, since: int) -> Branch:
         before, after = self.width_of(since), self.width_of(layer)

@@ -1,18 +1,18 @@
 """EfficientNet-Lite0's front as a space: every candidate can start from its ImageNet weights (`models.imagenet`)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from mango_grader.automl.architecture import Decision
-from mango_grader.automl.graph import Branch, Choice
-from mango_grader.automl.spaces.mbconv import FIRST, MbconvConfig
+from mango_grader.automl.graph import Branch, GraphBuilder
+from mango_grader.automl.spaces.base import Decision
+from mango_grader.automl.spaces.mbconv import MbconvConfig
 from mango_grader.models.operations import Activation, Identity, Pool
-from mango_grader.models.spec import IMAGE, Node
+from mango_grader.models.spec import IMAGE
 from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Layers, Share
 
 Halving = Literal["early", "late", "searched", "none"]
 EARLY, LATE, HALVING = "early", "late", "halving"
+_SHRUNK = "shrunk"
 _MEANS = Pool(maximum=False, kernel=2, stride=2)
 
 
@@ -49,17 +49,14 @@ class LiteConfig(MbconvConfig):
         resolution = (Decision(HALVING, (EARLY, LATE)),) if self.halving == "searched" else ()
         return (*resolution, *super().decisions())
 
-    def opening(self) -> Sequence[Node | Choice]:
-        """Stem and fixed block, the picture halved before or behind them, or a choice between the two."""
-        shrunk = Node("shrunk", _MEANS, (IMAGE,))
-        match self.halving:
-            case "none":
-                return self.fixed(IMAGE)
-            case "early":
-                return shrunk, *self.fixed(shrunk.name)
-            case "late":
-                return *self.fixed(IMAGE), Node("shrunk", _MEANS, (FIRST,))
-            case "searched":
-                early, late = self.fixed(shrunk.name, f"/{EARLY}"), self.fixed(IMAGE, f"/{LATE}")
-                ways = (Branch(EARLY, Identity(), (early[-1].name,)), Branch(LATE, _MEANS, (late[-1].name,)))
-                return shrunk, *early, *late, Choice(HALVING, HALVING, ways)
+    def add_opening(self, graph: GraphBuilder) -> str:
+        """Append stem and fixed block, the image halved before or behind them, or a choice between the two."""
+        if self.halving == "none":
+            return self.add_fixed(graph, IMAGE)
+        if self.halving == "late":
+            return graph.add(_SHRUNK, _MEANS, self.add_fixed(graph, IMAGE))
+        shrunk = graph.add(_SHRUNK, _MEANS, IMAGE)
+        if self.halving == "early":
+            return self.add_fixed(graph, shrunk)
+        early, late = self.add_fixed(graph, shrunk, f"/{EARLY}"), self.add_fixed(graph, IMAGE, f"/{LATE}")
+        return graph.choose(HALVING, HALVING, (Branch(EARLY, Identity(), (early,)), Branch(LATE, _MEANS, (late,))))

@@ -1,25 +1,26 @@
 """BetaNAS's space (§4.1, "search space"): a chain of blocks, each an inverted residual or nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, get_args
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces.chain import (
+from mango_grader.automl.graph import Branch, GraphBuilder, SearchGraph
+from mango_grader.automl.spaces.base import Decision, SpaceConfig
+from mango_grader.automl.spaces.parts import (
+    STEM,
     Block,
     Stages,
-    chain,
+    add_chain,
     check_kernels,
     check_stages,
     heads_of,
     stages_of,
 )
 from mango_grader.models.operations import Activation, Add, Classifier, Convolution, InvertedResidual
-from mango_grader.models.spec import IMAGE, Node
+from mango_grader.models.spec import IMAGE
 from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Expansion, Kernel, Layers, Share
 
-STEM, FIRST, IDENTITY = "stem", "first", "identity"
+FIRST, IDENTITY = "first", "identity"
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,20 @@ class MbconvConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """Stem, fixed block, searched blocks, exits."""
-        return chain((3, self.height, self.width), self.opening(), self._stages(), self._block, self._heads())
+        graph = GraphBuilder(self.height, self.width)
+        add_chain(graph, self.add_opening(graph), self._stages(), self._add_block, self._heads())
+        return graph.finish()
 
-    def opening(self) -> Sequence[Node | Choice]:
-        """Return what comes before the searched blocks."""
-        return self.fixed(IMAGE)
+    def add_opening(self, graph: GraphBuilder) -> str:
+        """Append what comes before the searched blocks, and return its output's name."""
+        return self.add_fixed(graph, IMAGE)
 
-    def fixed(self, image: str, suffix: str = "") -> tuple[Node, Node]:
-        """Return stem and fixed block on the output of the node `image`, `suffix` behind their names."""
+    def add_fixed(self, graph: GraphBuilder, image: str, suffix: str = "") -> str:
+        """Append stem and fixed block on the node `image`, `suffix` behind their names; return the block's name."""
         stem, first = self.channels_of(self.stem_channels), self.channels_of(self.first_channels)
         block = InvertedResidual(stem, first, 3, 1, 1, self.squeeze, self.activation)
-        return (
-            Node(STEM + suffix, Convolution(3, stem, kernel=3, stride=self.stem_stride), (image,)),
-            Node(FIRST + suffix, block, (STEM + suffix,)),
-        )
+        graph.add(STEM + suffix, Convolution(3, stem, kernel=3, stride=self.stem_stride), image)
+        return graph.add(FIRST + suffix, block, STEM + suffix)
 
     def _stages(self) -> Stages:
         return stages_of(self, self.first_channels, self.channels, self.blocks, self.strides)
@@ -104,7 +105,7 @@ class MbconvConfig(SpaceConfig):
     def _heads(self) -> Mapping[int, Classifier]:
         return heads_of(self, self._stages(), self.exits, self.head, self.early_head, self.dropout)
 
-    def _block(self, block: Block, previous: str) -> list[Node | Choice]:
+    def _add_block(self, graph: GraphBuilder, block: Block, previous: str) -> str:
         before, after, stride = block.in_channels, block.out_channels, block.stride
         branches = [
             Branch(
@@ -116,14 +117,11 @@ class MbconvConfig(SpaceConfig):
             for expansion in self.expansions
         ]
         if not _residual(block):
-            return [Choice(block.name, block.name, tuple(branches))]
+            return graph.choose(block.name, block.name, branches)
         if self.identity:
             branches.append(Branch(IDENTITY))  # nothing to add: the sum is its input
-        name = f"{block.name}/residual"
-        return [
-            Choice(name, block.name, tuple(branches)),
-            Node(block.name, Add(activate=False), (previous, name)),
-        ]
+        residual = graph.choose(f"{block.name}/residual", block.name, branches)
+        return graph.add(block.name, Add(activate=False), previous, residual)
 
 
 def _residual(block: Block) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.graph import SearchGraph
-from mango_grader.automl.spaces.builder import GraphBuilder
-from mango_grader.automl.spaces.cells import Cell, add_exit, add_stem, check_stack, decisions_of, preactivated
+from mango_grader.automl.graph import GraphBuilder, SearchGraph
+from mango_grader.automl.spaces.base import Decision, SpaceConfig
+from mango_grader.automl.spaces.cells import Cell, add_exit, check_stack, decisions_of, preactivated
+from mango_grader.automl.spaces.parts import add_stem
 from mango_grader.models.operations import Concat
 from mango_grader.ranges import Channels, Layers, Nodes, Range, Stride
 
@@ -59,21 +59,20 @@ class MultiscaleConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """The scales, then cells layer by layer, exits among them."""
-        graph = GraphBuilder((3, self.height, self.width))
+        graph = GraphBuilder(self.height, self.width)
         width = self.width_of(1)
-        features = {(1, 1): add_stem(graph, width, self.stem_stride)}
+        features = {(1, 1): add_stem(graph, width, self.stem_stride, activate=False)}
         for scale in range(2, self.scales + 1):
             vertical = preactivated(width, width, stride=2)
             features[1, scale] = graph.add(f"{_place(1, scale)}/vertical", vertical, features[1, scale - 1])
-        exits = []
         for layer in range(2, self.depth + 1):
             for scale in self.scales_at(layer):
                 s0, s1 = features[max(1, layer - 2), scale], self._connect(graph, layer, scale, features)
                 cell = self._cell_at(layer)
                 features[layer, scale] = cell.add_to(graph, _place(layer, scale), self.width_of(layer), s0, s1)
             if layer in self.exits:
-                exits.append(add_exit(graph, layer, features[layer, self.scales], self.classes))
-        return graph.finish(exits)
+                add_exit(graph, layer, features[layer, self.scales], self.classes)
+        return graph.finish()
 
     def _connect(self, graph: GraphBuilder, layer: int, scale: int, features: _Features) -> str:
         """Append what makes s1 of the features of the layer before, and return its name."""

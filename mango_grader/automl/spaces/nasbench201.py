@@ -4,11 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
-from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces.parts import STEM, check_exits, check_stem_stride, stem
-from mango_grader.models.operations import Add, Classifier, Convolution, Identity, Normalise, Operation, Pool, Zero
-from mango_grader.models.spec import Node
+from mango_grader.automl.graph import Branch, Choices, GraphBuilder, SearchGraph
+from mango_grader.automl.spaces.base import Decision, SpaceConfig
+from mango_grader.automl.spaces.parts import add_normalised_exit, add_stem, check_exits, check_stem_stride
+from mango_grader.models.operations import Add, Convolution, Identity, Operation, Pool, Zero
 from mango_grader.ranges import Channels, Layers, Stride
 
 NONE, SKIP, CONV1, CONV3, POOL = "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"
@@ -46,40 +45,35 @@ class NasBench201Config(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """Stem, cells, residual blocks and exits."""
-        channels = self.channels_of(self.channels)
-        nodes: list[Node | Choice] = [*stem(channels, self.stem_stride, activate=False)]
-        previous = STEM
+        graph, channels = GraphBuilder(self.height, self.width), self.channels_of(self.channels)
+        previous = add_stem(graph, channels, self.stem_stride, activate=False)
         for number in range(1, STAGES * self.cells + 1):
             stage, place = divmod(number - 1, self.cells)
             if stage and not place:
                 doubled = self.channels_of(self.channels * 2**stage)
-                nodes += _residual(f"reduction{stage}", previous, channels, doubled)
-                previous, channels = f"reduction{stage}", doubled
-            nodes += _cell(f"cell{number}", previous, channels)
-            previous = f"cell{number}"
+                previous = _add_residual(graph, f"reduction{stage}", previous, doubled)
+            previous = _add_cell(graph, f"cell{number}", previous)
             if number in self.exits:
-                nodes.append(Node(f"exit{number}/norm", Normalise(channels, activate=True), (previous,)))
-                nodes.append(Node(f"exit{number}", Classifier(channels, self.classes), (f"exit{number}/norm",)))
-        return SearchGraph((3, self.height, self.width), tuple(nodes), tuple(f"exit{at}" for at in self.exits))
+                add_normalised_exit(graph, number, previous, self.classes)
+        return graph.finish()
 
 
-def cell_string(architecture: Architecture) -> str:
-    """Return the benchmark's name of the cell: its nodes joined by "+", each "|operation~source|operation~source|"."""
+def cell_string(choices: Choices) -> str:
+    """Return the benchmark's name of a cell: its nodes joined by "+", each "|operation~source|operation~source|"."""
     nodes: dict[int, str] = {}
     for node, source in EDGES:
-        (operation,) = architecture.choices[_edge(node, source)]
+        (operation,) = choices[_edge(node, source)]
         nodes[node] = f"{nodes.get(node, '|')}{operation}~{source}|"
     return "+".join(nodes.values())
 
 
-def from_cell_string(config: NasBench201Config, text: str) -> Architecture:
-    """Return the architecture that `cell_string` names so; raises ValueError for anything else."""
+def cell_choices(text: str) -> Choices:
+    """Return the choices that `cell_string` names so; raises ValueError for anything else."""
     names = re.findall(r"([^|+~]+)~\d", text)
     if len(names) == len(EDGES) and set(names) <= set(OPERATIONS):
         choices = {_edge(node, source): (name,) for (node, source), name in zip(EDGES, names, strict=True)}
-        architecture = Architecture(config, choices)
-        if cell_string(architecture) == text:
-            return architecture
+        if cell_string(choices) == text:
+            return choices
     raise ValueError(f"not a cell of NAS-Bench-201: {text!r}; one is |none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
 
 
@@ -87,7 +81,8 @@ def _edge(node: int, source: int) -> str:
     return f"node{node}.from{source}"
 
 
-def _cell(cell: str, source: str, channels: int) -> list[Node | Choice]:
+def _add_cell(graph: GraphBuilder, cell: str, source: str) -> str:
+    channels = graph.shapes[source][0]
     operations: dict[str, Operation | None] = {
         NONE: None,
         SKIP: Identity(),
@@ -96,26 +91,28 @@ def _cell(cell: str, source: str, channels: int) -> list[Node | Choice]:
         POOL: Pool(maximum=False),
     }
     names = {0: source, 1: f"{cell}/node1", 2: f"{cell}/node2", 3: cell}
-    # The output must exist even where no edge leads there.
-    nodes: list[Node | Choice] = [Node(f"{cell}/zero", Zero(), (source,))]
+    zero = graph.add(f"{cell}/zero", Zero(), source)  # the output must exist even where no edge leads there
     for node in range(1, 4):
-        edges = []
-        for start in range(node):
-            branches = (Branch(name, op, (names[start],) if op else ()) for name, op in operations.items())
-            edges.append(Choice(f"{cell}/edge{start}{node}", _edge(node, start), tuple(branches)))
-        inputs = tuple(edge.name for edge in edges) + ((f"{cell}/zero",) if node == 3 else ())
-        nodes += [*edges, Node(names[node], Add(activate=False), inputs)]
-    return nodes
+        edges = [
+            graph.choose(
+                f"{cell}/edge{start}{node}",
+                _edge(node, start),
+                (Branch(name, op, (names[start],) if op else ()) for name, op in operations.items()),
+            )
+            for start in range(node)
+        ]
+        graph.add(names[node], Add(activate=False), *edges, *([zero] if node == 3 else []))
+    return cell
 
 
-def _residual(name: str, source: str, channels: int, doubled: int) -> list[Node]:
+def _add_residual(graph: GraphBuilder, name: str, source: str, doubled: int) -> str:
     """The residual block of stride 2: two 3×3 convolutions, beside them average pooling and a 1×1 convolution."""
+    channels = graph.shapes[source][0]
     first = Convolution(channels, doubled, 3, 2, activate=False, preactivate=True)
     second = Convolution(doubled, doubled, 3, activate=False, preactivate=True)
-    return [
-        Node(f"{name}/first", first, (source,)),
-        Node(f"{name}/second", second, (f"{name}/first",)),
-        Node(f"{name}/pool", Pool(maximum=False, kernel=2, stride=2), (source,)),
-        Node(f"{name}/match", Convolution(channels, doubled, activate=False, norm=False), (f"{name}/pool",)),
-        Node(name, Add(activate=False), (f"{name}/match", f"{name}/second")),
-    ]
+    graph.add(f"{name}/first", first, source)
+    graph.add(f"{name}/second", second, f"{name}/first")
+    graph.add(f"{name}/pool", Pool(maximum=False, kernel=2, stride=2), source)
+    match = Convolution(channels, doubled, activate=False, norm=False)
+    graph.add(f"{name}/match", match, f"{name}/pool")
+    return graph.add(name, Add(activate=False), f"{name}/match", f"{name}/second")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.graph import SearchGraph
-from mango_grader.automl.spaces.builder import GraphBuilder
-from mango_grader.automl.spaces.cells import Cell, add_exit, add_stem, check_stack, decisions_of
+from mango_grader.automl.graph import GraphBuilder, SearchGraph
+from mango_grader.automl.spaces.base import Decision, SpaceConfig
+from mango_grader.automl.spaces.cells import Cell, add_exit, check_stack, decisions_of
+from mango_grader.automl.spaces.parts import add_stem
 from mango_grader.ranges import Channels, Layers, Nodes, Stride
 
 
@@ -46,15 +46,14 @@ class NasnetConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """Stem, cells, exits."""
-        graph = GraphBuilder((3, self.height, self.width))
-        s0 = s1 = add_stem(graph, self.channels_of(self.stem_channels), self.stem_stride)
-        exits = []
+        graph = GraphBuilder(self.height, self.width)
+        s0 = s1 = add_stem(graph, self.channels_of(self.stem_channels), self.stem_stride, activate=False)
         for number in range(1, self.depth + 1):
             cell = self._cell_at(number)
             s0, s1 = s1, cell.add_to(graph, f"cell{number}", self.width_of(number), s0, s1)
             if number in self.exits:
-                exits.append(add_exit(graph, number, s1, self.classes))
-        return graph.finish(exits)
+                add_exit(graph, number, s1, self.classes)
+        return graph.finish()
 
     def _cell_at(self, number: int) -> Cell:
         return Cell(self.nodes, stride=2 if number in self.reduce_at else 1)

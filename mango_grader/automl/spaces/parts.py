@@ -1,9 +1,12 @@
-"""What chains of blocks have in common: the stem before them and the rule for where exits sit."""
+"""What spaces are built of: stems, chains of blocks in stages, exits, and the checks of such settings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from mango_grader.models.operations import Convolution
-from mango_grader.models.spec import IMAGE, Node
+from mango_grader.automl.graph import GraphBuilder
+from mango_grader.automl.spaces.base import SpaceConfig
+from mango_grader.models.operations import Classifier, Convolution, Normalise
+from mango_grader.models.spec import IMAGE
 
 STEM = "stem"
 
@@ -14,24 +17,126 @@ def check_stem_stride(stride: int) -> None:
         raise ValueError(f"stem_stride must be a power of two, not {stride}")
 
 
-def stem(channels: int, stride: int, *, activate: bool = True) -> list[Node]:
-    """Return 3×3 convolutions to `channels`, one for each halving, so that none skips pixels; the last is `STEM`.
-
-    stride: 1, 2, 4, …; raises ValueError for another. activate: whether the last one ends in a ReLU.
-    """
-    check_stem_stride(stride)
-    halvings = stride.bit_length() - 1
-    nodes: list[Node] = []
-    before, previous = 3, IMAGE
-    for left in range(halvings - 1, 0, -1):
-        after = max(4, channels >> left)
-        nodes.append(Node(f"{STEM}/{left}", Convolution(before, after, 3, 2), (previous,)))
-        before, previous = after, nodes[-1].name
-    last = Convolution(before, channels, 3, min(stride, 2), activate=activate)
-    return [*nodes, Node(STEM, last, (previous,))]
-
-
-def check_exits(exits: Sequence[int], last: int) -> None:
-    """Raise ValueError unless `exits` are rising numbers of blocks, from 1, that end at the `last`."""
+def check_exits(exits: Sequence[int], last: int, unit: str = "block") -> None:
+    """Raise ValueError unless `exits` are rising numbers of blocks (or another `unit`) that end at the `last`."""
     if not exits or list(exits) != sorted(set(exits)) or exits[-1] != last:
-        raise ValueError(f"exits must rise and end at the last block, {last}; got {tuple(exits)}")
+        raise ValueError(f"exits must rise and end at the last {unit}, {last}; got {tuple(exits)}")
+
+
+def check_kernels(kernels: Sequence[int]) -> None:
+    """Raise ValueError unless the kernels are odd and differ."""
+    if any(kernel % 2 == 0 for kernel in kernels) or len(set(kernels)) != len(kernels):
+        raise ValueError(f"kernels must be odd and differ, got {kernels}")
+
+
+def check_stages(channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int], exits: Sequence[int]) -> None:
+    """Raise ValueError unless the settings of all stages agree and the exits are stages, the last one included."""
+    if not channels or not len(channels) == len(blocks) == len(strides):
+        raise ValueError(f"stages differ in number: channels {channels}, blocks {blocks}, strides {strides}")
+    check_exits(exits, len(channels), "stage")
+
+
+def add_stem(graph: GraphBuilder, channels: int, stride: int, *, activate: bool) -> str:
+    """Append 3×3 convolutions to `channels`, one for each halving, so that none skips pixels; return the last's name.
+
+    Args:
+        graph: where to append them.
+        channels: of the last one.
+        stride: of all together: 1, 2, 4, …
+        activate: whether the last one ends in a ReLU.
+    """
+    before, previous = 3, IMAGE
+    for left in range(stride.bit_length() - 2, 0, -1):
+        after = max(4, channels >> left)
+        previous = graph.add(f"{STEM}/{left}", Convolution(before, after, 3, 2), previous)
+        before = after
+    return graph.add(STEM, Convolution(before, channels, 3, min(stride, 2), activate=activate), previous)
+
+
+def add_normalised_exit(graph: GraphBuilder, number: int, source: str, classes: int, head: int = 0) -> None:
+    """Append BatchNorm and ReLU on `source`, and the exit `number` behind them; `head`: its hidden width, or 0."""
+    channels = graph.shapes[source][0]
+    norm = graph.add(f"exit{number}/norm", Normalise(channels, activate=True), source)
+    graph.exit(number, Classifier(channels, classes, head), norm)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a chain.
+
+    Attributes:
+        number: its place in the chain, from 1.
+        in_channels: channels of what it reads.
+        out_channels: channels of its output.
+        stride: 1, or 2 where it halves the size.
+    """
+
+    number: int
+    in_channels: int
+    out_channels: int
+    stride: int
+
+    @property
+    def name(self) -> str:
+        """Name of its decision and of its output."""
+        return f"block{self.number}"
+
+
+Stages = Sequence[Sequence[Block]]
+
+
+def stages_of(
+    config: SpaceConfig, before: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]
+) -> Stages:
+    """Return the blocks by stage: each stage's first takes the stride and `before` or the last stage's channels.
+
+    before, channels: as they are without the config's multiplier.
+    """
+    stages, number, before = [], 0, config.channels_of(before)
+    for channels_of_stage, count, stride in zip(channels, blocks, strides, strict=True):
+        stage, width = [], config.channels_of(channels_of_stage)
+        for place in range(count):
+            number += 1
+            stage.append(Block(number, before, width, 1 if place else stride))
+            before = width
+        stages.append(stage)
+    return stages
+
+
+def heads_of(
+    config: SpaceConfig, stages: Stages, exits: Sequence[int], head: int, early_head: int, dropout: float
+) -> Mapping[int, Classifier]:
+    """Return a classifier per exit, of hidden width `head` for the last and `early_head` for the others, 0 for none.
+
+    The widths are those without the config's multiplier.
+    """
+    hidden = {stage: head if stage == exits[-1] else early_head for stage in exits}
+    return {
+        stage: Classifier(
+            stages[stage - 1][-1].out_channels, config.classes, config.channels_of(width) if width else 0, dropout
+        )
+        for stage, width in hidden.items()
+    }
+
+
+def add_chain(
+    graph: GraphBuilder,
+    previous: str,
+    stages: Stages,
+    add_block: Callable[[GraphBuilder, Block, str], str],
+    heads: Mapping[int, Classifier],
+) -> None:
+    """Append every block, each on the one before it, and the exits behind their stages.
+
+    Args:
+        graph: where to append them.
+        previous: name of what the first block reads.
+        stages: the blocks, by stage.
+        add_block: appends one block on the output of that name, and returns its output's name.
+        heads: classifiers by the number of their stage, from 1.
+    """
+    for number, stage in enumerate(stages, start=1):
+        for block in stage:
+            previous = add_block(graph, block, previous)
+        if number in heads:
+            graph.exit(number, heads[number], previous)

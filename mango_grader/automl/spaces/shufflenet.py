@@ -4,22 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
-from mango_grader.automl.graph import Branch, Choice, SearchGraph
-from mango_grader.automl.spaces.chain import (
+from mango_grader.automl.graph import Branch, GraphBuilder, SearchGraph
+from mango_grader.automl.spaces.base import Decision, SpaceConfig
+from mango_grader.automl.spaces.parts import (
+    STEM,
     Block,
     Stages,
-    chain,
+    add_chain,
     check_kernels,
     check_stages,
     heads_of,
     stages_of,
 )
 from mango_grader.models.operations import Classifier, Convolution, ShuffleUnit
-from mango_grader.models.spec import IMAGE, Node
+from mango_grader.models.spec import IMAGE
 from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Kernel, Layers
 
-STEM, XCEPTION = "stem", "xception"
+XCEPTION = "xception"
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,10 @@ class ShufflenetConfig(SpaceConfig):
 
     def graph(self) -> SearchGraph:
         """Stem, searched blocks, exits."""
+        graph = GraphBuilder(self.height, self.width)
         stem = Convolution(3, self.channels_of(self.stem_channels), kernel=3, stride=self.stem_stride)
-        image = 3, self.height, self.width
-        return chain(image, [Node(STEM, stem, (IMAGE,))], self._stages(), self._block, self._heads())
+        add_chain(graph, graph.add(STEM, stem, IMAGE), self._stages(), self._add_block, self._heads())
+        return graph.finish()
 
     def _stages(self) -> Stages:
         return stages_of(self, self.stem_channels, self.channels, self.blocks, self._strides)
@@ -77,9 +79,9 @@ class ShufflenetConfig(SpaceConfig):
     def _heads(self) -> Mapping[int, Classifier]:
         return heads_of(self, self._stages(), self.exits, self.head, self.early_head, self.dropout)
 
-    def _block(self, block: Block, previous: str) -> list[Node | Choice]:
+    def _add_block(self, graph: GraphBuilder, block: Block, previous: str) -> str:
         shape = block.in_channels, block.out_channels
         units = {f"k{kernel}": ShuffleUnit(*shape, kernel, block.stride) for kernel in self.kernels}
         if self.xception:
             units[XCEPTION] = ShuffleUnit(*shape, 3, block.stride, xception=True)
-        return [Choice(block.name, block.name, tuple(Branch(name, op, (previous,)) for name, op in units.items()))]
+        return graph.choose(block.name, block.name, (Branch(name, op, (previous,)) for name, op in units.items()))

@@ -17,6 +17,8 @@ class Operation(ABC):
 
     kind: ClassVar[str]
     kinds: ClassVar[dict[str, type["Operation"]]] = {}
+    optional_inputs: ClassVar[bool] = False
+    """Whether it still works where an architecture leaves out some of its inputs, but not all, as a sum does."""
 
     def __init_subclass__(cls) -> None:
         Operation.kinds[cls.kind] = cls
@@ -32,6 +34,10 @@ class Operation(ABC):
     def params(self) -> int:
         """Return the number of learnable parameters."""
         return 0
+
+    def free(self, inputs: Sequence[Shape]) -> bool:
+        """Return whether it computes nothing in a finished network: it hands its input on, or gives zeros."""
+        return False
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

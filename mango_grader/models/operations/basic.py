@@ -114,12 +114,17 @@ class Identity(Operation):
         """One shape, unchanged."""
         return one_input(inputs, inputs[0][0])
 
+    def free(self, inputs: Sequence[Shape]) -> bool:
+        """Always."""
+        return True
+
 
 @dataclass(frozen=True)
 class Add(Operation):
     """The sum of its inputs and, if `activate`, ReLU; inputs that an architecture left out count as zero."""
 
     kind: ClassVar[str] = "add"
+    optional_inputs: ClassVar[bool] = True
     activate: bool = True
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
@@ -127,6 +132,10 @@ class Add(Operation):
         if not inputs or len(set(inputs)) != 1:
             raise ValueError(f"a sum needs equal shapes, got {list(inputs)}")
         return inputs[0]
+
+    def free(self, inputs: Sequence[Shape]) -> bool:
+        """Where only one input is left and nothing is done to it."""
+        return len(inputs) == 1 and not self.activate
 
 
 @dataclass(frozen=True)
@@ -169,6 +178,10 @@ class Zero(Operation):
         """One shape, unchanged."""
         return one_input(inputs, inputs[0][0])
 
+    def free(self, inputs: Sequence[Shape]) -> bool:
+        """Always."""
+        return True
+
 
 @dataclass(frozen=True)
 class DropPath(Operation):
@@ -181,6 +194,10 @@ class DropPath(Operation):
         """One shape, unchanged."""
         return one_input(inputs, inputs[0][0])
 
+    def free(self, inputs: Sequence[Shape]) -> bool:
+        """Always."""
+        return True
+
 
 @dataclass(frozen=True)
 class ScaleGradient(Operation):
@@ -192,6 +209,10 @@ class ScaleGradient(Operation):
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """One shape, unchanged."""
         return one_input(inputs, inputs[0][0])
+
+    def free(self, inputs: Sequence[Shape]) -> bool:
+        """Always."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.datasets import Dataset, Item, read_dataset
 from mango_grader.datasets.reading.files import list_files
 from mango_grader.datasets.record import DataRecord

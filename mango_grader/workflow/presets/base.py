@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mango_grader.automl.architecture import SpaceConfig
 from mango_grader.automl.methods import METHODS, MethodSettings
-from mango_grader.automl.spaces import SPACES
+from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets.augmentation import Augment
 from mango_grader.training.recipe import TrainRecipe
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 from mixed import MixedConfig, search_of
 
-from mango_grader.automl.gates import gates_of
 from mango_grader.automl.methods.betanas import BetaNas, BetaNasSettings
 from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
+from mango_grader.automl.supernet import gates_of
 from mango_grader.progress import SilentProgress
 
 SPACE = SearchSpace(

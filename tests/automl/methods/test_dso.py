@@ -11,7 +11,8 @@ from mixed import MixedConfig, search_of
 from mango_grader.automl.methods.dso import Dso, DsoSettings
 from mango_grader.automl.relaxations.sparsity import BlockShares, memory_shares
 from mango_grader.automl.search import Search
-from mango_grader.automl.spaces import DagConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import DagConfig
 from mango_grader.progress import SilentProgress
 
 SETTINGS = DsoSettings(

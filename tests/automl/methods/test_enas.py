@@ -8,7 +8,8 @@ import pytest
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.methods import Enas, EnasSettings
 from mango_grader.automl.samplers import ControllerSettings
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.training.device import seed_everything
 
 SPACE = SearchSpace(LayerwiseConfig(8, 8, 2, depth=3, channels=4, kernels=(3, 5), dilations=(1,), exits=(1, 3)))

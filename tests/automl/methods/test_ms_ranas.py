@@ -9,12 +9,11 @@ import pytest
 import torch
 from mixed import MixedConfig, search_of
 
-from mango_grader.automl.architecture import Decision
-from mango_grader.automl.methods.ms_ranas import MsRanas, MsRanasSettings
-from mango_grader.automl.relaxations import GroupSoftmax
+from mango_grader.automl.methods.ms_ranas import GroupSoftmax, MsRanas, MsRanasSettings
 from mango_grader.automl.search import Search
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import SharedStep
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.spaces import Decision
 from mango_grader.progress import SilentProgress
 from mango_grader.training.recipe import WeightRecipe
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mango_grader.automl.architecture import Decision, SpaceConfig
 from mango_grader.automl.cost import macs
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings, Opened
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import Decision, SpaceConfig
 from mango_grader.models.operations import Classifier, Convolution
 from mango_grader.models.spec import IMAGE, Node
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from mixed import MixedConfig
 
-from mango_grader.automl.architecture import Architecture, Decision
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.limits import InfeasibleError
 from mango_grader.automl.relaxations.rounding import nearest_feasible
-from mango_grader.automl.samplers import InfeasibleError
-from mango_grader.automl.spaces import LayerwiseConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import Decision, LayerwiseConfig
 
 SPACES = [
     SearchSpace(MixedConfig(8, 8, 2)),

@@ -6,7 +6,8 @@ import torch
 from mixed import MixedConfig
 
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, soft_threshold
-from mango_grader.automl.spaces import DagConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import DagConfig
 from mango_grader.models.operations import Convolution, Normalise
 
 DAG = DagConfig(8, 8, 2, channels=8, stages=(2, 1), levels=2, operations=("sep3", "max3"), share=False, exits=(2, 3))

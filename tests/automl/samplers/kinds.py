@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.automl.architecture import Architecture, Decision, SpaceConfig
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.graph import SearchGraph
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import Decision, SpaceConfig
 from mango_grader.models.operations import Classifier
 from mango_grader.models.spec import IMAGE, Node
 

@@ -5,8 +5,9 @@ import pytest
 from kinds import kinds, legal
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.samplers import Evolution, EvolutionSettings, InfeasibleError, VaeSampler, VaeSettings
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.limits import InfeasibleError
+from mango_grader.automl.samplers import Evolution, EvolutionSettings, VaeSampler, VaeSettings
+from mango_grader.automl.search_space import SearchSpace
 
 SETTINGS = EvolutionSettings(population=12, generations=6, parents=4, crossovers=6, mutations=6, probability=0.3)
 

@@ -9,7 +9,7 @@ from kinds import kinds, legal
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.samplers import VaeSampler, VaeSettings
-from mango_grader.automl.spaces import SearchSpace
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 
 SETTINGS = VaeSettings(layers=1, kept=60)

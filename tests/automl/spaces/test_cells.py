@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.gates import Gate
-from mango_grader.automl.spaces import NasnetConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import NasnetConfig
 from mango_grader.automl.spaces.cells import OPERATIONS, Cell
+from mango_grader.automl.supernet import Gate
 from mango_grader.models.operations import CellConvolution, FactorisedReduction, Operation, Pool
 from mango_grader.models.spec import NetworkSpec
 

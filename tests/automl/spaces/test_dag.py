@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.gates import Gate
-from mango_grader.automl.spaces import DagConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import DagConfig
+from mango_grader.automl.supernet import Gate
 from mango_grader.models import NetworkSpec, build_network
 
 SMALL = DagConfig(8, 12, 3, channels=8, stages=(1, 1), levels=2, operations=("sep3", "max3"), exits=(1, 2))

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.spaces import LiteConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LiteConfig
 from mango_grader.models import build_network
 
 SEARCHED = LiteConfig(32, 32, 5, channels=(8, 12), blocks=(1, 2), strides=(2, 2), exits=(1, 2), halving="searched")

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture, space_from_dict
 from mango_grader.automl.cost import macs, params
-from mango_grader.automl.gates import gates_of
-from mango_grader.automl.spaces import MbconvConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import MbconvConfig, SpaceConfig
+from mango_grader.automl.supernet import gates_of
 from mango_grader.models import NetworkSpec
 from mango_grader.models.operations import Add, InvertedResidual
 
@@ -148,5 +149,5 @@ def test_inputs_of_all_sizes_and_widths_fit(size: tuple[int, int], multiplier: f
 )
 def test_settings_that_do_not_fit_are_refused_in_one_line(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words) as refusal:
-        SpaceConfig.from_dict({**SMALL.to_dict(), **settings})
+        space_from_dict({**SMALL.to_dict(), **settings})
     assert "\n" not in str(refusal.value)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mango_grader.automl.graph import SearchGraph
-from mango_grader.automl.spaces import MultiscaleConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import MultiscaleConfig
 from mango_grader.models.operations import Concat, Convolution, FactorisedReduction
 from mango_grader.models.spec import Node
 

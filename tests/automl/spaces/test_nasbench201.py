@@ -8,7 +8,10 @@ import pytest
 import torch
 from photos import real_data
 
-from mango_grader.automl.spaces import NasBench201Config, SearchSpace, cell_string, from_cell_string
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import NasBench201Config
+from mango_grader.automl.spaces.nasbench201 import cell_choices, cell_string
 from mango_grader.models import build_network
 from mango_grader.models.spec import NetworkSpec
 
@@ -25,14 +28,13 @@ def named(*operations: str) -> str:
 
 def derive(space: SearchSpace, text: str) -> NetworkSpec:
     assert isinstance(space.config, NasBench201Config)
-    return space.derive(from_cell_string(space.config, text))
+    return space.derive(Architecture(space.config, cell_choices(text)))
 
 
 def test_every_cell_has_one_name_and_is_found_by_it() -> None:
     names = {named(*operations) for operations in product(OPERATIONS, repeat=6)}
-    config = NasBench201Config(32, 32, 10)
     assert len(names) == 15625
-    assert all(cell_string(from_cell_string(config, name)) == name for name in names)
+    assert all(cell_string(cell_choices(name)) == name for name in names)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_every_cell_has_one_name_and_is_found_by_it() -> None:
 )
 def test_what_names_no_cell_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not a cell of NAS-Bench-201: .+$") as caught:
-        from_cell_string(NasBench201Config(32, 32, 10), text)
+        cell_choices(text)
     assert "\n" not in str(caught.value)
 
 
@@ -74,7 +76,7 @@ def test_the_whole_table_is_read_and_its_costs_are_ours() -> None:
         rows = list(csv.DictReader(file))
     config = BENCHMARK.config
     assert isinstance(config, NasBench201Config)
-    assert {cell_string(from_cell_string(config, row["arch"])) for row in rows} == {row["arch"] for row in rows}
+    assert {cell_string(cell_choices(row["arch"])) for row in rows} == {row["arch"] for row in rows}
     alike = 0
     for row in rows[::60]:
         spec = derive(BENCHMARK, row["arch"])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mango_grader.automl.graph import Choice
-from mango_grader.automl.spaces import NasnetConfig, SearchSpace
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import NasnetConfig
 from mango_grader.models.operations import FactorisedReduction
 
 PAPER = NasnetConfig(32, 32, 10)

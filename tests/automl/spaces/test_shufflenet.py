@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mango_grader.automl.architecture import Architecture, SpaceConfig
+from mango_grader.automl.architecture import Architecture, space_from_dict
 from mango_grader.automl.cost import macs
-from mango_grader.automl.spaces import SearchSpace, ShufflenetConfig
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import ShufflenetConfig
 from mango_grader.models.operations import Classifier, ShuffleUnit
 
 PAPER = ShufflenetConfig(224, 224, 1000)
@@ -77,5 +78,5 @@ def test_inputs_of_all_sizes_and_widths_fit(size: tuple[int, int], multiplier: f
 )
 def test_settings_that_do_not_fit_are_refused_in_one_line(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words) as refusal:
-        SpaceConfig.from_dict({**SMALL.to_dict(), **settings})
+        space_from_dict({**SMALL.to_dict(), **settings})
     assert "\n" not in str(refusal.value)

@@ -1,0 +1,139 @@
+"""SearchSpace: sampling, rounding, deriving networks and encoding, the same for every space."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.graph import SearchGraph
+from mango_grader.automl.spaces import Decision, SpaceConfig
+from mango_grader.automl.supernet import Supernet
+from mango_grader.models.spec import NetworkSpec
+
+Tokens = tuple[int, ...]
+
+
+class SearchSpace:
+    """All architectures that a SpaceConfig describes.
+
+    Encoding: each decision takes `max_chosen` slots; a slot holds a candidate's index, in rising order, or the number
+    of candidates ("stop") once enough are chosen. A decision for exactly one candidate is thus a single token.
+    """
+
+    def __init__(self, config: SpaceConfig) -> None:
+        self.config = config
+        self.decisions: tuple[Decision, ...] = config.decisions()
+        self.graph: SearchGraph = config.graph()
+        self.slots: tuple[Decision, ...] = tuple(d for d in self.decisions for _ in range(d.max_chosen))
+        starts = np.cumsum([0, *(d.max_chosen for d in self.decisions)])
+        self._starts: list[int] = [
+            int(starts[place]) for place, d in enumerate(self.decisions) for _ in range(d.max_chosen)
+        ]
+        self._legal: dict[tuple[int, Tokens], NDArray[np.bool_]] = {}  # samplers ask for the same few again and again
+
+    def supernet(self) -> Supernet:
+        """Return freshly initialised shared weights."""
+        return Supernet(self.graph, self.decisions)
+
+    @cached_property
+    def final(self) -> "SearchSpace":
+        """The space in which results are trained: this one, with what joins only after the search."""
+        finished = self.config.finished()
+        return self if finished == self.config else SearchSpace(finished)
+
+    def derive(self, architecture: Architecture) -> NetworkSpec:
+        """Return the plain network, every width, stride, input and exit explicit."""
+        return self.graph.derive(architecture.choices)
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw an architecture, each token uniform over its legal values."""
+        tokens: list[int] = []
+        for _ in self.slots:
+            tokens.append(int(rng.choice(np.flatnonzero(self.legal(tokens)))))
+        return self.decode(tuple(tokens))
+
+    def nearest(self, scores: Mapping[str, NDArray[np.floating]]) -> Architecture:
+        """Return the architecture of the highest scores, (candidates,) per decision; rounding rules live only here.
+
+        A decision takes its `min_chosen` best candidates, at most one per group, and more while their score is > 0.
+        """
+        choices = {}
+        for decision in self.decisions:
+            taken: list[int] = []
+            for index in np.argsort(-scores[decision.name], kind="stable"):
+                enough = len(taken) >= decision.min_chosen
+                full = len(taken) == decision.max_chosen
+                if full or (enough and scores[decision.name][index] <= 0):
+                    break
+                if not set(decision.group_of(int(index))) & set(taken):
+                    taken.append(int(index))
+            choices[decision.name] = tuple(decision.candidates[index] for index in sorted(taken))
+        return Architecture(self.config, choices)
+
+    def frequencies(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
+        """Return which share of `architectures` chooses each candidate, (candidates,) per decision."""
+        counts = {decision.name: np.zeros(len(decision.candidates)) for decision in self.decisions}
+        for architecture in architectures:
+            for decision in self.decisions:
+                for name in architecture.choices[decision.name]:
+                    counts[decision.name][decision.candidates.index(name)] += 1 / len(architectures)
+        return counts
+
+    def encode(self, architecture: Architecture) -> Tokens:
+        """Return one token per slot; `decode` is its inverse."""
+        tokens: list[int] = []
+        for decision in self.decisions:
+            chosen = [decision.candidates.index(name) for name in architecture.choices[decision.name]]
+            tokens += chosen + [len(decision.candidates)] * (decision.max_chosen - len(chosen))
+        return tuple(tokens)
+
+    def decode(self, tokens: Tokens) -> Architecture:
+        """Return the architecture of one token per slot; raises ValueError if they are not legal."""
+        choices, start = {}, 0
+        for decision in self.decisions:
+            part = tokens[start : start + decision.max_chosen]
+            start += decision.max_chosen
+            chosen = tuple(decision.candidates[i] for i in part if i < len(decision.candidates))
+            if len(part) != decision.max_chosen or not decision.allows(chosen):
+                raise ValueError(f"{decision.name}: tokens {part} are not a legal choice")
+            choices[decision.name] = chosen
+        return Architecture(self.config, choices)
+
+    def legal(self, prefix: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which values the token after `prefix` may take: (candidates,) or, with a stop, (candidates + 1,)."""
+        slot = len(prefix)
+        if slot >= len(self.slots):
+            raise ValueError(f"an architecture has {len(self.slots)} tokens, not more than {slot}")
+        key = (slot, tuple(prefix[self._starts[slot] :]))
+        if key not in self._legal:
+            self._legal[key] = self._legal_after(self.slots[slot], key[1])
+        return self._legal[key].copy()
+
+    def _legal_after(self, decision: Decision, part: Tokens) -> NDArray[np.bool_]:
+        chosen = [token for token in part if token < len(decision.candidates)]
+        count = len(decision.candidates)
+        mask = np.zeros(self.vocabulary(decision), dtype=bool)
+        if len(chosen) < len(part):  # stopped already
+            mask[count] = True
+            return mask
+        for index in range(max(chosen, default=-1) + 1, count):
+            free = not set(decision.group_of(index)) & set(chosen)
+            mask[index] = free and self._room(decision, [*chosen, index])
+        if len(chosen) >= decision.min_chosen and count < len(mask):
+            mask[count] = True
+        return mask
+
+    @staticmethod
+    def vocabulary(decision: Decision) -> int:
+        """Return how many values the decision's tokens can take, a stop included where it has one."""
+        return len(decision.candidates) + decision.free
+
+    @staticmethod
+    def _room(decision: Decision, chosen: list[int]) -> bool:
+        """Say whether enough later candidates of other groups are left to reach `min_chosen`."""
+        later = range(chosen[-1] + 1, len(decision.candidates))
+        taken = {decision.group_of(index) for index in chosen}
+        left = {decision.group_of(index) for index in later} - taken
+        return len(chosen) + len(left) >= decision.min_chosen
