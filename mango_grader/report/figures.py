@@ -1,9 +1,10 @@
-"""matplotlib figures as inline SVG that takes the page's own colours and font, light or dark."""
+"""matplotlib figures as inline SVG in the page's own colours and font, light or dark."""
 
 import io
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -40,34 +41,62 @@ _STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def percent() -> PercentFormatter:
-    """Return what labels an axis of shares as the page writes them: as many decimals as tell its ticks apart.
+@dataclass(frozen=True)
+class Canvas:
+    """What a chart is drawn on.
 
-    One for each axis, whose range decides on decimals.
+    Attributes:
+        width: of all panels together, in inches.
+        height: of all panels together, in inches.
+        panels: number of axes.
+        stacked: whether the panels stand one below the other instead of side by side.
+    """
+
+    width: float
+    height: float
+    panels: int = 1
+    stacked: bool = False
+
+
+def percent() -> PercentFormatter:
+    """Return a formatter for an axis of shares, with as many decimals as its ticks need.
+
+    Each axis needs one of its own: the range of the axis decides on the decimals.
     """
     return PercentFormatter(1.0, symbol="\N{THIN SPACE}%")
 
 
 def chart(draw: Draw, width: float, height: float, panels: int = 1, narrow_height: float | None = None) -> str:
-    """Return what `draw` puts on `panels` axes as two <svg> elements; the page's style shows the one that fits.
+    """Return a drawing as two <svg> elements, for wide screens and for phones; the page shows the one that fits.
 
-    The one for wide screens is `width` × `height` inches, its panels side by side. The one for phones is as wide as
-    they show without shrinking its text, its panels one below the other, each `narrow_height` (or `height`) high.
+    On phones the panels stand one below the other, and the chart is as wide as they show without shrinking its text.
+
+    Args:
+        draw: draws on the axes of all panels.
+        width: on wide screens, in inches.
+        height: on wide screens, in inches.
+        panels: number of axes.
+        narrow_height: height of each panel on phones, in inches; as on wide screens if None.
     """
-    narrow = _NARROW, (narrow_height or height) * panels
-    return svg(draw, width, height, panels, "plot broad") + svg(draw, *narrow, panels, "plot narrow", below=True)
+    broad = Canvas(width, height, panels)
+    narrow = Canvas(_NARROW, (narrow_height or height) * panels, panels, stacked=True)
+    return svg(draw, broad, "plot broad") + svg(draw, narrow, "plot narrow")
 
 
-def svg(draw: Draw, width: float, height: float, panels: int = 1, kind: str = "plot", *, below: bool = False) -> str:
-    """Return what `draw` puts on `panels` axes, `width` × `height` inches in all, as an <svg> element of class `kind`.
+def svg(draw: Draw, canvas: Canvas, kind: str = "plot") -> str:
+    """Return a drawing as an <svg> element.
 
-    The panels stand side by side, or one `below` the other.
+    Args:
+        draw: draws on the axes of all panels.
+        canvas: its size and panels.
+        kind: class of the element.
     """
     with mpl.rc_context({**_STYLE, "svg.hashsalt": f"mango-grader {kind}"}), warnings.catch_warnings():
         # The page's reader draws the letters, not matplotlib, whose own font lacks some.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(*((panels, 1) if below else (1, panels)), squeeze=False)
+        figure = Figure(figsize=(canvas.width, canvas.height), layout="constrained")
+        rows, columns = (canvas.panels, 1) if canvas.stacked else (1, canvas.panels)
+        axes = figure.subplots(rows, columns, squeeze=False)
         draw(list(axes.flat))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
@@ -87,7 +116,13 @@ def figure_of(axis: Axes) -> Figure:
 
 
 def name_rows(axis: Axes, places: NDArray[np.integer], names: Sequence[str]) -> None:
-    """Name the rows at the heights `places`: left of the axis, or on a phone above each row, where there is room."""
+    """Name the rows of a chart: left of the axis, or on phones above each row.
+
+    Args:
+        axis: of the rows.
+        places: (N,), height of each row.
+        names: N names.
+    """
     if is_narrow(axis):
         axis.set_yticks([])
         for place, name in zip(places, names, strict=True):
@@ -99,7 +134,12 @@ def name_rows(axis: Axes, places: NDArray[np.integer], names: Sequence[str]) -> 
 
 
 def amounts(axis: Axes, values: Sequence[float]) -> None:
-    """Let the x axis show counts from 0, or by octaves and decades where the largest of `values` dwarfs the least."""
+    """Scale an x axis of amounts: from 0, or logarithmic if the largest amount is more than 8 times the smallest.
+
+    Args:
+        axis: to scale.
+        values: the amounts that it shows.
+    """
     if max(values) > _LOGARITHMIC * min(values):
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 3) if is_narrow(axis) else (1, 2, 5)))

@@ -1,6 +1,7 @@
 """The report's charts: accuracy against cost, reliability, recall, and how search and training went."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,16 @@ def anytime(exits: Sequence[ExitMetrics], policy: PolicyMetrics | None, referenc
         low, high = zip(*(_bounds(each.accuracy) for each in exits), strict=True)
         axis.fill_between(macs, low, high, color=_BLUE, alpha=0.13, linewidth=0)
         axis.plot(macs, accuracy, "-", color=_BLUE, label="exits, with 95 % interval")
-        _errors(axis, macs, [each.accuracy for each in exits], _BLUE, "o")
+        _errors(axis, macs, [each.accuracy for each in exits], _Marker(_BLUE, "o"))
         for each in exits:
             axis.annotate(
                 f"exit {each.exit}", (each.macs, each.accuracy.value), (7, -14), textcoords="offset points", color=SOFT
             )
         if policy is not None:
-            _errors(axis, [policy.macs.value], [policy.accuracy], _ORANGE, "*", f"policy “{policy.name}”", 15)
+            star = _Marker(_ORANGE, "*", 15, f"policy “{policy.name}”")
+            _errors(axis, [policy.macs.value], [policy.accuracy], star)
         for reference in references:
-            _errors(axis, [reference.macs], [reference.accuracy], SOFT, "D")
+            _errors(axis, [reference.macs], [reference.accuracy], _Marker(SOFT, "D"))
             axis.annotate(
                 shortened(reference.name, 18 if is_narrow(axis) else 40),
                 (reference.macs, reference.accuracy.value),
@@ -171,21 +173,22 @@ def _trend(axis: Axes, title: str, points: Sequence[tuple[float, float]]) -> Non
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _errors(
-    axis: Axes,
-    at: Sequence[float],
-    values: Sequence[Estimate],
-    colour: str,
-    marker: str,
-    label: str | None = None,
-    size: int = 7,
-) -> None:
+@dataclass(frozen=True)
+class _Marker:
+    colour: str
+    shape: str
+    size: int = 7
+    label: str | None = None
+
+
+def _errors(axis: Axes, at: Sequence[float], values: Sequence[Estimate], marker: _Marker) -> None:
+    """Mark figures with their 95 % intervals."""
     heights = [value.value for value in values]
     low, high = zip(*(_bounds(value) for value in values), strict=True)
     reach = [np.subtract(heights, low), np.subtract(high, heights)]
     axis.errorbar(
-        at, heights, np.maximum(reach, 0), fmt=marker, color=colour, markersize=size, elinewidth=1.4, capsize=3,
-        label=label, markeredgecolor=CARD, zorder=4,
+        at, heights, np.maximum(reach, 0), fmt=marker.shape, color=marker.colour, markersize=marker.size,
+        label=marker.label, markeredgecolor=CARD, elinewidth=1.4, capsize=3, zorder=4,
     )  # fmt: skip
 
 

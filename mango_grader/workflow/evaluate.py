@@ -1,6 +1,6 @@
-"""`mango-grader evaluate` as a function: a bundle against graded photos, answered by the runtime that ships."""
+"""`mango-grader evaluate` as a function: a bundle measured on graded photos, by the runtime that grades."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,11 +25,14 @@ _BATCH = 32
 class EvaluateOptions:
     """How a model is evaluated.
 
-    Fields:
-        policy: whose answers are counted class by class: "full", "exit:K" or "threshold"; None for the model's own.
-        precision: "fp32" or "int8". provider: where onnxruntime runs.
-        group_by: what belongs together in the intervals.
-        split: a run's split.json, of whose test part alone the figures are.
+    Attributes:
+        policy: exit policy whose answers are counted class by class: "full", "exit:K" or "threshold"; None for the
+            model's own.
+        precision: "fp32" or "int8".
+        provider: where onnxruntime runs: "auto", "cpu" or "cuda".
+        group_by: which images belong together in the intervals: a column of the labels, FILE:COLUMN, or "re:" and a
+            pattern on file names.
+        split: a run's split.json; the figures are then of its test part alone.
         seed: of the bootstrap.
     """
 
@@ -43,7 +46,15 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a policy answered: recalls by class, None where there is no image; [true][answered] counts."""
+    """What one exit policy answered.
+
+    Attributes:
+        policy: its name.
+        accuracy: share of correct answers, 0..1.
+        balanced_accuracy: recall averaged over the classes that occur, 0..1.
+        recalls: by class, 0..1; None for a class without an image.
+        confusion: number of images, [true class][answer].
+    """
 
     policy: str
     accuracy: Estimate
@@ -56,9 +67,13 @@ class Answered:
 class Evaluation:
     """What a bundle achieves on a data set.
 
-    Fields:
-        measured: every exit and every policy of the model.
-        answered: what the policy that was asked for answered.
+    Attributes:
+        model: path of the bundle or its run.
+        data: path of the data set.
+        precision: "fp32" or "int8".
+        classes: the model's classes, in their order.
+        measured: figures of every exit and every exit policy of the model.
+        answered: what the exit policy that was asked for answered.
         predictions: the same image by image, in the data's order.
         warnings: what these figures warn of, one line each.
     """
@@ -94,112 +109,126 @@ class Evaluation:
 def evaluate(
     model: str, data: str, options: EvaluateOptions | None = None, progress: Progress | None = None
 ) -> Evaluation:
-    """Measure a bundle on the labelled images of `data`.
+    """Measure a bundle on labelled images.
 
-    Raises UsageError if the data have a class that the model does not know or an option names what the model lacks,
-    MangoError if no image can be read.
+    Args:
+        model: a .mango file, or a run folder.
+        data: folder of graded photos, with classes that the model knows.
+        options: how it is evaluated; None for the defaults.
+        progress: told what happens; None tells nobody.
+
+    Raises:
+        UsageError: the data have a class that the model does not know, or an option names what the model lacks.
+        MangoError: no image can be read.
     """
     options, progress = options or EvaluateOptions(), progress or SilentProgress()
     grader = Grader.load(model, options.provider, options.precision, options.policy)
     manifest = grader.manifest
-    dataset = read_dataset(data, options.group_by, manifest.ordinal)
-    progress.note(dataset.labels_line)
-    for finding in dataset.findings:
-        progress.note(f"data: {finding}")
-    if unknown := set(dataset.classes) - set(manifest.classes):
-        hint = f"; {dataset.nested}" if dataset.nested else ""
+    images = _read_images(data, options, manifest.ordinal, progress)
+    if unknown := set(images.dataset.classes) - set(manifest.classes):
+        hint = f"; {images.dataset.nested}" if images.dataset.nested else ""
         raise UsageError(f"{data} has classes that {model} does not know: {', '.join(sorted(unknown))}{hint}")
-    split = Split.load(options.split, dataset) if options.split else None
-    indices = split.test if split else tuple(range(len(dataset.items)))
-    groups = split.groups if split else tuple(item.group for item in dataset.items)
-    seen = _answer(grader, dataset, indices, progress)
-    labels = np.array([manifest.classes.index(dataset.classes[dataset.items[row].label]) for row in seen.rows])
-    evaluated = EvaluationSet(
-        labels, [groups[row] for row in seen.rows], manifest.classes, manifest.ordinal, options.seed
-    )
+    outputs = _every_exit(grader, images, progress)
+    labels = np.array([manifest.classes.index(images.label(index)) for index in outputs.indices])
+    groups = [images.groups[index] for index in outputs.indices]
+    evaluated = EvaluationSet(labels, groups, manifest.classes, manifest.ordinal, options.seed)
     macs, params = [info.macs for info in manifest.exits], [info.params for info in manifest.exits]
-    measured = measure(seen.probabilities, evaluated, macs=macs, params=params, policies=manifest.policies)
+    measured = measure(outputs.probabilities, evaluated, macs=macs, params=params, policies=manifest.policies)
     policy = options.policy or manifest.default_policy
-    settled = settled_exits(grader.policy, seen.probabilities)
-    answers = seen.probabilities[settled, np.arange(len(labels))]
-    # The answers of a policy, wherever each was given, are those of one exit to their counts.
+    settled = settled_exits(grader.policy, outputs.probabilities)
+    answers = outputs.probabilities[settled, np.arange(len(labels))]
+    # The answers of a policy, wherever each was given, are counted like those of one exit.
     (counts,) = exit_metrics(answers[None], evaluated, macs[-1:], params[-1:])
     answered = Answered(policy, counts.accuracy, counts.balanced_accuracy, counts.recalls, counts.confusion)
-    found = dict(zip(seen.rows, zip(answers, settled, strict=True), strict=True))
+    by_index = dict(zip(outputs.indices, zip(answers, settled, strict=True), strict=True))
+    predictions = (
+        Prediction(*images.names(index), error=outputs.errors[index])
+        if index in outputs.errors
+        else _prediction(images.names(index), *by_index[index], manifest.classes)
+        for index in images.indices
+    )
+    report = ReportData(
+        title=data,
+        classes=manifest.classes,
+        ordinal=manifest.ordinal,
+        exits=measured.exits,
+        policies=measured.policies,
+        default_policy=policy,
+    )
     return Evaluation(
-        model,
-        data,
-        options.precision,
-        manifest.classes,
-        measured,
-        answered,
-        tuple(_predictions(dataset, indices, groups, found, seen.errors, manifest.classes)),
-        warnings(
-            ReportData(
-                title=data,
-                classes=manifest.classes,
-                ordinal=manifest.ordinal,
-                exits=measured.exits,
-                policies=measured.policies,
-                default_policy=policy,
-            )
-        ),
+        model, data, options.precision, manifest.classes, measured, answered, tuple(predictions), warnings(report)
     )
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """rows: dataset indices of N answered images. probabilities: (exits, N, classes). errors: index → reason."""
+class _Images:
+    """The images to evaluate: those at `indices` of a data set; `groups` has one name for each image of the set."""
 
-    rows: tuple[int, ...]
+    dataset: Dataset
+    indices: tuple[int, ...]
+    groups: tuple[str, ...]
+
+    def label(self, index: int) -> str:
+        return self.dataset.classes[self.dataset.items[index].label]
+
+    def names(self, index: int) -> tuple[str, str, str]:
+        """Return path, label and group."""
+        return self.dataset.items[index].path, self.label(index), self.groups[index]
+
+
+def _read_images(data: str, options: EvaluateOptions, ordinal: bool, progress: Progress) -> _Images:
+    dataset = read_dataset(data, options.group_by, ordinal)
+    progress.note(dataset.labels_line)
+    for finding in dataset.findings:
+        progress.note(f"data: {finding}")
+    if options.split:
+        split = Split.load(options.split, dataset)
+        return _Images(dataset, split.test, split.groups)
+    return _Images(dataset, tuple(range(len(dataset.items))), tuple(item.group for item in dataset.items))
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """indices: of N answered images. probabilities: (exits, N, classes). errors: index → reason of the others."""
+
+    indices: tuple[int, ...]
     probabilities: NDArray[np.float32]
     errors: dict[int, str]
 
 
-def _answer(grader: Grader, dataset: Dataset, indices: Sequence[int], progress: Progress) -> _Seen:
-    """Ask every exit about the images at `indices`; raise `MangoError` if none of them gets an answer."""
-    rows: list[int] = []
+def _every_exit(grader: Grader, images: _Images, progress: Progress) -> _Outputs:
+    """Compute every exit's answers; raise MangoError if no image gets one."""
+    dataset, indices = images.dataset, images.indices
+    answered: list[int] = []
     answers: list[NDArray[np.float32]] = []
     errors: dict[int, str] = {}
     with progress.task("evaluate", len(indices)) as task:
         for start in range(0, len(indices), _BATCH):
-            images: dict[int, NDArray[np.uint8]] = {}
+            pixels: dict[int, NDArray[np.uint8]] = {}
             for index in indices[start : start + _BATCH]:
                 try:
-                    images[index] = grader.manifest.preprocess(dataset.root / dataset.items[index].path)
+                    pixels[index] = grader.manifest.preprocess(dataset.root / dataset.items[index].path)
                 except ImageError as error:
                     errors[index] = str(error)
                 task.advance()
-            if not images:
+            if not pixels:
                 continue
-            batch = grader.model.every_exit(np.stack(list(images.values())))
+            batch = grader.model.every_exit(np.stack(list(pixels.values())))
             finite = np.asarray(np.isfinite(batch).all(axis=(0, 2)))
-            for index, sound in zip(images, finite.tolist(), strict=True):
+            for index, sound in zip(pixels, finite.tolist(), strict=True):
                 if sound:
-                    rows.append(index)
+                    answered.append(index)
                 else:
                     errors[index] = "the model gave no finite answer"
             answers.append(batch[:, finite])
-    if not rows:
+    if not answered:
         raise MangoError(f"no image of {dataset.root} can be graded: {next(iter(errors.values()), 'there is none')}")
-    return _Seen(tuple(rows), np.concatenate(answers, axis=1), errors)
+    return _Outputs(tuple(answered), np.concatenate(answers, axis=1), errors)
 
 
-def _predictions(
-    dataset: Dataset,
-    indices: Sequence[int],
-    groups: Sequence[str],
-    found: dict[int, tuple[NDArray[np.float32], np.int64]],
-    errors: dict[int, str],
-    classes: Sequence[str],
-) -> Iterator[Prediction]:
-    for index in indices:
-        item = dataset.items[index]
-        named = (item.path, dataset.classes[item.label], groups[index])
-        if index in errors:
-            yield Prediction(*named, error=errors[index])
-            continue
-        probabilities, settled = found[index]
-        best = int(probabilities.argmax())
-        values = tuple(probabilities.tolist())
-        yield Prediction(*named, classes[best], values, values[best], int(settled) + 1)
+def _prediction(
+    names: tuple[str, str, str], probabilities: NDArray[np.float32], settled: np.int64, classes: Sequence[str]
+) -> Prediction:
+    best = int(probabilities.argmax())
+    values = tuple(probabilities.tolist())
+    return Prediction(*names, classes[best], values, values[best], int(settled) + 1)

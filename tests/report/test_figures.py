@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from mango_grader.report.figures import percent, svg
+from mango_grader.report.figures import Canvas, percent, svg
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.8, 0.98), (0.831, 0.839), (0.0, 1.0)])
@@ -18,7 +18,7 @@ def test_shares_label_their_ticks_truly(low: float, high: float) -> None:
             axis.set_xticks([])
         axes[1].set_yticks([])
 
-    labels = re.findall(r">(-?[\d.]+)\N{THIN SPACE}%<", svg(draw, 8.0, 4.0, panels=2))
+    labels = re.findall(r">(-?[\d.]+)\N{THIN SPACE}%<", svg(draw, Canvas(8.0, 4.0, panels=2)))
     ticks = np.array([float(label) for label in labels])
     assert len(ticks) >= 4
     assert np.diff(ticks) == pytest.approx(ticks[1] - ticks[0])  # rounding would make steps uneven
