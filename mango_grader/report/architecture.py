@@ -17,10 +17,14 @@ _BELOW, _EXIT_HEIGHT, _LEGEND, _LETTER = 52, 58, 34, 5.6
 
 
 def draw_architecture(spec: NetworkSpec, exits: Sequence[ExitMetrics] = ()) -> str:
-    """Return `spec` as an <svg> element; `exits`, if given, add each exit's accuracy to its multiply-adds.
+    """Return a drawing of a network as an <svg> element.
 
-    Boxes run from left to right in the order of computation, one for each block. Their hue says what kind of operation
-    costs most in them, its strength how large its kernel, their height how fine the features; arcs are skips.
+    Boxes stand for blocks, from left to right in the order of computation. The hue of a box is that of the costliest
+    kind of operation in it, darker for larger kernels; its height is the resolution of the features. Arcs are skips.
+
+    Args:
+        spec: the network.
+        exits: figures whose accuracies are written at the exits; without any, exits have their multiply-adds alone.
     """
     return _Drawing(spec, exits).svg()
 

@@ -12,14 +12,21 @@ _FEW_GROUPS, _WIDE, _LOW_RECALL, _ILL_CALIBRATED, _LOSS = 50, 0.10, 0.6, 0.10, 0
 def warnings(data: ReportData) -> tuple[str, ...]:
     """Return what a user must know before grading with the model, one line each, the most important first.
 
-    First comes a model that is not better than guessing, then the run's own notes, then warnings about data, figures
+    Whether the model is better than guessing comes first; then the run's own notes; then warnings about data, figures
     and exit policy.
+
+    Args:
+        data: the content of the report, with figures of one exit at least.
     """
     return (*_of_guessing(data), *data.notes, *_of_data(data), *_of_figures(data), *_of_policy(data))
 
 
 def limits(data: ReportData) -> tuple[str, ...]:
-    """Return what the figures of any such model do not cover, one line each."""
+    """Return what the figures of any such model do not cover, one line each.
+
+    Args:
+        data: the content of the report, with figures of one exit at least.
+    """
     last = data.exits[-1]
     return (
         f"Every image gets one of the classes {', '.join(data.classes)}, even an image without any fruit.",

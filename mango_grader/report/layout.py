@@ -1,4 +1,4 @@
-"""Where the parts of a network go on paper: graph nodes merged into blocks, blocks placed on a grid."""
+"""The layout of a drawn network: graph nodes merged into blocks, and blocks placed on a grid."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
@@ -16,8 +16,14 @@ Links = tuple[tuple[str, Operation | None], ...]
 class Block:
     """One box: consecutive nodes that share the part of their name before "/".
 
-    nodes: in order, the last makes the output. links: the blocks it reads, and the operation that fits a skip's shape
-    where one lies on the way. shape: of the output. macs: of each node.
+    Attributes:
+        name: that part of the name.
+        nodes: in the order of computation; the last node makes the output.
+        links: the blocks that it reads, each with the operation that matches a skip's shape, if there is one.
+        shape: of the output, (channels, height, width).
+        macs: multiply-adds of each node.
+        column: in the grid, from 0; the image is in column 0.
+        row: in the grid, from 0.
     """
 
     name: str
@@ -30,7 +36,7 @@ class Block:
 
     @cached_property
     def parts(self) -> Mapping[str, int]:
-        """What is in it and how many times, the costliest first; empty where it only passes features on."""
+        """Its operations and the number of each, the costliest first; empty where it only passes features on."""
         cost: Counter[str] = Counter()
         count: Counter[str] = Counter()
         for node, macs in zip(self.nodes, self.macs, strict=True):
@@ -48,7 +54,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Exit:
-    """Exit `number` (from 1) hangs below the block that feeds it."""
+    """An exit, drawn below the block that feeds it.
+
+    Attributes:
+        number: from 1.
+        block: name of the block.
+        macs: multiply-adds for one image, up to and with this exit.
+    """
 
     number: int
     block: str
@@ -57,7 +69,12 @@ class Exit:
 
 @dataclass(frozen=True)
 class Layout:
-    """Blocks in the order of computation, by name (the image is column 0 and no block), and exits."""
+    """Blocks and exits with their places.
+
+    Attributes:
+        blocks: by name, in the order of computation; the image is no block.
+        exits: the first exit first.
+    """
 
     blocks: Mapping[str, Block]
     exits: tuple[Exit, ...]
@@ -74,9 +91,9 @@ class Layout:
 
 
 def lay_out(spec: NetworkSpec) -> Layout:
-    """Merge the nodes of `spec` into blocks and place these: depth from left to right, finer features above coarser.
+    """Merge the nodes of a network into blocks and place them: depth from left to right, finer features above coarser.
 
-    A block that only classifies becomes an exit of the one that it reads.
+    A block that only classifies becomes an exit of the block that it reads.
     """
     macs = spec.macs()
     blocks: dict[str, Block] = {}
@@ -97,7 +114,7 @@ def lay_out(spec: NetworkSpec) -> Layout:
 
 
 def _runs(nodes: Sequence[Node]) -> dict[str, tuple[Node, ...]]:
-    """Return the nodes by block; as each block is one run of nodes, none can depend on a later one."""
+    """Return the nodes by block; each block is one run of consecutive nodes, so none depends on a later one."""
     runs: dict[str, tuple[Node, ...]] = {}
     before, key = "", ""
     for node in nodes:
@@ -110,7 +127,7 @@ def _runs(nodes: Sequence[Node]) -> dict[str, tuple[Node, ...]]:
 
 
 def _ends(nodes: Sequence[Node], spec: NetworkSpec) -> bool:
-    """Say whether no other node reads any of `nodes`."""
+    """Return whether no other node reads any of `nodes`."""
     own = {node.name for node in nodes}
     return not any(own & set(node.inputs) for node in spec.nodes if node.name not in own)
 
@@ -126,9 +143,9 @@ def _links(nodes: Sequence[Node], lies_in: Mapping[str, str]) -> Links:
 
 
 def _place(blocks: Mapping[str, Block], fed: Set[str]) -> dict[str, Block]:
-    """Give each block its row by resolution and the first column that is free behind all that it reads.
+    """Place each block in the row of its resolution and the first free column behind the blocks that it reads.
 
-    A plain chain stays on one line. Below a block with an exit (`fed`) nothing lies between the two.
+    A plain chain stays on one line. No block lies between a block with an exit (`fed`) and that exit.
     """
     depth = {IMAGE: 0}
     for name, block in blocks.items():

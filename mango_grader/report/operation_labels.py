@@ -1,4 +1,4 @@
-"""How operations are named, sized and coloured in drawings."""
+"""Labels, kernel sizes and colours of operations in drawings."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ from mango_grader.models.operations import (
 )
 
 GLUE = (Add, Concat, DropPath, Identity, Match, Normalise, ScaleGradient, Zero)
-"""What only connects the operations that a drawing names."""
+"""Operations that only connect those that a drawing names."""
 
 HUES = {
     "cell_convolution": "mango",
@@ -36,7 +36,7 @@ HUES = {
     "shuffle_unit": "mango",
     "torchvision": "wash",
 }
-"""Colours of the page by kind of operation; others are as the page is."""
+"""Page colours by kind of operation; other kinds have the colour of the page."""
 
 _DILATED = (CellConvolution, Convolution, SeparableConvolution)
 _WITH_KERNEL = (CellConvolution, Convolution, InvertedResidual, Pool, SeparableConvolution, ShuffleUnit)
@@ -48,13 +48,13 @@ def kernel_of(op: Operation) -> int:
 
 
 def short(op: Operation) -> str:
-    """Return the operation's name and kernel in a dozen letters."""
+    """Return the operation's name and kernel in about a dozen letters."""
     name = _name(op)
     return f"{name} {kernel_of(op)}×{kernel_of(op)}" if kernel_of(op) else name
 
 
 def labels(op: Operation) -> tuple[str, str]:
-    """Return what the box of a single operation says: its kernel (or name), and what is special about it."""
+    """Return two lines for the box of a single operation: its kernel, or else its name, and its other settings."""
     kernel = kernel_of(op)
     return f"{kernel}×{kernel}" if kernel else _name(op), " ".join(_marks(op))
 

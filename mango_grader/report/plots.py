@@ -1,4 +1,4 @@
-"""The report's charts: accuracy against cost, reliability, recall, and how search and training went."""
+"""The report's charts: accuracy against cost, reliability, recall, and the progress of search and training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
 
 _BLUE, _ORANGE, _GREEN, _PURPLE, _SKY = SERIES
-_CHARTS, _TELLING = 4, ("loss", "reward", "score", "entropy", "baseline")
+_CHARTS, _INFORMATIVE = 4, ("loss", "reward", "score", "entropy", "baseline")
 _WIDE, _HALF = 12.0, 5.7  # inches; one inch is 90 pixels on a full page
 _ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "borderaxespad": 0.2}
 
@@ -24,7 +24,13 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def anytime(exits: Sequence[ExitMetrics], policy: PolicyMetrics | None, references: Sequence[Reference]) -> str:
-    """Draw accuracy against multiply-adds: exits as a curve with 95 % intervals, the policy, other models."""
+    """Draw accuracy against multiply-adds, with 95 % intervals.
+
+    Args:
+        exits: the curve.
+        policy: a single mark; None for no mark.
+        references: other models, a mark each.
+    """
 
     def draw(axes: list[Axes]) -> None:
         (axis,) = axes
@@ -85,7 +91,12 @@ def reliability(metrics: ExitMetrics) -> str:
 
 
 def recalls(metrics: ExitMetrics, classes: Sequence[str]) -> str:
-    """Draw each class's recall with its 95 % interval."""
+    """Draw each class's recall with its 95 % interval.
+
+    Args:
+        metrics: figures of one exit.
+        classes: their names, in class order.
+    """
 
     def draw(axes: list[Axes]) -> None:
         (axis,) = axes
@@ -107,7 +118,7 @@ def recalls(metrics: ExitMetrics, classes: Sequence[str]) -> str:
 
 
 def search_progress(history: Rows) -> tuple[str, ...]:
-    """Draw what the search reported, by round and phase, and the candidates that it scored: one chart each."""
+    """Draw one chart for each figure that the search reported by round, and one for the candidates that it scored."""
     series: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in history:
         phase = str(row["phase"])
@@ -115,8 +126,8 @@ def search_progress(history: Rows) -> tuple[str, ...]:
             for name, value in row.items():
                 if name not in ("phase", "round") and isinstance(value, int | float):
                     series.setdefault((phase.removeprefix("search-"), name), []).append((row["round"], value))
-    # The most telling first; the rest would be a wall of small charts.
-    chosen = sorted(series, key=lambda key: _TELLING.index(key[1]) if key[1] in _TELLING else len(_TELLING))
+    # The most informative first; all of them would be too many small charts.
+    chosen = sorted(series, key=lambda key: _INFORMATIVE.index(key[1]) if key[1] in _INFORMATIVE else len(_INFORMATIVE))
     candidates = [row for row in history if row["phase"] == "search-candidate" and row["score"] is not None]
     charts = [_search_figure(key, series[key]) for key in chosen[: _CHARTS - bool(candidates)]]
     return (*charts, chart(lambda axes: _candidates(axes[0], candidates), _HALF, 2.9)) if candidates else tuple(charts)

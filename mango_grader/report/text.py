@@ -27,7 +27,13 @@ def plain(value: Estimate | None) -> str:
 
 
 def interval(value: Estimate | Difference, scale: float, form: str) -> str:
-    """Return " (low to high)", empty where there is none."""
+    """Return the bounds of a figure as " (low to high)"; an empty text where it has none.
+
+    Args:
+        value: the figure.
+        scale: by which its bounds are multiplied.
+        form: format of each bound, such as ".1f".
+    """
     if value.low is None or value.high is None:
         return ""
     return f" ({value.low * scale:{form}} to {value.high * scale:{form}})"
@@ -54,7 +60,12 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, letters: int) -> str:
-    """Return `text` on one line, its beginning cut off where it has more than `letters`."""
+    """Return a text on one line, its beginning cut off if it is too long.
+
+    Args:
+        text: any text; line breaks become spaces.
+        letters: how many characters are allowed.
+    """
     line = " ".join(text.split())
     return line if len(line) <= letters else f"…{line[1 - letters :]}"
 
@@ -65,7 +76,12 @@ def field(text: str) -> str:
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested settings as dotted names and short texts."""
+    """Yield nested settings as dotted names and short texts.
+
+    Args:
+        settings: nested mappings of plain values.
+        prefix: put before each name.
+    """
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}.")
@@ -82,9 +98,17 @@ def _shown(value: Any) -> str:
 
 
 def render(template: str, *, autoescape: bool, **values: Any) -> str:
-    """Return a template of this package filled with `values`; raises jinja2.UndefinedError for a name it lacks.
+    """Return a template of this package, filled in.
 
-    The page holds no character that UTF-8 cannot write (bytes of odd file names).
+    The result holds no character that UTF-8 cannot write (bytes of odd file names).
+
+    Args:
+        template: file name of the template.
+        autoescape: whether values are escaped for HTML.
+        **values: what the template names.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that is missing.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mango_grader.report"),

@@ -1,4 +1,4 @@
-"""`mango-grader compare` as a function: entries against each other on one's own fruit, resumable at any moment."""
+"""`mango-grader compare` as a function: search methods and baselines compared on one's own fruit; resumable."""
 
 import os
 import shlex
@@ -35,8 +35,12 @@ from mango_grader.workflow.run.folder import RunFolder
 class Comparison:
     """What is compared, and how.
 
-    entries: as `read_entries` reads them. options: what every run is told; method, space, seed and fold are set for
-    each. seeds: runs of each entry, all of them tested on folds of one split into `folds`. jobs: runs side by side.
+    Attributes:
+        entries: METHOD, METHOD/SPACE or a baseline's name each.
+        options: of every run; method, space, seed and fold are set for each run.
+        seeds: number of runs of each entry.
+        folds: number of folds of the one split that all runs are tested on.
+        jobs: how many runs go on at a time.
     """
 
     entries: tuple[str, ...]
@@ -46,14 +50,16 @@ class Comparison:
     jobs: int = 1
 
     def at(self, path: str) -> "Comparison":
-        """Return the same comparison, its data lying at `path`."""
+        """Return the same comparison with its data at `path`."""
         return replace(self, options=replace(self.options, data=path))
 
     def runs(self) -> tuple[ComparedRun, ...]:
-        """Return every run, all entries' first ones first, so that a comparison cut short is a fair one.
+        """Return every run, the first run of all entries first, so that a comparison cut short is still fair.
 
-        Repeat r, from 1, has seed r − 1 and is tested on fold ((r − 1) mod folds) + 1. Raises UsageError for entries,
-        settings or data that cannot be used.
+        Repeat r, from 1, has seed r − 1 and is tested on fold ((r − 1) mod folds) + 1.
+
+        Raises:
+            UsageError: entries, settings or data cannot be used.
         """
         entries = read_entries(self.entries)
         return tuple(
@@ -69,7 +75,13 @@ class Comparison:
 
 @dataclass
 class ComparisonFolder:
-    """Where a comparison is kept: its runs below, comparison.json and comparison.html beside them."""
+    """The folder of a comparison: its runs, comparison.json and comparison.html.
+
+    Attributes:
+        path: the folder.
+        comparison: what is compared.
+        outcomes: of the runs so far, by entry and repeat.
+    """
 
     path: Path
     comparison: Comparison
@@ -77,17 +89,17 @@ class ComparisonFolder:
 
     @property
     def json(self) -> Path:
-        """What was asked for, every run's figures, and the ranking."""
+        """The file with what was asked for, every run's figures, and the ranking."""
         return self.path / "comparison.json"
 
     @property
     def report(self) -> Path:
-        """The page to look at."""
+        """The HTML page."""
         return self.path / "comparison.html"
 
     @property
     def failures(self) -> Mapping[str, str]:
-        """Why runs failed, by run."""
+        """Reasons of the runs that failed, by run."""
         return {f"{each.entry} #{each.repeat}": each.error for each in self._ordered if each.error is not None}
 
     @property
@@ -97,7 +109,7 @@ class ComparisonFolder:
 
     @property
     def _ordered(self) -> Sequence[Outcome]:
-        """In the order of the repeats, whichever came first, so that nothing depends on who was faster."""
+        """In the order of repeats and entries, so that nothing depends on which run was faster."""
         places = {entry.name: place for place, entry in enumerate(read_entries(self.comparison.entries))}
         return sorted(self.outcomes.values(), key=lambda each: (each.repeat, places[each.entry]))
 
@@ -108,7 +120,7 @@ class ComparisonFolder:
 
     @property
     def page(self) -> ComparisonData:
-        """What the page tells."""
+        """The content of the page."""
         options = self.comparison.options
         return ComparisonData(
             title=Path(options.data).name,
@@ -121,7 +133,7 @@ class ComparisonFolder:
         )
 
     def save(self) -> None:
-        """Write JSON and page."""
+        """Write comparison.json and the page."""
         page = self.page
         runs, places = [plain(each) for each in self._ordered], [plain(each) for each in page.ranking]
         found = {"comparison": page.settings, "conditions": page.provenance, "standings": places, "runs": runs}
@@ -137,12 +149,20 @@ def compare(
     reporter: Callable[[], Progress],
     data: str | None = None,
 ) -> ComparisonFolder:
-    """Do all runs of a comparison below the folder `out`; return what came of them.
+    """Do all runs of a comparison below one folder; return the folder with their outcomes.
 
-    With `resume`, `comparison` may be None; finished runs are kept, unfinished ones go on, failed ones are tried again;
-    `data` says where the data are now, if they were moved.
-    A run that fails is an outcome and stops no other. `reporter` makes the progress of each run, in the process that
-    does it. Raises UsageError for what no run could be done with.
+    A run that fails is an outcome, too, and stops no other run.
+
+    Args:
+        out: the folder.
+        comparison: what is compared; None where a comparison is resumed.
+        resume: continue the comparison in `out`: finished runs are kept, unfinished runs continue, failed runs start
+            again.
+        reporter: makes the progress of each run, in the process that does the run.
+        data: where the data are now, if they were moved since the comparison began.
+
+    Raises:
+        UsageError: the folder, the entries, the settings or the data cannot be used for any run.
     """
     folder = _opened(Path(out), comparison, resume, data)
     options = folder.comparison.options
@@ -175,15 +195,15 @@ def _perform(run: ComparedRun, out: Path, reporter: Callable[[], Progress], thre
 
 
 def _require_same_data(run: ComparedRun, out: Path, progress: Progress) -> None:
-    """Raise UsageError where a new run would be made of other data than those before: they could not be compared."""
+    """Raise UsageError if a new run would have other data than the runs before: they could not be compared."""
     before = next(iter(sorted(out.glob("*/*/data.json"))), None)
-    if before is None or RunFolder(out / run.folder).begun:  # one that has begun looks by itself
+    if before is None or RunFolder(out / run.folder).begun:  # a run that has begun checks its data by itself
         return
     now = inspect_data(DataRecord.load(before), run.config.data, progress)
     if now is None or now.changes:
         changes = "they are gone" if now is None else now.changes
         where = run.config.data.path
-        raise UsageError(f"the data in {where} are not what the runs before were made of: {changes}; restore them")
+        raise UsageError(f"the data in {where} are not those of the runs before: {changes}; restore them")
 
 
 def _finished(folder: ComparisonFolder) -> set[tuple[str, int]]:
@@ -202,7 +222,7 @@ def _opened(path: Path, comparison: Comparison | None, resume: bool, data: str |
 
 
 def _resumed(path: Path, kept: Mapping[str, Any], comparison: Comparison | None, data: str | None) -> ComparisonFolder:
-    """Return the kept comparison on its data, wherever these are now: each run checks that they are the same."""
+    """Return the saved comparison on its data, wherever these are now: each run checks that they are the same."""
     saved = checked(Comparison, kept["comparison"])
     now = str(Path(data).resolve()) if data is not None else (comparison or saved).options.data
     if comparison is not None and plain(comparison) != plain(saved.at(now)):

@@ -1,4 +1,4 @@
-"""What can be compared: a search method on a space, or a known network; both are told the same."""
+"""What can be compared: a search method on a space, or a known network; both get the same options."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -20,18 +20,24 @@ _OF_SEARCHES = ("method.", "space.", "search.")
 
 
 class Runner(Protocol):
-    """Who does one run of a comparison."""
+    """Something that does one run of a comparison."""
 
     @property
     def name(self) -> str:
-        """What it is called in the comparison, and with "/" as "-" its folder's name."""
+        """Its name in the comparison; its folder has the same name, with "-" for "/"."""
 
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
-        """Do the run in `out`, or what is missing of it."""
+        """Do the run, or what is missing of it.
+
+        Args:
+            out: folder of the run.
+            config: all settings of the run.
+            progress: told what happens.
+        """
 
 
 class Entry(Runner, Protocol):
-    """What a comparison runs, told what all its entries are told."""
+    """What a comparison runs; all entries get the same options."""
 
     def config(self, options: SearchOptions) -> RunConfig:
         """Return one run's configuration; raises UsageError where an option does not fit."""
@@ -39,7 +45,12 @@ class Entry(Runner, Protocol):
 
 @dataclass(frozen=True)
 class Searched:
-    """A method on a space, and the training of what it finds."""
+    """A search method on a space, followed by the training of its result.
+
+    Attributes:
+        method: name of the method.
+        space: name of the space.
+    """
 
     method: str
     space: str
@@ -54,13 +65,23 @@ class Searched:
         return replace(options, method=self.method, space=self.space).config()
 
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
-        """Do the run in `out`, or what is missing of it."""
+        """Do the run, or what is missing of it.
+
+        Args:
+            out: folder of the run.
+            config: all settings of the run.
+            progress: told what happens.
+        """
         return search(out, config, resume=RunFolder(out).config.exists(), progress=progress)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A known network by its name among the baselines; limits do not bind it."""
+    """The training of a known network, without limits on its size.
+
+    Attributes:
+        name: its name among the baselines.
+    """
 
     name: str
 
@@ -71,14 +92,21 @@ class Trained:
         return TrainOptions(**shared, baseline=self.name).config()
 
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
-        """Do the run in `out`, or what is missing of it."""
+        """Do the run, or what is missing of it.
+
+        Args:
+            out: folder of the run.
+            config: all settings of the run.
+            progress: told what happens.
+        """
         return train(out, config, resume=RunFolder(out).config.exists(), progress=progress)
 
 
 def read_entries(written: Sequence[str]) -> tuple[Entry, ...]:
-    """Return what METHOD (on its paper's space), METHOD/SPACE or a baseline's name stand for.
+    """Return the entries of METHOD (on its default space), METHOD/SPACE or baseline names.
 
-    Raises UsageError for unknown names, for none at all, and for the same entry twice.
+    Raises:
+        UsageError: a name is unknown or stands twice, or there is no name.
     """
     entries = [_entry(each.strip()) for each in written]
     names = [entry.name for entry in entries]

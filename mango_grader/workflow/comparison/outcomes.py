@@ -1,4 +1,4 @@
-"""One run of a comparison, and what became of it as plain data."""
+"""One run of a comparison, and its outcome as plain data."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,14 @@ from mango_grader.workflow.run.measure import Measured
 
 @dataclass(frozen=True)
 class ExitFigures:
-    """One exit: accuracy on the test and on the validation part, in [0, 1]; multiply-adds and parameters up to it."""
+    """Figures of one exit.
+
+    Attributes:
+        accuracy: on test images, 0..1.
+        validation: accuracy on validation images, 0..1.
+        macs: multiply-adds for one image, up to and with this exit.
+        params: parameters up to and with this exit.
+    """
 
     accuracy: float
     validation: float
@@ -29,7 +36,13 @@ class ExitFigures:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Wall-clock. search: up to the network, preparing the data included; train: up to its weights; whole: all."""
+    """Wall-clock seconds of a run.
+
+    Attributes:
+        search: up to the network, preparing the data included.
+        train: from the network to its weights.
+        whole: of the whole run.
+    """
 
     search: float
     train: float
@@ -40,8 +53,12 @@ class Seconds:
 class RunFigures:
     """What a finished run achieved.
 
-    validated: on so many validation pictures. seconds: None where it was interrupted. right: who answered which test
-    picture right. commonest: share of the commonest class among the test images; None in files of earlier versions.
+    Attributes:
+        exits: figures of each exit, the first exit first.
+        validated: number of validation images.
+        seconds: how long it took; None where it was interrupted.
+        correct: by group and test image, which exits answered correctly; "right" in comparison.json.
+        commonest: share of the commonest class among the test images, 0..1; None in files of earlier versions.
     """
 
     exits: tuple[ExitFigures, ...]
@@ -53,7 +70,14 @@ class RunFigures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an entry's run number `repeat`, from 1: its figures, or in one line why there are none."""
+    """The outcome of one run.
+
+    Attributes:
+        entry: name of the entry.
+        repeat: number of its run, from 1.
+        figures: what it achieved; None where it failed.
+        error: in one line, why it failed; None where it did not.
+    """
 
     entry: str
     repeat: int
@@ -63,7 +87,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """Run number `repeat`, from 1, of an entry; it travels to another process."""
+    """One run of an entry; it can be sent to another process.
+
+    Attributes:
+        entry: does the run.
+        repeat: number of the run, from 1.
+        config: all settings of the run.
+    """
 
     entry: Runner
     repeat: int
@@ -71,7 +101,7 @@ class ComparedRun:
 
     @property
     def name(self) -> str:
-        """ENTRY #REPEAT, for people."""
+        """ENTRY #REPEAT, as messages name it."""
         return f"{self.entry.name} #{self.repeat}"
 
     @property
@@ -80,7 +110,12 @@ class ComparedRun:
         return Path(self.entry.name.replace("/", "-"), f"seed-{self.config.seed}")
 
     def perform(self, out: Path, progress: Progress) -> Outcome:
-        """Do the run below `out`, or what is missing of it; a failure that a user can mend is an outcome, too."""
+        """Do the run, or what is missing of it; a failure that a user can mend is an outcome, too.
+
+        Args:
+            out: folder of the comparison.
+            progress: told what happens.
+        """
         folder = RunFolder(out / self.folder)
         fresh, started = not folder.config.exists(), time.time()
         try:
@@ -102,7 +137,7 @@ class ComparedRun:
         return Outcome(self.entry.name, self.repeat, figures)
 
     def failed(self, reason: str) -> Outcome:
-        """Return the outcome of a run that came to nothing."""
+        """Return the outcome of a run that failed."""
         return Outcome(self.entry.name, self.repeat, None, " ".join(reason.split()))
 
 

@@ -1,4 +1,4 @@
-"""Actions one by one or side by side; a crash of one is its own failure and nobody else's."""
+"""Actions one by one or side by side; the crash of one action does not affect the others."""
 
 import multiprocessing
 import os
@@ -16,7 +16,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Crashed:
-    """An action that returned nothing, and why in one line."""
+    """The result of an action that failed unexpectedly.
+
+    Attributes:
+        reason: why, in one line.
+    """
 
     reason: str
 
@@ -28,9 +32,13 @@ def one_by_one(actions: Sequence[Callable[[], T]]) -> Iterator[tuple[int, T | Cr
 
 
 def side_by_side(actions: Sequence[Callable[[], T]], jobs: int) -> Iterator[tuple[int, T | Crashed]]:
-    """Yield (place in `actions`, result) as results come; `jobs` run at a time, begun in order, a process each.
+    """Yield (place in `actions`, result) as results come, each action in a process of its own.
 
-    Actions and results travel to other processes. None outlives this process, however it ends.
+    No process outlives this one, however it ends.
+
+    Args:
+        actions: begun in this order; they and their results are sent between processes.
+        jobs: how many run at a time.
     """
     spawn = multiprocessing.get_context("spawn")
     waiting = deque(enumerate(actions))
@@ -66,7 +74,7 @@ def _received(reader: Connection, process: BaseProcess) -> Any:
 
 
 def _work(action: Callable[[], object], writer: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent ends its processes by itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interrupted parent ends its processes itself
     end_with_parent()
     writer.send(_result(action))
 
@@ -79,7 +87,7 @@ def _result(action: Callable[[], T]) -> T | Crashed:
 
 
 def end_with_parent() -> None:
-    """Let this process, which another one started, end with it: a killed one could neither stop it nor hear of it."""
+    """End this process when the one that started it ends: a killed parent cannot stop its children."""
     threading.Thread(target=_wait_for_the_end, daemon=True).start()
 
 

@@ -48,13 +48,24 @@ def difference_between(name: str, rival: str, outcomes: Sequence[Outcome], seed:
 
     It pairs the last exits' answers to the same images in the same repeats; groups are resampled over all repeats
     together.
+
+    Args:
+        name: the one entry.
+        rival: the other entry.
+        outcomes: runs of both.
+        seed: of the bootstrap.
     """
     entries = _finished(outcomes, seed)
     return entries[name].difference_to(entries[rival]) if name in entries and rival in entries else None
 
 
 def random_rival(name: str, names: Sequence[str]) -> str | None:
-    """Return the random search to compare `name` with: on its own space if there is one, else the first of `names`."""
+    """Return the random search to compare an entry with: on its own space, or else the first; None without any.
+
+    Args:
+        name: of the entry.
+        names: of all entries, the best first.
+    """
     method, _, space = name.partition("/")
     if method == _RANDOM:
         return None
@@ -159,7 +170,7 @@ def _mean_sd(values: Sequence[float]) -> MeanSd:
 
 
 def _area(figures: RunFigures, horizon: int) -> float:
-    """Mean accuracy over budgets up to `horizon`: beyond its last exit, a network stays as good as that."""
+    """Mean accuracy over budgets up to `horizon`; beyond its last exit, a network keeps the accuracy of that exit."""
     last = figures.exits[-1]
     accuracies = [*(each.accuracy for each in figures.exits), last.accuracy]
     return area_under_curve(accuracies, [*(each.macs for each in figures.exits), horizon])

@@ -59,7 +59,12 @@ def training_batches(run: RunContext, source: TeacherSource | None, phase: str, 
 
 
 def with_dummy_logits(batches: BatchSeries, classes: int) -> BatchSeries:
-    """Return the batches with logits that are all zero, to time the student without its teacher."""
+    """Return batches with logits that are all zero, to time the student without its teacher.
+
+    Args:
+        batches: without a teacher's logits.
+        classes: number of logits for an image.
+    """
     return DistillationBatches.uncached(batches, lambda images: torch.zeros(len(images), classes))
 
 

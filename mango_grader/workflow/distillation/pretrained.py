@@ -101,7 +101,15 @@ class Pretrained:
 
 
 def check_pretrained(name: str, folder: RunFolder) -> None:
-    """Fetch the published weights unless the model is fine-tuned already; raises UsageError if they are unavailable."""
+    """Fetch the published weights, unless the model is fine-tuned already.
+
+    Args:
+        name: the model's name in torchvision.
+        folder: of the student's run.
+
+    Raises:
+        UsageError: the weights are not available.
+    """
     if not _fine_tuned(folder).exists():
         published_weights(name)
 

@@ -1,4 +1,4 @@
-"""What a run starts from and learns from besides its data, looked at before any image is read."""
+"""What a run starts from and learns from besides its data, checked before any image is read."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,10 +20,16 @@ from mango_grader.workflow.run.weights import load_matching
 
 
 def check_sources(config: RunConfig, folder: RunFolder) -> None:
-    """Raise UsageError where --init-from, --teacher or --unlabelled cannot serve, as far as that is known by now, and
-    where weights or teacher are others than those that an interrupted run began with.
+    """Check --init-from, --teacher and --unlabelled as far as that is possible without an image.
 
     A run whose training is over needs none of them any more.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+
+    Raises:
+        UsageError: one of them cannot be used, or weights or teacher are not those that an interrupted run began with.
     """
     if folder.weights.exists() or (config.init_from is None and config.teacher is None):
         return
@@ -61,7 +67,7 @@ def unlabelled_images(root: Path) -> Dataset:
 
 
 def _require_same(config: RunConfig, folder: RunFolder) -> None:
-    """Keep the digests of what the run starts from and learns from; raise UsageError if they are others now."""
+    """Save the digests of initial weights and teacher; raise UsageError if they are others than the saved ones."""
     teacher = config.teacher.source if config.teacher else None
     now = {"init_from": _digest_of(config.init_from), "teacher": _digest_of(teacher)}
     if not folder.sources.exists():
@@ -75,7 +81,7 @@ def _require_same(config: RunConfig, folder: RunFolder) -> None:
 
 
 def _digest_of(source: str | None) -> str | None:
-    """Return what tells whether a run, or a file, is still the same; of a published model's name, that."""
+    """Return a digest of a run or a file; the name itself where it is that of a published model."""
     if source is None or not Path(source).exists():
         return source
     run = RunFolder(Path(source))

@@ -115,7 +115,17 @@ def open_teacher(run: RunContext) -> TeacherSource | None:
 
 
 def check_teacher(config: RunConfig, teacher: TeacherConfig, folder: RunFolder, classes: Sequence[str]) -> None:
-    """Raise UsageError for a teacher that cannot be used for these classes, as far as that is known without images."""
+    """Check a teacher as far as that is possible without an image.
+
+    Args:
+        config: of the student's run.
+        teacher: its settings for the teacher.
+        folder: of the student's run.
+        classes: those of the data.
+
+    Raises:
+        UsageError: the teacher cannot be used for these classes.
+    """
     source = Path(teacher.source)
     with _errors_naming(source):
         if source.is_dir():
@@ -146,7 +156,7 @@ def _classifier(name: str, config: RunConfig, classes: Sequence[str]) -> Network
 
 
 def _finished_run(run: RunFolder) -> tuple[AnytimeClassifier, Mapping[str, Any]]:
-    """Return the network that its temperatures are of, and its metrics."""
+    """Return the network of the weights that were calibrated, and the run's metrics."""
     run.read_config()  # says so where it is no run
     net = load_network(run, before_refit=True)
     if not run.metrics.exists():

@@ -1,4 +1,4 @@
-"""Further pictures that nobody graded: a teacher's answers are all that is learned from them."""
+"""Further images without labels: the training learns from the teacher's logits on them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,12 +24,19 @@ from mango_grader.workflow.run.folder import RunFolder
 
 
 def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:
-    """Return the run's data, with the unlabelled pictures that its teacher is shown, if any.
+    """Return the run's data, with the unlabelled images of --unlabelled if there are any.
 
-    Where the data were moved to, `config` says; once they have proved to be the same, the folder says so, too.
+    What else the run is made from is checked first. Paths in the run folder's configuration are updated once moved data
+    have proved to be the same.
 
-    What else the run is made from is checked before. Raises what `prepare` and `check_sources` do, and UsageError if
-    there is no unlabelled image that can be used.
+    Args:
+        config: of the run, with the paths where the data are now.
+        folder: of the run.
+        progress: told what happens.
+
+    Raises:
+        UsageError: data, weights, teacher or unlabelled images cannot be used, or are not those that the run began
+            with.
     """
     check_sources(config, folder)
     data = prepare(config.data, folder, progress)
@@ -50,9 +57,9 @@ def _unlabelled(root: Path, data: PreparedData, folder: RunFolder, progress: Pro
     left_out = set(read_json(record)["left_out"])
     rows = np.flatnonzero([path not in left_out for path in packed.paths])
     if not len(rows):
-        raise UsageError(f"--unlabelled: all {len(packed.paths)} pictures in {root} are validation or test pictures")
+        raise UsageError(f"--unlabelled: all {len(packed.paths)} images in {root} are validation or test images")
     progress.note(
-        f"unlabelled: {len(rows)} pictures; left out {len(left_out)} that validation or test pictures resemble"
+        f"unlabelled: {len(rows)} images; left out {len(left_out)} that resemble validation or test images"
         f" and {len(bad)} unreadable"
     )
     for line in bad:
@@ -61,7 +68,7 @@ def _unlabelled(root: Path, data: PreparedData, folder: RunFolder, progress: Pro
 
 
 def _packed(root: Path, preprocess: Preprocess, folder: RunFolder, progress: Progress) -> tuple[Dataset, PackedImages]:
-    """Return the images in `root`, or those that the run began with; raises UsageError if these are others now."""
+    """Return the images in `root`; raises UsageError if they are not those that the run began with."""
     found = unlabelled_images(root)
     kept = folder.teacher / "unlabelled-images.json"
     if kept.exists():
@@ -76,7 +83,7 @@ def _packed(root: Path, preprocess: Preprocess, folder: RunFolder, progress: Pro
 
 
 def _seen_elsewhere(dataset: Dataset, data: PreparedData, progress: Progress) -> set[int]:
-    """Return the items of `dataset` that show what a validation or test picture shows, exactly or nearly."""
+    """Return the items of `dataset` that are duplicates or near-duplicates of validation or test images."""
     judged = _items(data.dataset, sorted((*data.split.val, *data.split.test)))
     both = _joined(scan(judged, progress), scan(dataset, progress))
     count = len(judged.items)

@@ -54,7 +54,7 @@ def test_every_entry_stands_in_table_and_page(compared: Path) -> None:
     for each in found["standings"]:
         assert each["runs"] == 1
         assert each["whole_s"]["mean"] >= each["search_s"]["mean"] + each["train_s"]["mean"]
-        assert each["pictures"] == 15, "one of three folds of 45 pictures"
+        assert each["pictures"] == 15, "one of three folds of 45 images"
     page = (compared / "comparison.html").read_text()
     assert all(name in page for name, _ in RUNS)
     assert (compared / "enas-layerwise" / "seed-0" / "model.mango").exists(), "each is an ordinary run"
@@ -78,12 +78,12 @@ def test_repeats_are_taken_in_turn_and_differ_in_seed_and_fold_of_one_split(frui
 
 def test_pooled_figures_are_those_of_the_runs(compared: Path) -> None:
     found = read_json(compared / "comparison.json")
-    for standing in found["standings"]:
-        own = [each["figures"] for each in found["runs"] if each["entry"] == standing["name"]]
+    for entry in found["standings"]:
+        own = [each["figures"] for each in found["runs"] if each["entry"] == entry["name"]]
         letters = [marks[-1] for each in own for paths in each["right"].values() for marks in paths.values()]
-        assert standing["pooled"]["value"] == pytest.approx(letters.count("1") / len(letters))
+        assert entry["pooled"]["value"] == pytest.approx(letters.count("1") / len(letters))
         by_run = [each["exits"][-1]["accuracy"] for each in own]
-        assert standing["exits"][-1]["accuracy"]["mean"] == pytest.approx(sum(by_run) / len(by_run))
+        assert entry["exits"][-1]["accuracy"]["mean"] == pytest.approx(sum(by_run) / len(by_run))
 
 
 def test_a_killed_comparison_ends_as_one_left_alone(compared: Path, fruit: Path, tmp_path: Path) -> None:

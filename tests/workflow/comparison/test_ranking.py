@@ -4,12 +4,13 @@ import pytest
 
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds
 from mango_grader.workflow.comparison.ranking import difference_between, random_rival, rank
+from mango_grader.workflow.config import checked, plain
 
 
 def outcome(
     entry: str, repeat: int, *exits: str, macs: tuple[int, ...] = (100, 200), validation: float | None = None
 ) -> Outcome:
-    """Return a run whose exits were right ("1") about one picture after the other, two of each group.
+    """Return a run whose exits answered one image after the other correctly ("1") or not, two of each group.
 
     validation: accuracy of all exits there; as on test unless given.
     """
@@ -18,10 +19,10 @@ def outcome(
         ExitFigures(share, share if validation is None else validation, cost, 10 * cost)
         for share, cost in zip(tested, macs, strict=True)
     )
-    right: dict[str, dict[str, str]] = {}
+    correct: dict[str, dict[str, str]] = {}
     for place, letters in enumerate(zip(*exits, strict=True)):
-        right.setdefault(f"fruit{repeat}.{place // 2}", {})[f"{repeat}/{place}.jpg"] = "".join(letters)
-    return Outcome(entry, repeat, RunFigures(figures, 4, Seconds(1.0, 2.0, 4.0), right))
+        correct.setdefault(f"fruit{repeat}.{place // 2}", {})[f"{repeat}/{place}.jpg"] = "".join(letters)
+    return Outcome(entry, repeat, RunFigures(figures, 4, Seconds(1.0, 2.0, 4.0), correct))
 
 
 GOOD, FAIR = "11111111", "11110000"
@@ -42,7 +43,7 @@ def test_the_best_comes_first_and_differences_are_paired() -> None:
     assert first.to_random is not None
     assert second.to_best.difference.value == -0.5 == -first.to_random.difference.value
     assert first.to_random.difference.p is not None
-    assert first.to_random.difference.p < 0.05, "half of sixteen pictures, all one way"
+    assert first.to_random.difference.p < 0.05, "half of sixteen images, all one way"
     assert (first.images, first.groups) == (16, 8)
 
 
@@ -71,7 +72,7 @@ def test_validation_ranks_whatever_test_says() -> None:
     first, *_, last = rank([*boasting, *modest])
     assert (first.name, last.name) == ("modest/dag", "boasting/dag")
     assert last.to_best is not None
-    assert last.to_best.difference.value == 0.5, "on test pictures"
+    assert last.to_best.difference.value == 0.5, "on test images"
     assert first.exits[-1].validation.mean == 0.9
     assert first.validated == 8
 
@@ -105,3 +106,11 @@ def test_random_search_on_the_same_space_is_the_judge() -> None:
     assert random_rival("resnet18", names) == "random/layerwise"
     assert random_rival("random/dag", names) is None
     assert random_rival("dso/dag", ["dso/dag"]) is None
+
+
+def test_files_of_earlier_versions_are_read_and_their_names_kept() -> None:
+    kept = plain(OUTCOMES[0])
+    assert kept["figures"]["right"] == OUTCOMES[0].figures.correct  # type: ignore[union-attr]
+    assert checked(Outcome, kept) == OUTCOMES[0]
+    first, _ = (plain(each) for each in rank(OUTCOMES))
+    assert (first["pictures"], first["to_random"]["pictures"]) == (16, 16)
