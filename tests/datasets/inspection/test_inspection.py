@@ -67,7 +67,23 @@ def test_everything_is_told(messy: Path) -> None:
     assert len(seen.findings) == len(expected)
     for line, words in zip(seen.findings, expected, strict=True):
         assert words in line
-    assert json.loads(json.dumps(seen.to_dict()))["classes"][1]["name"] == "B"
+    shown = json.loads(json.dumps(seen.to_dict()))
+    assert shown["classes"][1]["name"] == "B"
+    assert set(shown) == {
+        *(
+            "root",
+            "labels_from",
+            "images",
+            "groups",
+            "ordinal",
+            "classes",
+            "imbalance",
+            "sizes",
+            "unreadable",
+            "doubtful",
+        ),
+        *("turned", "exact", "near", "across_classes", "across_parts", "across_groups", "probe", "findings", "notes"),
+    }
 
 
 def test_clean_photos_have_no_findings(tmp_path: Path) -> None:
