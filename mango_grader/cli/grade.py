@@ -80,8 +80,6 @@ def grade(
             print_table(journal.records(), outcome.summary, results.review_below)
         else:
             progress.note(f"{outcome.summary} → {_line(results.out)}")
-        if not journal.finished:  # Only now: a run killed while it wrote its results is one to resume.
-            journal.finish()
     ctx.exit(0 if outcome.sound else FINISHED_WITH_ERRORS)
 
 

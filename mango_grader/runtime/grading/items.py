@@ -1,4 +1,4 @@
-"""The images of a grading job: what each is known by, and the file behind it as it was at one moment."""
+"""The images of a grading job: the id of each, and the state of its file when it was graded."""
 
 import os
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ class ImageItem:
     """One image to grade.
 
     Attributes:
-        id: what its row is known by; one id, one row. A file's is its real path. Arrays, bytes and frames of a camera
-            have an id that their caller gives them, such as the number of a fruit.
+        id: identifies its row; two images never share one. The id of a file is its real path. Arrays, bytes and
+            frames of a camera get theirs from the caller, such as the number of a fruit.
         image: the image, or the path of its file.
         file: path of the file that the image is read from, as its row shows it; None for an image without a file.
     """
@@ -33,12 +33,17 @@ class ImageItem:
 
     @property
     def path(self) -> str:
-        """What the column `path` of its row shows: the file as it was named, else the id."""
+        """What the column `path` of its row shows: the path as it was given, or the id if there is no file."""
         return self.id if self.file is None else self.file
 
 
 def make_items(images: Iterable[ImageSource]) -> list[ImageItem]:
-    """Return an item for each image: paths by their files, all others by their place from 1, such as "000001"."""
+    """Return an item for each image.
+
+    Args:
+        images: paths, whose items are known by their files, and images without a path, which are numbered by their
+            place among all: "000001", "000002", ….
+    """
     return [
         ImageItem.of_file(os.fsdecode(image))
         if isinstance(image, str | os.PathLike)
@@ -63,7 +68,7 @@ class Source:
 
     @classmethod
     def of(cls, path: str) -> Self:
-        """Look at the file now."""
+        """Return the state of a file now."""
         try:
             seen = os.stat(path)  # noqa: PTH116
         except (OSError, ValueError):
@@ -71,18 +76,18 @@ class Source:
         return cls(real_path(path), seen.st_size, seen.st_mtime_ns)
 
     def same_content(self, other: "Source") -> bool:
-        """Return whether size and time agree, so that both are taken to hold the same; False where they are unknown."""
+        """Return whether size and time agree; False where they are unknown."""
         return self.size is not None and (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
     def is_copy_of(self, other: "Source") -> bool:
-        """Return whether this may be a copy of `other` that kept its time, as well as the file system can."""
+        """Return whether this may be a copy of `other` with its time, which file systems may round."""
         if self.size is None or self.mtime_ns is None or other.mtime_ns is None:
             return False
         return self.size == other.size and abs(self.mtime_ns - other.mtime_ns) <= _CLOCK
 
 
 def real_path(path: str) -> str:
-    """Return one path for all spellings of a file and for links to it; a link that leads nowhere stands for itself."""
+    """Return the one path that all spellings of a file and all links to it share; of a broken link, its own."""
     if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
         folder, name = os.path.split(path)
         return os.path.normcase(os.path.join(os.path.realpath(folder), name))  # noqa: PTH118

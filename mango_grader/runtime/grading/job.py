@@ -1,4 +1,4 @@
-"""A grading job: rows go to a journal as they come, and every result is written from it at the end."""
+"""A grading job: each row goes to a journal at once, and all results are written from the journal at the end."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mango_grader import files
 from mango_grader.errors import UsageError
-from mango_grader.progress import Progress
+from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.grading.contact_sheet import write_sheet
 from mango_grader.runtime.grading.items import ImageItem, Source
 from mango_grader.runtime.grading.journal import Entry, Journal
@@ -25,15 +25,16 @@ from mango_grader.text import counted
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What a job leaves behind, and where.
+    """The results that a job writes.
 
-    Fields:
-        out: result file, .csv, .jsonl or .parquet; its journal lies beside it. Without it, rows are kept for the time
-            of the job.
-        resume: continue what `out` and its journal hold.
-        excel: write CSV for Excel.
-        sort_into: folder of copies by grade. contact_sheet: page of thumbnails.
-        review_below: grades less sure than this are to be reviewed.
+    Attributes:
+        out: result file, .csv, .jsonl or .parquet; its journal lies beside it. None keeps the rows for the time of the
+            job only.
+        resume: whether to continue what `out` and its journal hold.
+        excel: whether to write CSV for Excel.
+        sort_into: folder for copies of the images, one folder per grade.
+        contact_sheet: HTML file for thumbnails of the images.
+        review_below: confidence, 0..1; less sure grades are marked for review. None marks none.
     """
 
     out: str | None = None
@@ -45,16 +46,20 @@ class Results:
 
     @property
     def journal(self) -> str:
-        """Where the rows are kept as they come."""
+        """Path of the file that keeps the rows as they come."""
         return f"{self.out}.journal"
 
     def own_files(self) -> list[str]:
-        """Return what must not be taken for an image to grade."""
+        """Return the files and folders of the job, which must not be graded."""
         mine = [self.sort_into, self.contact_sheet, *((self.out, self.journal) if self.out else ())]
         return [path for path in mine if path is not None]
 
     def check(self, inputs: Collection[str]) -> None:
-        """Raise `UsageError` where an option asks for nothing, or a file of somebody else would be replaced."""
+        """Raise `UsageError` where options contradict each other, or a file that is not ours would be replaced.
+
+        Args:
+            inputs: paths of the images.
+        """
         if self.excel and (self.out is None or Path(self.out).suffix.lower() != ".csv"):
             raise UsageError("--excel is about CSV; give --out FILE.csv")
         if self.resume and self.out is None:
@@ -69,20 +74,44 @@ class Results:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job comes to, and which images could not be copied."""
+    """The outcome of a job.
+
+    Attributes:
+        summary: counts over all rows.
+        uncopied: images that could not be copied.
+    """
 
     summary: Summary
     uncopied: tuple[Uncopied, ...] = ()
 
     @property
     def sound(self) -> bool:
-        """Whether every image got its grade and, where asked for, its copy."""
+        """Whether every image has a grade and, where asked for, a copy."""
         return not self.summary.errors and not self.uncopied
 
 
 @dataclass(frozen=True)
 class Job:
-    """A model, how precisely it computes, and what is to be left behind."""
+    """Grades images into a journal, which survives a kill, and writes results from it.
+
+    Attributes:
+        grader: the model.
+        precision: in which the model computes, "fp32" or "int8"; a journal belongs to one.
+        results: the results to write.
+
+    Example:
+        ```python
+        import numpy as np
+
+        from mango_grader.runtime import Grader, Job, Results, make_items
+
+        job = Job(Grader.load("model.mango"), "fp32", Results(out="rows.csv"))
+        frames = [np.zeros((100, 120, 3), np.uint8), np.full((100, 120, 3), 255, np.uint8)]
+        with job.opened() as journal:
+            job.grade(journal, make_items(frames))
+            print(job.write(journal).summary)
+        ```
+    """
 
     grader: Grader
     precision: str
@@ -90,10 +119,11 @@ class Job:
 
     @contextmanager
     def opened(self) -> Iterator[Journal]:
-        """Open the job's journal: beside `out`, locked, or in a temporary folder when rows are only shown.
+        """Open the job's journal: beside `out`, locked, or in a temporary folder where there is no `out`.
 
-        Raises `UsageError` if another process works on the same `out`, or what is there may not be continued or
-        thrown away.
+        Raises:
+            UsageError: if another process works on the same `out`, or if what is there may be neither continued nor
+                replaced.
         """
         header = {"model": self.grader.bundle.digest, "policy": str(self.grader.policy), "precision": self.precision}
         out = self.results.out
@@ -127,11 +157,21 @@ class Job:
                 raise UsageError(f"{path} is from an interrupted run; add --resume, or delete it")
         return Journal.create(path, header)
 
-    def grade(self, journal: Journal, items: Sequence[ImageItem], workers: int, progress: Progress) -> None:
+    def grade(
+        self, journal: Journal, items: Sequence[ImageItem], workers: int = 1, progress: Progress | None = None
+    ) -> None:
         """Grade those of `items` that have no current row in `journal`, and add their rows as they come.
 
-        Raises `UsageError` where two items have the same id.
+        Args:
+            journal: of `opened`.
+            items: all images of the job, each with an id of its own.
+            workers: number of threads that decode and infer, 1 or more.
+            progress: where to report to; None reports nowhere.
+
+        Raises:
+            UsageError: if two items have the same id.
         """
+        progress = progress or SilentProgress()
         counts = Counter(item.id for item in items)
         if twice := [key for key, count in counts.items() if count > 1]:
             raise UsageError(f"two images have the id {twice[0]!r}; each image needs its own")
@@ -153,7 +193,10 @@ class Job:
                 task.advance()
 
     def write(self, journal: Journal) -> Outcome:
-        """Write all results from the journal."""
+        """Write all results from the journal, then mark it as finished.
+
+        A job that is killed while it writes is thus one to resume.
+        """
         results, classes, below = self.results, self.grader.manifest.classes, self.results.review_below
         summary = Summary.of(journal.records(), below)
         uncopied: tuple[Uncopied, ...] = ()
@@ -163,6 +206,8 @@ class Job:
             uncopied = sort_into(results.sort_into, journal.entries(), classes, below, results.out).failed
         if results.contact_sheet is not None:
             write_sheet(results.contact_sheet, journal.records(), classes, str(summary), below)
+        if not journal.finished:
+            journal.finish()
         return Outcome(summary, uncopied)
 
 

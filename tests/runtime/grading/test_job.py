@@ -10,10 +10,7 @@ import pytest
 from bundles import CLASSES, solid
 
 from mango_grader.errors import UsageError
-from mango_grader.progress import SilentProgress
-from mango_grader.runtime import Grader
-from mango_grader.runtime.grading.items import ImageItem, make_items
-from mango_grader.runtime.grading.job import Job, Outcome, Results
+from mango_grader.runtime import Grader, ImageItem, Job, Outcome, Results, make_items
 from mango_grader.runtime.grading.journal import Entry, Journal
 
 GRADES = [*CLASSES, *CLASSES][:5]
@@ -24,9 +21,7 @@ KILLED = """
 import os, signal, sys
 import numpy as np
 from mango_grader.progress import SilentProgress
-from mango_grader.runtime import Grader
-from mango_grader.runtime.grading.items import make_items
-from mango_grader.runtime.grading.job import Job, Results
+from mango_grader.runtime import Grader, Job, Results, make_items
 
 class Killing(SilentProgress):
     def task(self, name, total, done=0):
@@ -53,7 +48,7 @@ with job.opened() as journal:
 def run(bundle: Path, items: list[ImageItem], results: Results) -> tuple[Outcome, list[Entry]]:
     job = Job(Grader.load(bundle), "fp32", results)
     with job.opened() as journal:
-        job.grade(journal, items, 1, SilentProgress())
+        job.grade(journal, items)
         return job.write(journal), list(journal.entries())
 
 
