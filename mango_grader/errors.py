@@ -1,8 +1,12 @@
-"""What can go wrong in a way that the user can mend; every message is one line and says what to do."""
+"""Errors that the user can fix; every message is one line and tells what to do."""
 
 
 class MangoError(Exception):
-    """A run failed for a reason worth one line; the command line exits with `exit_code`."""
+    """An error whose message is all that the user needs.
+
+    Attributes:
+        exit_code: of the command line.
+    """
 
     exit_code = 1
 
@@ -14,23 +18,28 @@ class UsageError(MangoError):
 
 
 class MissingExtraError(UsageError):
-    """A command needs an optional part of the installation."""
+    """An optional part of the installation is missing.
+
+    Args:
+        what: that needs it, as the start of the message: "writing Parquet".
+        extra: to install, such as "parquet".
+    """
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an extra; run: pip install 'mango-grader[{extra}]'")
 
 
 class FormatError(MangoError, ValueError):
-    """A file does not hold what its name says; where a file of the user's is meant, `ValueError` is what is caught."""
+    """A file does not have the format that it should have."""
 
 
 class ImageError(MangoError):
-    """One image cannot be used; the message is the reason that its result row carries."""
+    """An image cannot be used; the message is the reason in its result row."""
 
 
 class BundleError(MangoError):
-    """A .mango file is damaged, too new, or does not reproduce its own golden answers."""
+    """A .mango file is damaged, of a later version, or does not reproduce its golden answers."""
 
 
 class ExportError(MangoError):
-    """A network could not be turned into a bundle that answers as it does."""
+    """A network could not be exported as a bundle with the same answers."""

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and JSON is read and written one way."""
+"""Writes files whole or not at all, and reads and writes JSON in one way."""
 
 import errno
 import hashlib
@@ -20,10 +20,15 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def locked(path: str | os.PathLike[str], busy: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path` for this process, on any system.
+    """Hold a lock file for this process, on any system; a killed process releases it, and the file itself stays.
 
-    Raises `UsageError` with the message `busy` if it is taken and does not become free within `wait` seconds. A killed
-    process lets go. The file itself stays.
+    Args:
+        path: of the lock file.
+        busy: message of the error if another process holds the lock.
+        wait: seconds to wait for the lock, 0 or more.
+
+    Raises:
+        UsageError: if the lock does not become free in time.
     """
     lock = FileLock(path)
     try:
@@ -38,9 +43,9 @@ def locked(path: str | os.PathLike[str], busy: str, wait: float = 0.0) -> Iterat
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it takes `path`'s place, synced to disk, only if the body succeeds.
+    """Yield a temporary path that replaces `path`, synced to disk, only if the body succeeds.
 
-    A full disk raises OSError that names `path`.
+    A full disk raises an OSError that names `path`.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +67,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def _naming(target: Path) -> Iterator[None]:
-    """Let an error of a full disk name the file that was to be written: Python names the temporary one, or none."""
+    """Let the error of a full disk name the file to write; Python names the temporary one, or none."""
     try:
         yield
     except OSError as error:
@@ -72,18 +77,34 @@ def _naming(target: Path) -> Iterator[None]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path` atomically."""
+    """Write a file atomically.
+
+    Args:
+        path: of the file; its folder is made if needed.
+        data: the whole content.
+    """
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 `text` to `path` atomically."""
+    """Write a UTF-8 file atomically.
+
+    Args:
+        path: of the file; its folder is made if needed.
+        text: the whole content.
+    """
     write_bytes(path, text.encode())
 
 
 def to_json(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
-    """Return `value` as JSON that every reader takes: NaN and infinities, which JSON has not, become null."""
+    """Return JSON that every reader accepts: NaN and infinities, which JSON does not have, become null.
+
+    Args:
+        value: of Python's own types.
+        indent: spaces per level; None writes one line.
+        ensure_ascii: whether to escape characters beyond ASCII.
+    """
     try:
         return json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
     except ValueError:
@@ -99,12 +120,17 @@ def _without_nan(value: Any) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON to `path` atomically; what is no finite number becomes null."""
+    """Write an indented JSON file in UTF-8 atomically; NaN and infinities become null.
+
+    Args:
+        path: of the file; its folder is made if needed.
+        value: of Python's own types.
+    """
     write_text(path, to_json(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a UTF-8 JSON file; raises FormatError if it is none."""
+    """Read a JSON file in UTF-8; raise `FormatError` if it is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:

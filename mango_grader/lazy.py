@@ -1,4 +1,4 @@
-"""Packages whose names are fetched when asked for, so that importing one costs only what is used of it."""
+"""Names of packages that are imported when they are used, so that importing a package costs little."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""How long work tells where it stands: a bar on a terminal, plain lines elsewhere, JSON lines for programs.
+"""Progress of long work: a bar on a terminal, plain lines elsewhere, JSON lines for programs.
 
-Everything goes to standard error, so that standard output carries results alone.
+Everything goes to standard error, so that standard output holds results only.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TextIO
 
 from mango_grader.files import to_json
 
-_UNSURE = 0.5  # seconds that tell too little
+_UNSURE = 0.5  # seconds, too few for an estimate
 
 Mode = Literal["auto", "bar", "plain", "json", "none"]
 
@@ -20,20 +20,34 @@ class Task(Protocol):
     """One piece of work of a known length."""
 
     def advance(self, count: int = 1, *, left: float | None = None, **figures: float) -> None:
-        """Report `count` more units done, with figures worth showing (a loss, a score).
+        """Report progress.
 
-        left: estimated seconds to the end, where the caller knows more than that so many units took so long.
+        Args:
+            count: number of units that were done since the last report.
+            left: estimated seconds to the end, if the caller knows better than the time per unit so far.
+            **figures: worth showing, such as a loss or a score.
         """
 
 
 class Progress(Protocol):
-    """Where long work reports to."""
+    """Reports the progress of long work."""
 
     def task(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Task]:
-        """Open a task of `total` units of which `done` stand already (a resumed run)."""
+        """Open a task.
+
+        Args:
+            name: of the task.
+            total: number of units.
+            done: number of units that were done before, in a resumed run.
+        """
 
     def note(self, message: str, **figures: Any) -> None:
-        """Say one line."""
+        """Report one line.
+
+        Args:
+            message: the line.
+            **figures: for programs.
+        """
 
 
 class _SilentTask:
@@ -42,22 +56,22 @@ class _SilentTask:
 
 
 class SilentProgress:
-    """Says nothing."""
+    """Reports nothing."""
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
-        """Open a task that reports nowhere."""
+        """Open a task that reports nothing."""
         yield _SilentTask()
 
     def note(self, message: str, **figures: Any) -> None:
-        """Say nothing."""
+        """Report nothing."""
 
 
 class _Clock:
-    """Elapsed seconds and the estimate of those left, from this process's own units only.
+    """Elapsed seconds, and an estimate of the seconds left from the units of this process only.
 
-    The first unit waits for imports, threads and caches; only what follows it tells how long a unit takes. So nothing
-    is estimated before, nor from less than half a second of it.
+    The first unit is slower than the others, for it waits for imports, threads and caches. The estimate is made of the
+    units after it, as soon as they have taken half a second.
     """
 
     def __init__(self, total: int, done: int) -> None:
@@ -118,7 +132,13 @@ class _LineTask:
 
 
 class LineProgress:
-    """Plain text or JSON lines, at most one each `every` seconds per task."""
+    """Prints plain text or JSON lines.
+
+    Args:
+        out: file to print to; None is standard error.
+        as_json: whether to print JSON.
+        every: least number of seconds between two lines of a task.
+    """
 
     def __init__(self, out: TextIO | None = None, *, as_json: bool = False, every: float = 5.0) -> None:
         self._out = sys.stderr if out is None else out
@@ -136,7 +156,7 @@ class LineProgress:
 
 
 class BarProgress:
-    """A rich progress bar with an estimate of the time left."""
+    """Draws a progress bar with an estimate of the time left."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -171,17 +191,22 @@ class BarProgress:
 
 
 class LabelledProgress:
-    """Says of whom another reporter tells, where several do."""
+    """Adds a label to what is reported, where several processes or runs report to one place.
+
+    Args:
+        label: put before names and messages.
+        progress: where to report to.
+    """
 
     def __init__(self, label: str, progress: Progress) -> None:
         self._label, self._progress = label, progress
 
     def task(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Task]:
-        """Open a task under its label."""
+        """Open a task with the label."""
         return self._progress.task(f"{self._label} {name}", total, done)
 
     def note(self, message: str, **figures: Any) -> None:
-        """Say one line under the label."""
+        """Report one line with the label."""
         self._progress.note(f"{self._label} {message}", **figures)
 
 

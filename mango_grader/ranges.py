@@ -1,11 +1,13 @@
-"""What a setting may be: declared beside its type, checked wherever settings are made, printed with the settings.
+"""Ranges of settings: declared with the type, checked whenever settings are made, and printed with the settings.
 
-@dataclass(frozen=True)
-class Recipe(Ranged):
-    epochs: Count = 60
-    dropout: BelowOne = 0.0
-
-Recipe(epochs=-3)  # RangeError: epochs must be 1 or more, not -3
+Example:
+    >>> @dataclass(frozen=True)
+    ... class Recipe(Ranged):
+    ...     epochs: Count = 60
+    ...     dropout: BelowOne = 0.0
+    >>> Recipe(epochs=-3)
+    Traceback (most recent call last):
+    mango_grader.ranges.RangeError: epochs must be 1 or more, not -3
 """
 
 import types
@@ -19,7 +21,14 @@ from mango_grader.errors import UsageError
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers, less than 1e30, from `low` to `high`, None for no end; above, below: but not that end itself."""
+    """A range of finite numbers below 1e30.
+
+    Attributes:
+        low: the least value.
+        high: the greatest value; None if there is none.
+        above: whether `low` itself is outside.
+        below: whether `high` itself is outside.
+    """
 
     low: float
     high: float | None = None
@@ -40,38 +49,44 @@ class Range:
 
 
 Count = Annotated[int, Range(1)]
-"""How many of something that there must be."""
+"""A number of things, at least one."""
 CountOrNone = Annotated[int, Range(0)]
-"""How many of something; 0 for none."""
+"""A number of things, 0 for none."""
 Positive = Annotated[float, Range(0, above=True)]
 NotNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 BelowOne = Annotated[float, Range(0, 1, below=True)]
-"""A share of which some must be left, or a probability that is no certainty."""
+"""A share that leaves something, or a probability below 1."""
 Open = Annotated[float, Range(0, 1, above=True, below=True)]
-"""A share that leaves something on both sides."""
+"""A share strictly between 0 and 1."""
 Seed = Annotated[int, Range(0)]
 Pixels = Annotated[int, Range(1, 8192)]
-"""Height or width of an image."""
+"""Height or width of an image, in pixels."""
 Channels = Annotated[int, Range(1, 16384)]
 ChannelsOrNone = Annotated[int, Range(0, 16384)]
-"""Width of a layer that may be left out, which is 0."""
+"""Width of a layer that may be left out; 0 leaves it out."""
 Layers = Annotated[int, Range(1, 1000)]
-"""How many layers, blocks or cells, or the number of one, from 1."""
+"""Number of layers, blocks or cells, or the place of one of them, from 1."""
 Nodes = Annotated[int, Range(1, 16)]
-"""How many nodes or levels a searched cell or block has: its candidates grow with their square."""
+"""Number of nodes or levels of a searched cell or block; its candidates grow with the square of it."""
 Kernel = Annotated[int, Range(1, 255)]
 """Height and width of a convolution's kernel."""
 Stride = Annotated[int, Range(1, 64)]
 BlockStride = Annotated[int, Range(1, 2)]
 Dilation = Annotated[int, Range(1, 64)]
 Expansion = Annotated[int, Range(1, 64)]
-"""How many times as many channels a block has inside."""
+"""Factor by which a block widens its channels inside."""
 Factor = Annotated[float, Range(0, 64, above=True)]
 
 
 class RangeError(UsageError, ValueError):
-    """A setting is outside its range. name: of the setting."""
+    """A setting is outside its range.
+
+    Args:
+        name: of the setting.
+        allowed: its range.
+        value: of the setting.
+    """
 
     def __init__(self, name: str, allowed: Range, value: object) -> None:
         shown = str(value)[:40]
@@ -80,7 +95,7 @@ class RangeError(UsageError, ValueError):
 
 
 class Ranged:
-    """Base of settings, which are dataclasses: one that is made with a number outside its range raises RangeError."""
+    """Base of dataclasses of settings; raises `RangeError` if one is made with a number outside its range."""
 
     def __post_init__(self) -> None:
         kind: type = type(self)
@@ -91,7 +106,7 @@ class Ranged:
                     raise RangeError(name, allowed, number)
 
 
-_LARGEST = 1e30  # beyond, what torch computes in single precision overflows
+_LARGEST = 1e30  # torch overflows beyond it in single precision
 
 
 def _is_finite(value: float) -> bool:
@@ -100,13 +115,13 @@ def _is_finite(value: float) -> bool:
 
 @cache
 def ranges_of(kind: type) -> dict[str, Range | None]:
-    """Return the range of every field of the dataclass `kind` that holds numbers; None where none is declared."""
+    """Return the range of each field of a dataclass that holds numbers; None if none is declared."""
     hints = {name: hint for name, hint in get_type_hints(kind, include_extras=True).items() if name in _names(kind)}
     return {name: _range(hint) for name, hint in hints.items() if _is_numeric(hint)}
 
 
 def allowed_values(settings: object) -> dict[str, str]:
-    """Return in words what each setting of a dataclass may be, by name; those of a dataclass in it as "weights.lr"."""
+    """Return the allowed values of each setting in words, by name; settings of a dataclass inside as "weights.lr"."""
     hints = get_type_hints(type(settings), include_extras=True)
     found: dict[str, str] = {}
     for name in _names(type(settings)):
@@ -123,7 +138,7 @@ def _names(kind: type) -> list[str]:
 
 
 def _parts(hint: Any) -> Iterator[Any]:
-    """Yield what a union is of, or a tuple's elements, None and the ellipsis aside; nothing for another type."""
+    """Yield the members of a union or the elements of a tuple, without None and the ellipsis."""
     if get_origin(hint) in (Union, types.UnionType, tuple):
         yield from (part for part in get_args(hint) if part not in (type(None), ...))
 

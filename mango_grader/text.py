@@ -9,17 +9,42 @@ NEVER_SHOWN = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return `count` with `noun`, which takes an s where `plural` is None: "1 group", "2 entries", "1,234 groups"."""
+    """Return a number with its noun.
+
+    Args:
+        count: 0 or more.
+        noun: in the singular.
+        plural: of the noun; None adds an s.
+
+    Example:
+        >>> counted(1, "group"), counted(1234, "group"), counted(2, "entry", "entries")
+        ('1 group', '1,234 groups', '2 entries')
+    """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def about(names: Sequence[str], noun: str, what: str) -> str:
-    """Return a line about things by name: "12 images without a label: a, b, c, …"."""
+    """Return a line about things by name.
+
+    Args:
+        names: of the things.
+        noun: for them, in the singular.
+        what: is said of them.
+
+    Example:
+        >>> about(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], "image", "without a label")
+        '4 images without a label: a.jpg, b.jpg, c.jpg, …'
+    """
     return f"{counted(len(names), noun)} {what}: {listed(names)}"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names with commas between, and "…" where there are more."""
+    """Return the first names with commas between, and "…" if there are more.
+
+    Args:
+        names: of all.
+        most: number of names to show.
+    """
     return ", ".join([*names[:most], *(["…"] if len(names) > most else [])])
 
 
@@ -29,13 +54,13 @@ def printable_path(path: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` as valid Unicode without control characters (they become escapes), to be shown in a table."""
+    """Return `text` as valid Unicode for a table; control characters become escapes."""
     text = printable_path(text)
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def is_printable(text: str) -> bool:
-    """Say whether `text` shows something, on one line, and holds no control character or lone surrogate."""
+    """Return whether `text` is visible, on one line, and without control characters and lone surrogates."""
     return bool(text.strip()) and not any(unicodedata.category(one) in NEVER_SHOWN for one in text)
 
 

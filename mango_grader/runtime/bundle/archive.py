@@ -1,4 +1,4 @@
-"""The .mango model file: one stored ZIP whose every part is hashed; nothing in it is ever unpickled."""
+"""The .mango model file: one uncompressed ZIP with a hash of every part; nothing in it is ever unpickled."""
 
 import os
 import zipfile
@@ -25,7 +25,7 @@ from mango_grader.runtime.bundle.graph import check_graph
 from mango_grader.runtime.bundle.manifest import Manifest
 
 MODEL = "model.mango"
-"""What a run's folder calls its bundle."""
+"""Name of the bundle in the folder of a run."""
 MANIFEST = "manifest.json"
 CARD = "card.md"
 _LARGEST_MANIFEST = 1 << 22  # bytes
@@ -34,7 +34,19 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # The same model gives the same bytes, whenever 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened .mango file; `digest` names its whole content (it covers the manifest and thereby all hashes)."""
+    """An opened .mango file, whose parts are read when they are asked for.
+
+    Attributes:
+        path: of the file.
+        manifest: its description.
+        digest: SHA-256 of the manifest, which holds the hashes of all other parts, in hexadecimal.
+
+    Example:
+        ```python
+        bundle = Bundle.open("model.mango")
+        print(bundle.manifest.classes, bundle.card)
+        ```
+    """
 
     path: Path
     manifest: Manifest
@@ -42,9 +54,14 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Read the manifest of a .mango file, or of the one in the folder of a finished run.
+        """Read the manifest of a .mango file.
 
-        Raises `UsageError` if there is none, `BundleError` if it is no sound bundle.
+        Args:
+            path: of the file, or of the folder of a finished run that holds it.
+
+        Raises:
+            UsageError: if there is no such file.
+            BundleError: if the file is damaged, or not a bundle.
         """
         path = _file(Path(path))
         try:
@@ -66,7 +83,7 @@ class Bundle:
         return cls(path, manifest, files.digest(data))
 
     def read(self, name: str) -> bytes:
-        """Return one part, its hash checked; raise `BundleError` if it is missing or altered."""
+        """Return one part after checking its hash; raise `BundleError` if it is missing or altered."""
         if name not in self.manifest.hashes:
             raise BundleError(f"{self.path} has no part {name}")
         try:
@@ -90,7 +107,7 @@ class Bundle:
 
     @property
     def card(self) -> str:
-        """The model card, Markdown; raises `BundleError` if it is no text."""
+        """The model card in Markdown; raises `BundleError` if it is not UTF-8."""
         try:
             return self.read(CARD).decode()
         except UnicodeDecodeError as error:
@@ -129,10 +146,19 @@ class Bundle:
 
 
 def write_bundle(path: str | os.PathLike[str], manifest: Manifest, parts: Mapping[str, bytes]) -> Manifest:
-    """Write `parts` (file name -> bytes) and the manifest, completed by their hashes, atomically; return it.
+    """Write a bundle atomically.
 
-    Raises `BundleError` if a part that the manifest or every bundle needs is missing, if there are others, or if the
-    manifest could not be read again.
+    Args:
+        path: of the .mango file.
+        manifest: without hashes.
+        parts: content of each part, by its name.
+
+    Returns:
+        The manifest with the hashes of all parts.
+
+    Raises:
+        BundleError: if a part is missing that every bundle or the manifest needs, if there are others, or if the
+            manifest could not be read again.
     """
     if unknown := sorted(set(parts) - _needed(manifest)):
         raise BundleError(f"the manifest does not name {', '.join(unknown)}")
@@ -161,7 +187,7 @@ def _file(path: Path) -> Path:
 
 
 def _names(archive: zipfile.ZipFile, size: int) -> set[str]:
-    """Return the names of all parts; raise `BundleError` unless each lies there once, as it is, within `size` bytes."""
+    """Return the parts' names; raise `BundleError` unless each is there once, uncompressed, within `size` bytes."""
     entries = archive.infolist()
     names = {one.filename for one in entries}
     if MANIFEST not in names:

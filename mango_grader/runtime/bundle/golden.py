@@ -1,4 +1,4 @@
-"""What a model answered when it was made, as parts of its bundle: on preprocessed images and on image files."""
+"""The answers of a model when it was made, as parts of its bundle: for preprocessed images and for image files."""
 
 import io
 import json
@@ -19,10 +19,10 @@ GOLDEN_LABELS = "golden/labels.json"
 ORIGINAL_PIXELS = "encoded/pixels.npy"
 ORIGINAL_PROBABILITIES = "encoded/probabilities.npy"
 LARGEST_ORIGINAL = 1 << 16
-"""No encoded original has more bytes."""
+"""Bytes that an encoded original may have at most."""
 _SUM_TOLERANCE = 1e-3
 
-# What numpy.save writes; its own reader would have Python's parser read whatever stands there.
+# As numpy.save writes it; numpy's own reader would let Python's parser read whatever is there.
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(?P<size>..)\{'descr': '(?P<dtype>\|u1|<f4)', 'fortran_order': (?P<fortran>True|False), "
     rb"'shape': \((?P<shape>(?:\d{1,9}, ){0,7}\d{1,9},?)\), \} *\n",
@@ -32,10 +32,12 @@ _HEADER = re.compile(
 
 @dataclass(frozen=True)
 class Golden:
-    """Preprocessed images and what the model answered when it was made.
+    """Preprocessed images, and the model's answers when it was made.
 
-    `images` (G, H, W, 3) uint8; `probabilities` (K, G, C) float32, calibrated, of every exit; `labels` (G,) true
-    classes.
+    Attributes:
+        images: (G, H, W, 3) uint8 RGB.
+        probabilities: (K, G, C) float32, calibrated, of each of K exits.
+        labels: (G,) true classes, 0..C - 1.
     """
 
     images: NDArray[np.uint8]
@@ -43,7 +45,7 @@ class Golden:
     labels: tuple[int, ...]
 
     def check(self, manifest: Manifest) -> None:
-        """Raise `BundleError` unless all of it fits `manifest`."""
+        """Raise `BundleError` unless all shapes and values fit a manifest."""
         _check_answers("golden", self.images, self.probabilities, manifest)
         if len(self.labels) != len(self.images):
             raise BundleError(f"its {len(self.images)} golden images have {len(self.labels)} labels")
@@ -51,10 +53,12 @@ class Golden:
 
 @dataclass(frozen=True)
 class Originals:
-    """Synthetic image files, and what preprocessing and the model made of them when the model was made.
+    """Synthetic image files, and the results of preprocessing and of the model when it was made.
 
-    `files` maps a part's name to an encoded image; in their order, `pixels` (E, H, W, 3) uint8 are the preprocessed
-    images and `probabilities` (K, E, C) float32 the calibrated answers of every exit.
+    Attributes:
+        files: encoded images, by the names of their parts.
+        pixels: (E, H, W, 3) uint8 RGB, the preprocessed images in the order of `files`.
+        probabilities: (K, E, C) float32, calibrated, of each of K exits.
     """
 
     files: Mapping[str, bytes]
@@ -62,7 +66,7 @@ class Originals:
     probabilities: NDArray[np.float32]
 
     def check(self, manifest: Manifest) -> None:
-        """Raise `BundleError` unless all of it fits `manifest`."""
+        """Raise `BundleError` unless all shapes and values fit a manifest."""
         _check_answers("original", self.pixels, self.probabilities, manifest)
         if len(self.files) != len(self.pixels):
             raise BundleError(f"it has {len(self.files)} original files, and the pixels of {len(self.pixels)}")
@@ -71,7 +75,11 @@ class Originals:
 
 
 def golden_parts(golden: Golden) -> dict[str, bytes]:
-    """Return the parts that hold `golden`, ready for `write_bundle`."""
+    """Return the parts of a bundle that hold the golden answers.
+
+    Args:
+        golden: images and answers.
+    """
     return {
         GOLDEN_IMAGES: _npy(golden.images.astype(np.uint8, copy=False)),
         GOLDEN_PROBABILITIES: _npy(golden.probabilities.astype(np.float32, copy=False)),
@@ -80,7 +88,11 @@ def golden_parts(golden: Golden) -> dict[str, bytes]:
 
 
 def original_parts(originals: Originals) -> dict[str, bytes]:
-    """Return the parts that hold `originals`, ready for `write_bundle`."""
+    """Return the parts of a bundle that hold the encoded originals.
+
+    Args:
+        originals: image files and answers.
+    """
     return {
         **originals.files,
         ORIGINAL_PIXELS: _npy(originals.pixels.astype(np.uint8, copy=False)),
@@ -89,18 +101,33 @@ def original_parts(originals: Originals) -> dict[str, bytes]:
 
 
 def read_labels(data: bytes, classes: int) -> tuple[int, ...]:
-    """Return the golden labels, each in 0..`classes` - 1; raise `BundleError` for anything else."""
+    """Return the golden labels; raise `BundleError` for anything else.
+
+    Args:
+        data: the part.
+        classes: number of classes; labels are 0..`classes` - 1.
+    """
     labels = parse_json(data, GOLDEN_LABELS).items(1, 1_000_000)
     return tuple(one.integer(0, classes - 1) for one in labels)
 
 
 def read_images(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Return the uint8 array of an .npy part as `numpy.save` writes it; raise `BundleError` for anything else."""
+    """Return the uint8 array of an .npy part as `numpy.save` writes it; raise `BundleError` for anything else.
+
+    Args:
+        data: the part.
+        name: of the part, for messages.
+    """
     return np.asarray(_read(data, name, np.dtype(np.uint8)), np.uint8)
 
 
 def read_numbers(data: bytes, name: str) -> NDArray[np.float32]:
-    """Return the float32 array of an .npy part as `numpy.save` writes it; raise `BundleError` for anything else."""
+    """Return the float32 array of an .npy part as `numpy.save` writes it; raise `BundleError` for anything else.
+
+    Args:
+        data: the part.
+        name: of the part, for messages.
+    """
     return np.asarray(_read(data, name, np.dtype(np.float32)), np.float32)
 
 

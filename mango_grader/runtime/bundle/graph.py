@@ -1,6 +1,6 @@
-"""What a model's graph may not hold, read from its bytes before onnxruntime sees them.
+"""Refuses dangerous ONNX graphs by their bytes, before onnxruntime reads them.
 
-Only the few fields of ONNX's protobuf messages that decide are looked at; onnxruntime reads and checks the rest.
+Only the few fields of ONNX's protobuf messages that matter are read; onnxruntime reads and checks the rest.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ _EXTERNAL, _LOCATION = 13, 14  # TensorProto
 
 
 def check_graph(data: bytes) -> None:
-    """Raise `BundleError` unless `data`, a serialised ONNX model, is one flat graph that holds all its weights.
+    """Raise `BundleError` unless a serialised ONNX model is one flat graph that holds all its weights.
 
-    Refused are weights in other files, graphs within graphs (a loop in one may never end), functions, and
-    operations that are not ONNX's own. No export of ours has any of them.
+    Weights in other files, graphs within graphs (a loop in one may never end), functions, and operations that are not
+    ONNX's own are refused. Our exports have none of them.
     """
     try:
         fault = _model_fault(memoryview(data))

@@ -1,4 +1,4 @@
-"""Is a model better than guessing? What its test images tell, and what the bundle says of it."""
+"""Whether a model is better than guessing, from its results on test images as its bundle tells them."""
 
 import math
 from collections.abc import Mapping
@@ -8,17 +8,19 @@ from typing import Any, Literal, Self
 from mango_grader.text import counted
 
 MIN_GROUPS = 30
-"""Fewer independent groups of test images tell too little."""
+"""Independent groups of test images that a verdict needs."""
 
 
 @dataclass(frozen=True)
 class Guessing:
     """The last exit's accuracy on test images beside that of always answering the commonest class.
 
-    - **accuracy**: share of test images with a correct answer, 0..1.
-    - **low**: lower bound of its 95 % interval over groups, 0..1; None where there is one group.
-    - **commonest**: share of the commonest class among the test images, 0..1.
-    - **images**, **groups**: how many were tested.
+    Attributes:
+        accuracy: share of test images with a correct answer, 0..1.
+        low: lower bound of its 95 % interval over groups, 0..1; None if there is one group.
+        commonest: share of the commonest class among the test images, 0..1.
+        images: number of test images.
+        groups: number of their groups.
     """
 
     accuracy: float
@@ -29,7 +31,7 @@ class Guessing:
 
     @property
     def verdict(self) -> Literal["better", "guessing", "too few"]:
-        """Whether the interval clears the commonest class's share; "too few" where under 30 groups were tested."""
+        """Whether the interval lies above the commonest class's share; "too few" for fewer than 30 groups."""
         if self.groups < MIN_GROUPS or self.low is None:
             return "too few"
         return "better" if self.low > self.commonest else "guessing"
@@ -52,7 +54,7 @@ class Guessing:
 
     @classmethod
     def from_provenance(cls, provenance: Mapping[str, Any]) -> Self | None:
-        """Return what a bundle's provenance tells; None where it tells nothing, as of bundles of earlier versions."""
+        """Return the results in a bundle's provenance; None for bundles of earlier versions, which have none."""
         found = provenance.get("guessing")
         if not isinstance(found, Mapping) or set(found) != set(cls.__dataclass_fields__):
             return None

@@ -1,4 +1,4 @@
-"""What a .mango file says about itself: classes, preprocessing, exits, policies, where it came from."""
+"""The description of a model in its bundle: classes, preprocessing, exits, exit policies, provenance."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from mango_grader.runtime.bundle.strict_json import Checked, parse_json
 from mango_grader.runtime.images.preprocess import Preprocess
 
 SCHEMA = 2
-"""What is written. Schema 1, which has no `originals`, is read, too."""
+"""Version of the format that is written. Schema 1, which has no `originals`, is read, too."""
 
 _MOST_CLASSES, _MOST_EXITS, _MOST_POLICIES, _MOST_PARTS = 10_000, 100, 100, 1_000
 _LARGEST_SIDE = 4096  # pixels
@@ -26,9 +26,13 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class ExitInfo:
-    """One exit; `macs` and `params` count everything an image passes on the way to it.
+    """One exit of a network.
 
-    Its probabilities are softmax(logits / `temperature`).
+    Attributes:
+        name: of its node in the network.
+        macs: multiply-accumulates of everything that an image passes on its way to the exit.
+        params: number of parameters of the same.
+        temperature: above 0; the probabilities are softmax(logits / `temperature`).
     """
 
     name: str
@@ -39,12 +43,21 @@ class ExitInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The description of a bundle; raises `BundleError` where it contradicts itself.
+    """The description of a bundle; raises `BundleError` if it contradicts itself.
 
-    `stages` maps a precision ("fp32", "int8") to its stage files, one per exit and in their order; `full` is the
-    graph with all exits as outputs "logits0", "logits1", …. `policies` maps a name to one confidence threshold
-    per exit but the last. `originals` names one to four encoded images whose preprocessing is checked at each load;
-    schema 1 has none. `hashes` maps each file but manifest.json to its SHA-256.
+    Attributes:
+        schema: version of the format, 1 or 2.
+        classes: names of the grades, in the order of the probabilities.
+        ordinal: whether the classes are in order, best or worst first.
+        preprocess: of images.
+        exits: in the order in which an image passes them.
+        stages: part names of the stages' graphs, one per exit, by precision: "fp32", "int8".
+        full: part name of the graph with all exits, whose outputs are "logits0", "logits1", ….
+        policies: confidence thresholds, one per exit but the last, by the name of the exit policy.
+        default_policy: "full" or one of `policies`.
+        originals: part names of 1 to 4 encoded images whose preprocessing is checked at each load; schema 1 has none.
+        provenance: where the model comes from, as plain JSON values.
+        hashes: SHA-256 of each part but manifest.json, by its name.
     """
 
     schema: int = SCHEMA
@@ -81,7 +94,7 @@ class Manifest:
 
     @property
     def lacks(self) -> str | None:
-        """Return what a bundle of an earlier schema does not have, in words; None where nothing is missing."""
+        """What a bundle of an earlier schema does not have, in words; None if nothing is missing."""
         if self.originals:
             return None
         return (
@@ -102,7 +115,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Read manifest.json; raise `BundleError` for a later schema, or a value that has not its type and range."""
+        """Read manifest.json; raise `BundleError` for a later schema, or a value of the wrong type or out of range."""
         root = parse_json(data, "manifest.json")
         values = root.table()
         if "schema" not in values:

@@ -1,4 +1,4 @@
-"""Untrusted JSON, read strictly: each value by exact type and range, none converted; an error names its place."""
+"""Reads untrusted JSON strictly: each value by exact type and range, and none is converted."""
 
 import json
 import math
@@ -17,13 +17,18 @@ _IN_PROSE = "\n\t"
 
 @dataclass(frozen=True)
 class Checked:
-    """A JSON value and where it stands. Each method returns it as one type, or raises `BundleError`."""
+    """A JSON value that is not trusted; each method returns it as one type, or raises `BundleError` with its place.
+
+    Attributes:
+        value: as the JSON parser returns it.
+        place: of the value in its file, such as "manifest.json.exits[0]".
+    """
 
     value: Any
     place: str
 
     def text(self, longest: int = 1000) -> str:
-        """Return a printable string of 1 to `longest` characters, not all of them blanks."""
+        """Return a printable string of 1 to `longest` characters that are not all blanks."""
         if isinstance(self.value, str) and len(self.value) <= longest and is_printable(self.value):
             return self.value
         raise self._not(f"a printable string of at most {longest} characters")
@@ -72,10 +77,15 @@ class Checked:
 
 
 def parse_json(data: bytes, place: str) -> Checked:
-    """Read JSON in UTF-8; raise `BundleError` for anything else.
+    """Read JSON in UTF-8.
 
-    Refused, too, are numbers that are not finite or have more than 40 digits, members that repeat, more than 20
-    levels, and characters that no text shows.
+    Args:
+        data: the whole file.
+        place: its name, for messages.
+
+    Raises:
+        BundleError: for anything else, and for numbers that are not finite or have more than 40 digits, members that
+            repeat, more than 20 levels, and characters that are never shown.
     """
     try:
         value = json.loads(
@@ -108,7 +118,7 @@ def _finite(digits: str) -> float:
 
 
 def _constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _members(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The contact sheet: one HTML file with every grade's thumbnails, that opens anywhere and loads nothing."""
+"""The contact sheet: one HTML file with thumbnails by grade, which needs no other file and no network."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ from mango_grader.text import one_line
 
 THUMBNAIL = (144, 144)
 LIMIT = 200
-"""Pictures per group; a longer group shows its least confident ones and says how many it holds."""
+"""Images per group; a larger group shows its least confident ones, and how many it has."""
 
 _VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
@@ -48,7 +48,15 @@ def write_sheet(
     title: str,
     review_below: float | None = None,
 ) -> None:
-    """Write the contact sheet of `records` to `path`, atomically: a section per grade, then the errors."""
+    """Write the contact sheet of `records`, atomically: a section per grade, then the errors.
+
+    Args:
+        path: of the HTML file.
+        records: in any order.
+        classes: of the model, in its order, which is that of the sections.
+        title: of the page.
+        review_below: confidence, 0..1; less sure grades are marked. None marks none.
+    """
     groups = {one: _Group() for one in (*classes, None)}
     for record in records:
         groups[record.grade].add(record)

@@ -1,4 +1,4 @@
-"""Which files a command line of paths means, in one fixed order, each once; nothing that was asked for disappears."""
+"""The files that the paths of a command line name: each once, sorted, and none of them left out silently."""
 
 import codecs
 import glob
@@ -21,19 +21,23 @@ def list_inputs(
     recursive: bool = False,
     exclude: Collection[str | os.PathLike[str]] = (),
 ) -> list[str]:
-    """Return the files that `paths` and `listed` mean, sorted, each once and as it was spelled first.
+    """Return the files that `paths` and `listed` name, sorted, each once and as it was spelled first.
 
-    A file stands for itself, whatever it is. A folder stands for everything in it, and with `recursive` below it,
-    except clutter (`is_clutter`): images, other files, broken links and FIFOs alike, so that whatever cannot be
-    graded still gets its row. Sub-folders are listed only where they pretend to be an image by their name, cannot be
-    read, or are links (never followed). A path that names nothing and holds `*`, `?` or `[` is a pattern, `**`
-    included, which matches no clutter. `listed` are the paths of a list: they are no patterns, and one that does not
-    exist gets its row. A link to a file that is meant, too, is that file. `exclude` names files and folders to leave
-    out, such as a run's own results. In folders, what mango-grader wrote (`is_own`) is left out, and so are copies
-    that it sorted there of files that are meant, too.
+    A file names itself, whatever it is. A folder names everything in it except clutter (`is_clutter`): images, other
+    files, broken links and FIFOs alike, so that whatever cannot be graded still gets a row. Sub-folders are listed only
+    if their name has the ending of an image, if they cannot be read, or if they are links, which are never followed. A
+    link to another file of the result is left out. So are, in folders, files that mango-grader wrote (`is_own`), and
+    copies that it made of other files of the result.
 
-    Raises `UsageError` for one of `paths` that names nothing, for a list of which nothing exists, and when there is
-    nothing to grade.
+    Args:
+        paths: of files and folders. One that does not exist and holds `*`, `?` or `[` is a pattern, which may hold
+            `**`, and which matches no clutter.
+        listed: more paths, such as the lines of a file. They are no patterns, and one that does not exist gets a row.
+        recursive: whether a folder also names everything in its sub-folders.
+        exclude: files and folders to leave out, such as the results of the job.
+
+    Raises:
+        UsageError: if one of `paths` names nothing, if nothing in `listed` exists, or if there is nothing to grade.
     """
     paths = list(paths)
     if listed and not any(os.path.lexists(path) for path in listed):
@@ -57,9 +61,11 @@ def list_inputs(
 def parse_list(data: bytes) -> list[str]:
     r"""Return the paths of a list as written by `find`, `ls` or PowerShell: one a line, or with NUL after each.
 
-    A NUL anywhere says that NULs separate, so that names may hold line breaks. Lines may end with "\r\n"; blank ones
-    are left out. UTF-16 is known by its byte order mark, and UTF-8 may have one. Raises `UsageError` for a list
-    without a path.
+    With a NUL anywhere, NULs separate the paths, so that names may hold line breaks. Lines may end with "\r\n"; blank
+    lines are left out. UTF-16 needs a byte order mark, and UTF-8 may have one.
+
+    Raises:
+        UsageError: if the list holds no path.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data = data.decode("utf-16", "replace").encode("utf-8", "surrogatepass")
@@ -72,7 +78,7 @@ def parse_list(data: bytes) -> list[str]:
 
 
 def _existing(paths: Iterable[str]) -> Iterator[str]:
-    """Yield `paths`, patterns replaced by what they match."""
+    """Yield `paths`, with patterns replaced by their matches."""
     for path in paths:
         if os.path.lexists(path):
             yield path
@@ -85,9 +91,9 @@ def _existing(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _matches(pattern: str) -> set[str]:
-    """Return what a pattern matches, as shells do it: names that begin with a dot only where the pattern says so.
+    """Return the matches of a pattern as shells find them: names with a leading dot only if the pattern has the dot.
 
-    Python's own `**` goes through links to folders, which may lead round in circles; this one does not.
+    Python's own `**` follows links to folders, which may form circles; this one does not.
     """
     if os.path.basename(pattern) == "**":  # noqa: PTH119
         pattern += "/*"
@@ -104,13 +110,13 @@ def _matches(pattern: str) -> set[str]:
 
 
 def _met_clutter(path: str, pattern: str) -> bool:
-    """Return whether a match lies in clutter, or is it, that its pattern does not name."""
+    """Return whether a match is, or lies in, clutter that its pattern does not name."""
     met = set(path.replace(os.sep, "/").split("/")) - set(pattern.replace(os.sep, "/").split("/"))
     return any(is_clutter(name) for name in met if not name.startswith("."))
 
 
 def _files(path: str, recursive: bool, left_out: set[str]) -> list[str]:
-    """Return what one path means, files before the links to them."""
+    """Return the files that one path names, with links after the files."""
     if not _is_folder(path):
         return [path]
     inside = (one for one in _walk(path, recursive, left_out) if not is_own(one))
@@ -118,7 +124,7 @@ def _files(path: str, recursive: bool, left_out: set[str]) -> list[str]:
 
 
 def _copies(found: Collection[str]) -> set[str]:
-    """Return those of these files that `--sort-into` copied from others of them."""
+    """Return those of the files that `--sort-into` copied from others of them."""
     copies: set[str] = set()
     for home in {os.path.dirname(os.path.dirname(file)) for file in found}:  # noqa: PTH120
         with suppress(UsageError):

@@ -23,8 +23,8 @@ class Entry:
 
     Attributes:
         id: of the item that was graded.
-        record: what became of it.
-        source: the file that it was read from, as it was before; None for an image without a file.
+        record: the result.
+        source: the file that the image was read from, as it was before that; None for an image without a file.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Row:
-    """Where a row lies in the file, and what is asked of it more often than once."""
+    """The place of a row in the file, with what is needed of it without reading it."""
 
     offset: int
     path: str
@@ -43,15 +43,15 @@ class _Row:
 
 
 class Journal:
-    """An append-only file of records; a line is on its way to the disk before the next image is looked at.
+    """An append-only file of records; each line is handed to the operating system before the next image is read.
 
-    The first line says what the rows belong to. An item has one row, found by its id; a file also by its path as its
-    row spells it, so that a folder may move with its journal. One process at a time may have a journal open.
+    An item has one row, which is found by the id; the row of a file also by its path as the row spells it, so that a
+    folder may move with its journal. Only one process at a time may have a journal open.
 
-    Attributes:
-        path: of the journal's file.
-        header: what the rows belong to, such as the model and the exit policy.
-        finished: whether `finish` was called with nothing after it.
+    Args:
+        path: file of the journal.
+        header: what all rows have in common, such as the model and the exit policy; the first line of the file.
+        finished: whether `finish` was called after the last row.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any], finished: bool = False) -> None:
@@ -71,8 +71,10 @@ class Journal:
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Continue the journal at `path`.
 
-        Whatever follows the last whole line (a torn write) is cut off; those images are simply not done yet.
-        Raises `UsageError` if the file is no journal.
+        Whatever follows the last whole line (a torn write) is cut off; those images are graded again.
+
+        Raises:
+            UsageError: if the file is not a journal, or one of a later version.
         """
         path = Path(path)
         with path.open("rb") as file:
@@ -104,9 +106,9 @@ class Journal:
         return self._known(item.id, item.file) is not None
 
     def pending(self, items: Iterable[ImageItem]) -> list[ImageItem]:
-        """Return those of `items` that are to be graded.
+        """Return those of `items` that must be graded.
 
-        These are new ones, those that got no grade, and those whose file has another size or time than when it was
+        These are new items, items without a grade, and items whose file has another size or time than when it was
         graded, or of which that is unknown.
         """
         return [item for item in items if not self._current(item)] if self._rows else list(items)
@@ -119,16 +121,13 @@ class Journal:
             self._rewrite()
 
     def append(self, entry: Entry) -> None:
-        """Add one row, in place of an earlier one of the same item, and hand it to the operating system.
-
-        A killed process does not lose it.
-        """
+        """Add a row, which replaces an earlier one of the same item; a killed process does not lose it."""
         self._index(entry, self._file.tell())
         self._write(_values(entry))
         self.finished = False
 
     def finish(self) -> None:
-        """Mark that every image has its row, and put all of it on the disk."""
+        """Mark that every image has its row, and write all of it to the disk."""
         self._write({"finished": len(self)})
         os.fsync(self._file.fileno())
         self.finished = True

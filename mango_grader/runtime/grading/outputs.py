@@ -1,4 +1,4 @@
-"""Which files may be written over: empty ones and our own; labels, models and photos of others stay."""
+"""Which files may be overwritten: empty ones and our own, but no labels, models or photos of others."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from mango_grader.errors import UsageError
 from mango_grader.runtime.inference.records import is_result
 
 PAGE_MARK = '<meta name="generator" content="mango-grader">'
-"""Every page of ours carries it in its head."""
+"""In the head of every HTML page that we write."""
 
 _EARLIER_MARKS = ("<p>Within each grade the least confident come first.</p>", "<title>Data inspection: ")
 _HEAD = 1 << 16
@@ -27,10 +27,10 @@ _BUNDLE_KEYS = {"schema", "classes", "preprocess", "exits", "stages"}
 class Kind:
     """A kind of file that we write.
 
-    Fields:
-        verb: what is said of it before its endings: "a page is written as".
-        endings: lower case, with their dots.
-        is_ours: whether a file was written by us, told from its content; may raise OSError or ValueError.
+    Attributes:
+        verb: how an error message begins that lists the endings, such as "a page is written as".
+        endings: of file names, in lower case, with their dots.
+        is_ours: returns from a file's content whether we wrote it; may raise OSError or ValueError.
     """
 
     verb: str
@@ -41,8 +41,11 @@ class Kind:
 def check_replaceable(path: str | os.PathLike[str], kind: Kind) -> None:
     """Raise `UsageError` unless a file of `kind` may be written to `path`.
 
-    Its ending must be one of the kind's. Where a file stands already, it must be empty, or one of that kind that
-    mango-grader wrote.
+    The ending must be one of the kind's. A file that exists must be empty, or one of that kind that mango-grader wrote.
+
+    Args:
+        path: of the file to write.
+        kind: of the file to write.
     """
     path = Path(path)
     if path.suffix.lower() not in kind.endings:
@@ -82,7 +85,7 @@ def _is_rows(path: Path) -> bool:
 
 
 def _are_rows(titles: Collection[str]) -> bool:
-    # Stricter than where labels are concerned: a table of somebody else's is never to be lost.
+    # Stricter than for tables of labels: a table that is not ours must never be lost.
     return is_result(titles) and {"confidence", "exit", "error"}.issubset(titles)
 
 

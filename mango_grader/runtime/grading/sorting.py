@@ -1,4 +1,4 @@
-"""Copies graded images into one folder per grade; doing it twice changes nothing, and only copies of ours are moved."""
+"""Copies of graded images, in one folder per grade, and the list that tells them from the files of others."""
 
 import filecmp
 import itertools
@@ -19,7 +19,7 @@ from mango_grader.runtime.inference.records import Record
 
 REVIEW, ERRORS = "_review", "_errors"
 COPIES_LIST = ".mango-grader.json"
-"""What it is called: a folder that holds a file of this name is one of `--sort-into`."""
+"""Name of the list: a folder that holds a file of this name is one of `--sort-into`."""
 
 _KIND = "mango-grader copies 1"
 
@@ -28,7 +28,12 @@ _WAIT = 600.0  # seconds, for another process that sorts into the same folder
 
 @dataclass(frozen=True)
 class Copy:
-    """What was copied, and the real path of the result file whose rows said so; None where no rows were kept."""
+    """A copy that we made.
+
+    Attributes:
+        source: the file that was copied.
+        out: real path of the result file of the job that asked for the copy; None for a job without one.
+    """
 
     source: Source
     out: str | None
@@ -36,7 +41,12 @@ class Copy:
 
 @dataclass(frozen=True)
 class Uncopied:
-    """An image that could not be copied, and why."""
+    """An image that could not be copied.
+
+    Attributes:
+        path: as its row shows it.
+        reason: why it could not be copied.
+    """
 
     path: str
     reason: str
@@ -44,14 +54,24 @@ class Uncopied:
 
 @dataclass(frozen=True)
 class Sorted:
-    """How many images have their copy now, and those that could not be copied."""
+    """The outcome of sorting.
+
+    Attributes:
+        copied: how many images have their copy now.
+        failed: images that could not be copied.
+    """
 
     copied: int
     failed: tuple[Uncopied, ...]
 
 
 def check_folder(folder: str, inputs: Iterable[str]) -> None:
-    """Raise `UsageError` unless copies can be sorted into `folder`: a folder that holds none of `inputs`."""
+    """Raise `UsageError` unless copies can be sorted into `folder`: a folder that holds none of `inputs`.
+
+    Args:
+        folder: for the copies; need not exist.
+        inputs: paths of the images to grade.
+    """
     if os.path.lexists(folder) and not Path(folder).is_dir():
         raise UsageError(f"--sort-into {folder} is a file; name a folder")
     home = os.path.join(real_path(folder), "")  # noqa: PTH118
@@ -64,9 +84,10 @@ def check_folder(folder: str, inputs: Iterable[str]) -> None:
 
 
 def read_copies(home: Path) -> dict[str, Copy]:
-    """Return what was copied to which place below `home` ("A/1.jpg") and still stands there as it was copied.
+    """Return the copies in the folder `home` that are still as we made them, by their paths in it such as "A/1.jpg".
 
-    Raises `UsageError` if the list is damaged or of a later version.
+    Raises:
+        UsageError: if the list is damaged or of a later version.
     """
     path = home / COPIES_LIST
     if not path.exists():
@@ -82,7 +103,12 @@ def read_copies(home: Path) -> dict[str, Copy]:
 
 
 def write_copies(home: Path, copies: Mapping[str, Copy]) -> None:
-    """Write the list, whole."""
+    """Write the list of copies, atomically.
+
+    Args:
+        home: folder of the copies.
+        copies: by their paths in the folder.
+    """
     values = {"kind": _KIND, "copies": {place: asdict(one) for place, one in sorted(copies.items())}}
     files.write_bytes(home / COPIES_LIST, json.dumps(values, indent=0).encode("ascii"))
 
@@ -94,13 +120,20 @@ def sort_into(
     review_below: float | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Sorted:
-    """Copy each entry's file to `folder`/GRADE/, doubtful ones to _review/, those with an error to _errors/.
+    """Copy each entry's file to `folder`/GRADE/, images to review to _review/, images with an error to _errors/.
 
-    A grade is doubtful if its confidence is less than `review_below`. Files of one name get a short digest of
-    their path added. The folder keeps a list of the copies made: the same entries sorted again find theirs, an image
-    that changed its grade takes its copy along, and one whose row in the result file `out` was replaced, for it was
-    overwritten, loses the earlier one; not so if that was changed since. Nothing else is ever overwritten, moved or
-    deleted. A file that is no longer what was graded is not copied.
+    Of files with the same name, all but one get a short digest of their path added. The folder keeps a list of the
+    copies, so that sorting the same entries again changes nothing, and the copy of an image with another grade than
+    before is moved. If an image was overwritten, and its row in `out` replaced, its earlier copy is deleted. Copies
+    that were changed since, and files of others, are never overwritten, moved or deleted. A file that is no longer what
+    was graded is not copied.
+
+    Args:
+        folder: for the copies.
+        entries: rows of a journal.
+        classes: of the model, in its order.
+        review_below: confidence, 0..1; images with a less sure grade are copied to _review/. None copies none there.
+        out: result file of the job, if it has one.
     """
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
@@ -111,7 +144,7 @@ def sort_into(
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:
-    """Return a folder name for each class: the class's own where the file system and our own folders allow it."""
+    """Return a folder name for each class: its own name, as far as file systems and our own folders allow it."""
     names: dict[str, str] = {}
     taken = {REVIEW, ERRORS}
     for number, one in enumerate(classes):
@@ -125,21 +158,21 @@ def folder_names(classes: Sequence[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Step:
-    """One image: where its copy belongs, whether it stands there, and which other copies of it are ours.
+    """One image: the place of its copy, whether it is there already, and other copies of the image that we made.
 
-    `same` are copies of the image as it is, `stale` those of an earlier content that the same rows had.
+    `same` are copies of its present content, `stale` copies of an earlier content that the same row had.
     """
 
     path: str
     source: Source
     place: str
-    standing: bool
+    exists: bool
     same: tuple[str, ...]
     stale: tuple[str, ...]
 
 
 class _Sorting:
-    """One pass over a folder. `copies` maps places below it, "A/1.jpg", to what was copied there, by us."""
+    """One pass over a folder; `copies` are those that we made, by their paths in it such as "A/1.jpg"."""
 
     def __init__(self, home: Path, names: Mapping[str, str], review_below: float | None, out: str | None) -> None:
         self.home, self.names, self.review_below, self.out = home, names, review_below, out
@@ -160,8 +193,8 @@ class _Sorting:
             with suppress(OSError):
                 (self.home / place).unlink()
                 del self.copies[place]
-        # What is about to be written is listed first, so that a killed run leaves no copy that nobody knows.
-        planned = {step.place: Copy(step.source, self.out) for step in steps if not step.standing}
+        # Copies are listed before they are made, so that a killed run leaves none that is not listed.
+        planned = {step.place: Copy(step.source, self.out) for step in steps if not step.exists}
         write_copies(self.home, {**planned, **self.copies})
         copied = 0
         for step in steps:
@@ -200,19 +233,19 @@ class _Sorting:
     def _is_stale(self, copy: Copy, source: Source) -> bool:
         """Return whether the row of `copy` was replaced by that of `source`.
 
-        Under other rows it is another image: cameras use names again. Of a file that has gone it may be all that is
-        left.
+        In another result file it is another image, for cameras reuse names. If the file is gone, the copy may be all
+        that is left.
         """
         return source.size is not None and copy.out is not None and copy.out == self.out
 
     def _take(self, step: _Step) -> None:
-        """Bring the copy to its place, and take away what we copied of the same image elsewhere."""
+        """Put the copy in its place, and delete other copies that we made of the same image."""
         target = self.home / step.place
-        if not step.standing and step.same:
+        if not step.exists and step.same:
             target.parent.mkdir(parents=True, exist_ok=True)
             (self.home / step.same[0]).replace(target)
             self.copies[step.place] = replace(self.copies.pop(step.same[0]), out=self.out)
-        elif not step.standing:
+        elif not step.exists:
             _copy(step.path, step.source, target)
             self.copies[step.place] = Copy(step.source, self.out)
         for place in step.same:

@@ -22,17 +22,25 @@ _KINDS: dict[str, type] = {"path": str, "grade": str, "exit": int, "error": str,
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written."""
+    """How a CSV file is written.
+
+    Attributes:
+        encoding: of the file, by its name in Python.
+        delimiter: the character between two fields.
+        decimal: the decimal point of fractions.
+        formulas: first characters of texts that a spreadsheet would compute.
+    """
 
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
     formulas: str = ""
 
-    def cell(self, value: Any) -> Any:
-        """Return what is written for `value`: truth as JSON writes it, fractions with this dialect's point.
+    def field(self, value: Any) -> Any:
+        """Return the field that is written for `value`.
 
-        A text that begins with one of `formulas` gets an apostrophe before it, so that it is shown and not computed.
+        Booleans are true and false as in JSON, fractions have this dialect's decimal point, and a text that begins with
+        one of `formulas` gets an apostrophe before it, so that a spreadsheet shows it instead of computing it.
         """
         if isinstance(value, bool):
             return str(value).lower()
@@ -43,13 +51,13 @@ class Dialect:
 
 PLAIN = Dialect()
 EXCEL = Dialect("utf-8-sig", ";", ",", "=+-@\t\r")
-"""What Excel opens by a double click wherever the comma is the decimal point: without the mark it takes ANSI."""
+"""For Excel where the decimal point is a comma: opened by a double click, and UTF-8 only with a byte order mark."""
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
     """Raise `UsageError` unless results can be written to `path`.
 
-    Its ending must be known, its format installed, and what stands there, if anything, results that we wrote.
+    The ending must be known, its format installed, and a file that exists one of our result files.
     """
     if Path(path).suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet", "parquet")
@@ -63,9 +71,14 @@ def write_records(
     review_below: float | None = None,
     dialect: Dialect = PLAIN,
 ) -> None:
-    """Write one row per record in the format of `path`'s ending, atomically and in constant memory.
+    """Write one row per record, atomically and in constant memory.
 
-    Grades less sure than `review_below` have a true `review`.
+    Args:
+        path: of the file; its ending, .csv, .jsonl or .parquet, chooses the format.
+        classes: of the model, in its order.
+        records: in the order of the rows.
+        review_below: confidence, 0..1; less sure grades have `review` true. None leaves `review` empty.
+        dialect: of a CSV file.
     """
     kinds: dict[str, type] = {name: _KINDS.get(name, float) for name in columns(classes)}
     write_rows(path, kinds, (to_row(record, classes, review_below) for record in records), dialect)
@@ -74,11 +87,18 @@ def write_records(
 def write_rows(
     path: str | os.PathLike[str], kinds: Mapping[str, type], rows: Iterable[Row], dialect: Dialect = PLAIN
 ) -> None:
-    """Write `rows` in the format of `path`'s ending, atomically and in constant memory.
+    """Write `rows`, atomically and in constant memory.
 
-    `kinds` maps each column's name to the type of its values, str, int, float or bool; any value may be None.
-    But for Excel, cells hold file names as they are: an apostrophe against formulas would make them name no file.
-    Raises `UsageError` where results may not be written to `path`; `dialect` is of CSV alone.
+    Except for Excel, fields hold file names as they are: with an apostrophe against formulas they would name no file.
+
+    Args:
+        path: of the file; its ending, .csv, .jsonl or .parquet, chooses the format.
+        kinds: type of each column's values, str, int, float or bool, by the column's name; any value may be None.
+        rows: values by the column's name.
+        dialect: of a CSV file.
+
+    Raises:
+        UsageError: if results may not be written to `path`.
     """
     check_output(path)
     suffix = Path(path).suffix.lower()
@@ -96,7 +116,7 @@ def _csv(path: Path, kinds: Mapping[str, type], rows: Iterable[Row], dialect: Di
     with path.open("w", encoding=dialect.encoding, newline="") as file:
         table = csv.DictWriter(file, kinds, delimiter=dialect.delimiter)
         table.writeheader()
-        table.writerows({name: dialect.cell(value) for name, value in row.items()} for row in rows)
+        table.writerows({name: dialect.field(value) for name, value in row.items()} for row in rows)
 
 
 def _jsonl(path: Path, rows: Iterable[Row]) -> None:

@@ -1,4 +1,4 @@
-"""Any picture, however odd, becomes an upright 8-bit RGB image, or an `ImageError` that says why not."""
+"""Decodes any image to upright 8-bit RGB, or raises an `ImageError` that tells why that is not possible."""
 
 import io
 import math
@@ -26,7 +26,7 @@ ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes
 """A path, an encoded image as bytes or as an open binary file, an image of Pillow's, or an array."""
 
 MAX_PIXELS = 1 << 27
-"""Files that announce more pixels (134 million) are refused before anything is decoded."""
+"""Files with more pixels (134 million) are refused before anything is decoded."""
 
 _ORIENTATION_TAG = 0x0112
 _DAMAGE = (OSError, SyntaxError, EOFError, struct.error, zlib.error)  # Of Pillow's readers; Python's have `strerror`.
@@ -39,7 +39,12 @@ _UPRIGHT = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """An upright RGB image, and what is doubtful about it, if anything is."""
+    """A decoded image.
+
+    Attributes:
+        image: upright, in RGB.
+        warning: why the image may not show what it should; None if there is no such reason.
+    """
 
     image: Image.Image
     warning: str | None = None
@@ -52,15 +57,18 @@ def decode(
 ) -> Image.Image:
     """Return `source` as an upright RGB image: EXIF orientation applied, transparency laid over `fill`.
 
-    Bytes and binary files (`io.BytesIO`, an upload, a pipe) hold an encoded image; files are read from their start,
-    where they can go there, to their end.
+    Of an animation, the first frame is taken. Values of more than 8 bits are scaled as in `depth.py`.
 
-    `needed(width, height)` maps the upright size to the smallest size the caller can use; a JPEG is then decoded
-    at 1/2, 1/4 or 1/8 (Pillow's `draft`), never below that size. Of an animation the first frame is taken. Values of
-    more than 8 bits are scaled as `depth.py` says. Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4)
-    RGBA, uint8 or uint16.
+    Args:
+        source: a path; an encoded image as bytes or as a binary file (`io.BytesIO`, an upload, a pipe), which is read
+            from its start if it is seekable; an image of Pillow's; or an array (H, W), (H, W, 1), (H, W, 3) RGB or
+            (H, W, 4) RGBA, uint8 or uint16.
+        fill: RGB, each 0..255.
+        needed: maps the upright (width, height) to the smallest size that the caller can use. A JPEG is then decoded at
+            1/2, 1/4 or 1/8 of its size (Pillow's `draft`), never below that size. None decodes all pixels.
 
-    Raises `ImageError`, and nothing else, for whatever cannot be decoded.
+    Raises:
+        ImageError: and nothing else, if `source` cannot be decoded.
     """
     return decode_with_warning(source, fill, needed).image
 
@@ -70,7 +78,16 @@ def decode_with_warning(
     fill: tuple[int, int, int] = (114, 114, 114),
     needed: Callable[[int, int], tuple[int, int]] | None = None,
 ) -> Decoded:
-    """Return what `decode` returns, with a warning if its brightness is doubtful; raise `ImageError` as it does."""
+    """Return the image that `decode` returns, with a warning if its brightness is doubtful.
+
+    Args:
+        source: as for `decode`.
+        fill: as for `decode`.
+        needed: as for `decode`.
+
+    Raises:
+        ImageError: as `decode` does.
+    """
     try:
         with quiet:
             if isinstance(source, np.ndarray):
@@ -86,7 +103,7 @@ def decode_with_warning(
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of an image file; raise `ImageError` with the reason if it is none that can be read."""
+    """Return the bytes of a file; raise `ImageError` with the reason if it cannot be read or is not a regular file."""
     try:
         _require_regular(path)
         return path.read_bytes()
@@ -168,7 +185,7 @@ def _upright(
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # Damaged metadata around sound pixels must not cost the picture.
+    except Exception:  # Damaged metadata around sound pixels must not cost the image.
         return 1
 
 
@@ -212,6 +229,12 @@ def _reason(error: Exception) -> str:
 
 
 def scaled(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest (width, height) of the same shape that fits into `box`, each side at least 1."""
+    """Return the largest (width, height) of the same shape that fits into a box, each side at least 1.
+
+    Args:
+        width: of the image, 1 or more.
+        height: of the image, 1 or more.
+        box: (width, height) to fit into.
+    """
     factor = min(box[0] / width, box[1] / height)
     return max(1, math.floor(width * factor + 0.5)), max(1, math.floor(height * factor + 0.5))

@@ -35,12 +35,16 @@ _OTHER_ORDER |= {low: high for high, low in _OTHER_ORDER.items()}
 
 @dataclass(frozen=True)
 class Depth:
-    """What a file says about the range of its values.
+    """The range of values that a file declares.
 
-    `low`, `high`: the declared values of black and white, unless pixels contradict them; `high` is None where none
-    is declared. `bits`: PNG's sBIT, how many bits the values had before they were (or should have been) scaled to 16.
-    `inverted`: 0 is white. `upper_bytes`: the channels have 16 bits, of which Pillow keeps the upper 8, or, if
-    `rounded`, the nearest. `container`: the bits of the largest value that the type of the values can hold.
+    Attributes:
+        low: value of black, unless pixels contradict it.
+        high: value of white, unless pixels contradict it; None if none is declared.
+        bits: PNG's sBIT, the number of bits that values had before they were, or should have been, scaled to 16.
+        inverted: whether 0 is white.
+        upper_bytes: whether channels have 16 bits, of which Pillow keeps the upper 8.
+        rounded: whether Pillow keeps the nearest 8 bits instead.
+        container: number of bits of the largest value that the type of the values can hold.
     """
 
     low: float = 0.0
@@ -52,16 +56,19 @@ class Depth:
     container: int = 16
 
     def needs_lower_bytes(self, upper: NDArray[np.uint8]) -> bool:
-        """Say whether the upper bytes of the channels, (H, W, 3 or 4), do not suffice to scale them."""
+        """Return whether the upper bytes of the channels, (H, W, 3 or 4), do not suffice to scale them."""
         if self.bits is not None:
             return int(upper[:, :, :3].max()) <= ((1 << self.bits) - 1) >> 8
         return self.high is not None
 
 
 def depth_of(image: Image.Image) -> Depth:
-    """Return what the file of `image`, opened and not yet loaded, declares; nothing for images made in memory.
+    """Return the range that an image file declares; none for images made in memory.
 
-    Channels of 16 bits in separate planes, which Pillow would take for 8, are set right.
+    Channels of 16 bits in separate planes, which Pillow would take for 8, are corrected.
+
+    Args:
+        image: opened and not yet loaded.
     """
     _set_planes_right(image)
     mode = _raw_mode(image)
@@ -80,10 +87,15 @@ def depth_of(image: Image.Image) -> Depth:
 
 
 def eight_bits(image: Image.Image, depth: Depth, reopen: Reopen | None) -> tuple[Image.Image, str | None]:
-    """Return the loaded `image` in 8 bits a channel, with a warning where its range is doubtful.
+    """Return an image in 8 bits a channel, with a warning if its range is doubtful.
 
-    `reopen` opens its file once more, which channels of declared depth need. Raises `ImageError` where the range
-    cannot be told.
+    Args:
+        image: loaded.
+        depth: of its file.
+        reopen: opens its file once more, which channels of declared depth need; None if there is no file.
+
+    Raises:
+        ImageError: if the range is unknown.
     """
     if image.mode.startswith("I"):  # "I;16…", and "I": what Pillow makes of 16-bit PGM.
         pixels, warning = from_integers(np.asarray(image), depth)
@@ -104,7 +116,12 @@ def eight_bits(image: Image.Image, depth: Depth, reopen: Reopen | None) -> tuple
 
 
 def from_integers(values: NDArray[Any], depth: Depth) -> tuple[NDArray[np.uint8], str | None]:
-    """Return integers of any shape as 8 bits, with a warning, as `eight_bits` does."""
+    """Return integers of any shape as 8 bits, with a warning, as `eight_bits` does.
+
+    Args:
+        values: of all pixels.
+        depth: of their file.
+    """
     darkest, brightest = int(values.min()), int(values.max())
     if depth.bits is not None:
         # A correct writer has scaled the values to 16 bits; one that did not left all of them within those bits.
@@ -121,7 +138,7 @@ def from_integers(values: NDArray[Any], depth: Depth) -> tuple[NDArray[np.uint8]
 
 
 def _from_floats(values: NDArray[np.floating[Any]], depth: Depth) -> tuple[NDArray[np.uint8], str | None]:
-    """Return floats of any shape as 8 bits, white being what is declared, else 1, 255 or 65535."""
+    """Return floats of any shape as 8 bits; white is the declared value, else 1, 255 or 65535."""
     if not np.isfinite(values).all():
         raise ImageError("floating-point pixels that are not finite")
     darkest, brightest = float(values.min()), float(values.max())
@@ -146,7 +163,7 @@ def _from_channels(values: NDArray[np.uint16], depth: Depth) -> tuple[NDArray[np
 def _from_upper_bytes(upper: NDArray[np.uint8], rounded: bool) -> str | None:
     """Return the warning for 16-bit channels, (H, W, 3 or 4), of which only the upper bytes are known.
 
-    Raises `ImageError` where their range cannot be told.
+    Raises `ImageError` if their range is unknown.
     """
     largest = int(upper[:, :, :3].max())
     return _doubt(largest * 257 - 128 if rounded else largest << 8 | 0xFF, _WHITE, "16-bit values")

@@ -1,4 +1,4 @@
-"""Which kinds of image file there are: what is read, and what is only known by name, with how to convert it."""
+"""The kinds of image file: those that are read, and those that are only recognised, with how to convert them."""
 
 from functools import cache
 from typing import BinaryIO
@@ -39,14 +39,19 @@ def known_formats() -> list[str]:
 
 
 def readers() -> list[str]:
-    """Return the libraries that read images here, with their versions: others may read other files, or other pixels."""
+    """Return the libraries that read images here, with their versions; others may read other files, or other pixels."""
     return [f"pillow {PIL.__version__}", *filter(None, [heif_reader()])]
 
 
 def open_image(file: BinaryIO) -> Image.Image:
-    """Open the image in `file` without decoding it; raise `ImageError` with the reason if it is of another kind.
+    """Open an image without decoding it.
 
-    Damaged files of a known kind raise whatever Pillow raises.
+    Args:
+        file: opened in binary mode, and seekable.
+
+    Raises:
+        ImageError: with the reason, if the file is of a kind that is not read. Damaged files of a known kind raise
+            whatever Pillow raises.
     """
     file.seek(0)
     head = file.read(_HEAD)
@@ -65,7 +70,7 @@ def open_image(file: BinaryIO) -> Image.Image:
 
 
 def _open_other(file: BinaryIO, head: bytes) -> Image.Image:
-    """Open what Pillow does not know: HEIC, if it can be read here; raise `ImageError` with the reason for all else."""
+    """Open HEIC if it can be read here, which Pillow does not know; raise `ImageError` with the reason otherwise."""
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if brand in _HEIF:
         file.seek(0)
@@ -83,7 +88,7 @@ def _open_other(file: BinaryIO, head: bytes) -> Image.Image:
 
 
 def _is_raw(image: Image.Image) -> bool:
-    """Say whether a TIFF is a camera's raw file, of which Pillow would show the small preview."""
+    """Return whether a TIFF is a camera's raw file, of which Pillow would show the small preview."""
     tags = getattr(image, "tag_v2", {})
     kind = tags.get(_SUB_FILE)
     preview = isinstance(kind, int) and bool(kind & _REDUCED) and _SUB_FILES in tags

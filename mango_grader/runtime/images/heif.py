@@ -21,7 +21,14 @@ def heif_reader() -> str | None:
 
 
 def open_heif(data: bytes) -> Image.Image:
-    """Open an encoded HEIC or HEIF image, which turns itself upright; raise `ImageError` if that is not possible."""
+    """Open an encoded HEIC or HEIF image; its reader turns it upright.
+
+    Args:
+        data: the whole file.
+
+    Raises:
+        ImageError: if the extra is not installed, or the file is damaged.
+    """
     if heif_reader() is None:
         raise ImageError("a HEIC image; run: pip install 'mango-grader[heic]', or convert it to JPEG")
     from pi_heif.as_plugin import HeifImageFile  # Not registered with Pillow: an application may have its own reader.
@@ -36,7 +43,7 @@ def open_heif(data: bytes) -> Image.Image:
 
 
 def _texts(data: bytes) -> Iterator[bytes]:
-    """Yield what pi_heif takes for text: types of items and of auxiliary images, of `mime` items also their content."""
+    """Yield what pi_heif reads as text: types of items and of auxiliary images, of `mime` items also their content."""
     meta = _box(data, b"meta")
     for place in _places(meta, b"infe"):
         size = int.from_bytes(meta[place - 4 : place], "big")

@@ -14,7 +14,7 @@ IMAGE_SUFFIXES = READ_SUFFIXES | {
     ".jxl", ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".mrw", ".nef", ".nrw", ".orf", ".pef",
     ".raf", ".rw2", ".sr2", ".srw", ".x3f",
 }  # fmt: skip
-"""Endings of all images, those included that get no more than a reason: JPEG XL and camera raw."""
+"""Endings of all images, including those that are not read but reported with a reason: JPEG XL and camera raw."""
 
 _NAMES = frozenset(
     {
@@ -30,9 +30,12 @@ _PATTERN = re.compile(r"\.|~\$|found\.\d{3}\Z|.*@syno(?:eastream|resource)\Z", r
 
 
 def is_clutter(name: str) -> bool:
-    """Return whether a file or folder of this name (no path), in any letter case, is never data.
+    """Return whether a file or folder of this name is never data, such as Thumbs.db and hidden ones.
 
-    Hidden ones (.DS_Store, .git) are among them. Whatever a user names outright is data all the same.
+    Whatever a user names explicitly is data all the same.
+
+    Args:
+        name: without its folder, in any letter case.
     """
     folded = name.casefold()
     return folded in _NAMES or _PATTERN.match(folded) is not None

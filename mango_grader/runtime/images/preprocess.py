@@ -19,16 +19,24 @@ _NEARLY_ALL, _OF_FEW = 0.99, 0.9
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image as a network takes it: `pixels`, (height, width, 3) uint8 RGB, and what is suspicious about it."""
+    """An image as a network takes it.
+
+    Attributes:
+        pixels: (height, width, 3) uint8 RGB.
+        warning: why the image may not show what it should; None if there is no such reason.
+    """
 
     pixels: NDArray[np.uint8]
     warning: str | None
 
 
 def one_colour(pixels: NDArray[np.uint8]) -> str | None:
-    """Return a warning if `pixels`, (H, W, 3) uint8 RGB, are practically one colour, else None.
+    """Return a warning if an image is practically one colour, else None.
 
-    They are if 99 % of them lie within 4 grey levels of the median in each channel.
+    It is if 99 % of its pixels lie within 4 grey levels of the median in each channel.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
     """
     colours = pixels.reshape(-1, 3)
     # A few hundred pixels already tell most images; all of them take longer than decoding.
@@ -53,8 +61,19 @@ class Preprocess:
     """Fit any image into `height` × `width` pixels: upright, its shape kept, the rest filled with `fill` (RGB).
 
     Sizes change by Pillow's antialiased bilinear filter (a triangle as wide as the reduction), which is part of
-    the format: other engines' filters differ by several grey levels. `rotate_portrait` turns an image that is
-    higher than wide by 90° counter-clockwise first (MNet §4).
+    the format: other engines' filters differ by several grey levels.
+
+    Attributes:
+        height: of the network's input, in pixels, 1 or more.
+        width: of the network's input, in pixels, 1 or more.
+        rotate_portrait: whether to turn an image that is higher than wide by 90° counter-clockwise first (MNet §4).
+        fill: RGB of the rest, each 0..255.
+
+    Example:
+        ```python
+        pixels = Preprocess(height=96, width=128)("mango.jpg")
+        assert pixels.shape == (96, 128, 3)
+        ```
     """
 
     height: int

@@ -1,4 +1,4 @@
-"""Silence while images are decoded: damaged files must not print through Python's warnings, logging or libtiff."""
+"""Keeps Python's warnings, logging and libtiff from printing while damaged images are decoded."""
 
 import ctypes
 import logging

@@ -13,13 +13,21 @@ from mango_grader.runtime.bundle.manifest import Manifest
 
 @runtime_checkable
 class ExitPolicy(Protocol):
-    """Decides which images stop at an exit; whatever reaches the last exit stops there by itself."""
+    """Decides which images stop at an exit; images that reach the last exit always stop there."""
 
     def settled(self, exit_index: int, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Return (N,) bool for calibrated `probabilities` (N, C) of exit `exit_index` (from 0)."""
+        """Return which images stop at an exit.
+
+        Args:
+            exit_index: from 0.
+            probabilities: (N, C) of that exit, calibrated.
+
+        Returns:
+            (N,) bool.
+        """
 
     def __str__(self) -> str:
-        """Name the policy and its numbers, so that two runs can be told apart."""
+        """Return the policy's name and numbers, by which two jobs are told apart."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Full:
     """Every image goes to the last exit."""
 
     def settled(self, exit_index: int, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Settle nothing early."""
+        """Return False for all images."""
         return np.zeros(len(probabilities), np.bool_)
 
     def __str__(self) -> str:
@@ -36,12 +44,16 @@ class Full:
 
 @dataclass(frozen=True)
 class ExitAt:
-    """Every image stops at exit `index` (from 0)."""
+    """Every image stops at one exit.
+
+    Attributes:
+        index: of the exit, from 0.
+    """
 
     index: int
 
     def settled(self, exit_index: int, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Settle all rows from `index` on."""
+        """Return True for all images from exit `index` on."""
         return np.full(len(probabilities), exit_index >= self.index, np.bool_)
 
     def __str__(self) -> str:
@@ -50,15 +62,18 @@ class ExitAt:
 
 @dataclass(frozen=True)
 class Threshold:
-    """An image stops where its largest probability reaches that exit's threshold (MSDNet's budgeted scheme).
+    """An image stops at an exit if its largest probability reaches the exit's threshold.
 
-    `thresholds` holds one value per exit but the last; above 1, none stops at that exit.
+    Source: MSDNet (arXiv:1703.09844), budgeted batch classification.
+
+    Attributes:
+        thresholds: one per exit but the last; no image stops at an exit whose threshold is above 1.
     """
 
     thresholds: tuple[float, ...]
 
     def settled(self, exit_index: int, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Settle the confident rows."""
+        """Return True for images that are sure enough."""
         if exit_index >= len(self.thresholds):
             return np.ones(len(probabilities), np.bool_)
         confident: NDArray[np.bool_] = probabilities.max(axis=1) >= self.thresholds[exit_index]
@@ -69,7 +84,15 @@ class Threshold:
 
 
 def parse_exit_policy(text: str, manifest: Manifest) -> ExitPolicy:
-    """Return the policy that `full`, `exit:K` (K from 1) or `threshold` names for this model, or `UsageError`."""
+    """Return the exit policy of a model that a text names.
+
+    Args:
+        text: "full", "exit:K" with K from 1, or the name of one of the model's own, such as "threshold".
+        manifest: of the model.
+
+    Raises:
+        UsageError: if the model has no such exit policy.
+    """
     exits = len(manifest.exits)
     if text == "full":
         return Full()

@@ -1,4 +1,4 @@
-"""The grader: images in, one record each out, in order and in constant memory."""
+"""The grader: it returns one record per image, in order and in constant memory."""
 
 import contextlib
 import itertools
@@ -25,7 +25,21 @@ BATCH_SIZE = 8
 
 
 class Grader:
-    """A loaded model with its exit policy. Safe to use from several threads."""
+    """A loaded model with its exit policy; safe to use from several threads.
+
+    Args:
+        bundle: of the model.
+        model: loaded from the bundle.
+        policy: which images stop at which exit.
+        exact: whether to decode large JPEGs in full, see `load`.
+
+    Example:
+        ```python
+        grader = Grader.load("model.mango")
+        record = grader.grade("mango.jpg")
+        print(record.grade, record.confidence)
+        ```
+    """
 
     def __init__(self, bundle: Bundle, model: StagedModel, policy: ExitPolicy, *, exact: bool = False) -> None:
         self.bundle, self.model, self.policy, self.exact = bundle, model, policy, exact
@@ -41,14 +55,21 @@ class Grader:
         check: bool = True,
         exact: bool = False,
     ) -> Self:
-        """Load a .mango file, or that of a finished run's folder; `policy` defaults to the bundle's own.
+        """Load a model.
 
-        Unless `check` is False, the golden answers are recomputed first. A large JPEG that comes as a path, bytes or
-        a file is decoded at a reduced size, fast and as in training; its probabilities differ by up to some 0.01 from
-        those of its decoded array. With `exact` it is decoded in full, and both get the same answer.
+        Args:
+            path: of a .mango file, or of the folder of a finished run.
+            provider: "cpu", "cuda", or "auto", which takes CUDA if it can be started.
+            precision: "fp32" or "int8".
+            policy: an exit policy or its name, see `parse_exit_policy`; None is the bundle's own.
+            check: whether to recompute the golden answers first.
+            exact: whether to decode large JPEGs in full. By default, a JPEG that comes as a path, bytes or a file is
+                decoded at a reduced size, fast and as in training; its probabilities differ by up to some 0.01 from
+                those of its decoded array. In full, both get the same answer.
 
-        Raises `UsageError` for a model, provider, precision or policy that is not there, `BundleError` for a damaged
-        or later bundle.
+        Raises:
+            UsageError: if there is no such model, provider, precision or exit policy.
+            BundleError: if the bundle is damaged or of a later version.
         """
         bundle = Bundle.open(path)
         if not isinstance(policy, ExitPolicy):
@@ -61,26 +82,37 @@ class Grader:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model says about itself."""
+        """The description of the model."""
         return self.bundle.manifest
 
     def grade(self, image: ImageSource) -> Record:
-        """Grade a path, encoded bytes, a binary file, a PIL image or an RGB array; a bad image gives an `error`."""
+        """Grade one image; a record with an `error` is returned for an image that cannot be decoded.
+
+        Args:
+            image: a path, encoded bytes, a binary file, an image of Pillow's, or an array in RGB.
+        """
         return self._grade_batch([image])[0]
 
     def stream(self, images: Iterable[ImageSource]) -> Iterator[Record]:
-        """Yield each image's record before the next image is asked for: what a live camera needs."""
+        """Yield each image's record before the next image is asked for, as a live camera needs it.
+
+        Args:
+            images: as for `grade`; they may be endless.
+        """
         _check_many(images, "stream")
         return map(self.grade, images)
 
     def grade_many(
         self, images: Iterable[ImageSource], batch_size: int = BATCH_SIZE, workers: int = 1
     ) -> Iterator[Record]:
-        """Yield one record per image, in order, holding no more than a few batches at a time.
+        """Yield one record per image, in order, with no more than a few batches in memory at a time.
 
         The first record comes after the first `batch_size` images; `stream` answers each image at once.
-        `workers` threads decode and infer side by side: Pillow and onnxruntime leave the interpreter lock while
-        they work. Records do not depend on `workers`.
+
+        Args:
+            images: as for `grade`; they may be endless.
+            batch_size: images that are inferred together, 1 or more.
+            workers: number of threads that decode and infer, 1 or more. Records do not depend on it.
         """
         _check_many(images, "grade_many")
         if batch_size < 1 or workers < 1:
@@ -140,5 +172,5 @@ def _path(image: ImageSource) -> str:
 
 def _check_many(images: object, method: str) -> None:
     one = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike) or hasattr(images, "read")
-    if one or (isinstance(images, np.ndarray) and images.ndim < 4):  # Its rows would pass for grey images.
+    if one or (isinstance(images, np.ndarray) and images.ndim < 4):  # Its rows would be taken for grey images.
         raise UsageError(f"{method} takes many images; use grade for one")

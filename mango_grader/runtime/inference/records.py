@@ -1,4 +1,4 @@
-"""The result of grading one image, and the row that it becomes in every output format."""
+"""The result of grading one image, its row in every output format, and the summary of many."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,11 +9,18 @@ from mango_grader.text import printable_path
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one image: a grade with its evidence, or an `error` that says why there is none.
+    """The result of grading one image: a grade, or an error that tells why there is none.
 
-    `path` is "" for an image that was not given as a path; `probabilities` follow the model's class order;
-    `exit` counts from 1; the times are milliseconds, inference as this image's share of its batch. `warning` says
-    why a graded image may not show what it should, such as an image of one colour.
+    Attributes:
+        path: of the image; "" if it was not given as a path.
+        grade: name of a class; None for an image with an error.
+        probabilities: of all classes, in the model's order; None for an image with an error.
+        confidence: probability of the grade, 0..1; None for an image with an error.
+        exit: number of the exit that answered, from 1; None for an image with an error.
+        decode_ms: milliseconds to decode and fit the image.
+        infer_ms: milliseconds in the network, as this image's share of its batch.
+        error: why the image has no grade; None if it has one.
+        warning: why a graded image may not show what it should, such as an image of one colour; None otherwise.
     """
 
     path: str
@@ -27,15 +34,12 @@ class Record:
     warning: str | None = None
 
     def to_review(self, below: float | None) -> bool | None:
-        """Return whether a person should look at the grade, which is less sure than `below`.
-
-        None without a grade, and where `below` is None, as nobody asked.
-        """
+        """Return whether the grade is less sure than `below`; None if there is no grade, or if `below` is None."""
         return None if below is None or self.confidence is None else self.confidence < below
 
     @classmethod
     def failed(cls, path: str, error: str, decode_ms: float, infer_ms: float = 0.0) -> Self:
-        """Return the record of an image that got no grade."""
+        """Return the record of an image without a grade."""
         return cls(path, None, None, None, None, decode_ms, infer_ms, error)
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,7 +55,18 @@ class Record:
 
 @dataclass
 class Summary:
-    """Running counts over records."""
+    """Counts over records.
+
+    Attributes:
+        images: number of records.
+        errors: number of images without a grade.
+        review: number of grades to review.
+        warnings: number of graded images with a warning.
+        grades: number of images by grade.
+        exits: number of images by the exit that answered, from 1.
+        decode_ms: milliseconds to decode and fit all images.
+        infer_ms: milliseconds in the network for all images.
+    """
 
     images: int = 0
     errors: int = 0
@@ -64,7 +79,7 @@ class Summary:
 
     @classmethod
     def of(cls, records: Iterable[Record], review_below: float | None = None) -> "Summary":
-        """Count `records`; a grade less sure than `review_below` is one to review."""
+        """Count records; a grade less sure than `review_below` is to be reviewed."""
         summary = cls()
         for record in records:
             summary._add(record, review_below)
@@ -100,16 +115,19 @@ def columns(classes: Sequence[str]) -> list[str]:
 
 
 def is_result(titles: Collection[str]) -> bool:
-    """Return whether a table with these column names is a result table of ours, columns that were deleted aside."""
+    """Return whether a table with these column names is one of our result tables; some columns may be deleted."""
     found = set(titles)
     numbered = any(title.startswith("p_") for title in titles)
     return {"path", "grade"} <= found and (numbered or {"confidence", "exit"} <= found)
 
 
 def to_row(record: Record, classes: Sequence[str], review_below: float | None = None) -> dict[str, Any]:
-    """Return one result row, in the order of `columns`; probabilities to 6 digits, times to the microsecond.
+    """Return one result row, in the order of `columns`: probabilities to 6 digits, times to the microsecond.
 
-    `review` is true or false for grades, None where there is no grade or no `review_below`.
+    Args:
+        record: the result.
+        classes: of the model, in its order.
+        review_below: confidence, 0..1; less sure grades have `review` true. None leaves `review` None.
     """
     numbers = record.probabilities or (None,) * len(classes)
     return {

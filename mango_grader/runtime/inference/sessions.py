@@ -1,4 +1,4 @@
-"""onnxruntime, set up for a sorting line: one thread a session, no spinning, stages run one after another."""
+"""Runs stages one after another in onnxruntime, set up for a sorting line: one thread per session, no spinning."""
 
 import contextlib
 import sys
@@ -28,7 +28,13 @@ _FLOAT, _BYTE = "tensor(float)", "tensor(uint8)"
 
 @dataclass(frozen=True)
 class Answers:
-    """What a staged run gave: `probabilities` (N, C), `exits` (N,) from 1, `infer_ms` (N,) each row's own share."""
+    """The answers of a model to a batch.
+
+    Attributes:
+        probabilities: (N, C) calibrated, of the exit where each image stopped.
+        exits: (N,) numbers of these exits, from 1.
+        infer_ms: (N,) milliseconds, each image's share of its batches.
+    """
 
     probabilities: NDArray[np.float32]
     exits: NDArray[np.int64]
@@ -37,14 +43,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class _Port:
-    """One input or output as a graph declares it; sizes that are free are None."""
+    """One input or output as a graph declares it; free sizes are None."""
 
     name: str
     kind: str
     shape: tuple[int | None, ...]
 
     def takes(self, other: "_Port") -> bool:
-        """Say whether `other` can be fed to this: the same kind and rank, a free batch, no size against another."""
+        """Return whether `other` fits this: the same kind and rank, a free batch size, no size that differs."""
         same_rank = len(self.shape) == len(other.shape) > 0 and self.shape[0] is None and other.shape[0] is None
         sizes = zip(self.shape, other.shape, strict=False)
         return self.kind == other.kind and same_rank and all(a is None or b is None or a == b for a, b in sizes)
@@ -52,7 +58,7 @@ class _Port:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One session, its inputs and outputs, its exit's temperature, and how many classes it answers with."""
+    """One session, its inputs and outputs, its exit's temperature, and its number of classes."""
 
     session: Any
     inputs: tuple[_Port, ...]
@@ -63,7 +69,7 @@ class _Stage:
     def run(self, state: dict[str, Any], rows: int) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Return the exit's calibrated probabilities (rows, C) and what the next stage reads.
 
-        Raises `BundleError` where the graph's answers have other shapes than it declares.
+        Raises `BundleError` if the graph's answers have other shapes than it declares.
         """
         values = run_session(self.session, {port.name: state[port.name] for port in self.inputs})
         state = {port.name: value for port, value in zip(self.outputs, values, strict=True)}
@@ -74,7 +80,12 @@ class _Stage:
 
 
 class StagedModel:
-    """The chained stages of one precision. Safe to use from several threads at once: a run keeps no state."""
+    """The chained stages of one precision; safe to use from several threads at once.
+
+    Args:
+        stages: in their order.
+        classes: number of classes.
+    """
 
     def __init__(self, stages: tuple[_Stage, ...], classes: int) -> None:
         self._stages, self._classes = stages, classes
@@ -103,11 +114,16 @@ class StagedModel:
 
     @property
     def provider(self) -> str:
-        """Where it runs: "cpu" or "cuda"."""
+        """Device that it runs on, "cpu" or "cuda"."""
         return _where(self._stages[0].session)
 
     def run(self, images: NDArray[np.uint8], policy: ExitPolicy) -> Answers:
-        """Grade `images` (N, H, W, 3); after each stage only the rows that `policy` leaves unsettled go on."""
+        """Grade a batch; after each stage, only the images go on that the exit policy does not stop.
+
+        Args:
+            images: (N, H, W, 3) uint8 RGB, preprocessed.
+            policy: which images stop at which exit.
+        """
         count, last = len(images), len(self._stages) - 1
         probabilities = np.zeros((count, self._classes), np.float32)
         exits, infer_ms = np.zeros(count, np.int64), np.zeros(count)
@@ -134,7 +150,12 @@ class StagedModel:
 
 
 class FullModel:
-    """The graph with all exits, which other runtimes use: the stages must answer as it does."""
+    """The graph with all exits, which other runtimes use; the stages must give the same answers.
+
+    Args:
+        bundle: of the model.
+        provider: "auto", "cpu" or "cuda".
+    """
 
     def __init__(self, bundle: Bundle, provider: str = "auto") -> None:
         """Start its session; raise as `StagedModel.load` does."""
@@ -149,7 +170,7 @@ class FullModel:
 
     @property
     def provider(self) -> str:
-        """Where it runs: "cpu" or "cuda"."""
+        """Device that it runs on, "cpu" or "cuda"."""
         return _where(self._session)
 
     def every_exit(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -163,10 +184,16 @@ class FullModel:
 
 
 def make_session(graph: bytes | str, provider: str = "auto", threads: int = 1) -> Any:
-    """Start onnxruntime on a serialised graph, or a file's path, with `threads` inside an operation.
+    """Start onnxruntime on a graph.
 
-    "auto" takes the processor where CUDA is installed but cannot start. Raises `UsageError` if "cuda" is asked for
-    and cannot be had, `BundleError` for what is no graph.
+    Args:
+        graph: serialised, or the path of its file.
+        provider: "cpu", "cuda", or "auto", which takes CUDA if it can be started.
+        threads: number of threads within an operation.
+
+    Raises:
+        UsageError: if "cuda" is not available.
+        BundleError: if onnxruntime cannot load the graph.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -190,7 +217,15 @@ def make_session(graph: bytes | str, provider: str = "auto", threads: int = 1) -
 
 
 def run_session(session: Any, feed: dict[str, Any]) -> list[Any]:
-    """Run a session for all its outputs; raise `MangoError` if onnxruntime fails."""
+    """Return all outputs of a session.
+
+    Args:
+        session: of `make_session`.
+        feed: arrays by the names of the inputs.
+
+    Raises:
+        MangoError: if onnxruntime fails.
+    """
     try:
         return list(session.run(None, feed))
     except Exception as error:  # As above.
@@ -198,8 +233,13 @@ def run_session(session: Any, feed: dict[str, Any]) -> list[Any]:
 
 
 def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Return the softmax of logits / `temperature` over the last axis; NaN where a logit is not finite."""
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN is the answer, and a warning beside it is none.
+    """Return the softmax of logits / `temperature` over the last axis; NaN where a logit is not finite.
+
+    Args:
+        logits: (…, C).
+        temperature: above 0.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN is the answer; a warning would add nothing.
         logits = logits / np.float32(temperature)
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)

@@ -1,4 +1,4 @@
-"""Does a bundle still hold what was written, and does it answer as it did when it was made?"""
+"""Verifies that a bundle is undamaged, and that it answers as it did when it was made."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,21 @@ from mango_grader.runtime.inference.sessions import FullModel, StagedModel
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
 # Image libraries decode and resize a little differently from version to version.
 PIXEL_TOLERANCE = 2
-"""Grey levels by which an encoded original may be decoded and resized otherwise than when the model was made."""
+"""Grey levels by which the pixels of an encoded original may differ from those when the model was made."""
 ORIGINAL_TOLERANCE = 0.02
-"""How much that may change any probability."""
+"""Difference in any probability that follows from it at most."""
 _ORIGINALS = "encoded originals"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked, whether it holds, and what was seen."""
+    """The result of one check.
+
+    Attributes:
+        check: what was checked.
+        ok: whether it holds.
+        detail: what was found.
+    """
 
     check: str
     ok: bool
@@ -31,11 +37,17 @@ class Finding:
 
 
 def verify_bundle(bundle: Bundle, provider: str = "auto") -> list[Finding]:
-    """Check all hashes, then the golden answers of the stages (each precision) and of the full graph.
+    """Check all hashes, then the golden answers of the stages in each precision and of the full graph.
 
-    The encoded originals show, in passing, whether image files are decoded and resized here as they were.
-    Quantised stages answer differently by design: for them the largest deviation is reported, not judged.
-    Raises `UsageError` for a provider that cannot be had.
+    The encoded originals also show whether image files are decoded and resized here as they were then. Quantised stages
+    answer differently by design; their largest deviation is reported and never counts as a failure.
+
+    Args:
+        bundle: of the model.
+        provider: "auto", "cpu" or "cuda".
+
+    Raises:
+        UsageError: if the provider is not available.
     """
     findings = [_hashes(bundle)]
     if findings[0].ok:
@@ -45,7 +57,13 @@ def verify_bundle(bundle: Bundle, provider: str = "auto") -> list[Finding]:
 
 
 def check_golden(model: StagedModel, bundle: Bundle, precision: str) -> None:
-    """Raise `BundleError` unless `model` reproduces the golden answers, and those from image files on if there are."""
+    """Raise `BundleError` unless a model reproduces its golden answers, and those to image files if it has them.
+
+    Args:
+        model: that was loaded from the bundle.
+        bundle: of the model.
+        precision: of the model, "fp32" or "int8".
+    """
     try:
         findings = _judge(model, bundle, precision), _judge_originals(model, bundle, precision)
     except BundleError:
@@ -117,7 +135,7 @@ def _judge_originals(model: StagedModel, bundle: Bundle, precision: str) -> Find
 
 
 def _prepared(originals: Originals, preprocess: Preprocess) -> NDArray[np.uint8] | Finding:
-    """Return the originals' pixels as they are here, or what is wrong with them."""
+    """Return the originals as they are preprocessed here, or a finding that tells what is wrong."""
     found = []
     for (name, data), stored in zip(originals.files.items(), originals.pixels, strict=True):
         try:
