@@ -96,11 +96,8 @@ class FromScratch:
         """Return the objective on the held-out examples after the recipe's last epoch, NaN where that diverges."""
         seed_everything(self.seed)
         net = build_network(self.space.derive(architecture))
-        classes = self.space.config.classes
         try:
-            Trainer(net, self.recipe, self.batches, self.held_out, classes, self.device, self.seed).run(
-                SilentProgress()
-            )
+            Trainer(net, self.recipe, self.batches, self.held_out, self.device, self.seed).run(SilentProgress())
         except DivergedError:
             return math.nan
         predicted = list(predict(net, self.held_out, self.device).argmax(-1))

@@ -1,4 +1,4 @@
-"""What a search maximises: how right the exits' answers are, and how the exits count together."""
+"""What a search maximises: how good the exits' answers are, and how the exits count together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, cohen_kappa_score, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
+
+from mango_grader.training.metrics import quadratic_kappa
 
 Metric = Literal["accuracy", "balanced_accuracy", "kappa"]
 Over = Literal["last", "mean", "area"]
@@ -14,7 +16,7 @@ Predictions = NDArray[np.int64]
 
 
 def accuracy(predicted: Predictions, labels: Predictions, classes: int) -> float:
-    """Return the share of right answers, in [0, 1]."""
+    """Return the share of correct answers, in [0, 1]."""
     return float(accuracy_score(labels, predicted))
 
 
@@ -27,7 +29,8 @@ def kappa(predicted: Predictions, labels: Predictions, classes: int) -> float:
     """Return Cohen's kappa with quadratic weights, at most 1; 0 where it is undefined (a single class)."""
     if len(np.union1d(predicted, labels)) < 2:
         return 0.0
-    return float(cohen_kappa_score(labels, predicted, labels=np.arange(classes), weights="quadratic"))
+    counts = confusion_matrix(labels, predicted, labels=np.arange(classes)).astype(np.float64)
+    return float(quadratic_kappa(counts[None])[0])
 
 
 METRICS: dict[Metric, Callable[[Predictions, Predictions, int], float]] = {

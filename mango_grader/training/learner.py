@@ -15,11 +15,20 @@ from mango_grader.training.recipe import Distillation, TrainRecipe, step_with
 
 
 class Learner:
-    """Learns the weights of `kept` from `batches`, of which `classes` classes are told apart.
+    """A network with its loss and its optimiser, which takes the training steps.
 
-    Where the recipe regularises or averages, a network of its own takes the steps, and `kept` follows: after each step
-    its moving average, or after each epoch the weights themselves. Else `kept` itself learns. distillation: how the
-    teacher's answers in `batches` count.
+    Where the recipe regularises or averages, a second network takes the steps, and `kept` follows it: after each step
+    as its moving average, or after each epoch with the weights themselves. Otherwise `kept` itself takes them.
+
+    Args:
+        kept: the network that is measured and saved.
+        recipe: how weights are learned.
+        batches: what they are learned from.
+        device: where the networks are.
+        distillation: how the teacher's logits in `batches` join the loss; None without a teacher.
+
+    Attributes:
+        net: the network that takes the steps.
     """
 
     def __init__(
@@ -27,7 +36,6 @@ class Learner:
         kept: AnytimeClassifier,
         recipe: TrainRecipe,
         batches: BatchSeries,
-        classes: int,
         device: Device,
         distillation: Distillation | None = None,
     ) -> None:
@@ -41,7 +49,7 @@ class Learner:
             device.place(self.net)
         self._average = MovingAverage(kept, self.net, recipe.ema) if recipe.ema else None
         self._optimiser = recipe.weights.make_optimiser(self.net)
-        self._loss = device.place(training_loss(recipe, batches.examples.targets, classes, distillation))
+        self._loss = device.place(training_loss(recipe, batches.examples.targets, spec.classes, distillation))
         self._from_bytes = device.place(FromBytes())
         self._paths = [module for module in self.net.modules() if isinstance(module, DropPath)]
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,30 @@ from mango_grader.training.recipe import Distillation, TrainRecipe
 
 @dataclass
 class Trainer:
-    """Trains `net` in place on `batches`; `validation` is only watched, if there is any; it chooses nothing.
+    """Trains a network in place, epoch by epoch; it can stop after any epoch and continue from its checkpoint.
 
-    checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds; None keeps no state.
-    distillation: how the teacher's answers in `batches` count. `history` grows by a row an epoch. name: of the
-    progress bar, and of the phase in the history. settings: what --set calls the recipe.
+    Attributes:
+        net: the network whose weights are learned.
+        recipe: how they are learned, and for how many epochs.
+        batches: what they are learned from.
+        validation: images on which the accuracy is recorded after each epoch, if any; they choose nothing.
+        device: where the network trains.
+        seed: of everything random in an epoch but the batches.
+        checkpoint: file to continue from if it exists; None keeps no state.
+        checkpoint_every: seconds between two writes of the checkpoint.
+        distillation: how the teacher's logits in `batches` join the loss; None without a teacher.
+        name: of the progress bar, and of the phase in the history.
+        settings: what `--set` calls the recipe, for error messages.
+        history: one row per epoch: phase, epoch from 1, loss, and validation accuracy of every exit.
     """
 
     net: AnytimeClassifier
     recipe: TrainRecipe
     batches: BatchSeries
     validation: Examples | None
-    classes: int
     device: Device
     seed: int
+    _: KW_ONLY
     checkpoint: Path | None = None
     checkpoint_every: float = 10.0
     distillation: Distillation | None = None
@@ -51,7 +61,7 @@ class Trainer:
         Raises DivergedError at the first loss, weight or answer that is not a finite number; nothing of its epoch is
         kept.
         """
-        learner = Learner(self.net, self.recipe, self.batches, self.classes, self.device, self.distillation)
+        learner = Learner(self.net, self.recipe, self.batches, self.device, self.distillation)
         start = self._restore(learner)
         saved = time.monotonic()
         with progress.task(self.name, self.recipe.epochs, start) as task:

@@ -122,7 +122,7 @@ class NetworkTraining:
             )
         batches = plain_batches(config, data)
         shown = with_dummy_logits(batches, self.spec.classes) if config.teacher else batches
-        learner = Learner(build_network(self.spec), config.train, shown, self.spec.classes, device, config.distillation)
+        learner = Learner(build_network(self.spec), config.train, shown, device, config.distillation)
         if config.budget is not None:
             learner.begin_epoch(0)
             choose_threads(lambda: learner.step(0), device)
@@ -162,13 +162,12 @@ class NetworkTraining:
             config.train.lasting(epochs),
             batches,
             watched,
-            len(run.data.dataset.classes),
             run.device,
             config.seed,
-            folder.training_checkpoint(name),
-            config.checkpoint_every,
-            config.distillation,
-            name,
+            checkpoint=folder.training_checkpoint(name),
+            checkpoint_every=config.checkpoint_every,
+            distillation=config.distillation,
+            name=name,
         )
         trainer.run(run.progress)
         before = [row for row in folder.read_history() if row["phase"] != name]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from mango_grader.automl.objective import Objective, area_under_curve, kappa
 
@@ -30,6 +31,7 @@ def test_last_and_mean_over_exits() -> None:
 def test_kappa_forgives_near_misses() -> None:
     near, far = np.array([0, 1, 1, 1, 2, 2]), np.array([0, 2, 1, 1, 2, 2])
     assert 1 > kappa(near, LABELS, 3) > kappa(far, LABELS, 3)
+    assert kappa(near, LABELS, 3) == pytest.approx(cohen_kappa_score(LABELS, near, weights="quadratic"))
     assert kappa(np.zeros(3, int), np.zeros(3, int), 3) == 0
 
 

@@ -147,7 +147,7 @@ def test_a_student_learns_from_a_teacher_without_any_label(views: int, tmp_path:
         DistillationBatches.cached(batches, parts) if views else DistillationBatches.uncached(batches, by_redness)
     )
     net, unseen = build_network(network()), examples(200, seed=3)
-    Trainer(net, RECIPE, distilled, unseen, 2, CPU, 5, distillation=Distillation(0.5, 2.0)).run(SilentProgress())
+    Trainer(net, RECIPE, distilled, unseen, CPU, 5, distillation=Distillation(0.5, 2.0)).run(SilentProgress())
     right = (predict(net, unseen, CPU).argmax(-1) == unseen.targets).mean(1)
     assert right.min() > 0.9
     assert (ask(by_redness, unseen).argmax(1) == unseen.targets).mean() > 0.9

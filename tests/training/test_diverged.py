@@ -37,7 +37,7 @@ def examples(count: int = 24) -> Examples:
 def trainer(recipe: TrainRecipe, checkpoint: Path | None = None, validation: Examples | None = None) -> Trainer:
     seed_everything(5)
     net, batches = build_network(SPEC), Batches(examples(), recipe.batch_size, 5)
-    return Trainer(net, recipe, batches, validation, 2, CPU, 5, checkpoint, 0.0)
+    return Trainer(net, recipe, batches, validation, CPU, 5, checkpoint=checkpoint, checkpoint_every=0.0)
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])

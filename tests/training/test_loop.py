@@ -53,7 +53,16 @@ EVERYTHING = replace(PLAIN, loss="ordinal", ema=0.9, distil=0.5, drop_path=0.3, 
 def trainer(epochs: int, checkpoint: Path | None = None, recipe: TrainRecipe | None = None) -> Trainer:
     seed_everything(5)
     recipe = recipe or PLAIN.lasting(epochs)
-    return Trainer(build_network(SPEC), recipe, Batches(examples(), 8, 5), examples(), 2, CPU, 5, checkpoint, 0.0)
+    return Trainer(
+        build_network(SPEC),
+        recipe,
+        Batches(examples(), 8, 5),
+        examples(),
+        CPU,
+        5,
+        checkpoint=checkpoint,
+        checkpoint_every=0.0,
+    )
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
@@ -135,7 +144,7 @@ def test_every_setting_changes_what_is_learned(setting: str) -> None:
 
 def test_drop_path_rises_over_the_epochs() -> None:
     trained = trainer(0, recipe=replace(PLAIN, epochs=5, drop_path=0.3))
-    learner = Learner(trained.net, trained.recipe, trained.batches, 2, CPU)
+    learner = Learner(trained.net, trained.recipe, trained.batches, CPU)
     path = next(module for module in learner.net.modules() if isinstance(module, DropPath))
     seen = []
     for epoch in range(5):
@@ -147,7 +156,7 @@ def test_drop_path_rises_over_the_epochs() -> None:
 def test_what_is_kept_is_the_average_or_the_weights_of_the_last_step() -> None:
     for recipe, same in ((replace(PLAIN, drop_path=0.2), True), (replace(PLAIN, drop_path=0.2, ema=0.9), False)):
         net = build_network(SPEC)
-        learner = Learner(net, recipe, trainer(1).batches, 2, CPU)
+        learner = Learner(net, recipe, trainer(1).batches, CPU)
         learner.begin_epoch(0)
         learner.step(0)
         learner.step(1)

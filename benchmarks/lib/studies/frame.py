@@ -124,7 +124,7 @@ class Bench:
         recipe = recipe.lasting(self.scale.epochs(recipe.epochs))
         batches = Batches(data.train, recipe.batch_size, self.seed + _TRAIN_SEED, self._augmenter(cutout))
         watched = replace(data.val, rows=data.val.rows[:_WATCHED])
-        Trainer(net, recipe, batches, watched, spec.classes, device, self.seed).run(SilentProgress())
+        Trainer(net, recipe, batches, watched, device, self.seed).run(SilentProgress())
         right = predict(net, data.test, device).argmax(-1) == data.test.targets
         _, groups = np.unique(data.groups(data.test), return_inverse=True)
         return {

@@ -53,7 +53,7 @@ class Pretrained:
     @cached_property
     def making(self) -> float:
         """Estimated seconds of the fine-tuning."""
-        learner = Learner(build_network(self.spec), self.recipe, self._batches, self.spec.classes, self.run.device)
+        learner = Learner(build_network(self.spec), self.recipe, self._batches, self.run.device)
         return epoch_seconds(learner, len(self.run.data.val), self.run.device) * self.recipe.epochs
 
     def make(self, progress: Progress) -> Teacher:
@@ -76,11 +76,10 @@ class Pretrained:
             self.recipe,
             self._batches,
             self.run.data.val,
-            self.spec.classes,
             self.run.device,
             self.run.config.seed,
-            self.run.folder.teacher / "checkpoint.safetensors",
-            self.run.config.checkpoint_every,
+            checkpoint=self.run.folder.teacher / "checkpoint.safetensors",
+            checkpoint_every=self.run.config.checkpoint_every,
             name=f"fine-tune {self.name}",
             settings="teacher.recipe",
         ).run(progress)
