@@ -1,4 +1,4 @@
-"""Tiny pictures for tiny runs."""
+"""Tiny images for tiny runs."""
 
 from pathlib import Path
 

@@ -48,8 +48,8 @@ def test_three_steps_of_the_paper_and_the_cost_of_all() -> None:
     space = SearchSpace(replace(preset.space("layerwise", 24, 32), classes=3))
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (4, 24, 32, 3), dtype=np.uint8), np.arange(4) % 3
-    pictures = Examples(images, labels, np.arange(4))
-    data = SearchData(Batches(pictures, 2, 0), pictures)
+    examples = Examples(images, labels, np.arange(4))
+    data = SearchData(Batches(examples, 2, 0), examples)
     search = build_search("enas", preset.settings("enas"), SearchProblem(space), data, seed=0)
     method, shared = search.method, search.training
     assert shared is not None

@@ -53,7 +53,7 @@ def test_calibration_and_validation_are_those_of_a_run_that_trains_once(plain: R
     assert before["val"] == after["val"]
 
 
-def test_what_is_measured_on_test_pictures_and_shipped_learned_from_all_others(
+def test_what_is_measured_on_test_images_and_shipped_learned_from_all_others(
     plain: RunFolder, retrained: RunFolder, fruit: Path
 ) -> None:
     first, second = load_file(plain.weights), load_file(retrained.weights)
@@ -67,7 +67,7 @@ def test_what_is_measured_on_test_pictures_and_shipped_learned_from_all_others(
     assert "val_accuracy" not in retrained.read_history()[-1]
 
 
-def test_the_second_training_sees_training_and_validation_pictures_and_no_test_picture(plain: RunFolder) -> None:
+def test_the_second_training_sees_training_and_validation_images_and_no_test_image(plain: RunFolder) -> None:
     data = prepare(plain.read_config().data, plain, SilentProgress())
     seen = set(data.with_val().train.rows)
     assert seen == {*data.train.rows, *data.val.rows}
@@ -83,7 +83,7 @@ def test_report_and_bundle_say_so(plain: RunFolder, retrained: RunFolder) -> Non
     assert said not in plain.report.read_text()
 
 
-def test_a_teacher_answers_for_the_validation_pictures_too(plain: RunFolder, fruit: Path, tmp_path: Path) -> None:
+def test_a_teacher_answers_for_the_validation_images_too(plain: RunFolder, fruit: Path, tmp_path: Path) -> None:
     run = trained(
         fruit, tmp_path / "distilled", "--retrain-on-all", "--teacher", str(plain.path), "--set", "teacher.views=1"
     )

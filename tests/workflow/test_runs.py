@@ -1,4 +1,4 @@
-"""Whole runs on tiny pictures through the command line: search, evaluate, export, and next season's training."""
+"""Whole runs on tiny images through the command line: search, evaluate, export, and next season's training."""
 
 import html
 import json
@@ -201,5 +201,5 @@ def test_the_plan_alone(fruit: Path, tmp_path: Path) -> None:
     result = run("search", "--data", fruit, "--size", 24, "--out", out, "--plan-only", "--budget", "10m", *SETTINGS)
     assert result.exit_code == 0, result.output
     assert "extrapolated" in result.stderr
-    assert read_json(out / "plan.json")["epochs"] > 12, "ten minutes are plenty for tiny pictures"
+    assert read_json(out / "plan.json")["epochs"] > 12, "ten minutes are plenty for tiny images"
     assert not (out / "network.json").exists()

@@ -1,4 +1,4 @@
-"""Tiny pictures and tiny runs."""
+"""Tiny images and tiny runs."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ TINY = (
 
 
 def write_fruit(folder: Path, per_class: int = 15, size: int = 24, seed: int = 0) -> Path:
-    """Write class folders "green", "red" and "yellow" of noisy pictures that colour tells apart."""
+    """Write class folders "green", "red" and "yellow" of noisy images that colour tells apart."""
     rng = np.random.default_rng(seed)
     for name, colour in {"green": (60, 150, 60), "red": (170, 50, 50), "yellow": (180, 170, 40)}.items():
         (folder / name).mkdir(parents=True)
         for index in range(per_class):
-            # Smooth random shapes: no two pictures are near-duplicates of one another.
+            # Smooth random shapes: no two images are near-duplicates of one another.
             coarse = rng.integers(0, 90, (4, 4, 3)).astype(np.uint8)
             texture = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC), dtype=int)
             pixels = np.clip(np.array(colour) - 45 + texture, 0, 255).astype(np.uint8)

@@ -17,7 +17,7 @@ from mango_grader.workflow.run.folder import RunFolder
 
 
 class Roomy(Device):
-    """A CPU that keeps pictures as a GPU would."""
+    """A CPU that keeps images as a GPU would."""
 
     def keeps(self, size: int) -> bool:
         return True
@@ -29,7 +29,7 @@ def data(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(DataConfig(str(fruit), height=24, width=24), folder, SilentProgress())
 
 
-def test_pictures_on_a_device_make_the_same_batches(data: PreparedData) -> None:
+def test_images_on_a_device_make_the_same_batches(data: PreparedData) -> None:
     there = on_device(data, Roomy("cpu"))
     assert isinstance(there.train.images, torch.Tensor)
     assert there.train.images is there.val.images is there.test.images, "one copy for all parts"
