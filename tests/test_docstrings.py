@@ -18,10 +18,7 @@ LAYERS_CHECKED: tuple[str, ...] = (
     *("errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime"),
     "datasets",
     "report",
-    "workflow.comparison",
-    "workflow.distillation",
-    "workflow.evaluate",
-    "workflow.predictions",
+    "workflow",
 )
 
 

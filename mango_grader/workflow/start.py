@@ -3,17 +3,20 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from mango_grader.automl.timetable import Stopwatch
 from mango_grader.datasets.record import DataRecord
 from mango_grader.errors import UsageError
+from mango_grader.files import write_json
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.device import pick_device
 from mango_grader.workflow.config import Places, RunConfig
-from mango_grader.workflow.distillation import prepare_run
+from mango_grader.workflow.distillation import check_sources, unlabelled_examples
 from mango_grader.workflow.run.context import RunContext
-from mango_grader.workflow.run.data import on_device
+from mango_grader.workflow.run.data import PreparedData, on_device, prepare
 from mango_grader.workflow.run.data_changes import UNRECORDED, describe_changes
 from mango_grader.workflow.run.folder import RunFolder, opened
 from mango_grader.workflow.run.machine import restored_threads
@@ -54,6 +57,31 @@ def started_run(
         device = pick_device(config.device)
         data = on_device(prepare_run(config, folder, progress), device)
         yield RunContext(folder, config, data, device, progress, watch)
+
+
+def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:
+    """Return the run's data, with the unlabelled images of --unlabelled if there are any.
+
+    What else the run is made from is checked first. Paths in the run folder's configuration are updated once moved data
+    have proved to be the same.
+
+    Args:
+        config: of the run, with the paths where the data are now.
+        folder: of the run.
+        progress: told what happens.
+
+    Raises:
+        UsageError: data, weights, teacher or unlabelled images cannot be used, or are not those that the run began
+            with.
+    """
+    check_sources(config, folder)
+    data = prepare(config.data, folder, progress)
+    if folder.config.exists() and folder.read_config() != config:
+        write_json(folder.config, config.to_dict())
+    if config.teacher is None or config.teacher.unlabelled is None:
+        return data
+    unlabelled = unlabelled_examples(Path(config.teacher.unlabelled), data, folder, progress)
+    return replace(data, unlabelled=unlabelled)
 
 
 def _require_command(command: Command, folder: RunFolder, config: RunConfig) -> None:

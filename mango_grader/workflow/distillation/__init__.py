@@ -7,16 +7,18 @@ from mango_grader.workflow.distillation.batches import (
     with_dummy_logits,
     with_teacher_cost,
 )
+from mango_grader.workflow.distillation.sources import check_sources
 from mango_grader.workflow.distillation.teacher import TeacherSource, open_teacher
-from mango_grader.workflow.distillation.unlabelled import prepare_run
+from mango_grader.workflow.distillation.unlabelled import unlabelled_examples
 
 __all__ = [
     "TRAIN_SEED",
     "TeacherSource",
+    "check_sources",
     "open_teacher",
     "plain_batches",
-    "prepare_run",
     "training_batches",
+    "unlabelled_examples",
     "with_dummy_logits",
     "with_teacher_cost",
 ]

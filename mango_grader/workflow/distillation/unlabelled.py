@@ -16,38 +16,24 @@ from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
 from mango_grader.training.batches import Examples
-from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.distillation.sources import check_sources, unlabelled_images
-from mango_grader.workflow.run.data import PreparedData, prepare
+from mango_grader.workflow.distillation.sources import unlabelled_images
+from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.data_changes import compare_data, packed_again, require_same
 from mango_grader.workflow.run.folder import RunFolder
 
 
-def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> PreparedData:
-    """Return the run's data, with the unlabelled images of --unlabelled if there are any.
-
-    What else the run is made from is checked first. Paths in the run folder's configuration are updated once moved data
-    have proved to be the same.
+def unlabelled_examples(root: Path, data: PreparedData, folder: RunFolder, progress: Progress) -> Examples:
+    """Return the unlabelled images that a teacher answers; those that resemble validation or test images are left out.
 
     Args:
-        config: of the run, with the paths where the data are now.
-        folder: of the run.
-        progress: told what happens.
+        root: the folder that holds them.
+        data: of the run, labelled.
+        folder: of the run, which records what the images were.
+        progress: told what is left out.
 
     Raises:
-        UsageError: data, weights, teacher or unlabelled images cannot be used, or are not those that the run began
-            with.
+        UsageError: there is no such image, or they are not those that the run began with.
     """
-    check_sources(config, folder)
-    data = prepare(config.data, folder, progress)
-    if folder.config.exists() and folder.read_config() != config:
-        write_json(folder.config, config.to_dict())
-    if config.teacher is None or config.teacher.unlabelled is None:
-        return data
-    return replace(data, unlabelled=_unlabelled(Path(config.teacher.unlabelled), data, folder, progress))
-
-
-def _unlabelled(root: Path, data: PreparedData, folder: RunFolder, progress: Progress) -> Examples:
     dataset, packed = _packed(root, data.preprocess, folder, progress)
     bad = [f"{path}: {reason}" for path, reason in packed.errors.items()]
     record = folder.teacher / "unlabelled.json"

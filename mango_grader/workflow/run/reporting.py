@@ -68,7 +68,7 @@ def report_data(
         teacher=teacher,
         settings=config.to_dict(),
         notes=(*_left_out_rounds(folder), *((_RETRAINED,) if config.retrain_on_all else ())),
-        provenance=provenance(config, data, measured, teacher),
+        provenance=_provenance(config, data, measured, teacher),
     )
 
 
@@ -82,7 +82,7 @@ def _left_out_rounds(folder: RunFolder) -> Iterator[str]:
         )
 
 
-def provenance(
+def _provenance(
     config: RunConfig, data: PreparedData, measured: RunMeasurements, teacher: TeacherFigures | None
 ) -> dict[str, object]:
     """Return what identifies a run and its data, JSON-safe."""

@@ -18,10 +18,10 @@ from mango_grader.training.device import Device
 from mango_grader.training.distillation import ask
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.distillation.teacher import TeacherSource, open_teacher
-from mango_grader.workflow.distillation.unlabelled import prepare_run
 from mango_grader.workflow.options import TrainOptions
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.folder import RunFolder, open_run
+from mango_grader.workflow.start import prepare_run
 from mango_grader.workflow.train import NetworkTraining
 
 CPU = Device("cpu")

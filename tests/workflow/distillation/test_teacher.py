@@ -21,8 +21,8 @@ from mango_grader.runtime.inference.sessions import softmax
 from mango_grader.training.distillation import ask
 from mango_grader.workflow.distillation.batches import plain_batches
 from mango_grader.workflow.distillation.teacher import open_teacher
-from mango_grader.workflow.distillation.unlabelled import prepare_run
 from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.start import prepare_run
 
 NAME = "shufflenet_v2_x0_5"
 
