@@ -61,7 +61,7 @@ def home(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--init-from", "{home}/nowhere"], "--init-from: no trained weights at"),
         (["--init-from", "{home}/torn.mango"], "--init-from: no trained weights at"),
         (["--init-from", "{home}/unfinished"], "name a finished run"),
-        (["--init-from", "{home}/unlike"], "fits this network"),
+        (["--init-from", "{home}/unlike"], "fit this network"),
         (["--teacher", "{home}/empty"], "holds no run"),
         (["--teacher", "{home}/unfinished"], "finish it with --resume"),
         (["--teacher", "{home}/foreign"], "its classes are A, B, C, those of the data are green, red, yellow"),
