@@ -17,12 +17,12 @@ from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.supernet import Supernet, gates_of
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress
+from mango_grader.training.batch_norm import batch_statistics, recalibrated_statistics
 from mango_grader.training.batches import Batch, Batches, Examples
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.finite import DivergedError, all_finite
+from mango_grader.training.divergence import DivergedError, all_finite
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.recipe import TrainRecipe
-from mango_grader.training.statistics import batch_statistics, recalibrated_statistics
 
 Score = Callable[[Architecture], float]
 

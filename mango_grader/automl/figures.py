@@ -11,7 +11,7 @@ import numpy as np
 
 from mango_grader.automl.methods import SearchMethod
 from mango_grader.ranges import allowed_values
-from mango_grader.training.finite import DivergedError, all_finite, calmer
+from mango_grader.training.divergence import DivergedError, all_finite, lower_rate_hint
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class RoundFigures:
 
     def _diverged(self, kind: str, what: str, step: int | None = None) -> DivergedError:
         # What a method has learned may weigh the outputs of any step, so that its rates are as likely to blame.
-        advice = calmer("method.weights", self.method.recipe)
+        advice = lower_rate_hint("method.weights", self.method.recipe)
         advice += "".join(f", or a lower {rate}" for rate in _rates(self.method))
         return DivergedError(f"{self.where}, step {step or self._step} ({kind}): {what}; {advice}")
 

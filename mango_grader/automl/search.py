@@ -26,7 +26,7 @@ from mango_grader.progress import Progress, SilentProgress, Task
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.finite import DivergedError, calmer
+from mango_grader.training.divergence import DivergedError, lower_rate_hint
 from mango_grader.training.losses import AnytimeLoss
 
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any schedule
@@ -280,5 +280,5 @@ class _FinalScores:
     def require_one(self) -> None:
         """Raise DivergedError if candidates were scored, and the answers of none were finite numbers."""
         if self._asked and not self._finite:
-            advice = calmer("method.weights", self._search.method.recipe)
+            advice = lower_rate_hint("method.weights", self._search.method.recipe)
             raise DivergedError(f"search: the answers of all {self._asked} candidates are no finite numbers; {advice}")

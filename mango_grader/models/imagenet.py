@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mango_grader.errors import UsageError
-from mango_grader.models.normalise import MEAN, STD
+from mango_grader.models.anytime import MEAN, STD
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0"
 """The weights' name."""

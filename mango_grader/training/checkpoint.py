@@ -1,19 +1,51 @@
-"""Checkpoints: nested plain data and tensors in one safetensors file, written whole or not at all. Never pickle."""
+"""Tensors and checkpoints on disk: safetensors files, written whole or not at all, never pickle."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
 
-from mango_grader.training.tensors import damaged, read_tensors, write_tensors
+from mango_grader.errors import MangoError
+from mango_grader.files import write_bytes
 
 _TREE = "tree"
 
 
+def write_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write contiguous CPU tensors; raises OSError that names `path`, on a full disk, say."""
+    write_bytes(path, save(dict(tensors), None if metadata is None else dict(metadata)))
+
+
+def read_tensors(
+    path: str | os.PathLike[str], device: torch.device | str = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a file, on `device`, and its metadata; raises MangoError if it is damaged."""
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            # Cloned, because Windows replaces no file that a tensor still maps; `file` is no mapping.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: str | os.PathLike[str], error: Exception) -> MangoError:
+    """Return what to say of a run's file that does not hold what was written to it; a resumed run makes it again."""
+    reason = " ".join(str(error).split())[:100]
+    return MangoError(f"{path} is damaged ({reason}); delete it, and --resume makes it again")
+
+
 def save_checkpoint(path: Path, state: Any) -> None:
     """Write `state`: dicts (any plain keys), lists, tuples, tensors, numbers, strings, booleans and None."""
-    tensors: dict[str, torch.Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors), allow_nan=False)
     write_tensors(path, tensors, {_TREE: tree})
 
@@ -27,8 +59,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Any:
         raise damaged(path, error) from error
 
 
-def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
+def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
@@ -42,7 +74,7 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     raise TypeError(f"a checkpoint cannot hold {type(value).__name__}")
 
 
-def _unpack(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(tree, dict):
         return tree
     ((kind, content),) = tree.items()

@@ -16,7 +16,7 @@ from mango_grader.files import write_bytes
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batch, Batches, BatchSeries, Examples
 from mango_grader.training.bootstrap import Estimate, GroupBootstrap
-from mango_grader.training.tensors import damaged
+from mango_grader.training.checkpoint import damaged
 
 Teacher = Callable[[Tensor], Tensor]
 """From images, uint8 (N, H, W, 3), to logits, float32 (N, classes), wherever the teacher computes."""

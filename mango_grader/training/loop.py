@@ -17,7 +17,7 @@ from mango_grader.progress import Progress
 from mango_grader.training.batches import BatchSeries, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.finite import DivergedError, all_finite, calmer, first_not_finite
+from mango_grader.training.divergence import DivergedError, all_finite, first_not_finite, lower_rate_hint
 from mango_grader.training.learner import Learner
 from mango_grader.training.recipe import Distillation, TrainRecipe
 
@@ -104,7 +104,7 @@ class Trainer:
             raise self._diverged(f"epoch {epoch + 1}, step {before + place + 1}: the loss is {float(losses[place])}")
 
     def _diverged(self, what: str) -> DivergedError:
-        return DivergedError(f"{self.name}: {what}; {calmer(f'{self.settings}.weights', self.recipe.weights)}")
+        return DivergedError(f"{self.name}: {what}; {lower_rate_hint(f'{self.settings}.weights', self.recipe.weights)}")
 
     def _restore(self, learner: Learner) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():

@@ -24,7 +24,7 @@ from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.finite import DivergedError, all_finite
+from mango_grader.training.divergence import DivergedError, all_finite
 
 CPU = Device("cpu")
 CONFIG = SPACES["layerwise"]

@@ -9,7 +9,7 @@ from mango_grader.automl.spaces.layerwise import LayerwiseConfig
 from mango_grader.errors import UsageError
 from mango_grader.models import AnytimeClassifier, NetworkSpec, Node, build_network
 from mango_grader.models.baselines import BASELINES
-from mango_grader.models.modules.basic import DropPath as DropPathModule
+from mango_grader.models.modules import DropPath as DropPathModule
 from mango_grader.models.operations import Add, Classifier, Concat, Convolution, DropPath, Operation
 from mango_grader.models.regularise import AUXILIARY, with_auxiliary, with_drop_path, with_dropout, with_exit_gradient
 from mango_grader.models.spec import IMAGE

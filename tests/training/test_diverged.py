@@ -18,7 +18,7 @@ from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint
 from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.distillation import DistillationBatches, ask, cache_answers
-from mango_grader.training.finite import DivergedError, all_finite, first_not_finite
+from mango_grader.training.divergence import DivergedError, all_finite, first_not_finite
 from mango_grader.training.loop import Trainer
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
 

@@ -5,7 +5,7 @@ import torch
 from mango_grader.models import NetworkSpec, Node, build_network
 from mango_grader.models.operations import Classifier, Convolution
 from mango_grader.models.spec import IMAGE
-from mango_grader.training.average import MovingAverage
+from mango_grader.training.learner import MovingAverage
 
 SPEC = NetworkSpec(
     (3, 8, 8),

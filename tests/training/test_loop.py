@@ -11,17 +11,17 @@ from torch.nn.functional import cross_entropy
 from mango_grader.datasets import Augment
 from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
 from mango_grader.models import FromBytes, NetworkSpec, Node, build_network
-from mango_grader.models.modules.basic import DropPath
+from mango_grader.models.modules import DropPath
 from mango_grader.models.operations import Add, Classifier, Convolution
 from mango_grader.models.spec import IMAGE
 from mango_grader.progress import SilentProgress
+from mango_grader.training.batch_norm import batch_statistics
 from mango_grader.training.batches import Batches, Examples, copied_to
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
-from mango_grader.training.statistics import batch_statistics
 
 CPU = Device("cpu")
 SPEC = NetworkSpec(

@@ -13,11 +13,11 @@ from mango_grader.models.operations.basic import (
     Pool,
     ScaleGradient,
     SeparableConvolution,
+    Torchvision,
     Zero,
 )
 from mango_grader.models.operations.darts import CellConvolution, FactorisedReduction
 from mango_grader.models.operations.mobile import Activation, InvertedResidual, ShuffleUnit
-from mango_grader.models.operations.torchvision import Torchvision
 
 __all__ = [
     "Activation", "Add", "CellConvolution", "Classifier", "Concat", "Convolution", "DropPath", "FactorisedReduction",

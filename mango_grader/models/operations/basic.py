@@ -1,4 +1,4 @@
-"""The operations that most networks share: convolutions, sums, pooling, exits."""
+"""The operations that most networks share: convolutions, sums, pooling, exits; and a whole torchvision network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -260,3 +260,30 @@ class Classifier(Operation):
         if not self.hidden:
             return (self.in_channels + 1) * self.classes
         return Convolution(self.in_channels, self.hidden).params() + (self.hidden + 1) * self.classes
+
+
+@dataclass(frozen=True)
+class Torchvision(Operation):
+    """A whole torchvision classifier as one opaque operation; its costs were counted once, for this image size."""
+
+    kind: ClassVar[str] = "torchvision"
+    name: str
+    classes: int
+    height: int
+    width: int
+    counted_macs: int
+    counted_params: int
+
+    def output(self, inputs: Sequence[Shape]) -> Shape:
+        """(3, height, width) to (classes, 1, 1)."""
+        if list(inputs) != [(3, self.height, self.width)]:
+            raise ValueError(f"{self.name} was counted for {(3, self.height, self.width)}, got {list(inputs)}")
+        return self.classes, 1, 1
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """Return what `torch.utils.flop_counter` counted, halved."""
+        return self.counted_macs
+
+    def params(self) -> int:
+        """Return the learnable parameters, all of them."""
+        return self.counted_params

@@ -15,7 +15,7 @@ from mango_grader.runtime.inference.exit_policy import ExitPolicy, Full, Thresho
 from mango_grader.training.batches import Examples
 from mango_grader.training.calibration import Calibration, calibrated, fit_temperature, tune_threshold
 from mango_grader.training.device import Device
-from mango_grader.training.finite import DivergedError
+from mango_grader.training.divergence import DivergedError
 from mango_grader.training.loop import predict
 from mango_grader.training.metrics import EvaluationSet, ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics
 from mango_grader.workflow.run.data import PreparedData

@@ -9,7 +9,7 @@ from mango_grader.files import read_json
 from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0, efficientnet_lite0_state
 from mango_grader.models.transfer import fitted_to
-from mango_grader.training.tensors import damaged, read_tensors, write_tensors
+from mango_grader.training.checkpoint import damaged, read_tensors, write_tensors
 from mango_grader.workflow.run.folder import RunFolder
 
 

@@ -32,7 +32,7 @@ def all_finite(state: Any) -> bool:
     return all(bool(torch.stack(flags).all()) for flags in by_device.values())
 
 
-def calmer(name: str, recipe: WeightRecipe) -> str:
+def lower_rate_hint(name: str, recipe: WeightRecipe) -> str:
     """Return what to set instead, most likely, where weights diverged under `recipe`; name: of the recipe."""
     clipped = "" if recipe.clip else f", or with {name}.clip=5 (it is 0, off)"
     return f"start again with a lower {name}.lr (it is {recipe.lr:g}){clipped}"

@@ -1,10 +1,27 @@
-"""The modules of `operations.basic`."""
+"""Operations as torch modules: plain networks and super nets are made of these same classes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mango_grader.models import operations as spec
-from mango_grader.models.modules.base import build_operation
+
+_ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu6": nn.ReLU6, "swish": nn.SiLU}
+
+
+@singledispatch
+def build_operation(op: spec.Operation) -> nn.Module:
+    """Return the module of `op`, freshly initialised by torch's defaults."""
+    raise TypeError(f"no module for operation {op!r}")
+
+
+def call(module: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
+    """Run one operation's module on its inputs."""
+    output: Tensor = module(*inputs)
+    return output
 
 
 class Convolution(nn.Sequential):
@@ -117,6 +134,73 @@ class ScaleGradient(nn.Module):
         return torch.lerp(features.detach(), features, self.factor) if self.training else features
 
 
+class CellConvolution(nn.Sequential):
+    """A chain of preactivated separable convolutions: (N, C, H, W) → (N, C, ⌈H/s⌉, ⌈W/s⌉)."""
+
+    def __init__(self, op: spec.CellConvolution) -> None:
+        super().__init__(*(Convolution(part) for part in op.parts()))
+
+
+class FactorisedReduction(nn.Module):
+    """Two strided 1×1 convolutions side by side: (N, in, H, W) → (N, out, ⌈H/2⌉, ⌈W/2⌉)."""
+
+    def __init__(self, op: spec.FactorisedReduction) -> None:
+        super().__init__()
+        half = op.out_channels // 2
+        self.even = nn.Conv2d(op.in_channels, op.out_channels - half, 1, 2, bias=False)
+        self.odd = nn.Conv2d(op.in_channels, half, 1, 2, bias=False)
+        self.norm = nn.BatchNorm2d(op.out_channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Convolve the even and the odd positions."""
+        features = torch.relu(features)
+        # Padded before it is cut, so that an odd size gives ⌈H/2⌉ positions here too.
+        shifted = F.pad(features, (0, 1, 0, 1))[:, :, 1:, 1:]
+        reduced: Tensor = self.norm(torch.cat((self.even(features), self.odd(shifted)), 1))
+        return reduced
+
+
+class SqueezeExcitation(nn.Module):
+    """Weigh each channel by a factor in (0, 1) found from all channels' means: (N, C, H, W) → (N, C, H, W)."""
+
+    def __init__(self, channels: int, squeezed: int, activation: nn.Module) -> None:
+        super().__init__()
+        self.squeeze, self.excite = nn.Linear(channels, squeezed), nn.Linear(squeezed, channels)
+        self.activation = activation
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Squeeze to (N, squeezed), excite to (N, C), weigh."""
+        factors = self.excite(self.activation(self.squeeze(features.mean((2, 3)))))
+        return features * torch.sigmoid(factors)[:, :, None, None]
+
+
+class InvertedResidual(nn.Sequential):
+    """Expand, convolve by depth, weigh channels, project: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+
+    def __init__(self, op: spec.InvertedResidual) -> None:
+        activation = _ACTIVATIONS[op.activation]
+        *wide, projection = (Convolution(part) for part in op.parts())
+        layers = [layer for convolution in wide for layer in (convolution, activation())]
+        if op.squeezed:
+            layers.append(SqueezeExcitation(op.expanded, op.squeezed, activation()))
+        super().__init__(*layers, projection)
+
+
+class ShuffleUnit(nn.Module):
+    """Two halves, then shuffled: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+
+    def __init__(self, op: spec.ShuffleUnit) -> None:
+        super().__init__()
+        self.splits = op.stride == 1
+        self.side = nn.Sequential(*(Convolution(part) for part in op.side()))  # empty, it passes its input on
+        self.main = nn.Sequential(*(Convolution(part) for part in op.main()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Make both halves and take channels from them in turn."""
+        first, second = features.chunk(2, 1) if self.splits else (features, features)
+        return torch.stack((self.side(first), self.main(second)), 2).flatten(1, 2)
+
+
 build_operation.register(spec.Convolution, Convolution)
 build_operation.register(spec.SeparableConvolution, SeparableConvolution)
 build_operation.register(spec.Match, Match)
@@ -124,6 +208,10 @@ build_operation.register(spec.Add, Add)
 build_operation.register(spec.DropPath, DropPath)
 build_operation.register(spec.ScaleGradient, ScaleGradient)
 build_operation.register(spec.Classifier, Classifier)
+build_operation.register(spec.CellConvolution, CellConvolution)
+build_operation.register(spec.FactorisedReduction, FactorisedReduction)
+build_operation.register(spec.InvertedResidual, InvertedResidual)
+build_operation.register(spec.ShuffleUnit, ShuffleUnit)
 
 
 @build_operation.register
@@ -157,3 +245,11 @@ def _(op: spec.Pool) -> nn.Module:
     else:
         pool = nn.AvgPool2d(op.kernel, op.stride, padding, ceil_mode=even, count_include_pad=False)
     return nn.Sequential(pool, nn.BatchNorm2d(op.norm_channels, affine=False)) if op.norm_channels else pool
+
+
+@build_operation.register
+def _(op: spec.Torchvision) -> nn.Module:
+    # Imported here: torchvision takes a second to load, and only baselines need it.
+    from mango_grader.models.baselines.torchvision import build_torchvision
+
+    return build_torchvision(op.name, op.classes)
