@@ -1,4 +1,4 @@
-"""What a fruit may lie on; each draws a linear-light picture (size, size, 3)."""
+"""Backgrounds; each is a function that draws an image (size, size, 3) in linear light."""
 
 from collections.abc import Callable, Mapping
 
@@ -113,15 +113,15 @@ def _wood(rng: np.random.Generator, size: int) -> Array:
 
 def _leaves(rng: np.random.Generator, size: int) -> Array:
     colours = ((84, 126, 66), (106, 144, 74), (74, 112, 70), (122, 152, 84), (132, 138, 78))
-    picture = shaded(linear((72, 96, 62)), 1 + 0.3 * grain(rng, size, 8))
+    image = shaded(linear((72, 96, 62)), 1 + 0.3 * grain(rng, size, 8))
     for light in np.linspace(0.6, 1.15, 26):
-        _draw_leaf(rng, picture, pick(rng, colours, 0.1) * np.float32(light))
-    return blur(np.clip(picture, 0, 1), rng.uniform(0, 1.6) * size / 224)
+        _draw_leaf(rng, image, pick(rng, colours, 0.1) * np.float32(light))
+    return blur(np.clip(image, 0, 1), rng.uniform(0, 1.6) * size / 224)
 
 
-def _draw_leaf(rng: np.random.Generator, picture: Array, colour: Array) -> None:
-    """Draw a bowed leaf on `picture`: one half in the shade, one in the light, and the midrib."""
-    size = picture.shape[0]
+def _draw_leaf(rng: np.random.Generator, image: Array, colour: Array) -> None:
+    """Draw a bent leaf on `image`: one half in the shade, one in the light, and the midrib."""
+    size = image.shape[0]
     length, width = rng.uniform(0.25, 0.5) * size, rng.uniform(0.05, 0.1) * size
     angle = rng.uniform(0, 2 * np.pi)
     x, y = rng.uniform(-0.1, 1.1, 2) * size
@@ -134,13 +134,13 @@ def _draw_leaf(rng: np.random.Generator, picture: Array, colour: Array) -> None:
         across = np.concatenate([bow + inner * half, (bow + outer * half)[::-1]])
         corners = np.stack([x + along * cos - across * sin, y + along * sin + across * cos], axis=1)
         channels = [float(channel) * tone for channel in colour]
-        cv2.fillPoly(picture, [np.round(corners * 16).astype(np.int32)], channels, cv2.LINE_AA, 4)
+        cv2.fillPoly(image, [np.round(corners * 16).astype(np.int32)], channels, cv2.LINE_AA, 4)
 
 
 def _hand(rng: np.random.Generator, size: int) -> Array:
     skins = ((206, 162, 134), (172, 128, 102), (150, 112, 90), (96, 138, 190), (226, 226, 222), (112, 116, 128))
     behind = ((132, 134, 134), (104, 108, 114), (158, 154, 146), (104, 126, 112))
-    picture = shaded(pick(rng, behind), np.clip(0.95 + 0.22 * grain(rng, size, 4, 2), 0.4, 1.6))
+    image = shaded(pick(rng, behind), np.clip(0.95 + 0.22 * grain(rng, size, 4, 2), 0.4, 1.6))
     colour, side = pick(rng, skins), rng.uniform(0, 2 * np.pi)
     out = np.array([np.cos(side), np.sin(side)])
     turn = np.array([-out[1], out[0]])
@@ -163,7 +163,7 @@ def _hand(rng: np.random.Generator, size: int) -> Array:
     slope = np.gradient(blur(height, size / 110), axis=(0, 1))
     shade = np.clip(0.85 - (slope[0] + 0.5 * slope[1]) * np.float32(size / 224 * 5), 0.25, 1.4)
     tone = shade * (0.55 + 0.5 * height) * (1 + 0.05 * grain(rng, size, 30, 2))
-    return mix(picture, shaded(colour, tone), cover)
+    return mix(image, shaded(colour, tone), cover)
 
 
 def _tiles(rng: np.random.Generator, size: int) -> Array:

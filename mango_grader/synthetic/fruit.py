@@ -1,4 +1,4 @@
-"""Synthetic mangoes: each from its own seed, so that the n-th is the same however many are made."""
+"""Synthetic mangoes; each has its own random generator, so that the n-th is the same however many are made."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,32 +23,46 @@ _SMALLEST, _LARGEST = 64, 1024
 
 @dataclass(frozen=True)
 class Fruit:
-    """One picture of one mango, and the truth about it."""
+    """One image of one synthetic mango, and its true grade and defects; drawn when first asked for.
 
-    number: int  # of the fruit, from 0
-    view: int  # of its pictures, from 0
+    Attributes:
+        number: of the fruit, from 0.
+        view: number of the image of this fruit, from 0.
+        seed: of the series.
+        background: name in `BACKGROUNDS`.
+        size: height and width of the image, in pixels.
+
+    Example:
+        ```python
+        fruit = fruit_at(0, seed=7, size=96)
+        print(fruit.grade, fruit.severity, fruit.image.shape)
+        ```
+    """
+
+    number: int
+    view: int
     seed: int
     background: str
     size: int
 
     @property
     def fruit_id(self) -> str:
-        """What all the pictures of this fruit share."""
+        """Name of the fruit, which all its images share."""
         return f"{self.seed}-{self.number + 1:05d}"
 
     @cached_property
     def image(self) -> NDArray[np.uint8]:
-        """The picture, (size, size, 3) RGB."""
+        """The image, (size, size, 3) uint8 RGB."""
         return self._render(paint(self._skin, self._defects, self._surface))
 
     @cached_property
     def clean(self) -> NDArray[np.uint8]:
-        """The same picture without defects, noise and all, (size, size, 3) RGB."""
+        """The same image without the defects, with the same noise, (size, size, 3) uint8 RGB."""
         return self._render(self._skin)
 
     @cached_property
     def mask(self) -> NDArray[np.uint8]:
-        """The `Kind` of defect at each pixel, 0 where there is none, (size, size)."""
+        """The `Kind` of defect at each pixel, 0 where there is none, (size, size) uint8."""
         return self._defects.mask(self._surface)
 
     @cached_property
@@ -58,7 +72,7 @@ class Fruit:
 
     @property
     def grade(self) -> str:
-        """The grade by the written rule, of what this picture shows."""
+        """The grade of the visible defects by the written rule."""
         return grade_of(self.lesions)
 
     @property
@@ -68,7 +82,7 @@ class Fruit:
 
     @property
     def length(self) -> float:
-        """The fruit's true length in pixels."""
+        """The true length of the fruit in pixels."""
         return self._surface.length
 
     def _rng(self, stream: str, *view: int) -> np.random.Generator:
@@ -88,7 +102,7 @@ class Fruit:
 
     @cached_property
     def _defects(self) -> Defects:
-        # Of every nine fruit in turn, three are meant for each grade, and one for the neighbourhood of a limit.
+        # Of nine fruit in a row, three are made for each grade, and one of the nine close to a limit of the rule.
         plan = np.random.default_rng([self.seed, self.number // 9, *b"grades"])
         order, near = plan.permutation(9), int(plan.integers(9))
         rng, place = self._rng("defects"), int(order[self.number % 9])
@@ -106,16 +120,23 @@ class Fruit:
 def fruit_at(
     index: int, seed: int, *, size: int = DEFAULT_SIZE, backgrounds: Sequence[str] = (), views: int = 1
 ) -> Fruit:
-    """Return picture `index`, from 0, of the endless series that `seed` names; nothing is drawn until asked.
+    """Return one image of an endless series.
 
-    `backgrounds` are names from `BACKGROUNDS` (none: all); `views` pictures in a row show the same fruit. Raises
-    `UsageError` for an unknown background, a size outside 64 to 1024, or a negative seed.
+    Args:
+        index: of the image, from 0.
+        seed: of the series, 0 or more.
+        size: height and width of the image, 64..1024 pixels.
+        backgrounds: names in `BACKGROUNDS` to draw from; none are all.
+        views: number of images in a row that show the same fruit, 1 or more.
+
+    Raises:
+        UsageError: for an unknown background, or a number that is out of range.
     """
     unknown = sorted(set(backgrounds) - set(BACKGROUNDS))
     if unknown:
         raise UsageError(f"no background is called {', '.join(unknown)}; there are {', '.join(BACKGROUNDS)}")
     if not _SMALLEST <= size <= _LARGEST:
-        raise UsageError(f"pictures are {_SMALLEST} to {_LARGEST} pixels a side, not {size}")
+        raise UsageError(f"images are {_SMALLEST} to {_LARGEST} pixels a side, not {size}")
     if seed < 0 or views < 1:
         raise UsageError("a seed is 0 or more, and a fruit has at least 1 view")
     number, view = divmod(index, views)
@@ -127,6 +148,14 @@ def fruit_at(
 def synthesise(
     count: int, seed: int, *, size: int = DEFAULT_SIZE, backgrounds: Sequence[str] = (), views: int = 1
 ) -> Iterator[Fruit]:
-    """Yield `count` fruit, each in `views` pictures of `size` pixels; see `fruit_at`."""
+    """Yield all images of the first fruit of a series.
+
+    Args:
+        count: number of fruit.
+        seed: of the series, 0 or more.
+        size: height and width of the images, 64..1024 pixels.
+        backgrounds: names in `BACKGROUNDS` to draw from; none are all.
+        views: number of images of each fruit, 1 or more.
+    """
     for index in range(count * views):
         yield fruit_at(index, seed, size=size, backgrounds=backgrounds, views=views)

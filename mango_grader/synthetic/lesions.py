@@ -1,4 +1,4 @@
-"""Defects on the skin: where they grow, how large they become, and what they look like."""
+"""Defects on the skin: their kinds, places, shapes and sizes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +11,17 @@ from mango_grader.synthetic.rule import A_LIMIT, C_LIMIT, THUMB_LENGTHS, WEIGHTS
 from mango_grader.synthetic.shape import Surface
 
 _THUMB = THUMB_LENGTHS  # the radius of a thumb in half-lengths of the fruit
-_NEARBY = (0.03, 0.18)  # how far from a limit those lie, as a fraction of it
+_NEARBY = (0.03, 0.18)  # distance of fruit close to a limit, as a share of the limit
 
 
 def draw_severity(rng: np.random.Generator, grade: str, near: bool) -> float:
-    """Draw how severe the defects of a fruit meant for `grade` are, `near` a limit of the rule or well away."""
+    """Draw the severity of a fruit's defects.
+
+    Args:
+        rng: generator.
+        grade: that the fruit shall have, "A", "B" or "C".
+        near: whether the severity is close to a limit of the rule.
+    """
     chance, away = rng.random(), rng.uniform(*_NEARBY)
     if grade == "A":
         return A_LIMIT * (1 - away) if near else (0.0 if chance < 0.65 else 0.02 + 0.2 * (chance - 0.65))
@@ -28,13 +34,18 @@ def draw_severity(rng: np.random.Generator, grade: str, near: bool) -> float:
 
 @dataclass(frozen=True)
 class Defects:
-    """Defects on a surface of P pixels: per kind the distance (P,) in units of its edge, 1 at the edge."""
+    """Defects on a surface of P pixels.
+
+    Attributes:
+        edges: distance (P,) from the middle of the defects by kind, 1 at their edge.
+        texture: (P,) random variation of about unit variance.
+    """
 
     edges: Mapping[Kind, Array]
-    texture: Array  # (P,)
+    texture: Array
 
     def mask(self, surface: Surface) -> NDArray[np.uint8]:
-        """Return the kinds' codes (size, size); where two overlap the heavier counts."""
+        """Return the codes of the kinds (size, size) uint8; where two overlap, the one with the larger weight."""
         codes = np.zeros(surface.size * surface.size, np.uint8)
         visible = surface.alpha.ravel()[surface.inside] >= 0.5
         for kind in sorted(self.edges, key=WEIGHTS.__getitem__):
@@ -43,16 +54,25 @@ class Defects:
 
 
 def measure(mask: NDArray[np.uint8], length: float) -> tuple[Lesion, ...]:
-    """Measure a mask (H, W) of kind codes on a fruit `length` pixels long: one lesion per kind present."""
+    """Measure defects: one lesion for each kind in a mask.
+
+    Args:
+        mask: (H, W) codes of kinds.
+        length: of the fruit, in pixels.
+    """
     counts = np.bincount(mask.ravel(), minlength=len(Kind) + 1)
     thumb = thumb_area(length)
     return tuple(Lesion(kind, int(counts[kind]), float(counts[kind] / thumb)) for kind in Kind if counts[kind])
 
 
 def grow(rng: np.random.Generator, surface: Surface, front: Surface, severity: float) -> Defects:
-    """Grow defects whose severity, seen from `front`, is about `severity`; show them on `surface`.
+    """Draw defects of a given severity.
 
-    The two surfaces are one unless the fruit is pictured from several sides.
+    Args:
+        rng: generator.
+        surface: of the view to draw.
+        front: of the first view of the fruit, in which the severity is measured; `surface` itself in the first view.
+        severity: 0 or more.
     """
     texture_state = rng.spawn(1)[0]
     if severity <= 0:

@@ -1,4 +1,4 @@
-"""Light on the fruit, its shadow, and the camera that takes the picture."""
+"""Light on the fruit, its shadow, and the camera that takes the image."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,25 @@ from mango_grader.synthetic.skin import Skin, Stem
 
 @dataclass(frozen=True)
 class Lamp:
-    """One key light over soft surroundings."""
+    """A lamp and the ambient light around it.
 
-    towards: Array  # (3,) unit direction from the fruit to the lamp; z to the viewer
-    colour: Array  # (3,) linear
-    ambient: Array  # (3,) linear
-    second: Array  # (3,) direction of a weak second highlight
-    hardness: float  # 0 overcast to 1 bare bulb
+    Attributes:
+        towards: (3,) unit direction from the fruit to the lamp; x right, y down, z to the viewer.
+        colour: (3,) of the lamp, linear.
+        ambient: (3,) colour of the ambient light, linear.
+        second: (3,) direction of a weak second highlight.
+        hardness: 0..1, from an overcast sky to a bare bulb.
+    """
+
+    towards: Array
+    colour: Array
+    ambient: Array
+    second: Array
+    hardness: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Lamp":
-        """Draw daylight, a bulb or a tube, somewhere above."""
+        """Draw daylight, a bulb or a tube from above."""
         side = rng.uniform(-np.pi, np.pi)
         lean = rng.uniform(0.25, 0.8)
         warmth = rng.normal(0, 0.07)
@@ -45,7 +53,14 @@ def _direction(side: float, lean: float) -> Array:
 
 
 def shade(skin: Skin, stem: Stem, surface: Surface, lamp: Lamp) -> Array:
-    """Light the skin (P,): the returned picture (P, 3) is linear."""
+    """Return the skin under a lamp, (P, 3) linear.
+
+    Args:
+        skin: of the fruit.
+        stem: whose scar is seen.
+        surface: of the view.
+        lamp: that lights it.
+    """
     scar, dimple = stem.scar(surface)
     unit = np.float32(surface.length / 2)
     slope_y, slope_x = np.gradient(skin.relief - surface.image(dimple) * 0.07 * unit)
@@ -74,7 +89,15 @@ def _highlight(normals: Array, towards: Array, hardness: float) -> Array:
 
 
 def compose(lit: Array, stem: Stem, surface: Surface, lamp: Lamp, background: Array) -> Array:
-    """Put the lit skin (P, 3) and the stem on `background` (size, size, 3) with a soft shadow."""
+    """Return the fruit on a background, with a soft shadow, (size, size, 3) linear.
+
+    Args:
+        lit: (P, 3) skin, from `shade`.
+        stem: of the fruit.
+        surface: of the view.
+        lamp: that lights it.
+        background: (size, size, 3), linear.
+    """
     size, unit = surface.size, surface.length / 2
     floor = background * (lamp.colour * lamp.towards[2] + lamp.ambient)
     stalk, across = stem.draw_stalk(surface)
@@ -87,8 +110,8 @@ def compose(lit: Array, stem: Stem, surface: Surface, lamp: Lamp, background: Ar
     behind = surface.stem[2] < 0.12
     flat = (mix(floor, wood, stalk) if behind else floor).reshape(-1, 3)
     flat[surface.inside] = mix(flat[surface.inside], lit, surface.alpha.ravel()[surface.inside])
-    picture = flat.reshape(size, size, 3)
-    return picture if behind else mix(picture, wood, stalk)
+    image = flat.reshape(size, size, 3)
+    return image if behind else mix(image, wood, stalk)
 
 
 def _shift(image: Array, x: float, y: float) -> Array:
@@ -97,12 +120,17 @@ def _shift(image: Array, x: float, y: float) -> Array:
 
 
 def photograph(rng: np.random.Generator, light: Array) -> NDArray[np.uint8]:
-    """Expose linear light (size, size, 3): white balance, vignette, slight blur, noise; uint8."""
+    """Return what a camera records, (size, size, 3) uint8 RGB: white balance, vignette, slight blur and noise.
+
+    Args:
+        rng: generator.
+        light: (size, size, 3), linear.
+    """
     size = light.shape[0]
     rows, columns = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
     vignette = 1 - np.float32(rng.uniform(0, 0.5)) * (rows**2 + columns**2)
     balance = np.exp(rng.normal(0, 0.03, 3) + rng.normal(0, 0.10)).astype(np.float32)
-    picture = blur(shaded(light * balance, vignette), rng.uniform(0.25, 0.8) * size / 224)
-    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(0.004, 0.018))
-    picture = shaded(picture, 1 + 0.05 * grain(rng, size, 2))
-    return np.clip((encode(picture) + noise) * 255 + 0.5, 0, 255).astype(np.uint8)
+    image = blur(shaded(light * balance, vignette), rng.uniform(0.25, 0.8) * size / 224)
+    noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.004, 0.018))
+    image = shaded(image, 1 + 0.05 * grain(rng, size, 2))
+    return np.clip((encode(image) + noise) * 255 + 0.5, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What defects look like: colours, halos, how deep they sink and how much shine they leave."""
+"""The appearance of defects: colours, halos, depth and gloss."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,11 @@ class _Look:
     heart: tuple[int, int, int]  # display colour in the middle
     rim: tuple[int, int, int]
     halo: tuple[int, int, int]
-    cover: float  # how much of the skin's own colour it hides
+    cover: float  # share of the skin's own colour that it hides
     soft: float  # width of the edge in units of the radius
     halo_cover: float
     depth: float  # of the sunken middle, in pixels at 224
-    gloss: float  # what is left of the shine
+    gloss: float  # share of the gloss that it leaves
 
 
 _LOOKS = {
@@ -33,7 +33,13 @@ _LOOKS = {
 
 
 def paint(skin: Skin, defects: Defects, surface: Surface) -> Skin:
-    """Return the skin with `defects` on it."""
+    """Return the skin with defects.
+
+    Args:
+        skin: without defects.
+        defects: to paint.
+        surface: of the view.
+    """
     albedo, gloss, relief = skin.albedo, skin.gloss, skin.relief
     for kind in sorted(defects.edges, key=WEIGHTS.__getitem__):
         look, edge = _LOOKS[kind], defects.edges[kind]
@@ -50,7 +56,7 @@ def paint(skin: Skin, defects: Defects, surface: Surface) -> Skin:
 
 
 def _near(edge: Array, surface: Surface) -> Array:
-    """Fade (P,) from 1 to 0 some 5 % of the picture outside a defect, so that large ones get no wider halos."""
+    """Return a factor (P,) that falls from 1 to 0 over 5 % of the image, so that large defects get no wider halos."""
     within = surface.image((edge < 1).astype(np.float32))
     reach = round(surface.size / 28)
     grown = cv2.dilate(within, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))

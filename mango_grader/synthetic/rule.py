@@ -1,12 +1,12 @@
-"""The written rule: what grade a mango gets for the defects that a picture shows.
+"""The written rule: the grade of a mango by its visible defects.
 
-Areas are measured in thumbs. A thumb is a disc whose diameter is `THUMB_LENGTHS` of the fruit's own length
-(2.2 cm on a fruit of 11 cm), because the mango grades speak of "a defect that a thumb can cover".
+Areas are measured in thumbs. A thumb is a disc whose diameter is `THUMB_LENGTHS` of the length of the fruit
+(2.2 cm on a fruit of 11 cm), because grading rules for mangoes speak of "a defect that a thumb can cover".
 
-* Each kind of defect has a weight: rot spoils more skin than a bruise of the same size.
-* severity = the sum over the defects of weight × area in thumbs.
+* Each kind of defect has a weight: rot is worse than a bruise of the same size.
+* The severity is the sum of weight × area in thumbs over the defects.
 * **A** if severity < `A_LIMIT`; **C** if severity ≥ `C_LIMIT` or stem-end rot covers `ROT_LIMIT` thumbs or
-  more; **B** otherwise. Colour, shape, size and surroundings never matter.
+  more; **B** otherwise. Colour, shape, size and background do not matter.
 """
 
 import math
@@ -40,7 +40,13 @@ WEIGHTS = {Kind.BRUISE: 0.7, Kind.SAP_BURN: 1.0, Kind.ANTHRACNOSE: 1.0, Kind.STE
 
 @dataclass(frozen=True)
 class Lesion:
-    """All the skin of one picture that one kind of defect affects."""
+    """All skin in one image with one kind of defect.
+
+    Attributes:
+        kind: of the defect.
+        area_px: in pixels.
+        area_thumbs: in thumbs.
+    """
 
     kind: Kind
     area_px: int
@@ -48,17 +54,33 @@ class Lesion:
 
 
 def thumb_area(length: float) -> float:
-    """Return the area of a thumb in square pixels on a fruit `length` pixels long."""
+    """Return the area of a thumb in square pixels.
+
+    Args:
+        length: of the fruit, in pixels.
+    """
     return math.pi * (THUMB_LENGTHS * length / 2) ** 2
 
 
 def severity_of(lesions: Iterable[Lesion]) -> float:
-    """Return the weighted defect area in thumbs, 0 for a sound fruit."""
+    """Return the weighted area of the defects in thumbs, 0 for a sound fruit.
+
+    Args:
+        lesions: of one image.
+    """
     return sum(WEIGHTS[lesion.kind] * lesion.area_thumbs for lesion in lesions)
 
 
 def grade_of(lesions: Iterable[Lesion]) -> str:
-    """Return the grade, "A", "B" or "C", by the rule above; a pure function of kinds and areas."""
+    """Return the grade, "A", "B" or "C", by the rule above.
+
+    Args:
+        lesions: of one image.
+
+    Example:
+        >>> grade_of([Lesion(Kind.BRUISE, area_px=120, area_thumbs=0.5)])
+        'B'
+    """
     lesions = tuple(lesions)
     severity = severity_of(lesions)
     if severity >= C_LIMIT or _rot(lesions) >= ROT_LIMIT:
@@ -67,7 +89,12 @@ def grade_of(lesions: Iterable[Lesion]) -> str:
 
 
 def near_limit(lesions: Iterable[Lesion], within: float = 0.2) -> bool:
-    """Return whether any quantity of the rule lies within ± `within` (a fraction) of its limit."""
+    """Return whether a quantity of the rule is close to its limit.
+
+    Args:
+        lesions: of one image.
+        within: greatest distance, as a share of the limit.
+    """
     lesions = tuple(lesions)
     severity = severity_of(lesions)
     pairs = ((severity, A_LIMIT), (severity, C_LIMIT), (_rot(lesions), ROT_LIMIT))

@@ -1,4 +1,4 @@
-"""The mango's body: a kidney-shaped solid with shoulders and a beak, seen from the side."""
+"""The shape of a mango: a kidney-shaped solid with shoulders and a beak, and its projection."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,17 +11,25 @@ from mango_grader.synthetic.fields import Array
 
 @dataclass(frozen=True)
 class Body:
-    """One fruit's form; lengths are in half-lengths of the fruit."""
+    """The shape of a fruit; lengths are in half-lengths of the fruit.
 
-    aspect: float  # half-width
-    egg: float  # how much wider the stem end is
-    bend: float  # how far the middle line is bowed
-    beak: float  # how far the beak stands out
-    power: float  # 2 is an ellipse, more is blockier
+    Attributes:
+        aspect: half-width.
+        egg: how much wider the end at the stem is.
+        bend: sagitta of the middle line.
+        beak: height of the beak.
+        power: of the outline's superellipse; 2 is an ellipse, more is squarer.
+    """
+
+    aspect: float
+    egg: float
+    bend: float
+    beak: float
+    power: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Body":
-        """Draw a form between a round Tommy Atkins and a slender Ataulfo."""
+        """Draw a shape between a round Tommy Atkins and a slender Ataulfo."""
         return cls(
             aspect=rng.uniform(0.62, 0.88),
             egg=rng.uniform(0.0, 0.15),
@@ -33,19 +41,29 @@ class Body:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the fruit lies in the picture and how it is turned; pixels and radians."""
+    """Position and orientation of the fruit in the image.
+
+    Attributes:
+        x: of the middle, in pixels.
+        y: of the middle, in pixels.
+        half_length: in pixels, before foreshortening.
+        turn: in the image plane, in radians.
+        pitch: of the stem towards the viewer, in radians.
+        roll: about the fruit's own axis, in radians.
+        mirror: 1, or -1 for a mirrored fruit.
+    """
 
     x: float
     y: float
-    half_length: float  # true, before foreshortening
-    turn: float  # in the picture plane
-    pitch: float  # the stem end towards the viewer
-    roll: float  # about the fruit's own axis
-    mirror: int  # 1 or -1
+    half_length: float
+    turn: float
+    pitch: float
+    roll: float
+    mirror: int
 
     @classmethod
     def draw(cls, rng: np.random.Generator, size: int) -> "Pose":
-        """Draw a pose that keeps the whole fruit inside a square picture of `size` pixels."""
+        """Draw a pose in which the whole fruit lies inside a square image of `size` pixels."""
         half = rng.uniform(0.38, 0.44) * size
         room = max(0.0, size / 2 - 1.12 * half)
         return cls(
@@ -60,7 +78,7 @@ class Pose:
 
 
 class _Projection:
-    """Between the fruit's own directions and the picture: orthographic, the body's bow and taper included."""
+    """Orthographic projection between directions in the fruit's frame and pixels, with its bend and taper."""
 
     def __init__(self, body: Body, pose: Pose) -> None:
         cos, sin = np.cos(pose.pitch), np.sin(pose.pitch)
@@ -93,28 +111,47 @@ class _Projection:
 
 @dataclass(frozen=True)
 class Surface:
-    """The visible skin: P pixels of a square picture, in row order."""
+    """The visible skin: P pixels of a square image, in row order.
+
+    Attributes:
+        size: height and width of the image, in pixels.
+        length: true length of the fruit, in pixels.
+        alpha: (size, size) cover of the fruit, 0..1.
+        inside: (P,) flat indices of the pixels.
+        points: (3, P) unit directions in the fruit's own frame, with the stem at (1, 0, 0).
+        normals: (3, P) unit normals: x right, y down, z to the viewer.
+        view: (3,) direction to the viewer in the fruit's frame.
+        place: maps directions (3, N) to pixel x, pixel y, and height towards the viewer, (3, N).
+        stem: position of the stem, as `place` returns it.
+        stem_out: (2,) unit direction in the image from the middle to the stem.
+    """
 
     size: int
-    length: float  # true length of the fruit in pixels
-    alpha: Array  # (size, size) cover of the fruit, 0 to 1
-    inside: NDArray[np.intp]  # (P,) flat pixel numbers
-    points: Array  # (3, P) unit directions in the fruit's own frame, the stem at (1, 0, 0)
-    normals: Array  # (3, P) unit normals: x right, y down, z to the viewer
-    view: Array  # (3,) direction to the viewer in the fruit's frame
-    place: Callable[[Array], Array]  # directions (3, N) -> pixel x, pixel y, height towards the viewer (3, N)
-    stem: tuple[float, float, float]  # where the stem is, as `place` has it
-    stem_out: tuple[float, float]  # unit picture direction from the middle to the stem
+    length: float
+    alpha: Array
+    inside: NDArray[np.intp]
+    points: Array
+    normals: Array
+    view: Array
+    place: Callable[[Array], Array]
+    stem: tuple[float, float, float]
+    stem_out: tuple[float, float]
 
     def image(self, values: Array) -> Array:
-        """Spread values (P,) over the picture (size, size), 0 elsewhere."""
+        """Return an image (size, size) of values (P,), 0 elsewhere."""
         full = np.zeros(self.size * self.size, np.float32)
         full[self.inside] = values
         return full.reshape(self.size, self.size)
 
 
 def make_surface(body: Body, pose: Pose, size: int) -> Surface:
-    """Project `body` in `pose` orthographically onto a picture of `size` × `size` pixels."""
+    """Project a fruit orthographically.
+
+    Args:
+        body: shape of the fruit.
+        pose: of the fruit.
+        size: height and width of the image, in pixels.
+    """
     projection = _Projection(body, pose)
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
     x, y = projection.flatten(columns, rows)

@@ -1,4 +1,4 @@
-"""What sound skin looks like: ground colour, blush, bloom, lenticels, and the stem or its scar."""
+"""Sound skin: ground colour, blush, bloom, lenticels, and the stem or its scar."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from mango_grader.synthetic.shape import Surface
 
 @dataclass(frozen=True)
 class _Variety:
-    """Display colours: ground near the beak, ground near the stem, blush; and how far the blush may spread."""
+    """Display colours of the ground near the beak, near the stem, and of the blush; and how far the blush spreads."""
 
     beak: tuple[int, int, int]
     stem: tuple[int, int, int]
@@ -33,15 +33,26 @@ _LENTICELS = (214, 196, 120)
 
 @dataclass(frozen=True)
 class Skin:
-    """Sound skin at the P pixels of a surface."""
+    """Skin at the P pixels of a surface.
 
-    albedo: Array  # (P, 3) linear
-    gloss: Array  # (P,) 0 dull to 1 waxed
-    relief: Array  # (size, size) height in pixels
+    Attributes:
+        albedo: (P, 3) linear.
+        gloss: (P,) 0..1, from dull to waxed.
+        relief: (size, size) height in pixels.
+    """
+
+    albedo: Array
+    gloss: Array
+    relief: Array
 
 
 def make_skin(rng: np.random.Generator, surface: Surface) -> Skin:
-    """Paint sound skin; the same generator state and another view show the same fruit from there."""
+    """Return sound skin; the same state of the generator gives the same fruit in every view.
+
+    Args:
+        rng: generator.
+        surface: of the view.
+    """
     points = surface.points
     variety = _VARIETIES[int(rng.integers(len(_VARIETIES)))]
     vary = np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)
@@ -85,16 +96,23 @@ def _lenticels(rng: np.random.Generator, surface: Surface) -> Array:
 
 @dataclass(frozen=True)
 class Stem:
-    """How the fruit was picked: a stalk of some length, or only its scar."""
+    """The end of the fruit at the stem: a stalk, or only its scar.
 
-    stalk: float  # length in fruit half-lengths, 0 if broken off
+    Attributes:
+        stalk: length of the stalk in half-lengths of the fruit, 0 if it is broken off.
+        width: half-width of the stalk in half-lengths of the fruit.
+        lean: in the image plane, in radians.
+        colour: (3,) linear.
+    """
+
+    stalk: float
     width: float
-    lean: float  # radians
-    colour: Array  # (3,) linear
+    lean: float
+    colour: Array
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Stem":
-        """Draw a stem; two in three keep a stalk."""
+        """Draw a stem; two in three have a stalk."""
         colours = ((150, 120, 80), (122, 128, 72), (116, 92, 68))
         return cls(
             stalk=rng.uniform(0.06, 0.2) if rng.random() < 0.66 else 0.0,
@@ -104,7 +122,7 @@ class Stem:
         )
 
     def scar(self, surface: Surface) -> tuple[Array, Array]:
-        """Return the scar's cover (P,) and the dimple's depth (P,), 0 to 1, around the stem's foot."""
+        """Return the cover of the scar (P,) and the depth of the dimple around the stem (P,), both 0..1."""
         away = np.sqrt(np.maximum(2 - 2 * surface.points[0], 0))
         return smoothstep(0.085, 0.05, away), smoothstep(0.42, 0.0, away)
 

@@ -1,8 +1,8 @@
-"""A folder of synthetic mangoes that any reader of labelled images understands, written whole and resumable.
+"""Writes a folder of synthetic mangoes that reads as a data set; resumable, and each file whole or not at all.
 
-images/mango_00001.jpg   the picture
+images/mango_00001.jpg   the image
 masks/mango_00001.png    the `Kind` of defect at each pixel, as palette indices
-clean/mango_00001.jpg    the same picture without defects (on request)
+clean/mango_00001.jpg    the same image without defects (on request)
 labels.csv               image_id, label, fruit_id, background, severity, length_px
 lesions.csv              image_id, kind, area_px, area_thumbs, weight
 synth.json               the settings, so that only the same set is ever continued
@@ -31,25 +31,32 @@ from mango_grader.progress import Progress, SilentProgress
 from mango_grader.synthetic.fruit import DEFAULT_SIZE, Fruit, fruit_at
 from mango_grader.synthetic.rule import GRADES, WEIGHTS, Kind, Lesion, near_limit
 
-_GENERATOR = 1  # Raise it when the same seed no longer gives the same pictures.
+_GENERATOR = 1  # Raise it when the same seed no longer gives the same images.
 _QUALITY = 92
-_TRUTH = "mango"  # the mask's text chunk that carries its row of the tables
+_TRUTH = "mango"  # text chunk of the mask that holds its rows of the tables
 _PALETTE = (0, 0, 0, 222, 170, 80, 190, 90, 40, 235, 60, 70, 120, 60, 160)
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a folder of synthetic mangoes now holds; `made` of its `images` are new."""
+    """The content of a folder of synthetic mangoes.
+
+    Attributes:
+        images: number of images.
+        made: number of images that are new.
+        grades: number of images by grade.
+        near_limit: share of images within ± 20 % of a limit of the rule, 0..1.
+    """
 
     images: int
     made: int
     grades: Mapping[str, int]
-    near_limit: float  # share of images within ± 20 % of a limit of the rule
+    near_limit: float
 
 
 @dataclass(frozen=True)
 class _Row:
-    """The truth about one picture and the digests of its files; a mask carries it, so a whole mask is a whole fruit."""
+    """The true values of one image, and the digests of its files; its mask holds them, and is written last."""
 
     image_id: str
     label: str
@@ -82,11 +89,23 @@ def write_synthetic(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Write `count` fruit × `views` pictures of `size` pixels to `folder`; pictures that stand whole are kept.
+    """Write a data set of synthetic mangoes; images that exist already and are whole are kept.
 
-    The pictures depend on the seed and their own number only, never on `count` or `workers` (threads; None is one
-    per core). `clean` adds the pictures without defects. Raises `UsageError` for settings that `fruit_at` refuses,
-    a `count` below 1, or a folder that holds anything but this very set.
+    An image depends on the seed and its own number only.
+
+    Args:
+        folder: new, empty, or with the same data set.
+        count: number of fruit, 1 or more.
+        seed: of the series, 0 or more.
+        size: height and width of the images, 64..1024 pixels.
+        backgrounds: names in `BACKGROUNDS` to draw from; none are all.
+        views: number of images of each fruit, 1 or more.
+        clean: whether to write each image without its defects, too.
+        workers: number of threads; None is one per usable core.
+        progress: where to report to; None reports nowhere.
+
+    Raises:
+        UsageError: for settings that `fruit_at` refuses, a `count` below 1, or a folder that holds anything else.
     """
     if count < 1:
         raise UsageError(f"there must be at least 1 mango, not {count}")
@@ -127,13 +146,13 @@ def _write_one(
 ) -> tuple[_Row, bool]:
     fruit = fruit_at(index, seed, size=size, backgrounds=backgrounds, views=views)
     name = f"mango_{fruit.number + 1:05d}" + (f"-{fruit.view + 1}" if views > 1 else "")
-    row = _standing(root, name, clean)
+    row = _existing(root, name, clean)
     return (row, False) if row else (_draw(root, name, fruit, clean), True)
 
 
 def _draw(root: Path, name: str, fruit: Fruit, clean: bool) -> _Row:
-    pictures = {"images": fruit.image} | ({"clean": fruit.clean} if clean else {})
-    files = {folder: _jpeg(pixels) for folder, pixels in pictures.items()}
+    images = {"images": fruit.image} | ({"clean": fruit.clean} if clean else {})
+    files = {folder: _jpeg(pixels) for folder, pixels in images.items()}
     for folder, data in files.items():
         write_bytes(root / folder / f"{name}.jpg", data)
     row = _Row(
@@ -146,12 +165,12 @@ def _draw(root: Path, name: str, fruit: Fruit, clean: bool) -> _Row:
         lesions=fruit.lesions,
         digests={folder: digest(data) for folder, data in files.items()},
     )
-    write_bytes(_mask_path(root, name), _png(fruit.mask, row.to_json()))  # Last: it vouches for the others.
+    write_bytes(_mask_path(root, name), _png(fruit.mask, row.to_json()))  # Last: if it exists, so do the others.
     return row
 
 
-def _standing(root: Path, name: str, clean: bool) -> _Row | None:
-    """Return the row of a fruit whose files are all there and whole."""
+def _existing(root: Path, name: str, clean: bool) -> _Row | None:
+    """Return the row of an image whose files all exist and are whole; None otherwise."""
     try:
         with Image.open(_mask_path(root, name)) as mask:
             mask.load()

@@ -18,7 +18,7 @@ from mango_grader.synthetic import (
     thumb_area,
 )
 
-SIZE = 64  # Small pictures, enough of them to speak of shares.
+SIZE = 64  # Small images, enough of them to speak of shares.
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_fruit_depends_on_its_seed_and_number_only() -> None:
     assert (first[1].image != again.image).any()
 
 
-def test_pictures_are_rgb_bytes_of_the_size_asked_for() -> None:
+def test_images_are_rgb_bytes_of_the_size_asked_for() -> None:
     one = fruit_at(0, seed=1, size=100)
     assert one.image.shape == one.clean.shape == (100, 100, 3)
     assert one.image.dtype == one.clean.dtype == one.mask.dtype == np.uint8
@@ -69,7 +69,7 @@ def test_grades_are_balanced_and_some_fruit_are_hard(fruit: list[Fruit]) -> None
 
 
 @pytest.mark.parametrize("size", [96, 224])
-def test_the_size_of_the_picture_hardly_changes_the_severity(size: int) -> None:
+def test_the_size_of_the_image_hardly_changes_the_severity(size: int) -> None:
     for index in range(12):
         large, small = fruit_at(index, 8, size=224), fruit_at(index, 8, size=size)
         assert small.severity == pytest.approx(large.severity, abs=0.05, rel=0.25)
@@ -91,7 +91,7 @@ def test_clean_twins_differ_only_at_the_defects() -> None:
     assert spoilt
 
 
-def test_the_fruit_lies_whole_inside_the_picture(fruit: list[Fruit]) -> None:
+def test_the_fruit_lies_whole_inside_the_image(fruit: list[Fruit]) -> None:
     for one in fruit[:60]:
         cover = one._surface.alpha
         assert max(cover[0].max(), cover[-1].max(), cover[:, 0].max(), cover[:, -1].max()) == 0
@@ -132,24 +132,24 @@ def test_a_model_needs_to_see_the_defects(fruit: list[Fruit], labels: NDArray[np
 
     train, test = np.arange(len(fruit)) < 200, np.arange(len(fruit)) >= 200
 
-    def accuracy(pictures: list[NDArray[np.uint8]]) -> float:
-        features = np.stack([_features(picture) for picture in pictures])
+    def accuracy(images: list[NDArray[np.uint8]]) -> float:
+        features = np.stack([_features(image) for image in images])
         forest = RandomForestClassifier(200, random_state=0).fit(features[train], labels[train])
         return float(forest.score(features[test], labels[test]))
 
     majority = np.bincount(labels[test]).max() / test.sum()
     assert accuracy([one.clean for one in fruit]) <= majority + 0.10
-    # The same features on the pictures with defects do tell something, so the probe could have found it.
+    # The same features on the images with defects do tell something, so the probe could have found it.
     assert accuracy([one.image for one in fruit]) > majority + 0.10
 
 
-def _features(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Colours of a coarse grid, and quantiles of darkness and of change over the middle of the picture."""
-    grey = picture.mean(axis=2)
+def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Colours of a coarse grid, and quantiles of darkness and of change over the middle of the image."""
+    grey = image.mean(axis=2)
     middle = grey[10:-10, 10:-10]
     steep = np.hypot(*np.gradient(middle))
     cut = np.linspace(0, 1, 21)
-    coarse = cv2.resize(picture, (6, 6), interpolation=cv2.INTER_AREA).ravel()
+    coarse = cv2.resize(image, (6, 6), interpolation=cv2.INTER_AREA).ravel()
     return np.concatenate([coarse, np.quantile(middle, cut), np.quantile(steep, cut)])
 
 

@@ -50,9 +50,9 @@ def test_files_hold_what_the_fruit_is(tmp_path: Path) -> None:
         with Image.open(tmp_path / f"set/masks/{name}.png") as mask:
             codes = np.asarray(mask)
         assert (codes == fruit.mask).all()
-        for folder, picture in (("images", fruit.image), ("clean", fruit.clean)):
+        for folder, image in (("images", fruit.image), ("clean", fruit.clean)):
             with Image.open(tmp_path / f"set/{folder}/{name}.jpg") as stored:
-                assert np.abs(np.asarray(stored).astype(int) - picture).mean() < 6
+                assert np.abs(np.asarray(stored).astype(int) - image).mean() < 6
         own = [found for found in lesions if found["image_id"] == row["image_id"]]
         assert [found["kind"] for found in own] == [found.kind.label for found in fruit.lesions]
         for found in own:
@@ -67,9 +67,9 @@ def test_bytes_do_not_depend_on_count_or_workers(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "few", 4, 1, size=SIZE, workers=1)
     write_synthetic(tmp_path / "many", 7, 1, size=SIZE, workers=3)
     few, many = digests(tmp_path / "few"), digests(tmp_path / "many")
-    pictures = [path for path in few if "/" in path]
-    assert len(pictures) == 8
-    assert all(few[path] == many[path] for path in pictures)
+    images = [path for path in few if "/" in path]
+    assert len(images) == 8
+    assert all(few[path] == many[path] for path in images)
 
 
 def test_a_stopped_run_is_completed_and_damage_is_mended(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_a_stopped_run_is_completed_and_damage_is_mended(tmp_path: Path) -> None
     whole = digests(folder)
     (folder / "labels.csv").unlink()
     (folder / "masks/mango_00002.png").unlink()
-    picture = folder / "images/mango_00003.jpg"
-    picture.write_bytes(picture.read_bytes()[:500])
+    image = folder / "images/mango_00003.jpg"
+    image.write_bytes(image.read_bytes()[:500])
     mask = folder / "masks/mango_00004.png"
     mask.write_bytes(mask.read_bytes()[:100])
     assert write_synthetic(folder, 5, 2, size=SIZE).made == 3
