@@ -88,14 +88,14 @@ class RoundFigures:
 
     def _diverged(self, kind: str, what: str, step: int | None = None) -> DivergedError:
         # What a method has learned may weigh the outputs of any step, so that its rates are as likely to blame.
-        advice = lower_rate_hint("method.weights", self.method.recipe)
+        advice = lower_rate_hint("method.weights", self.method.settings.weights)
         advice += "".join(f", or a lower {rate}" for rate in _rates(self.method))
         return DivergedError(f"{self.where}, step {step or self._step} ({kind}): {what}; {advice}")
 
 
 def _rates(method: SearchMethod) -> list[str]:
     """Return the names and values of the rates at which a method learns, that of the shared weights aside."""
-    settings = getattr(method, "settings", None)
-    names = [name for name in allowed_values(settings) if name.split(".")[-1] == "lr"] if settings else []
+    settings = method.settings
+    names = [name for name in allowed_values(settings) if name.split(".")[-1] == "lr"]
     others = [name for name in names if not name.startswith("weights.")]
     return [f"method.{name} (it is {reduce(getattr, name.split('.'), settings):g})" for name in others]

@@ -233,10 +233,10 @@ def build_search(
     kind = METHODS[method] if isinstance(method, str) else method
     searcher = kind(problem.space, problem.feasible, settings)
     training = SharedTraining(
-        problem.space.supernet(), searcher.recipe, data.batches, data.held_out, data.loss, data.device
+        problem.space.supernet(), searcher.settings.weights, data.batches, data.held_out, data.loss, data.device
     )
     cost = problem.cost or macs(problem.space)
-    recalibration = [data.batches[step] for step in range(searcher.recalibration)]
+    recalibration = [data.batches[step] for step in range(searcher.settings.recalibration)]
     evaluator = SharedWeights(
         problem.space, training.net, training.held_out, problem.objective, cost, data.device, recalibration
     )
@@ -280,5 +280,5 @@ class _FinalScores:
     def require_one(self) -> None:
         """Raise DivergedError if candidates were scored, and the answers of none were finite numbers."""
         if self._asked and not self._finite:
-            advice = lower_rate_hint("method.weights", self._search.method.recipe)
+            advice = lower_rate_hint("method.weights", self._search.method.settings.weights)
             raise DivergedError(f"search: the answers of all {self._asked} candidates are no finite numbers; {advice}")

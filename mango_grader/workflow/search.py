@@ -267,7 +267,7 @@ class _Searching:
     def _workload(self, settings: MethodSettings) -> Workload:
         """Return what a search with these settings amounts to."""
         method, seed = self._method(settings), self.run.config.seed
-        for_weights, _ = self.run.data.held_out(method.held_out, seed)
+        for_weights, _ = self.run.data.held_out(settings.held_out, seed)
         return Workload(method.schedule(Batches(for_weights, self.config.batch_size, seed).per_epoch), settings.scores)
 
     def _probe(self) -> tuple[Probe, StepSeconds]:

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,26 @@ from mango_grader.automl.limits import Constraint
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.spaces import SpaceConfig
-from mango_grader.automl.supernet import Gates
+from mango_grader.automl.supernet import Gates, gates_of
+from mango_grader.ranges import Ranged, ranges_of
 from mango_grader.training.recipe import WeightRecipe
 
 PREFERENCE_DRAWS = 256
-"""How many draws stand for a sampler where its preference is asked for."""
+"""How many draws stand for a method where its preference is asked for."""
+DARTS_WEIGHTS = WeightRecipe(optimiser="sgd", lr=0.025, final_lr=0.001, momentum=0.9, weight_decay=3e-4, clip=5.0)
+"""How shared weights learn in DARTS (Liu et al. 2019, §3.1), whose values other papers take over."""
+SPOS_WEIGHTS = WeightRecipe(optimiser="sgd", lr=0.5, momentum=0.9, weight_decay=4e-5, decay_norms=False)
+"""How shared weights learn in SPOS (Guo et al. 2019, §4), for batches of 1,024 images; our schedule is a cosine."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """`steps` steps in a row on the shared weights, on the architecture, or on refitting a sampler."""
+    """Steps of one kind in a row.
+
+    Attributes:
+        kind: "weights" trains the shared weights, "architecture" calls `update`, "refit" fits a sampler.
+        steps: how many, 0 or more.
+    """
 
     kind: Literal["weights", "architecture", "refit"]
     steps: int
@@ -31,7 +41,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Round:
-    """Phases taken in turn, `repeat` times over; after it comes `end_epoch`, and a run can be resumed."""
+    """Phases taken in turn; after each round comes `end_epoch`, and a run can be resumed.
+
+    Attributes:
+        phases: in order.
+        repeat: how many times over.
+    """
 
     phases: tuple[Phase, ...]
     repeat: int = 1
@@ -44,35 +59,75 @@ class Round:
                     yield phase.kind
 
 
-class MethodSettings(Protocol):
-    """The frozen settings of a method."""
+def weight_epochs(count: int, steps_per_epoch: int) -> tuple[Round, ...]:
+    """Return `count` rounds in each of which the shared weights see the training part once."""
+    return (Round((Phase("weights", steps_per_epoch),)),) * count
+
+
+@dataclass(frozen=True)
+class MethodSettings(Ranged, ABC):
+    """Base of a method's settings: a frozen dataclass whose defaults are the published values.
+
+    A subclass declares at least the fields `epochs`, `held_out` and `weights`, and may declare `recalibration`.
+    """
+
+    lengths: ClassVar[tuple[str, ...]] = ("epochs",)
+    """The settings that `scaled` multiplies, because a search's time grows with them."""
 
     @property
+    @abstractmethod
+    def epochs(self) -> int:
+        """Epochs of the shared weights."""
+
+    @property
+    @abstractmethod
     def held_out(self) -> float:
-        """The share of the training part, in [0, 1), that only the architecture sees."""
+        """Share of the training part, in [0, 1), by group, that only the architecture sees; 0 shows all to both."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> WeightRecipe:
+        """How the shared weights learn."""
+
+    @property
+    def recalibration(self) -> int:
+        """Training batches from which BatchNorm statistics are taken anew for each full score.
+
+        0 normalises by the held-out batch itself.
+        """
+        return 0
 
     @property
     def scores(self) -> int:
-        """How many full held-out scores the whole search takes, at most."""
+        """How many full held-out scores the whole search takes, at most; none where the result is read off."""
+        return 0
 
     def scaled(self, effort: float) -> Self:
         """Return settings that take about `effort` times as long to search with, as short as can be for 0."""
+        ranges = ranges_of(type(self))
+        lengths: dict[str, Any] = {}
+        for name in self.lengths:
+            allowed = ranges[name]
+            least = 0 if allowed is None else int(allowed.low)
+            lengths[name] = max(least, round(getattr(self, name) * effort))
+        return replace(self, **lengths)
 
 
 class SearchMethod(ABC):
-    """One way to search a space. A subclass is one module; it does no input or output.
+    """One way to search a space. A subclass is one module; it touches no modules of torch, and no files.
+
+    All randomness comes from the generators that the loop hands in, and all that a resumed run needs is in
+    `state_dict`, so that the same seed gives the same result, interrupted or not.
 
     Attributes:
         name: what `--method` and checkpoints call the method.
         paper: where it was published.
         default_space: kind of the space that it searches where none is named: that of its paper.
-        settings_type: frozen dataclass of its settings, whose defaults are the published values.
+        settings_type: its settings, a frozen dataclass.
         fits_width: whether the paper searches without regard to a limit, and then widens or narrows the result to it.
-        recipe: how the shared weights learn.
-        held_out: share of the training part, in [0, 1), by group, that only the architecture sees; 0 shows all of the
-            part to weights and architecture alike.
-        recalibration: number of training batches from which BatchNorm statistics are taken anew for each full score;
-            0 normalises by the held-out batch itself.
+        space: what is searched.
+        feasible: whether an architecture may be the result.
+        settings: how it searches.
     """
 
     name: ClassVar[str]
@@ -80,45 +135,72 @@ class SearchMethod(ABC):
     default_space: ClassVar[str]
     settings_type: ClassVar[type[MethodSettings]]
     fits_width: ClassVar[bool] = False
-    recipe: WeightRecipe
-    held_out: float
-    recalibration: int = 0
+    settings: Any
 
-    def __init__(self, space: SearchSpace, feasible: Constraint, settings: Any = None) -> None:
+    def __init__(self, space: SearchSpace, feasible: Constraint, settings: MethodSettings | None = None) -> None:
         self.space = space
-        self.feasible = feasible  # whether an architecture obeys the user's limits
+        self.feasible = feasible
+        self.settings = settings or self.settings_type()
 
     @classmethod
     def check_space(cls, config: SpaceConfig) -> str | None:
         """Return in one sentence why the method cannot search this space; None where it can."""
         return None
 
-    @abstractmethod
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
-        """Return the whole schedule; `steps_per_epoch` weight steps see the training part once."""
+        """Return all rounds of the search: weight epochs only, unless the method says otherwise.
 
-    @abstractmethod
+        Args:
+            steps_per_epoch: weight steps in which the training part is seen once.
+        """
+        return weight_epochs(self.settings.epochs, steps_per_epoch)
+
+    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+        """Return `count` draws from what the method prefers so far: uniform ones, unless it learns better."""
+        return [self.space.sample(rng) for _ in range(count)]
+
     def gates(self, rng: np.random.Generator) -> Gates:
-        """Return what to open in the next weight step."""
+        """Return what to open in the next weight step: one proposed path, unless the method says otherwise."""
+        return gates_of(self.propose(rng, 1)[0], self.space.decisions)
 
-    def update(self, step: ArchStep) -> Mapping[str, float]:
-        """Learn from one architecture step; returns figures worth recording."""
+    def update(self, step: ArchStep) -> Mapping[str, Any]:
+        """Learn from one architecture step.
+
+        Args:
+            step: what the method may use: the objective, costs, scores, and losses of the super net.
+
+        Returns:
+            Figures worth recording, by name.
+        """
         return {}
 
     def refit(self, rng: np.random.Generator) -> Mapping[str, float]:
-        """Take one refit step on what was scored so far; returns figures worth recording."""
+        """Take one refit step on what was scored so far; return figures worth recording, by name."""
         return {}
 
     def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
-        """Hear that a round is over; `score` is the objective on all held-out data."""
+        """Do what comes after each round.
+
+        Args:
+            score: the objective of an architecture on all held-out data.
+            rng: for draws.
+        """
 
     @abstractmethod
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the result, one that `feasible` accepts; raises InfeasibleError where there is none."""
+        """Return the result, a feasible one.
 
-    @abstractmethod
+        Args:
+            score: the objective of an architecture on all held-out data.
+            rng: for draws.
+
+        Raises:
+            InfeasibleError: no feasible architecture was found.
+        """
+
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return how likely each candidate is to be chosen as things stand, in [0, 1], (candidates,) per decision."""
+        return self.space.frequencies(self.propose(np.random.default_rng(0), PREFERENCE_DRAWS))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs: plain data and tensors."""

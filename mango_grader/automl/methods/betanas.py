@@ -1,7 +1,7 @@
 """BetaNAS (Fang et al. 2019): all live candidates train equally often, and the least promising are dropped."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.supernet import Gates, gates_of
-from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged, Share
+from mango_grader.ranges import BelowOne, Count, CountOrNone, Share
 from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class BetaNasSettings(Ranged):
+class BetaNasSettings(MethodSettings):
     """The published values (§4.1); where the paper names none, those of ProxylessNAS's released code.
 
     epochs: in all, of which the first `warmup` train weights only (Algorithm 1 has none). interval: weight steps before
@@ -35,6 +35,7 @@ class BetaNasSettings(Ranged):
     range, ValueError for more warm-up epochs than epochs.
     """
 
+    lengths: ClassVar[tuple[str, ...]] = ("epochs", "warmup")
     epochs: Count = 120
     warmup: CountOrNone = 0
     interval: Count = 5
@@ -55,15 +56,6 @@ class BetaNasSettings(Ranged):
         """Return the settings that make it ProxylessNAS, to which the paper compares itself (Fig. 5)."""
         return cls(warmup=40, balance="none", drop_below=0.0)
 
-    @property
-    def scores(self) -> int:
-        """None: the result is read off the logits."""
-        return 0
-
-    def scaled(self, effort: float) -> Self:
-        """Return settings that take about `effort` times as long to search with."""
-        return replace(self, epochs=max(1, round(self.epochs * effort)), warmup=round(self.warmup * effort))
-
 
 class BetaNas(SearchMethod):
     """Phase 1 trains the weights of balanced paths, phase 2 the binary gates with the weights frozen (Algorithm 1).
@@ -75,12 +67,11 @@ class BetaNas(SearchMethod):
     name: ClassVar[str] = "betanas"
     default_space: ClassVar[str] = "mbconv"
     settings_type = BetaNasSettings
+    settings: BetaNasSettings
     paper: ClassVar[str] = "Fang et al. 2019, BetaNAS: balanced training and selective drop for NAS"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: BetaNasSettings | None = None) -> None:
-        super().__init__(space, feasible)
-        self.settings = settings or BetaNasSettings()
-        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        super().__init__(space, feasible, settings)
         self.binary = BinaryGates(space, self.settings.binary)
         self.trained: dict[str, NDArray[np.int64]] = {  # weight steps per candidate: what Fig. 5 plots
             decision.name: np.zeros(len(decision.candidates), dtype=np.int64) for decision in space.decisions
@@ -92,8 +83,9 @@ class BetaNas(SearchMethod):
         """Epochs of weights only, then epochs in which one architecture step follows each `interval` weight steps."""
         turns = max(1, steps_per_epoch // self.settings.interval)
         both = Round((Phase("weights", steps_per_epoch // turns), Phase("architecture", 1)), repeat=turns)
-        alone = Round((Phase("weights", steps_per_epoch),))
-        return (alone,) * self.settings.warmup + (both,) * (self.settings.epochs - self.settings.warmup)
+        return weight_epochs(self.settings.warmup, steps_per_epoch) + (both,) * (
+            self.settings.epochs - self.settings.warmup
+        )
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open one path of live candidates, drawn as `settings.balance` says."""

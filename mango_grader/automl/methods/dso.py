@@ -13,18 +13,18 @@ from torch import Tensor
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.supernet import Gate, Gates
-from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged
+from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive
 from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class DsoSettings(Ranged):
+class DsoSettings(MethodSettings):
     """The published values of the CIFAR-10 search (§4.1, §4.2), where silent those of the authors' code.
 
     pretrain: epochs of weights on the complete graph. epochs: of weights and λ in turn. ratio: weight steps per λ step.
@@ -36,6 +36,7 @@ class DsoSettings(Ranged):
     the cost of what a block still keeps (Eq. 9) or an operation's memory accesses (Eq. 10).
     """
 
+    lengths: ClassVar[tuple[str, ...]] = ("pretrain", "epochs")
     pretrain: CountOrNone = 120
     epochs: Count = 120
     ratio: Count = 1
@@ -50,16 +51,10 @@ class DsoSettings(Ranged):
         optimiser="sgd", lr=0.1, final_lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, frozen_scale=True
     )
 
-    @property
-    def scores(self) -> int:
-        """None: the result is read off λ."""
-        return 0
-
     def scaled(self, effort: float) -> Self:
         """Return settings that take about `effort` times as long; gamma makes up for it, so that as much is pruned."""
-        epochs = max(1, round(self.epochs * effort))
-        gamma = self.gamma * self.epochs / epochs
-        return replace(self, pretrain=round(self.pretrain * effort), epochs=epochs, gamma=gamma)
+        shorter = super().scaled(effort)
+        return replace(shorter, gamma=self.gamma * self.epochs / shorter.epochs)
 
 
 class Dso(SearchMethod):
@@ -73,13 +68,12 @@ class Dso(SearchMethod):
     name: ClassVar[str] = "dso"
     default_space: ClassVar[str] = "dag"
     settings_type = DsoSettings
+    settings: DsoSettings
     fits_width: ClassVar[bool] = True
     paper: ClassVar[str] = "Zhang et al., You only search once: single shot NAS via direct sparse optimization"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: DsoSettings | None = None) -> None:
-        super().__init__(space, feasible)
-        self.settings = settings or DsoSettings()
-        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        super().__init__(space, feasible, settings)
         self._sizes = [len(decision.candidates) for decision in space.decisions]
         # One vector on the CPU: what is pruned is read after every step, and any device multiplies by its numbers.
         self.factors = ApgNag(
@@ -92,10 +86,9 @@ class Dso(SearchMethod):
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Pre-training on the complete graph, then `ratio` weight steps and one λ step in turn."""
-        alone = Round((Phase("weights", steps_per_epoch),))
         turns = math.ceil(steps_per_epoch / self.settings.ratio)
         both = Round((Phase("weights", self.settings.ratio), Phase("architecture", 1)), repeat=turns)
-        return (*(alone,) * self.settings.pretrain, *(both,) * self.settings.epochs)
+        return (*weight_epochs(self.settings.pretrain, steps_per_epoch), *(both,) * self.settings.epochs)
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open what is kept, scaled by λ."""

@@ -1,29 +1,28 @@
 """ENAS as MNet uses it (Chen & Fuh, MNet, §3; Pham et al. 2018): shared weights first, then a learned controller."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint, InfeasibleError
-from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
 from mango_grader.automl.samplers import Controller, ControllerSettings, UniformSampler
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.supernet import Gates, gates_of
-from mango_grader.ranges import BelowOne, Count, Ranged
+from mango_grader.ranges import BelowOne, Count
 from mango_grader.training.recipe import WeightRecipe
 
 _STEPS_PER_ROUND = 10
 
 
 @dataclass(frozen=True)
-class EnasSettings(Ranged):
+class EnasSettings(MethodSettings):
     """The published values of MNet (Table 1 and §3.2).
 
     schedule: MNet's two phases, or ENAS's own alternation (Pham et al. 2018, §2.2): after each epoch of weights, whose
@@ -34,6 +33,7 @@ class EnasSettings(Ranged):
     "minibatch" the best reward on one mini-batch (§3.1), "most_probable" the controller's own favourite (§3.2).
     """
 
+    lengths: ClassVar[tuple[str, ...]] = ("epochs", "steps", "samples")
     schedule: Literal["two_phases", "alternating"] = "two_phases"
     epochs: Count = 100
     steps: Count = 5000
@@ -49,15 +49,6 @@ class EnasSettings(Ranged):
         """One for each sample of the end."""
         return self.samples
 
-    def scaled(self, effort: float) -> Self:
-        """Return settings that take about `effort` times as long to search with."""
-        return replace(
-            self,
-            epochs=max(1, round(self.epochs * effort)),
-            steps=max(1, round(self.steps * effort)),
-            samples=max(1, round(self.samples * effort)),
-        )
-
 
 class Enas(SearchMethod):
     """Phase 1 trains the super net, phase 2 the controller by REINFORCE on held-out rewards, phase 3 picks.
@@ -68,14 +59,12 @@ class Enas(SearchMethod):
     name: ClassVar[str] = "enas"
     default_space: ClassVar[str] = "layerwise"
     settings_type = EnasSettings
+    settings: EnasSettings
     paper: ClassVar[str] = "Chen & Fuh, MNet: fruit lesion classification ConvNet design via ENAS"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: EnasSettings | None = None) -> None:
-        super().__init__(space, feasible)
-        self.settings = settings or EnasSettings()
-        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        super().__init__(space, feasible, settings)
         self.controller = Controller(space, self.settings.controller)
-        self._uniform = UniformSampler(space, feasible)
         self._minibatch_best: tuple[float, Architecture] | None = None
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
@@ -86,13 +75,17 @@ class Enas(SearchMethod):
             return [Round((weigh, Phase("architecture", b - a))) for a, b in pairwise(ends)]
         whole, rest = divmod(self.settings.steps, _STEPS_PER_ROUND)
         counts = [_STEPS_PER_ROUND] * whole + ([rest] if rest else [])
-        weights = (Round((Phase("weights", steps_per_epoch),)),) * self.settings.epochs
-        return (*weights, *(Round((Phase("architecture", count),)) for count in counts))
+        controller = (Round((Phase("architecture", count),)) for count in counts)
+        return (*weight_epochs(self.settings.epochs, steps_per_epoch), *controller)
+
+    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+        """Return `count` draws from the controller."""
+        return self.controller.ask(rng, count)
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open one path: uniform (§3.2, stage 1), or drawn from the controller where the two alternate."""
         if self.settings.schedule == "alternating":
-            return gates_of(self.controller.ask(rng, 1)[0], self.space.decisions)
+            return super().gates(rng)
         return gates_of(self.space.sample(rng), self.space.decisions)
 
     def update(self, step: ArchStep) -> Mapping[str, float]:
@@ -119,11 +112,7 @@ class Enas(SearchMethod):
             return favourite
         drawn = [favourite, *self.controller.ask(rng, self.settings.samples - 1)]
         feasible = [path for path in dict.fromkeys(drawn) if self.feasible(path)]
-        return max(feasible or self._uniform.ask(rng, self.settings.samples), key=score)
-
-    def preference(self) -> dict[str, NDArray[np.float64]]:
-        """Return how often the controller chooses each candidate."""
-        return self.space.frequencies(self.controller.ask(np.random.default_rng(0), PREFERENCE_DRAWS))
+        return max(feasible or UniformSampler(self.space, self.feasible).ask(rng, self.settings.samples), key=score)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the controller and the best mini-batch reward so far."""

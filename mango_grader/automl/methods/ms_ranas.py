@@ -1,8 +1,8 @@
 """MS-RANAS (Chiroşca et al.): DARTS's continuous relaxation (Liu et al. 2018), with every exit in the loss."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,13 +12,13 @@ from torch import Tensor
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod, weight_epochs
 from mango_grader.automl.relaxations import nearest_feasible
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep, Parameters, SharedStep
 from mango_grader.automl.spaces import Decision
 from mango_grader.automl.supernet import Gate, Gates
-from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Ranged
+from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive
 from mango_grader.training.recipe import WeightRecipe
 
 _INITIAL = 1e-3  # deviation of the first α (DARTS's code)
@@ -26,7 +26,7 @@ _REACH = 0.01  # ε · ‖∇_w′ L_val‖ of the finite differences (DARTS §2
 
 
 @dataclass(frozen=True)
-class MsRanasSettings(Ranged):
+class MsRanasSettings(MethodSettings):
     """The published values (§4.1, which takes over DARTS's).
 
     order: of the architecture gradient; 1 (as published) takes the weights as they are, 2 looks one weight step ahead
@@ -34,6 +34,7 @@ class MsRanasSettings(Ranged):
     before them. held_out: share of the training part that α learns on. lr, betas, decay: of Adam on α. weights: of w.
     """
 
+    lengths: ClassVar[tuple[str, ...]] = ("epochs", "warmup")
     order: Literal[1, 2] = 1
     epochs: Count = 50
     warmup: CountOrNone = 0
@@ -41,18 +42,7 @@ class MsRanasSettings(Ranged):
     lr: Positive = 3e-4
     betas: tuple[BelowOne, BelowOne] = (0.5, 0.999)
     decay: NotNegative = 1e-3
-    weights: WeightRecipe = WeightRecipe(
-        optimiser="sgd", lr=0.025, final_lr=0.001, momentum=0.9, weight_decay=3e-4, clip=5.0
-    )
-
-    @property
-    def scores(self) -> int:
-        """None: the result is read off α."""
-        return 0
-
-    def scaled(self, effort: float) -> Self:
-        """Return settings that take about `effort` times as long to search with."""
-        return replace(self, epochs=max(1, round(self.epochs * effort)), warmup=round(self.warmup * effort))
+    weights: WeightRecipe = DARTS_WEIGHTS
 
 
 class GroupSoftmax:
@@ -90,12 +80,11 @@ class MsRanas(SearchMethod):
     name: ClassVar[str] = "ms-ranas"
     default_space: ClassVar[str] = "multiscale"
     settings_type = MsRanasSettings
+    settings: MsRanasSettings
     paper: ClassVar[str] = "Chiroşca et al., MS-RANAS: multi-scale resource-aware neural architecture search"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: MsRanasSettings | None = None) -> None:
-        super().__init__(space, feasible)
-        self.settings = settings or MsRanasSettings()
-        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        super().__init__(space, feasible, settings)
         self._relaxed = {decision.name: GroupSoftmax(decision) for decision in space.decisions}
         # One vector on the CPU: one transfer each way per step, and weights that any device multiplies by.
         count = sum(relaxed.size for relaxed in self._relaxed.values())
@@ -106,9 +95,8 @@ class MsRanas(SearchMethod):
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Warm-up epochs, then one architecture step before each weight step."""
-        alone = Round((Phase("weights", steps_per_epoch),))
         both = Round((Phase("architecture", 1), Phase("weights", 1)), repeat=steps_per_epoch)
-        return (*(alone,) * self.settings.warmup, *(both,) * self.settings.epochs)
+        return (*weight_epochs(self.settings.warmup, steps_per_epoch), *(both,) * self.settings.epochs)
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open everything, by its present weight."""

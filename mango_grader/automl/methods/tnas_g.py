@@ -1,30 +1,26 @@
 """TNAS-G (Yan et al. 2021, §4.3): gradient-based search whose paths come from a VAE of good architectures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
-from mango_grader.automl.samplers import VaeSampler, VaeSettings, distinct
+from mango_grader.automl.samplers import VAE_TRIES, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
-from mango_grader.automl.supernet import Gates, gates_of
-from mango_grader.ranges import BelowOne, Count, Ranged, Share
+from mango_grader.ranges import BelowOne, Count, Share
 from mango_grader.training.recipe import WeightRecipe
-
-_TRIES = 50  # a VAE that has settled on few architectures need not be pressed for more
 
 
 @dataclass(frozen=True)
-class TnasGSettings(Ranged):
+class TnasGSettings(MethodSettings):
     """The paper states no values for this variant (§4.3, §5.1).
 
     Its space and its weights are those of DARTS, whose values are taken here (50 epochs on half of the data); α learns
@@ -38,18 +34,12 @@ class TnasGSettings(Ranged):
     from_alpha: Share = 0.5
     vae: VaeSettings = VaeSettings()
     binary: BinaryGateSettings = BinaryGateSettings(lr=6e-3, cost_weight=0.0)
-    weights: WeightRecipe = WeightRecipe(
-        optimiser="sgd", lr=0.025, final_lr=0.001, momentum=0.9, weight_decay=3e-4, clip=5.0
-    )
+    weights: WeightRecipe = DARTS_WEIGHTS
 
     @property
     def scores(self) -> int:
         """The samples of all epochs and of the end."""
         return (self.epochs + 1) * self.samples
-
-    def scaled(self, effort: float) -> Self:
-        """Return settings that take about `effort` times as long to search with."""
-        return replace(self, epochs=max(1, round(self.epochs * effort)))
 
 
 class TnasG(SearchMethod):
@@ -64,12 +54,11 @@ class TnasG(SearchMethod):
     name: ClassVar[str] = "tnas-g"
     default_space: ClassVar[str] = "nasnet"
     settings_type = TnasGSettings
+    settings: TnasGSettings
     paper: ClassVar[str] = "Yan et al. 2021, TNAS: NAS sampling module based on a variational auto-encoder"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: TnasGSettings | None = None) -> None:
-        super().__init__(space, feasible)
-        self.settings = settings or TnasGSettings()
-        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
+        super().__init__(space, feasible, settings)
         self.binary = BinaryGates(space, self.settings.binary)
         self.sampler = VaeSampler(space, self.settings.vae)
 
@@ -78,9 +67,9 @@ class TnasG(SearchMethod):
         turns = (Phase("weights", 1), Phase("architecture", 1)) * steps_per_epoch
         return (Round((Phase("refit", 1), *turns)),) * self.settings.epochs
 
-    def gates(self, rng: np.random.Generator) -> Gates:
-        """Open one path, drawn from p_θ; a uniform one before the first fit."""
-        return gates_of(self.sampler.ask(rng, 1)[0], self.space.decisions)
+    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+        """Return `count` draws from p_θ; uniform ones before the first fit."""
+        return self.sampler.ask(rng, count)
 
     def update(self, step: ArchStep) -> Mapping[str, Any]:
         """Take a binary-gate step on α."""
@@ -97,19 +86,15 @@ class TnasG(SearchMethod):
             by_alpha = rng.random() < self.settings.from_alpha
             return self.binary.sample(rng) if by_alpha else self.sampler.ask(rng, 1)[0]
 
-        drawn = distinct(draw, self.settings.samples, self.feasible, tries=_TRIES)
+        drawn = distinct(draw, self.settings.samples, self.feasible, tries=VAE_TRIES)
         self.sampler.remember([(found, score(found)) for found in drawn])
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Refit once more, and return the best scored of α's favourite within the limits and of draws from p_θ."""
         self.refit(rng)
         favourite = nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
-        drawn = distinct(lambda: self.sampler.ask(rng, 1)[0], self.settings.samples - 1, self.feasible, tries=_TRIES)
+        drawn = distinct(lambda: self.sampler.ask(rng, 1)[0], self.settings.samples - 1, self.feasible, tries=VAE_TRIES)
         return max(dict.fromkeys([favourite, *drawn]), key=score)
-
-    def preference(self) -> dict[str, NDArray[np.float64]]:
-        """Return how often p_θ chooses each candidate."""
-        return self.space.frequencies(self.sampler.ask(np.random.default_rng(0), PREFERENCE_DRAWS))
 
     def state_dict(self) -> dict[str, Any]:
         """Return α with its optimiser, and the VAE with its archive."""

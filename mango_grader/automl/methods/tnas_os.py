@@ -5,23 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import PREFERENCE_DRAWS, Phase, Round, SearchMethod
-from mango_grader.automl.samplers import Evolution, EvolutionSettings, VaeSampler, VaeSettings, distinct
+from mango_grader.automl.methods.base import SPOS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod
+from mango_grader.automl.samplers import VAE_TRIES, Evolution, EvolutionSettings, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.search_space import SearchSpace
-from mango_grader.automl.supernet import Gates, gates_of
-from mango_grader.ranges import BelowOne, Count, CountOrNone, Ranged, Share
+from mango_grader.ranges import BelowOne, Count, CountOrNone, Share
 from mango_grader.training.recipe import WeightRecipe
-
-_TRIES = 50  # a VAE that has settled on few architectures need not be pressed for more
 
 
 @dataclass(frozen=True)
-class TnasOsSettings(Ranged):
+class TnasOsSettings(MethodSettings):
     """The published values where there are any; for the shared weights and evolution, those of SPOS.
 
     epochs: 300, as the one-shot baseline of Table 4. epsilon_step: ε_inc; the paper studies 0, 0.04, 0.05, 0.0625, 0.1,
@@ -37,7 +33,7 @@ class TnasOsSettings(Ranged):
     recalibration: CountOrNone = 20
     vae: VaeSettings = VaeSettings()
     evolution: EvolutionSettings = EvolutionSettings()
-    weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.5, momentum=0.9, weight_decay=4e-5, decay_norms=False)
+    weights: WeightRecipe = SPOS_WEIGHTS
 
     @property
     def scores(self) -> int:
@@ -49,9 +45,9 @@ class TnasOsSettings(Ranged):
 
         An ε_inc of 0 stays 0.
         """
-        epochs = max(1, round(self.epochs * effort))
-        step = min(1.0, self.epsilon_step * self.epochs / epochs)
-        return replace(self, epochs=epochs, epsilon_step=step, evolution=self.evolution.scaled(effort))
+        shorter = super().scaled(effort)
+        step = min(1.0, self.epsilon_step * self.epochs / shorter.epochs)
+        return replace(shorter, epsilon_step=step, evolution=self.evolution.scaled(effort))
 
 
 class TnasOs(SearchMethod):
@@ -65,13 +61,11 @@ class TnasOs(SearchMethod):
     name: ClassVar[str] = "tnas-os"
     default_space: ClassVar[str] = "shufflenet"
     settings_type = TnasOsSettings
+    settings: TnasOsSettings
     paper: ClassVar[str] = "Yan et al. 2021, TNAS: NAS sampling module based on a variational auto-encoder"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: TnasOsSettings | None = None) -> None:
-        super().__init__(space, feasible)
-        self.settings = settings or TnasOsSettings()
-        self.recipe, self.held_out = self.settings.weights, self.settings.held_out
-        self.recalibration = self.settings.recalibration
+        super().__init__(space, feasible, settings)
         self.sampler = VaeSampler(space, self.settings.vae)
         self.epsilon = 0.0
 
@@ -79,14 +73,10 @@ class TnasOs(SearchMethod):
         """Each epoch refits the VAE on what the last one scored, then trains weights."""
         return (Round((Phase("refit", 1), Phase("weights", steps_per_epoch))),) * self.settings.epochs
 
-    def draw(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
         """Return `count` draws from Γ."""
         learned = int(rng.binomial(count, self.epsilon))
         return self.sampler.ask(rng, learned) + [self.space.sample(rng) for _ in range(count - learned)]
-
-    def gates(self, rng: np.random.Generator) -> Gates:
-        """Open one path, drawn from Γ."""
-        return gates_of(self.draw(rng, 1)[0], self.space.decisions)
 
     def refit(self, rng: np.random.Generator) -> Mapping[str, float]:
         """Fit the VAE and raise ε, once something has been scored."""
@@ -98,17 +88,13 @@ class TnasOs(SearchMethod):
 
     def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
         """Score some feasible draws from Γ for the next fit."""
-        drawn = distinct(lambda: self.draw(rng, 1)[0], self.settings.samples, self.feasible, tries=_TRIES)
+        drawn = distinct(lambda: self.propose(rng, 1)[0], self.settings.samples, self.feasible, tries=VAE_TRIES)
         self.sampler.remember([(found, score(found)) for found in drawn])
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Refit once more, and return the best that evolution finds from a first generation drawn from p_θ."""
         self.refit(rng)
         return Evolution(self.space, self.feasible, self.settings.evolution, self.sampler).run(score, rng)
-
-    def preference(self) -> dict[str, NDArray[np.float64]]:
-        """Return how often Γ chooses each candidate."""
-        return self.space.frequencies(self.draw(np.random.default_rng(0), PREFERENCE_DRAWS))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the VAE with its archive, and ε."""

@@ -13,6 +13,9 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.search_space import SearchSpace, Tokens
 from mango_grader.ranges import Channels, Count, Layers, NotNegative, Positive, Ranged
 
+VAE_TRIES = 50
+"""How many draws in a row may bring nothing new before a VAE counts as settled on few architectures."""
+
 
 @dataclass(frozen=True)
 class VaeSettings(Ranged):

@@ -56,7 +56,7 @@ def test_statistics_are_those_of_the_training_images_and_leave_no_trace() -> Non
     search.run(SilentProgress())
     training, method = search.training, search.method
     assert training is not None
-    seen = [training.batches[step] for step in range(method.recalibration)]
+    seen = [training.batches[step] for step in range(method.settings.recalibration)]
     assert len(seen) == 2
     # Lighter held-out pictures: their own statistics hide that, those of the training images do not.
     shifted = [Batch((b.images.int() + 60).clamp(max=255).to(torch.uint8), b.labels) for b in training.held_out]
