@@ -32,7 +32,7 @@ def limits(data: ReportData) -> tuple[str, ...]:
         f"Every image gets one of the classes {', '.join(data.classes)}, even an image without any fruit.",
         f"The figures come from {counted(last.count, 'image')} in {counted(last.groups, 'group')}, taken under the same"
         " conditions as the training images. Another camera, light, background, variety or season can change them:"
-        " measure again with `mango-grader evaluate` on your own graded photos.",
+        " measure again with “mango-grader evaluate” on your own graded photos.",
         "Intervals cover chance in the choice of test fruit; they do not cover wrong labels or changed conditions.",
         "Temperatures and thresholds were fitted on validation images from the same source; under other conditions,"
         " confidences are less reliable.",

@@ -149,11 +149,12 @@ def training_progress(history: Rows) -> str | None:
         _trend(axes[0], "training loss, all exits", [(row["epoch"], row["loss"]) for row in rows])
         axes[0].set_xlabel("epoch")
         for index, accuracy in enumerate(zip(*(row["val_accuracy"] for row in rows), strict=True)):
-            axes[1].plot(epochs, accuracy, color=SERIES[index % len(SERIES)], label=f"exit {index + 1}")
+            colour, label = SERIES[index % len(SERIES)], f"exit {index + 1}"
+            axes[1].plot(epochs, accuracy, color=colour, marker=_dot(accuracy), label=label)
         axes[1].set_title("validation accuracy")
         axes[1].set_xlabel("epoch")
         axes[1].yaxis.set_major_formatter(percent())
-        axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[1].xaxis.set_major_locator(_whole_numbers())
         axes[1].legend(loc="lower right")
 
     return chart(draw, _WIDE, 3.4, 2, narrow_height=2.8)
@@ -178,10 +179,19 @@ def _trend(axis: Axes, title: str, points: Sequence[tuple[float, float]]) -> Non
         axis.plot(at, values, color=_BLUE, alpha=0.3, linewidth=1)
         smooth = np.convolve(values, np.ones(window) / window, mode="valid")
         at, values = at[window - 1 :], smooth
-    axis.plot(at, values, color=_BLUE, marker="o" if len(values) == 1 else None)
+    axis.plot(at, values, color=_BLUE, marker=_dot(values))
     axis.set_title(title)
     axis.set_xlabel("round")
-    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.xaxis.set_major_locator(_whole_numbers())
+
+
+def _dot(values: Sequence[float]) -> str | None:
+    """Return the mark of a line: a single point has no line that could be seen."""
+    return "o" if len(values) == 1 else None
+
+
+def _whole_numbers() -> MaxNLocator:
+    return MaxNLocator(5, integer=True, min_n_ticks=1)
 
 
 @dataclass(frozen=True)
