@@ -19,7 +19,11 @@ from mango_grader.text import counted
 )
 @click.option("--size", type=int, default=224, show_default=True, help="Width and height of the images in pixels.")
 @click.option(
-    "--backgrounds", metavar="NAME,…", default="", help="Use only these backgrounds; an unknown name lists them all."
+    "--backgrounds",
+    metavar="NAME,…",
+    default="",
+    callback=lambda _context, _option, names: tuple(name.strip() for name in names.split(",") if name.strip()),
+    help="Use only these backgrounds; an unknown name lists them all.",
 )
 @click.option("--views", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each fruit.")
 @click.option("--clean", is_flag=True, help="Also write each image without its defects, to clean/.")
@@ -27,17 +31,16 @@ from mango_grader.text import counted
 @json_option
 @progress_option
 def synth(
-    folder: Path, count: int, seed: int, backgrounds: str, as_json: bool, progress: Progress, **settings: Any
+    folder: Path, count: int, clean: bool, workers: int | None, as_json: bool, progress: Progress, **series: Any
 ) -> None:
     """Make COUNT synthetic mangoes in DIR: images, grades, defect masks and areas.
 
     Fruit number n of a seed is always the same. Run the same command again to continue after an interruption. The
     folder is read like any other: `mango-grader search --data DIR --group-by fruit_id`.
     """
-    from mango_grader.synthetic.write import write_synthetic
+    from mango_grader.synthetic import Series, write_synthetic
 
-    names = tuple(name.strip() for name in backgrounds.split(",") if name.strip())
-    written = write_synthetic(folder, count, seed, backgrounds=names, progress=progress, **settings)
+    written = write_synthetic(folder, count, Series(**series), clean=clean, workers=workers, progress=progress)
     if as_json:
         print_json(asdict(written))
         return

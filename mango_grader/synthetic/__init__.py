@@ -1,7 +1,7 @@
-"""Procedural mangoes with defects, graded by a written rule: for the demo, the tests, and trying things out."""
+"""Procedural mangoes with defects, graded by a written rule: for the demo, the tests, and for trying things out."""
 
 from mango_grader.synthetic.backgrounds import BACKGROUNDS
-from mango_grader.synthetic.fruit import Fruit, fruit_at, synthesise
+from mango_grader.synthetic.fruit import Fruit, Series
 from mango_grader.synthetic.rule import Kind, Lesion, grade_of, near_limit, severity_of, thumb_area
 from mango_grader.synthetic.write import Written, write_synthetic
 
@@ -10,12 +10,11 @@ __all__ = [
     "Fruit",
     "Kind",
     "Lesion",
+    "Series",
     "Written",
-    "fruit_at",
     "grade_of",
     "near_limit",
     "severity_of",
-    "synthesise",
     "thumb_area",
     "write_synthetic",
 ]

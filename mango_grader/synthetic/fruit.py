@@ -1,6 +1,6 @@
 """Synthetic mangoes; each has its own random generator, so that the n-th is the same however many are made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,7 +34,7 @@ class Fruit:
 
     Example:
         ```python
-        fruit = fruit_at(0, seed=7, size=96)
+        fruit = Series(seed=7, size=96).at(0)
         print(fruit.grade, fruit.severity, fruit.image.shape)
         ```
     """
@@ -117,45 +117,45 @@ class Fruit:
         return photograph(self._rng("camera", self.view), compose(lit, stem, self._surface, lamp, floor))
 
 
-def fruit_at(
-    index: int, seed: int, *, size: int = DEFAULT_SIZE, backgrounds: Sequence[str] = (), views: int = 1
-) -> Fruit:
-    """Return one image of an endless series.
+@dataclass(frozen=True)
+class Series:
+    """An endless series of fruit. The n-th image depends on these settings and n alone.
 
-    Args:
-        index: of the image, from 0.
-        seed: of the series, 0 or more.
-        size: height and width of the image, 64..1024 pixels.
-        backgrounds: names in `BACKGROUNDS` to draw from; none are all.
-        views: number of images in a row that show the same fruit, 1 or more.
+    Attributes:
+        seed: 0 or more; another seed gives other fruit.
+        size: width and height of the images in pixels, 64..1024.
+        backgrounds: names from `BACKGROUNDS`; empty takes all.
+        views: how many images in a row show the same fruit, 1 or more.
 
     Raises:
-        UsageError: for an unknown background, or a number that is out of range.
+        UsageError: a setting is out of its range, or there is no such background.
+
+    Example:
+        >>> fruit = Series(seed=4, size=64, backgrounds=("belt",)).at(0)
+        >>> fruit.image.shape, fruit.background
+        ((64, 64, 3), 'belt')
     """
-    unknown = sorted(set(backgrounds) - set(BACKGROUNDS))
-    if unknown:
-        raise UsageError(f"no background is called {', '.join(unknown)}; there are {', '.join(BACKGROUNDS)}")
-    if not _SMALLEST <= size <= _LARGEST:
-        raise UsageError(f"images are {_SMALLEST} to {_LARGEST} pixels a side, not {size}")
-    if seed < 0 or views < 1:
-        raise UsageError("a seed is 0 or more, and a fruit has at least 1 view")
-    number, view = divmod(index, views)
-    names = sorted(set(backgrounds)) or list(BACKGROUNDS)
-    chosen = names[int(np.random.default_rng([seed, number, *b"background"]).integers(len(names)))]
-    return Fruit(number=number, view=view, seed=seed, background=chosen, size=size)
 
+    seed: int
+    size: int = DEFAULT_SIZE
+    backgrounds: tuple[str, ...] = ()
+    views: int = 1
 
-def synthesise(
-    count: int, seed: int, *, size: int = DEFAULT_SIZE, backgrounds: Sequence[str] = (), views: int = 1
-) -> Iterator[Fruit]:
-    """Yield all images of the first fruit of a series.
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.backgrounds) - set(BACKGROUNDS)):
+            raise UsageError(f"no background is called {', '.join(unknown)}; there are {', '.join(BACKGROUNDS)}")
+        if not _SMALLEST <= self.size <= _LARGEST:
+            raise UsageError(f"images are {_SMALLEST} to {_LARGEST} pixels a side, not {self.size}")
+        if self.seed < 0 or self.views < 1:
+            raise UsageError("a seed is 0 or more, and a fruit has at least 1 view")
 
-    Args:
-        count: number of fruit.
-        seed: of the series, 0 or more.
-        size: height and width of the images, 64..1024 pixels.
-        backgrounds: names in `BACKGROUNDS` to draw from; none are all.
-        views: number of images of each fruit, 1 or more.
-    """
-    for index in range(count * views):
-        yield fruit_at(index, seed, size=size, backgrounds=backgrounds, views=views)
+    def at(self, index: int) -> Fruit:
+        """Return image number `index`, from 0."""
+        number, view = divmod(index, self.views)
+        names = sorted(set(self.backgrounds)) or list(BACKGROUNDS)
+        chosen = names[int(np.random.default_rng([self.seed, number, *b"background"]).integers(len(names)))]
+        return Fruit(number=number, view=view, seed=self.seed, background=chosen, size=self.size)
+
+    def first(self, count: int) -> Iterator[Fruit]:
+        """Yield all images of the first `count` fruit."""
+        return map(self.at, range(count * self.views))

@@ -28,7 +28,7 @@ from mango_grader.cores import ordered_map
 from mango_grader.errors import UsageError
 from mango_grader.files import digest, read_json, write_bytes, write_json, write_text
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.synthetic.fruit import DEFAULT_SIZE, Fruit, fruit_at
+from mango_grader.synthetic.fruit import Fruit, Series
 from mango_grader.synthetic.rule import GRADES, WEIGHTS, Kind, Lesion, near_limit
 
 _GENERATOR = 1  # Raise it when the same seed no longer gives the same images.
@@ -80,42 +80,41 @@ class _Row:
 def write_synthetic(
     folder: str | PathLike[str],
     count: int,
-    seed: int,
+    series: Series,
     *,
-    size: int = DEFAULT_SIZE,
-    backgrounds: Sequence[str] = (),
-    views: int = 1,
     clean: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Write a data set of synthetic mangoes; images that exist already and are whole are kept.
-
-    An image depends on the seed and its own number only.
+    """Write all images of the first fruit of a series to a folder; images that are there and whole are kept.
 
     Args:
-        folder: new, empty, or with the same data set.
+        folder: where; made if need be.
         count: number of fruit, 1 or more.
-        seed: of the series, 0 or more.
-        size: height and width of the images, 64..1024 pixels.
-        backgrounds: names in `BACKGROUNDS` to draw from; none are all.
-        views: number of images of each fruit, 1 or more.
-        clean: whether to write each image without its defects, too.
-        workers: number of threads; None is one per usable core.
-        progress: where to report to; None reports nowhere.
+        series: which fruit, and how they are drawn.
+        clean: also write the images without defects.
+        workers: number of threads; None is one per core. The images do not depend on it.
+        progress: shows how far it is.
 
     Raises:
-        UsageError: for settings that `fruit_at` refuses, a `count` below 1, or a folder that holds anything else.
+        UsageError: `count` is below 1, or the folder holds anything but images of this very series.
+
+    Example:
+        ```python
+        from mango_grader.synthetic import Series, write_synthetic
+
+        written = write_synthetic("drawn", 3, Series(seed=1, size=64))
+        print(written.grades)
+        ```
     """
     if count < 1:
         raise UsageError(f"there must be at least 1 mango, not {count}")
-    fruit_at(0, seed, size=size, backgrounds=backgrounds, views=views)
     root = Path(folder)
-    _claim(root, {"seed": seed, "size": size, "backgrounds": sorted(set(backgrounds)), "views": views})
+    _claim(root, series)
     made, rows = 0, []
-    write = partial(_write_one, root, seed=seed, size=size, backgrounds=tuple(backgrounds), views=views, clean=clean)
-    with (progress or SilentProgress()).task("synthetic mangoes", count * views) as task:
-        for row, fresh in ordered_map(write, range(count * views), workers):
+    images = count * series.views
+    with (progress or SilentProgress()).task("synthetic mangoes", images) as task:
+        for row, fresh in ordered_map(partial(_write_one, root, series, clean), range(images), workers):
             rows.append(row)
             made += fresh
             task.advance()
@@ -125,8 +124,8 @@ def write_synthetic(
     return Written(len(rows), made, {grade: grades[grade] for grade in GRADES}, near)
 
 
-def _claim(root: Path, settings: Mapping[str, Any]) -> None:
-    settings = {"generator": _GENERATOR, **settings}
+def _claim(root: Path, series: Series) -> None:
+    settings = {"generator": _GENERATOR, **asdict(series), "backgrounds": sorted(set(series.backgrounds))}
     path = root / "synth.json"
     if path.is_file():
         try:
@@ -141,11 +140,9 @@ def _claim(root: Path, settings: Mapping[str, Any]) -> None:
         write_json(path, settings)
 
 
-def _write_one(
-    root: Path, index: int, *, seed: int, size: int, backgrounds: tuple[str, ...], views: int, clean: bool
-) -> tuple[_Row, bool]:
-    fruit = fruit_at(index, seed, size=size, backgrounds=backgrounds, views=views)
-    name = f"mango_{fruit.number + 1:05d}" + (f"-{fruit.view + 1}" if views > 1 else "")
+def _write_one(root: Path, series: Series, clean: bool, index: int) -> tuple[_Row, bool]:
+    fruit = series.at(index)
+    name = f"mango_{fruit.number + 1:05d}" + (f"-{fruit.view + 1}" if series.views > 1 else "")
     row = _existing(root, name, clean)
     return (row, False) if row else (_draw(root, name, fruit, clean), True)
 

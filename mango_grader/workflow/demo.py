@@ -10,7 +10,7 @@ from mango_grader.datasets.probe import border_probe
 from mango_grader.files import write_json
 from mango_grader.progress import Progress
 from mango_grader.runtime import Grader, Preprocess
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 from mango_grader.workflow.evaluate import EvaluateOptions, evaluate
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.run.folder import RunFolder
@@ -60,8 +60,8 @@ def demo(folder: Path, budget: float, seed: int, progress: Progress) -> tuple[Ru
         The run, and what it reaches.
     """
     season, unseen = folder / "mangoes", folder / "unseen"
-    write_synthetic(season, 700, seed, backgrounds=SEASON, progress=progress)
-    write_synthetic(unseen, 320, seed + 1, backgrounds=NEXT_SEASON, clean=True, progress=progress)
+    write_synthetic(season, 700, Series(seed, backgrounds=SEASON), progress=progress)
+    write_synthetic(unseen, 320, Series(seed + 1, backgrounds=NEXT_SEASON), clean=True, progress=progress)
     out = folder / "run"
     config = SearchOptions(data=str(season), size=(96, 96), budget=budget, seed=seed).config()
     run = search(out, config, resume=out.exists(), progress=progress)

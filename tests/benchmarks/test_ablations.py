@@ -12,13 +12,13 @@ from benchmarks.lib.studies.ms_ranas import PLAN, SETTINGS, _mean_beyond, measur
 from benchmarks.lib.studies.room import components
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.search_space import SearchSpace
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 
 TINY = ("--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")
 
 
 def test_a_tiny_run_judges_claims_and_repeats_nothing(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "fruit", 45, 0, size=64)
+    write_synthetic(tmp_path / "fruit", 45, Series(0, size=64))
     out = tmp_path / "ablations.json"
     studies = [word for study in ("betanas", "dso", "mnet", "room") for word in ("--study", study)]
     where = (*TINY, *studies, "--data", str(tmp_path / "fruit"), "--work", str(tmp_path / "work"))
@@ -71,7 +71,7 @@ def test_cells_of_ms_ranas_fit_every_setting() -> None:
 
 
 def test_ms_ranas_is_held_against_an_msdnet_of_equal_parameters(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "fruit", 45, 0, size=64)
+    write_synthetic(tmp_path / "fruit", 45, Series(0, size=64))
     scale = Scale(str(tmp_path / "fruit"), None, "", str(tmp_path), size=32, effort=0.01, width=1.0, seeds=2)
     cell = measure("all", 0, scale)
     assert set(cell["nets"]) == {"msdnet", *(f"all>{training}" for training in PLAN["all"])}

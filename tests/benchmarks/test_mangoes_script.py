@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scripts import run_script
 
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 
 TINY = (
     "train.batch_size=8", "train.epochs=1", "method.epochs=1",
@@ -15,7 +15,7 @@ TINY = (
 
 def test_every_picture_is_tested_once_by_both(tmp_path: Path) -> None:
     count = 30
-    write_synthetic(tmp_path / "mangoes", count, 0, size=64)
+    write_synthetic(tmp_path / "mangoes", count, Series(0, size=64))
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
     settings = [part for setting in TINY for part in ("--set", setting)]
     options = (*place, "--folds", "2", "--max-params", "1000000", "--jobs", "2", *settings)

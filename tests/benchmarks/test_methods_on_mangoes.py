@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scripts import cells_done, run_script
 
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 
 TINY = (
     "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",
@@ -16,7 +16,7 @@ TINY = (
 @pytest.fixture(scope="module")
 def mangoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mangoes")
-    write_synthetic(folder, 60, 0, size=64)
+    write_synthetic(folder, 60, Series(0, size=64))
     return folder
 
 

@@ -9,7 +9,7 @@ from scripts import ROOT, cells_done, run_script
 
 from benchmarks.lib.peers.runs import Pack, measure_foreign, prepared, time_foreign
 from benchmarks.lib.peers.summary import OURS, cell_name, latency_name, summary
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 
 OPTIONS = ("--epochs", "1", "--size", "32", "--folds", "2", "--until", "1", "--jobs", "1")
 # Its export names what it saw: how red and how blue a picture is.
@@ -35,7 +35,7 @@ run(train, ())
 
 
 def test_a_peer_is_measured_once_and_one_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "mangoes", 40, 0, size=64)
+    write_synthetic(tmp_path / "mangoes", 40, Series(0, size=64))
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
     chosen = ("--peers", "shufflenet_v2_x0_5,efficientnet_lite0", "--python", sys.executable)
     first = run_script("peers", *place, *OPTIONS, *chosen, out=tmp_path / "peers.json")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from scripts import cells_done, run_script
 
-from mango_grader.synthetic import write_synthetic
+from mango_grader.synthetic import Series, write_synthetic
 
 
 def test_a_search_is_timed_part_by_part_against_the_training_of_its_result(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "mangoes", 40, 0, size=64)
+    write_synthetic(tmp_path / "mangoes", 40, Series(0, size=64))
     scale = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--size", "32", "--share", "0.04")
     options = (*scale, "--pair", "random:layerwise", "--seeds", "1", "--jobs", "1")
     out = tmp_path / "search_speed.json"

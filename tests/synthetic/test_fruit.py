@@ -11,10 +11,9 @@ from mango_grader.synthetic import (
     BACKGROUNDS,
     Fruit,
     Kind,
-    fruit_at,
+    Series,
     grade_of,
     near_limit,
-    synthesise,
     thumb_area,
 )
 
@@ -23,7 +22,7 @@ SIZE = 64  # Small images, enough of them to speak of shares.
 
 @pytest.fixture(scope="module")
 def fruit() -> list[Fruit]:
-    return list(synthesise(300, seed=5, size=SIZE))
+    return list(Series(5, size=SIZE).first(300))
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +31,16 @@ def labels(fruit: list[Fruit]) -> NDArray[np.int64]:
 
 
 def test_a_fruit_depends_on_its_seed_and_number_only() -> None:
-    first, again = list(synthesise(3, seed=4, size=96)), fruit_at(2, seed=4, size=96)
+    first, again = list(Series(4, size=96).first(3)), Series(4, size=96).at(2)
     assert (first[2].image == again.image).all()
     assert (first[2].mask == again.mask).all()
     assert first[2].lesions == again.lesions
-    assert (first[2].image != fruit_at(2, seed=40, size=96).image).any()
+    assert (first[2].image != Series(40, size=96).at(2).image).any()
     assert (first[1].image != again.image).any()
 
 
 def test_images_are_rgb_bytes_of_the_size_asked_for() -> None:
-    one = fruit_at(0, seed=1, size=100)
+    one = Series(1, size=100).at(0)
     assert one.image.shape == one.clean.shape == (100, 100, 3)
     assert one.image.dtype == one.clean.dtype == one.mask.dtype == np.uint8
     assert one.mask.shape == (100, 100)
@@ -71,13 +70,13 @@ def test_grades_are_balanced_and_some_fruit_are_hard(fruit: list[Fruit]) -> None
 @pytest.mark.parametrize("size", [96, 224])
 def test_the_size_of_the_image_hardly_changes_the_severity(size: int) -> None:
     for index in range(12):
-        large, small = fruit_at(index, 8, size=224), fruit_at(index, 8, size=size)
+        large, small = Series(8, size=224).at(index), Series(8, size=size).at(index)
         assert small.severity == pytest.approx(large.severity, abs=0.05, rel=0.25)
 
 
 def test_clean_twins_differ_only_at_the_defects() -> None:
     sound = spoilt = 0
-    for one in synthesise(30, seed=9, size=160):
+    for one in Series(9, size=160).first(30):
         change = np.abs(one.image.astype(int) - one.clean).max(axis=2)
         around = cv2.dilate((one.mask > 0).astype(np.uint8), np.ones((3, 3)), iterations=12) > 0
         assert change[~around].max(initial=0) <= 3
@@ -99,11 +98,11 @@ def test_the_fruit_lies_whole_inside_the_image(fruit: list[Fruit]) -> None:
 
 
 def test_backgrounds_are_the_ones_asked_for_and_look_different() -> None:
-    chosen = {one.background for one in synthesise(20, seed=3, backgrounds=["wood", "belt"])}
+    chosen = {one.background for one in Series(3, backgrounds=("wood", "belt")).first(20)}
     assert chosen == {"wood", "belt"}
-    corners = {name: fruit_at(0, 3, size=64, backgrounds=[name]).image[:8, :8] for name in BACKGROUNDS}
+    corners = {name: Series(3, size=64, backgrounds=(name,)).at(0).image[:8, :8] for name in BACKGROUNDS}
     assert len({corner.tobytes() for corner in corners.values()}) == len(BACKGROUNDS)
-    assert {one.background for one in synthesise(200, seed=3)} == set(BACKGROUNDS)
+    assert {one.background for one in Series(3).first(200)} == set(BACKGROUNDS)
 
 
 @pytest.mark.parametrize("name", BACKGROUNDS)
@@ -154,17 +153,22 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def test_views_show_one_fruit_from_several_sides() -> None:
-    views = list(synthesise(2, seed=6, size=96, views=3))
+    views = list(Series(6, size=96, views=3).first(2))
     assert [one.fruit_id for one in views] == ["6-00001"] * 3 + ["6-00002"] * 3
     assert len({one.background for one in views[:3]}) == 1
     assert len({one.image.tobytes() for one in views}) == 6
-    assert (views[0].image == fruit_at(0, 6, size=96).image).all()
+    assert (views[0].image == Series(6, size=96).at(0).image).all()
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"size": 20}, "64 to 1024"), ({"backgrounds": ["moon"]}, "moon"), ({"seed": -1}, "seed"), ({"views": 0}, "view")],
+    [
+        ({"size": 20}, "64 to 1024"),
+        ({"backgrounds": ("moon",)}, "moon"),
+        ({"seed": -1}, "seed"),
+        ({"views": 0}, "view"),
+    ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        fruit_at(0, **{"seed": 1, **settings})  # type: ignore[arg-type]
+        Series(**{"seed": 1, **settings})  # type: ignore[arg-type]
