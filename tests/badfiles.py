@@ -1,4 +1,4 @@
-"""Folders of everything that turns up among fruit photos and is none, and of odd pictures that must still work."""
+"""Folders of everything that turns up among fruit photos and is none, and of odd images that must still work."""
 
 import io
 import os
@@ -37,7 +37,7 @@ def make_bad_files(folder: Path) -> list[str]:
 
 
 def make_odd_files(folder: Path, pixels: np.ndarray) -> list[str]:
-    """Write one RGB picture `pixels` (H, W, 3) in every odd but legal way; return the paths."""
+    """Write one RGB image `pixels` (H, W, 3) in every odd but legal way; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     rgb = Image.fromarray(pixels)
     grey = np.asarray(rgb.convert("L"))
@@ -59,15 +59,15 @@ def make_odd_files(folder: Path, pixels: np.ndarray) -> list[str]:
     rgb.save(folder / "UPPER.JPG")
     rgb.save(folder / "no_extension", "PNG")
     rgb.save(folder / "really_a_png.jpg", "PNG")
-    rgb.save(folder / "two pictures.mpo", save_all=True, append_images=[rgb])
+    rgb.save(folder / "two images.mpo", save_all=True, append_images=[rgb])
     rgb.resize((1, 1)).save(folder / "one_pixel.png")
     rgb.resize((3000, 1)).save(folder / "line.png")
     rgb.save(folder / "芒果🥭.png")
     return sorted(str(path) for path in folder.iterdir())
 
 
-def picture(kind: str, **options: object) -> bytes:
-    """Return an encoded picture with some texture."""
+def textured(kind: str, **options: object) -> bytes:
+    """Return an encoded image with some texture."""
     values = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, kind, **options)
@@ -75,20 +75,20 @@ def picture(kind: str, **options: object) -> bytes:
 
 
 def _half(kind: str, **options: object) -> bytes:
-    data = picture(kind, **options)
+    data = textured(kind, **options)
     return data[: len(data) // 2]
 
 
 def _contents() -> dict[str, bytes]:
-    png = picture("PNG")
+    png = textured("PNG")
     kinds: dict[str, Callable[[], bytes]] = {
         "empty.jpg": lambda: b"",
-        "text.jpg": lambda: b"this is no picture\n",
+        "text.jpg": lambda: b"this is no image\n",
         "random.png": lambda: _GARBAGE,
         "zeros.jpg": lambda: bytes(4096),
         "half.jpg": lambda: _half("JPEG"),
         "half_progressive.jpg": lambda: _half("JPEG", progressive=True),
-        "head.jpg": lambda: picture("JPEG")[:2],
+        "head.jpg": lambda: textured("JPEG")[:2],
         "half.png": lambda: _half("PNG"),
         "head.png": lambda: png[:8],
         "bad_crc.png": lambda: png[:60] + bytes(8) + png[68:],
@@ -101,7 +101,7 @@ def _contents() -> dict[str, bytes]:
         "half.avif": lambda: _half("AVIF") if features.check("avif") else b"\x00\x00\x00\x1cftypavif",
         "not_finite.tif": _not_finite,
         "bomb.png": _bomb,
-        "no_pixels.bmp": lambda: picture("BMP")[:18] + struct.pack("<ii", 0, 0) + picture("BMP")[26:],
+        "no_pixels.bmp": lambda: textured("BMP")[:18] + struct.pack("<ii", 0, 0) + textured("BMP")[26:],
         "drawing.eps": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
         "drawing.svg": lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
         "page.html.png": lambda: b"<!doctype html><title>404</title>",
@@ -140,7 +140,7 @@ def _bomb() -> bytes:
 def _archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("inside.jpg", picture("JPEG"))
+        archive.writestr("inside.jpg", textured("JPEG"))
     return buffer.getvalue()
 
 

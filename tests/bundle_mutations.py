@@ -246,7 +246,7 @@ def _ports(model: onnx.ModelProto, rng: random.Random) -> None:
     tensor = port.type.tensor_type
     how = rng.choice(["name", "kind", "size", "rank", "none", "sequence"])
     if how == "name":
-        port.name = rng.choice(["pictures", "", "logits", "\u202e", "\x1b[2J"])
+        port.name = rng.choice(["photos", "", "logits", "\u202e", "\x1b[2J"])
     elif how == "kind":
         tensor.elem_type = rng.choice([0, 1, 2, 7, 8, 11, 16, 99])
     elif how == "size" and tensor.shape.dim:

@@ -37,7 +37,7 @@ def expected(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def solid(name: str, size: tuple[int, int] = (40, 30)) -> NDArray[np.uint8]:
-    """Return a picture of one class's colour, (H, W, 3)."""
+    """Return a image of one class's colour, (H, W, 3)."""
     return np.full((*size[::-1], 3), COLOURS[name], np.uint8)
 
 

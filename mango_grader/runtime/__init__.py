@@ -1,4 +1,4 @@
-"""What a sorting line installs: numpy, Pillow and onnxruntime; no torch, and nothing that opens a socket."""
+"""Runs models on a sorting line with numpy, Pillow and onnxruntime: no torch, and nothing that opens a socket."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ __all__ = [
     "Threshold", "golden_parts", "make_items", "original_parts", "parse_exit_policy", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
-# Training imports the preprocessing and must not start onnxruntime for it, so names are fetched when asked for.
+# Names are imported when they are used: training needs the preprocessing and must not start onnxruntime for it.
 __getattr__ = lazy_names(
     __name__,
     {

@@ -13,7 +13,7 @@ from mango_grader.runtime.inference.records import columns
 
 @pytest.fixture
 def fruit(tmp_path: Path) -> Path:
-    """Six pictures, two of each grade, one of them in a sub-folder."""
+    """Six images, two of each grade, one of them in a sub-folder."""
     for number in range(6):
         path = tmp_path / "fruit" / ("sub" if number == 5 else "") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def test_warnings_are_shown_where_no_file_keeps_them(bundle: Path, tmp_path: Pat
 def test_a_pipe_gets_file_names_and_reasons_unfolded(fruit: Path, bundle: Path, tmp_path: Path) -> None:
     name = "mango_" + "0123456789" * 12 + ".png"
     os.link(fruit / "0.png", fruit / name)
-    (fruit / ("bad" * 40)).write_text("no picture")
+    (fruit / ("bad" * 40)).write_text("no image")
     (line,) = [line for line in call("grade", fruit, "--model", bundle).stdout.splitlines() if name in line]
     assert line.split()[:2] == [str(fruit / name), "green"]
     (line,) = [line for line in call("grade", fruit, "--model", bundle).stdout.splitlines() if "bad" * 40 in line]
@@ -144,7 +144,7 @@ def test_int8_grades_with_its_own_stages(fruit: Path, tmp_path: Path) -> None:
 
 
 def test_images_are_sorted_into_folders(fruit: Path, bundle: Path) -> None:
-    (fruit / "bad.jpg").write_text("no picture")
+    (fruit / "bad.jpg").write_text("no image")
     (fruit / "gone.jpg").symlink_to("nowhere")
     target = fruit / "sorted"
     for _ in range(2):  # The second run walks past what the first one left.
@@ -268,12 +268,12 @@ def test_results_beside_the_images_are_not_graded(fruit: Path, bundle: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume"], "--resume continues a run with --out"),
+        (["--resume"], "--resume continues a job with --out"),
         (["--out", "x.txt"], "written as .csv, .jsonl, .parquet"),
         (["--contact-sheet", "photo.jpg"], "photo.jpg: a page is written as .html"),
         (["--contact-sheet", "."], ".: a page is written as .html"),
-        (["--excel"], "--excel is about CSV"),
-        (["--excel", "--out", "x.jsonl"], "--excel is about CSV"),
+        (["--excel"], "--excel is for CSV"),
+        (["--excel", "--out", "x.jsonl"], "--excel is for CSV"),
         (["--policy", "exit:7"], "exits 1 to 2"),
         (["--policy", "best"], "unknown to this model"),
         (["--workers", "0"], "x>=1"),

@@ -211,7 +211,7 @@ def test_one_image_comes_from_standard_input(day: Path, bundle: Path) -> None:
         (["--files-from", "gone.txt"], "--files-from gone.txt: no such file or directory"),
         (["--files-from", "day"], "--files-from day: is a directory"),
         (["--files-from", "empty.txt"], "the list of files is empty"),
-        (["--files-from", "wrong.txt"], "nothing in the list exists, such as nothing/1.png"),
+        (["--files-from", "wrong.txt"], "no path in the list exists, such as nothing/1.png"),
         (["-", "day"], "without other paths; ./- is a file of that name"),
         (["-", "--files-from", "-"], "without --files-from"),
         (["-", "--recursive"], "without --recursive"),

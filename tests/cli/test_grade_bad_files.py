@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from badfiles import make_bad_files, make_odd_files, picture
+from badfiles import make_bad_files, make_odd_files, textured
 from bundles import solid
 from commands import read_csv, start
 
@@ -52,7 +52,7 @@ def test_odd_pictures_and_odd_names_are_graded(bundle: Path, tmp_path: Path) -> 
 def test_names_on_the_command_line_may_be_odd(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [b"-x.png", b"caf\xe9.png", b"new\nline.png"]
     for name in names:
-        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(picture("PNG"))
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(textured("PNG"))
     monkeypatch.chdir(tmp_path)
     process = start("grade", "--model", bundle, "--out", "out.csv", "--", *names)
     _, err = process.communicate(timeout=600)

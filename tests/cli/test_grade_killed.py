@@ -19,7 +19,7 @@ KILLS = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Many pictures that take some milliseconds each, and a few bad ones."""
+    """Many images that take some milliseconds each, and a few bad ones."""
     folder = tmp_path_factory.mktemp("many")
     rng = np.random.default_rng(0)
     for name, colour in COLOURS.items():

@@ -72,7 +72,7 @@ class Bundle:
             raise BundleError(f"{path} is not a .mango model: {error}") from error
         except OSError as error:
             raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
-        except Exception as error:  # zipfile raises nearly every type there is on damaged files.
+        except Exception as error:  # zipfile raises exceptions of nearly every type on damaged files.
             raise BundleError(f"{path} is not a .mango model, or it is damaged: {error}") from error
         try:
             manifest = Manifest.from_json(data)
@@ -193,11 +193,11 @@ def _names(archive: zipfile.ZipFile, size: int) -> set[str]:
     if MANIFEST not in names:
         raise BundleError(f"it has no {MANIFEST}")
     if len(names) != len(entries):
-        raise BundleError("a part lies in it twice")
+        raise BundleError("it has a part twice")
     if any(one.compress_type != zipfile.ZIP_STORED or one.compress_size != one.file_size for one in entries):
-        raise BundleError("a part is compressed; all are stored as they are")
+        raise BundleError("a part is compressed; all must be uncompressed")
     if sum(one.file_size for one in entries) > size or archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
-        raise BundleError("a part announces too large a size")
+        raise BundleError("a part declares too large a size")
     return names
 
 

@@ -142,7 +142,7 @@ def _read(data: bytes, name: str, dtype: np.dtype[np.generic]) -> NDArray[np.gen
     for size in shape:
         count *= size
     if not count or count * dtype.itemsize != len(data) - header.end():
-        raise BundleError(f"{name} does not hold the values that its shape {shape} announces")
+        raise BundleError(f"{name} does not hold the values that its shape {shape} declares")
     values = np.frombuffer(data, dtype, count, header.end())
     return (values.reshape(shape[::-1]).T if header["fortran"] == b"True" else values.reshape(shape)).copy()
 
@@ -156,7 +156,7 @@ def _check_answers(
         raise BundleError(f"its {what} images do not fit its manifest")
     sound = np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()
     if not sound or np.abs(probabilities.sum(axis=2) - 1).max() > _SUM_TOLERANCE:
-        raise BundleError(f"the answers to its {what} images are no probabilities: each in 0..1, of sum 1")
+        raise BundleError(f"the answers to its {what} images are not probabilities: each in 0..1, with a sum of 1")
 
 
 def _npy(array: NDArray[np.generic]) -> bytes:

@@ -26,7 +26,7 @@ def check_graph(data: bytes) -> None:
     try:
         fault = _model_fault(memoryview(data))
     except ValueError as error:
-        raise BundleError(f"it is no ONNX graph: {error}") from error
+        raise BundleError(f"it is not an ONNX graph: {error}") from error
     if fault:
         raise BundleError(f"its graph is refused: it has {fault}")
 
@@ -40,7 +40,7 @@ def _model_fault(model: memoryview) -> str | None:
             graphs += 1
             if fault := _graph_fault(_message(value)):
                 return fault
-    return None if graphs == 1 else f"{graphs} graphs in place of one"
+    return None if graphs == 1 else f"{graphs} graphs instead of one"
 
 
 def _graph_fault(graph: memoryview) -> str | None:
@@ -80,7 +80,7 @@ def _is_outside(tensor: memoryview) -> bool:
 
 def _message(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
-        raise ValueError("a number stands where a message should")
+        raise ValueError("a number instead of a message")
     return value
 
 

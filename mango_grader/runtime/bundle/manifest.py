@@ -86,7 +86,7 @@ class Manifest:
         if any(len(thresholds) != exits - 1 for thresholds in self.policies.values()):
             raise BundleError(f"manifest: each policy needs {exits - 1} thresholds")
         if any(name == "full" or name.startswith("exit:") for name in self.policies):
-            raise BundleError("manifest: no policy can be called full or exit:…, which mean something already")
+            raise BundleError("manifest: no policy can be called full or exit:…, which have another meaning")
         if self.default_policy not in {"full", *self.policies}:
             raise BundleError(f"manifest: default policy {self.default_policy!r} is not defined")
         if len(set(self.originals)) != len(self.originals) or (self.schema == 1) != (not self.originals):
@@ -174,14 +174,14 @@ def _name(value: Checked, key: str) -> str:
 def _part(value: Checked) -> str:
     name = value.text(200)
     if not _PART.fullmatch(name):
-        raise BundleError(f"{value.place} is no name of a part: letters, digits, _, - and ., in folders by /")
+        raise BundleError(f"{value.place} is not the name of a part: letters, digits, _, -, . and / between folders")
     return name
 
 
 def _hash(value: Checked) -> str:
     text = value.text(64)
     if not _HASH.fullmatch(text):
-        raise BundleError(f"{value.place} is no SHA-256 of 64 hexadecimal digits")
+        raise BundleError(f"{value.place} is not a SHA-256 of 64 hexadecimal digits")
     return text
 
 

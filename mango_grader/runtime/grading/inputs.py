@@ -41,7 +41,7 @@ def list_inputs(
     """
     paths = list(paths)
     if listed and not any(os.path.lexists(path) for path in listed):
-        raise UsageError(f"nothing in the list exists, such as {listed[0]}; its paths are relative to {os.getcwd()}")  # noqa: PTH109
+        raise UsageError(f"no path in the list exists, such as {listed[0]}; its paths are relative to {os.getcwd()}")  # noqa: PTH109
     left_out = {real_path(os.fspath(path)) for path in exclude}
     found: dict[str, str] = {}
     named: set[str] = set()
@@ -154,4 +154,4 @@ def _walk(folder: str, recursive: bool, left_out: set[str]) -> Iterator[str]:
 
 
 def _is_folder(path: str) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112  (of the three ways to ask, the one that never raises)
+    return os.path.isdir(path)  # noqa: PTH112  (the only one that never raises)

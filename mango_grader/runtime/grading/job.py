@@ -61,9 +61,9 @@ class Results:
             inputs: paths of the images.
         """
         if self.excel and (self.out is None or Path(self.out).suffix.lower() != ".csv"):
-            raise UsageError("--excel is about CSV; give --out FILE.csv")
+            raise UsageError("--excel is for CSV; give --out FILE.csv")
         if self.resume and self.out is None:
-            raise UsageError("--resume continues a run with --out; give the same --out")
+            raise UsageError("--resume continues a job with --out; give the same --out")
         if self.contact_sheet is not None:
             check_replaceable(self.contact_sheet, PAGE)
         if self.out is not None:
@@ -177,7 +177,7 @@ class Job:
             raise UsageError(f"two images have the id {twice[0]!r}; each image needs its own")
         todo = journal.pending(items)
         if again := sum(item in journal for item in todo):
-            progress.note(f"graded again, for they changed or had an error: {counted(again, 'image')}")
+            progress.note(f"graded again because they changed or had an error: {counted(again, 'image')}")
         journal.forget(todo)
         sources: deque[Source | None] = deque()
 

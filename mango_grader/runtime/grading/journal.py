@@ -14,7 +14,7 @@ from mango_grader.runtime.grading.items import ImageItem, Source, real_path
 from mango_grader.runtime.inference.records import Record
 
 _KIND = "mango-grader journal 3"
-_EARLIER = ("mango-grader journal 1", "mango-grader journal 2")  # without ids, and 1 without sources, too
+_EARLIER = ("mango-grader journal 1", "mango-grader journal 2")  # without ids; version 1 also without sources
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Row:
-    """The place of a row in the file, with what is needed of it without reading it."""
+    """The offset of a row in the file, and those of its values that are needed without reading it."""
 
     offset: int
     path: str
@@ -177,7 +177,7 @@ class Journal:
 
     def _rewrite(self) -> None:
         """Write the journal again, whole, with the rows that it has now."""
-        self._file.close()  # Windows replaces no open file.
+        self._file.close()  # Windows cannot replace an open file.
         rows: dict[str, _Row] = {}
         with files.replacing(self.path) as temporary, temporary.open("wb") as new:
             new.write(_line({"kind": _KIND, **self.header}))

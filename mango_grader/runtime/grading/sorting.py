@@ -207,7 +207,7 @@ class _Sorting:
         return Sorted(copied, tuple(failed))
 
     def _step(self, record: Record, source: Source) -> _Step:
-        if source.size is None:  # Journals of version 1 do not tell it.
+        if source.size is None:  # Unknown in journals of version 1.
             source = Source.of(record.path)
         group = self._group(record)
         mine = self._of.get(source.file, [])
@@ -215,7 +215,7 @@ class _Sorting:
         stale = tuple(place for place in mine if place not in same and self._is_stale(self.copies[place], source))
         own = (place for place in same + stale if place.startswith(f"{group}/"))
         for place in itertools.chain(own, _candidates(group, record.path)):
-            # Some file systems do not tell case apart, so names are kept apart without it.
+            # Some file systems ignore case, so names must differ in more than case.
             if place.casefold() in self._taken:
                 continue
             foreign = place not in same + stale and os.path.lexists(self.home / place)

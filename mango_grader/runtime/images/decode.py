@@ -98,7 +98,7 @@ def decode_with_warning(
                 return _upright(image, fill, needed, file)
     except ImageError:
         raise
-    except Exception as error:  # Pillow's readers raise nearly every type there is on damaged files.
+    except Exception as error:  # Pillow's readers raise exceptions of nearly every type on damaged files.
         raise ImageError(_reason(error)) from error
 
 
@@ -132,7 +132,7 @@ def _opened(source: object) -> Iterator[BinaryIO]:
 def _content(file: IO[bytes]) -> bytes:
     seekable = getattr(file, "seekable", None)
     if seekable is not None and seekable():
-        file.seek(0)  # As Pillow does: a buffer that was just written stands at its end.
+        file.seek(0)  # As Pillow does: a buffer that was just written is at its end.
     data: object = file.read()
     if not isinstance(data, bytes | bytearray | memoryview):
         raise ImageError("a file opened as text; open it in binary mode, with 'rb'")
@@ -170,7 +170,7 @@ def _upright(
     depth = depth_of(image)
     reducible = needed is not None and image.format in ("JPEG", "MPO")
     if not reducible:
-        image.load()  # PNG and TIFF settle their orientation only here.
+        image.load()  # PNG and TIFF have their orientation only now.
     orientation = _orientation(image)
     if needed is not None and reducible:
         turned = orientation >= 5
@@ -185,7 +185,7 @@ def _upright(
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # Damaged metadata around sound pixels must not cost the image.
+    except Exception:  # An image with damaged metadata can still be decoded.
         return 1
 
 

@@ -1,7 +1,8 @@
-"""Which value is white: deep integers and floats become 8 bits by the range that their file declares.
+"""Reduces deep integers and floats to 8 bits, by the range of values that their file declares.
 
-A range that is not declared is believed only if the brightest value reaches a sixteenth of it: 10- and 12-bit values
-in 16 bits, which would look black, are refused with the reason. Up to a quarter of it, the image gets a warning.
+Without a declaration, the full range is assumed, but only if the brightest value reaches a sixteenth of it: 10- and
+12-bit values in 16 bits, which would look black, are refused with the reason. If it reaches no more than a quarter, the
+image gets a warning.
 """
 
 import math
@@ -23,7 +24,7 @@ Reopen = Callable[[], AbstractContextManager[Image.Image]]
 
 _WHITE = 0xFFFF
 _FLOAT_WHITES = (1, 255, _WHITE)
-_BELIEVED, _BRIGHT = 1 / 16, 1 / 4  # Of white.
+_LEAST, _BRIGHT = 1 / 16, 1 / 4  # Of white.
 _ADVICE = "save it in 8 bits, or declare its range (TIFF: SMaxSampleValue, PNG: sBIT)"
 
 _BITS, _PHOTOMETRIC, _MAX, _PLANES, _FORMAT, _S_MIN, _S_MAX = 258, 262, 281, 284, 339, 340, 341  # TIFF tags.
@@ -97,7 +98,7 @@ def eight_bits(image: Image.Image, depth: Depth, reopen: Reopen | None) -> tuple
     Raises:
         ImageError: if the range is unknown.
     """
-    if image.mode.startswith("I"):  # "I;16…", and "I": what Pillow makes of 16-bit PGM.
+    if image.mode.startswith("I"):  # "I;16…", and "I" for 16-bit PGM.
         pixels, warning = from_integers(np.asarray(image), depth)
         return Image.fromarray(pixels), warning
     if image.mode == "F":
@@ -132,7 +133,7 @@ def from_integers(values: NDArray[Any], depth: Depth) -> tuple[NDArray[np.uint8]
         return _declared(values, depth.low, depth.high, depth), None
     white = (1 << depth.container) - 1
     if darkest < 0 or brightest > white:
-        raise ImageError(f"integers from {darkest} to {brightest}, of which no white is known; {_ADVICE}")
+        raise ImageError(f"integers from {darkest} to {brightest}, whose value of white is unknown; {_ADVICE}")
     warning = _doubt(brightest, white, "16-bit values")
     return _finished(_reduced(values, depth.container), depth), warning
 
@@ -146,7 +147,7 @@ def _from_floats(values: NDArray[np.floating[Any]], depth: Depth) -> tuple[NDArr
         return _finished(_stretched(values, depth.low, depth.high), depth), None
     white = next((white for white in _FLOAT_WHITES if brightest <= white), None)
     if darkest < 0 or white is None:
-        raise ImageError(f"floats from {darkest:g} to {brightest:g}, of which no white is known; {_ADVICE}")
+        raise ImageError(f"floats from {darkest:g} to {brightest:g}, whose value of white is unknown; {_ADVICE}")
     warning = _doubt(brightest, white, "floats")
     return _finished(_stretched(values, 0, white), depth), warning
 
@@ -184,7 +185,7 @@ def _whole_values(image: Any, upper: NDArray[np.uint8]) -> NDArray[np.uint16]:
         return np.stack([grey, grey, grey, alpha], axis=2)
     try:
         if _in_planes(image) and image.tile[0].codec_name == "libtiff":
-            raise KeyError  # Pillow unpacks these in one byte order, whatever it is told.
+            raise KeyError  # Pillow always unpacks these in one byte order.
         image.tile = [_unpacked_as(tile, _OTHER_ORDER[_explicit(_mode_of(tile))]) for tile in image.tile]
     except KeyError:
         raise ImageError("16-bit channels with a declared depth in an unusual layout; save it in 8 bits") from None
@@ -201,8 +202,8 @@ def _declared(values: NDArray[Any], low: float, high: float, depth: Depth) -> ND
 
 
 def _doubt(brightest: float, white: float, what: str) -> str | None:
-    if brightest <= white * _BELIEVED:
-        raise ImageError(f"{what} of at most {brightest:g}: how bright they are cannot be told; {_ADVICE}")
+    if brightest <= white * _LEAST:
+        raise ImageError(f"{what} of at most {brightest:g}: their range is unknown; {_ADVICE}")
     if brightest <= white * _BRIGHT:
         return f"{what} of at most {brightest:g} were read as if white were {white:g}: too dark unless that is so"
     return None
@@ -216,7 +217,7 @@ def _reduced(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
 
 
 def _stretched(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    scaled: NDArray[np.float32] = values.astype(np.float32)  # Large images need no more, and no more memory.
+    scaled: NDArray[np.float32] = values.astype(np.float32)  # Precise enough, and half the memory for large images.
     scaled -= np.float32(low)
     scaled *= np.float32(255 / (high - low))
     return np.rint(scaled, out=scaled).astype(np.uint8)
@@ -295,7 +296,7 @@ def _maximum(image: Image.Image) -> int:
 
 
 def _significant_bits(image: Image.Image) -> int | None:
-    """Return the most bits that PNG's sBIT gives a colour channel, None if it says nothing that helps."""
+    """Return the largest number of bits that PNG's sBIT gives a colour channel; None without a useful one."""
     file = getattr(image, "fp", None)
     if file is None:
         return None

@@ -11,7 +11,7 @@ from mango_grader.runtime.images.heif import heif_reader, open_heif
 
 __all__ = ["known_formats", "open_image", "readers"]
 
-# Only formats that Pillow reads by itself and knows by their first bytes: EPS, for one, would start Ghostscript.
+# Only formats that Pillow reads by itself and recognises by their first bytes; EPS would start Ghostscript.
 _FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "ICO",
 )  # fmt: skip
@@ -56,7 +56,7 @@ def open_image(file: BinaryIO) -> Image.Image:
     file.seek(0)
     head = file.read(_HEAD)
     if head.startswith(_JXL):
-        raise ImageError("a JPEG XL image, which is not read; convert it to PNG or JPEG, with djxl for one")
+        raise ImageError("a JPEG XL image, which is not read; convert it to PNG or JPEG, for example with djxl")
     if any(head.startswith(magic, start) for magic, start in _RAW.items()):
         raise _raw()
     file.seek(0)
@@ -80,7 +80,7 @@ def _open_other(file: BinaryIO, head: bytes) -> Image.Image:
     if brand in _FILMS:
         raise ImageError("a film, not an image; save single frames as PNG or JPEG")
     if head.startswith(_TIFF):
-        raise ImageError("a TIFF that is damaged, or of a kind that is not read; save it with 8 or 16 bits a channel")
+        raise ImageError("a TIFF that is damaged, or of a kind that is not read; save it with 8 or 16 bits per channel")
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
             raise ImageError(f"{name}, which is not read; convert it to PNG or JPEG")

@@ -37,7 +37,7 @@ def open_heif(data: bytes) -> Image.Image:
         try:
             text.decode()
         except UnicodeDecodeError:  # pi_heif 1.4.0 would end the process by a segmentation fault.
-            raise ImageError("damaged or incomplete: a name in its HEIF header is no text") from None
+            raise ImageError("damaged or incomplete: a name in its HEIF header is not text") from None
     image: Image.Image = HeifImageFile(io.BytesIO(data))
     return image
 

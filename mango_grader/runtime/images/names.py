@@ -1,4 +1,4 @@
-"""What a file's name tells: an image, by its ending, or clutter that systems and storages leave behind."""
+"""Names of files: endings of images, and clutter that operating systems and storages create."""
 
 import re
 

@@ -39,7 +39,7 @@ def one_colour(pixels: NDArray[np.uint8]) -> str | None:
         pixels: (H, W, 3) uint8 RGB.
     """
     colours = pixels.reshape(-1, 3)
-    # A few hundred pixels already tell most images; all of them take longer than decoding.
+    # A few hundred pixels suffice for most images; all of them take longer than decoding.
     few = colours[:: (len(colours) // 256) | 1]
     if _same(few)[0] < _OF_FEW:
         return None

@@ -18,9 +18,9 @@ from mango_grader.text import one_line
 
 Provider = Literal["auto", "cpu", "cuda"]
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-_SILENT = 4  # Even onnxruntime's errors: they are raised, and must not be printed besides.
-# Allocators and providers speak by the default logger, which no session's options reach. Here, and not at each session,
-# so that a program around us may choose otherwise.
+_SILENT = 4  # Errors included: they are raised, and must not be printed, too.
+# Allocators and providers use the default logger, which the options of a session do not change. It is set at import
+# and not at each session, so that an application may set it otherwise.
 onnxruntime.set_default_logger_severity(_SILENT)
 IMAGES, LOGITS = "images", "logits"
 _FLOAT, _BYTE = "tensor(float)", "tensor(uint8)"
@@ -106,7 +106,7 @@ class StagedModel:
             if not inputs or not all(port.name in known and known[port.name].takes(port) for port in inputs):
                 raise BundleError(f"{bundle.path}: {name} does not follow what comes before it")
             if not all(port.kind.startswith("tensor(") for port in outputs):
-                raise BundleError(f"{bundle.path}: {name} gives what is no tensor")
+                raise BundleError(f"{bundle.path}: {name} has an output that is not a tensor")
             known = {port.name: port for port in outputs}
             _check_logits(bundle, name, known.get(LOGITS))
             stages.append(_Stage(session, inputs, outputs, info.temperature, count))
@@ -164,7 +164,7 @@ class FullModel:
         if len(inputs) != 1 or inputs[0].name != IMAGES or not _images(manifest).takes(inputs[0]):
             raise BundleError(f"{bundle.path}: {manifest.full} does not take the images that its manifest describes")
         if [port.name for port in outputs] != [f"{LOGITS}{index}" for index in range(len(manifest.exits))]:
-            raise BundleError(f"{bundle.path}: {manifest.full} has not the exits that its manifest describes")
+            raise BundleError(f"{bundle.path}: {manifest.full} does not have the exits that its manifest describes")
         for port in outputs:
             _check_logits(bundle, manifest.full, port)
 

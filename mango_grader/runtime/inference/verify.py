@@ -147,8 +147,8 @@ def _prepared(originals: Originals, preprocess: Preprocess) -> NDArray[np.uint8]
             return Finding(
                 _ORIGINALS,
                 False,
-                f"{name} is decoded and resized otherwise than when the model was made, by up to {largest} grey levels,"
-                f" allowed {PIXEL_TOLERANCE}; install another version of Pillow",
+                f"{name} is decoded and resized differently than when the model was made, by up to {largest} grey "
+                f"levels, allowed {PIXEL_TOLERANCE}; install another version of Pillow",
             )
         found.append(pixels)
     return np.stack(found)

@@ -150,7 +150,7 @@ def test_golden_answers_that_are_no_probabilities_are_refused(own: Path, value: 
         data[-12:] = np.array([value, 0.3, 0.2], "<f4").tobytes()
         parts["golden/probabilities.npy"] = bytes(data)
 
-    assert "no probabilities" in refused(change_bundle(own, change))
+    assert "not probabilities" in refused(change_bundle(own, change))
 
 
 def test_a_card_that_is_not_utf8_fails_the_check(own: Path) -> None:
@@ -235,7 +235,7 @@ GRAPHS = {
     "a foreign operation": _foreign,
     "a function": _function,
     "an unknown operation": lambda model: setattr(model.graph.node[0], "op_type", "Grade"),
-    "another input": lambda model: setattr(model.graph.input[0], "name", "pictures"),
+    "another input": lambda model: setattr(model.graph.input[0], "name", "photos"),
     "another kind of input": lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", 1),
     "a fixed batch": lambda model: setattr(model.graph.input[0].type.tensor_type.shape.dim[0], "dim_value", 3),
     "another size": lambda model: setattr(model.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 13),

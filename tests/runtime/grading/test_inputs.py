@@ -107,7 +107,7 @@ def test_what_a_list_names_and_is_gone_keeps_its_place(tree: Path) -> None:
     listed = [str(tree / "gone.jpg"), str(tree / "a*.png"), str(tree / "sub")]
     assert list_inputs([], listed=listed) == sorted([*listed[:2], str(tree / "sub" / "c.jpg")])
     assert list_inputs([str(tree / "a.png")], listed=listed[2:]) == [str(tree / "a.png"), str(tree / "sub" / "c.jpg")]
-    with pytest.raises(UsageError, match=r"nothing in the list exists, such as gone\.jpg; its paths are relative to /"):
+    with pytest.raises(UsageError, match=r"no path in the list exists, such as gone\.jpg; its paths are relative to /"):
         list_inputs([], listed=["gone.jpg", "too.jpg"])
 
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from badfiles import picture
+from badfiles import textured
 from bundles import CLASSES
 
 from mango_grader import files
@@ -25,12 +25,12 @@ FOREIGN = {
     "torn.jsonl": b'{"path": ',
     "table.parquet": b"PAR1",
     "home.html": b"<!doctype html><title>Our orchard</title>",
-    "photo.html": picture("PNG"),
+    "photo.html": textured("PNG"),
     "settings.json": b'{"model": 1}',
     "list.json": b"[1]",
     "torn.json": b"{",
     "weights.mango": b"not a zip",
-    "photo.mango": picture("JPEG"),
+    "photo.mango": textured("JPEG"),
 }
 KINDS = {ending: kind for kind in (ROWS, PAGE, FIGURES, BUNDLE) for ending in kind.endings}
 

@@ -58,7 +58,7 @@ def test_every_format_holds_every_row(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_grades_to_review_are_marked_in_every_format(tmp_path: Path, suffix: str) -> None:
     sure, doubtful = (Record(name, "A", (p, 1 - p), p, 1, 1.0, 1.0, None) for name, p in (("s", 0.9), ("d", 0.59)))
-    rows = (sure, doubtful, Record.failed("bad", "no picture", 1.0))
+    rows = (sure, doubtful, Record.failed("bad", "no image", 1.0))
     marks = {}
     for below in (None, 0.6):
         write_records(tmp_path / f"out{suffix}", CLASSES, rows, below)

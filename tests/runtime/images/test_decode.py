@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from badfiles import make_bad_files, make_odd_files, picture
+from badfiles import make_bad_files, make_odd_files, textured
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
@@ -138,7 +138,7 @@ def test_things_that_are_no_images_are_refused_by_type(source: object) -> None:
 
 
 def test_a_number_does_not_open_that_file_descriptor(tmp_path: Path) -> None:
-    (tmp_path / "real.png").write_bytes(picture("PNG"))
+    (tmp_path / "real.png").write_bytes(textured("PNG"))
     with (tmp_path / "real.png").open("rb") as file, pytest.raises(ImageError, match="int"):
         decode(file.fileno())  # type: ignore[arg-type]
 
@@ -173,7 +173,7 @@ def test_odd_files_decode_without_a_word(tmp_path: Path, capfd: pytest.CaptureFi
 @settings(max_examples=60, deadline=None)
 @given(kind=st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP"]), data=st.data())
 def test_a_damaged_file_decodes_or_raises_image_error(kind: str, data: st.DataObject) -> None:
-    sound = bytearray(picture(kind))
+    sound = bytearray(textured(kind))
     for _ in range(data.draw(st.integers(1, 4))):
         sound[data.draw(st.integers(0, len(sound) - 1))] = data.draw(st.integers(0, 255))
     with suppress(ImageError):  # Anything else is a failure.
@@ -211,7 +211,7 @@ def test_scaled_fits_and_touches_the_box(width: int, height: int, box_width: int
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "group4"])
 def test_damaged_tiffs_print_nothing_on_the_terminal(compression: str, capfd: pytest.CaptureFixture[str]) -> None:
-    image = Image.open(io.BytesIO(picture("PNG")))
+    image = Image.open(io.BytesIO(textured("PNG")))
     data = encoded(image.convert("1") if compression == "group4" else image, "TIFF", compression=compression)
     rng = np.random.default_rng(0)
     for _ in range(40):
@@ -223,7 +223,7 @@ def test_damaged_tiffs_print_nothing_on_the_terminal(compression: str, capfd: py
 
 
 def test_binary_files_and_buffers_are_decoded(tmp_path: Path) -> None:
-    data = picture("PNG")
+    data = textured("PNG")
     (tmp_path / "a.png").write_bytes(data)
     wanted = np.asarray(decode(data))
     written = io.BytesIO()
@@ -240,7 +240,7 @@ def test_binary_files_and_buffers_are_decoded(tmp_path: Path) -> None:
 
 
 def test_files_that_hold_no_bytes_say_so(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(picture("PNG"))
+    (tmp_path / "a.png").write_bytes(textured("PNG"))
     with (tmp_path / "a.png").open(encoding="latin-1") as text, pytest.raises(ImageError, match="binary mode"):
         decode(text)  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="empty file"):
@@ -253,6 +253,6 @@ def test_files_that_hold_no_bytes_say_so(tmp_path: Path) -> None:
 
 def test_damage_is_called_so() -> None:
     for kind in ("JPEG", "PNG", "GIF", "WEBP", "BMP"):
-        data = picture(kind)
+        data = textured(kind)
         with pytest.raises(ImageError, match=r"^damaged or incomplete: "):
             decode(data[: len(data) // 2])

@@ -41,7 +41,7 @@ def test_jpeg_xl_is_named(head: bytes) -> None:
     [
         (b"8BPS\0\1" + bytes(99), "a Photoshop document"), (b"%PDF-1.4" + bytes(99), "a PDF document"),
         (b"\0\0\0\x18ftypmp42" + bytes(99), "a film, not an image"),
-        (tiff(PREVIEW.astype(np.float32)), "save it with 8 or 16 bits a channel"),
+        (tiff(PREVIEW.astype(np.float32)), "save it with 8 or 16 bits per channel"),
     ],
 )  # fmt: skip
 def test_other_kinds_of_file_are_named(data: bytes, reason: str) -> None:

@@ -161,7 +161,7 @@ def test_memory_stays_constant(grader: Grader) -> None:
         return found
 
     peak(50)
-    assert peak(600) < peak(60) + 2_000_000  # 540 more pictures are 65 MB.
+    assert peak(600) < peak(60) + 2_000_000  # 540 more images are 65 MB.
 
 
 def test_a_model_without_a_finite_answer_is_an_error_of_the_row(tmp_path: Path) -> None:
