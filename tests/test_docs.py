@@ -1,41 +1,39 @@
-"""What the documents say can be typed, opened and found."""
+"""What the documents say can be typed, opened and found; test_pages_run.py runs it."""
 
 import re
 import shlex
-from pathlib import Path
 
 import click
 import pytest
+from documents import DOCUMENTS, EXCEPTIONS, NOT_TYPED, ROOT, WITH_CODE, blocks, exceptions_of, text
 
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli import COMMANDS, main
 from mango_grader.models.baselines import BASELINES
 from mango_grader.workflow.presets import PRESETS
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "docs/architecture.md",
-    "docs/add-a-method.md",
-    "docs/evidence.md",
-)
+
+@pytest.mark.parametrize("page", DOCUMENTS)
+def test_every_block_names_its_language(page: str) -> None:
+    known = {"sh", "python", "text", "json"}
+    assert not {b.language for b in blocks(page) if b.language not in known and not b.language.startswith("{")}
 
 
-def text(document: str) -> str:
-    return (ROOT / document).read_text(encoding="utf-8")
+def test_every_exception_is_needed() -> None:
+    lines = [line for page in DOCUMENTS for block in blocks(page) if block.language == "sh" for line in block.lines]
+    used = {each for line in lines for each in exceptions_of(line)}
+    assert not {each.printed for each in EXCEPTIONS if each not in used}
+    assert not {page for page in NOT_TYPED if page not in WITH_CODE}
 
 
 def typed(document: str) -> list[str]:
-    """Return every mango-grader line of a document's shell blocks and inline code, comments cut off."""
-    blocks = re.findall(r"```sh\n(.*?)```", text(document), re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    """Return every mango-grader line of a document's shell blocks and inline code, as it is printed."""
+    lines = [line for block in blocks(document) if block.language == "sh" for line in block.lines]
     lines += [" ".join(code.split()) for code in re.findall(r"`(mango-grader [^`]+)`", text(document))]
     return [line for line in lines if line.startswith("mango-grader ")]
 
 
-@pytest.mark.parametrize("line", [line for document in DOCUMENTS for line in typed(document)])
+@pytest.mark.parametrize("line", sorted({line for document in DOCUMENTS for line in typed(document)}))
 def test_a_command_line_of_the_documents_is_understood(line: str) -> None:
     _, *words = shlex.split(line, comments=True)
     command: click.Command = main
