@@ -1,4 +1,4 @@
-"""A small network with three exits and skips across them, and pictures for it."""
+"""A small network with three exits and skips across them, and images for it."""
 
 import numpy as np
 import torch
@@ -55,8 +55,8 @@ def seasoned(spec: NetworkSpec) -> AnytimeClassifier:
     return network
 
 
-def pictures(count: int, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
-    """Smooth random pictures, (count, height, width, 3): noise alone looks the same to every network."""
+def random_images(count: int, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
+    """Smooth random images, (count, height, width, 3): noise alone looks the same to every network."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, 3, 3, 3)).repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
     noise = rng.integers(-20, 21, (count, height, width, 3))
@@ -69,6 +69,6 @@ def check_exported(spec: NetworkSpec) -> None:
     with torch.no_grad():
         for name in spec.exits:  # answers far from certain, so that differences show
             network.get_submodule(f"nodes.{name}.linear").weight.mul_(0.1)
-    images = pictures(6, height=spec.input[1], width=spec.input[2])
+    images = random_images(6, height=spec.input[1], width=spec.input[2])
     found = check_parity(network, export_graphs(network), images, [1.0] * len(spec.exits))
     assert len(found.staged) == len(found.full) == len(spec.exits)

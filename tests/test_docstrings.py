@@ -17,6 +17,7 @@ import mango_grader
 LAYERS_CHECKED: tuple[str, ...] = (
     *("errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime", "synthetic"),
     "datasets",
+    "training",
     "report",
     "workflow",
 )

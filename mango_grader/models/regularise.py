@@ -57,7 +57,7 @@ def with_exit_gradient(spec: NetworkSpec, factor: float) -> NetworkSpec:
         if _block_of(node.name) in early:
             for place, name in enumerate(inputs):
                 if _block_of(name) != _block_of(node.name):
-                    scaled = Node(f"{node.name}/heard{place}", ScaleGradient(factor), (name,))
+                    scaled = Node(f"{node.name}/scaled{place}", ScaleGradient(factor), (name,))
                     nodes.append(scaled)
                     inputs[place] = scaled.name
         nodes.append(replace(node, inputs=tuple(inputs)))

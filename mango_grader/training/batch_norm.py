@@ -1,4 +1,4 @@
-"""By what BatchNorm normalises while the many networks of a super net are scored: its running averages fit none."""
+"""Which statistics BatchNorm uses while the many networks of a super net are scored: its running averages fit none."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ from torch import nn
 
 @contextmanager
 def batch_statistics(net: nn.Module) -> Iterator[None]:
-    """Let BatchNorm use each batch's own statistics, everything else in evaluation mode; leaves no trace.
+    """Within the context, BatchNorm uses each batch's own statistics; everything else is in evaluation mode.
 
-    Every parameter, buffer and mode is as before after.
+    Afterwards every parameter, buffer and mode is as before.
     """
     with _untouched(net) as norms:
         for norm in norms:
@@ -20,9 +20,14 @@ def batch_statistics(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def recalibrated_statistics(net: nn.Module, run: Callable[[], None]) -> Iterator[None]:
-    """Let BatchNorm use the plain mean of the statistics of what `run` passes through `net` (SPOS §3.4).
+    """Within the context, BatchNorm uses the plain mean of the statistics of some batches.
 
-    Everything else is in evaluation mode; every parameter, buffer and mode is as before after.
+    Everything else is in evaluation mode; afterwards every parameter, buffer and mode is as before. Source: SPOS (Guo
+    et al., 2020), §3.4.
+
+    Args:
+        net: whose BatchNorm is changed.
+        run: passes the batches through `net`.
     """
     with _untouched(net) as norms:
         momenta = [norm.momentum for norm in norms]

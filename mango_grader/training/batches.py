@@ -1,4 +1,4 @@
-"""Mini-batches, each one a function of the seed and its number: nothing to save when a run stops between two."""
+"""Mini-batches, each a function of the seed and its number, so that a checkpoint need not hold any of them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,9 +19,12 @@ _CHUNK = 4096  # rows at a time: bounds the memory that a copy to a device takes
 
 @dataclass(frozen=True)
 class Batch:
-    """images: uint8 (N, H, W, 3), on the device where they are kept. labels: int64 (L,), on the host.
+    """Images with labels, and a teacher's logits if there is one.
 
-    The labels are of the first L images, mostly of all; the others have none. answers: a teacher's logits (N, classes).
+    Attributes:
+        images: uint8 (N, H, W, 3), on the device where they are kept.
+        labels: int64 (L,), on the host, of the first L images; the others have none. Mostly L = N.
+        answers: the teacher's logits (N, C); None without a teacher.
     """
 
     images: Tensor
@@ -30,7 +33,12 @@ class Batch:
 
 
 class BatchSeries(Protocol):
-    """Batches without end, of one size; batch `step` is the same however often it is asked for."""
+    """An endless series of batches of one size; a batch is a function of its number.
+
+    Attributes:
+        per_epoch: number of batches in an epoch.
+        batch_size: number of images in a batch.
+    """
 
     per_epoch: int
     batch_size: int
@@ -45,9 +53,12 @@ class BatchSeries(Protocol):
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of a packed cache that one purpose may see. images: uint8 (M, H, W, 3) of all rows; labels: int64 (M,).
+    """Rows of a packed cache that one purpose may use.
 
-    images are an array on the host, or a tensor on the device that trains.
+    Attributes:
+        images: uint8 (M, H, W, 3) of all rows: an array on the host, or a tensor on the device that trains.
+        labels: int64 (M,) of all rows.
+        rows: int64, the indices of the rows that may be used.
     """
 
     images: NDArray[np.uint8] | Tensor
@@ -63,7 +74,11 @@ class Examples:
         return self.labels[self.rows]
 
     def take(self, positions: NDArray[np.int64]) -> Batch:
-        """Return the examples at `positions` among the rows."""
+        """Return some of the examples.
+
+        Args:
+            positions: indices into `rows`.
+        """
         rows = self.rows[positions]
         labels = torch.from_numpy(self.labels[rows])
         if isinstance(self.images, Tensor):
@@ -71,7 +86,7 @@ class Examples:
         return Batch(torch.from_numpy(self.images[rows]), labels)
 
     def shuffled(self, seed: int) -> "Examples":
-        """Return the same examples in a random order: rows stand in class order, and so would batches of them."""
+        """Return the same examples in random order; `rows` are ordered by class, and so would their batches be."""
         return replace(self, rows=np.random.default_rng(seed).permutation(self.rows))
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
@@ -81,9 +96,18 @@ class Examples:
 
 
 class Batches:
-    """An endless, shuffled, augmented series of batches; batch `step` is the same however often it is asked for.
+    """An endless, shuffled, augmented series of batches; a batch is a function of its number.
 
     Each epoch visits every example at most once; the incomplete last batch is dropped.
+
+    Args:
+        examples: what batches are made of.
+        batch_size: number of images in a batch; at most all examples.
+        seed: of order and augmentation.
+        augmenter: changes the images; None leaves them.
+
+    Raises:
+        ValueError: if there is no example.
     """
 
     def __init__(
@@ -106,7 +130,7 @@ class Batches:
 
 
 def on_tensors(augmenter: Augmenter) -> TensorAugmenter:
-    """Let an augmenter of arrays change tensors on the CPU."""
+    """Return an augmenter of tensors on the CPU, made of one of arrays."""
 
     def changed(images: Tensor, seed: tuple[int, ...]) -> Tensor:
         return torch.from_numpy(augmenter(images.numpy(), seed))
@@ -115,7 +139,12 @@ def on_tensors(augmenter: Augmenter) -> TensorAugmenter:
 
 
 def copied_to(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Return a copy of `images`, which may be memory-mapped, as one tensor on `device`."""
+    """Return a copy of images as one tensor.
+
+    Args:
+        images: uint8 (M, H, W, 3), possibly memory-mapped.
+        device: where the copy is.
+    """
     copy = torch.empty(images.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(images), _CHUNK):
         copy[start : start + _CHUNK] = torch.from_numpy(np.array(images[start : start + _CHUNK]))

@@ -1,7 +1,7 @@
-"""Bootstrap intervals over groups: the fruit is the unit that was drawn at random, not its photographs.
+"""Bootstrap intervals over groups: what was drawn at random is the fruit, not its photos.
 
 Whole groups are resampled with replacement (Davison and Hinkley, 1997, §3.8), so ten views of one mango count as one
-observation. Intervals are percentile intervals; one of zero width says only that no case of the other kind was seen.
+observation. Intervals are percentile intervals; an interval of zero width says only that all groups agree.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,13 @@ _CHUNK = 250  # replicates at a time: bounds memory with many groups
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; the bounds are None where a single group allows none."""
+    """A figure with its 95 % interval.
+
+    Attributes:
+        value: on all items.
+        low: lower end of the interval; None where there is one group only.
+        high: upper end, likewise.
+    """
 
     value: float
     low: float | None
@@ -27,7 +33,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second on the same items: value, 95 % interval and two-sided bootstrap p-value."""
+    """First minus second on the same items.
+
+    Attributes:
+        value: mean difference.
+        low: lower end of its 95 % interval; None where there is one group only.
+        high: upper end, likewise.
+        p: two-sided bootstrap p-value, above 0; None where there is one group only.
+    """
 
     value: float
     low: float | None
@@ -36,9 +49,27 @@ class Difference:
 
 
 class GroupBootstrap:
-    """Resamples groups of items; every estimate of one object uses the same draws, so estimates are paired.
+    """Resamples groups of items; all estimates of one object use the same draws, so they are paired.
 
-    `groups` names the group of each of N items; `replicates` draws are made from `seed`.
+    Args:
+        groups: (N,), the name of each item's group.
+        seed: of the draws.
+        replicates: number of draws, 1 or more.
+
+    Attributes:
+        items: N.
+        groups: number of groups.
+
+    Raises:
+        ValueError: if there is no item.
+
+    Example:
+        >>> import numpy as np
+        >>> correct = np.array([1, 1, 0, 1, 1, 1])
+        >>> bootstrap = GroupBootstrap(["a", "a", "b", "b", "c", "c"], seed=0)
+        >>> found = bootstrap.estimate(np.stack([correct, np.ones(6)], axis=1), lambda sums: sums[:, 0] / sums[:, 1])
+        >>> round(found.value, 2), found.low <= found.value <= found.high
+        (0.83, True)
     """
 
     def __init__(self, groups: Sequence[str], seed: int, replicates: int = 2000) -> None:
@@ -50,10 +81,12 @@ class GroupBootstrap:
         self._weights = draws.astype(np.uint8)
 
     def estimate(self, values: NDArray[np.generic], statistic: Statistic) -> Estimate:
-        """Return `statistic` of the summed `values` with its 95 % interval.
+        """Return a statistic of summed values with its 95 % interval.
 
-        `values` is (N, …), one row per item. `statistic` maps sums over items, (R, …), to figures, (R,); replicates
-        where it is NaN (a class that was not drawn) are left out.
+        Args:
+            values: (N, …), one row per item.
+            statistic: maps sums over items, (R, …), to figures, (R,); replicates where it is NaN (a class that was not
+                drawn) are left out.
         """
         sums = self._per_group(values)
         value = float(statistic(sums.sum(axis=0, keepdims=True))[0])
@@ -61,7 +94,12 @@ class GroupBootstrap:
         return Estimate(value, low, high)
 
     def difference(self, first: NDArray[np.generic], second: NDArray[np.generic]) -> Difference:
-        """Return the mean of `first − second`, each (N,), with interval and p-value."""
+        """Return the mean of first − second with interval and p-value.
+
+        Args:
+            first: (N,).
+            second: (N,).
+        """
         delta = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
         sums = self._per_group(np.stack([delta, np.ones_like(delta)], axis=1))
         if self.groups == 1:
@@ -93,9 +131,21 @@ def paired_difference(
     seed: int,
     replicates: int = 10_000,
 ) -> Difference:
-    """Compare two models on the same N items: `first` and `second` hold each one's score per item (1 = right).
+    """Compare two models on the same N items; positive values favour the first.
 
-    Positive values favour `first`. The p-value is twice the smaller share of replicates on either side of zero.
+    The p-value is twice the smaller share of replicates on either side of zero.
+
+    Args:
+        first: (N,), score of the first model on each item (1 = correct).
+        second: (N,), score of the second model likewise.
+        groups: (N,), the name of each item's group.
+        seed: of the draws.
+        replicates: number of draws, 1 or more.
+
+    Example:
+        >>> found = paired_difference([1, 1, 1, 0], [1, 0, 1, 0], groups=["a", "b", "c", "d"], seed=0)
+        >>> found.value
+        0.25
     """
     return GroupBootstrap(groups, seed, replicates).difference(first, second)
 

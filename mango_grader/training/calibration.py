@@ -1,7 +1,7 @@
-"""Temperatures and exit thresholds, both fitted on validation data only: test data never come here.
+"""Temperatures and exit thresholds, both fitted on validation data only.
 
-Validation parts of fruit sets are small (some eighty images are common), so both fits prefer the dull choice: the
-temperature is held towards 1 by a weak prior, and the thresholds have one free number, searched on a smooth path.
+Validation parts of fruit sets are small (some eighty images are common), so both fits are cautious: a weak prior holds
+the temperature near 1, and the thresholds have one free number, which is searched on a smooth path.
 """
 
 from collections.abc import Sequence
@@ -45,10 +45,14 @@ def calibrated(logits: NDArray[np.float32], temperatures: Sequence[float]) -> ND
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Return the temperature T for which softmax(logits / T) has the lowest negative log likelihood (Guo et al., 2017).
+    """Return the temperature T, in [0.05, 20], for which softmax(logits / T) has the lowest negative log likelihood.
 
-    `logits` is (N, C) and `labels` (N,), of validation data; N may be small or zero. A normal prior on log T (mean 0,
-    standard deviation 0.5) keeps T finite where every image is right. The result lies in [0.05, 20].
+    A normal prior on log T (mean 0, standard deviation 0.5) keeps T finite where every image is answered correctly.
+    Source: Guo et al. (2017), §4.2; the prior is ours.
+
+    Args:
+        logits: (N, C), of validation images; N may be small or 0.
+        labels: int (N,).
     """
     scores = np.asarray(logits, dtype=np.float64)
     truth = scores[np.arange(len(scores)), labels]
@@ -73,23 +77,31 @@ def tune_threshold(
     max_cost: float = 0.55,
     max_loss: float = 0.01,
 ) -> tuple[float, ...]:
-    """Return one confidence threshold for every exit but the last (MSDNet's budgeted batch classification, §5.2).
+    """Return the confidence threshold of every exit but the last, (K − 1,).
 
-    Of the images, a geometric share leaves at each exit, the most confident first; thresholds are the validation
-    confidences at those shares. The one free number is the ratio of the geometric series. It is chosen so that the
-    mean cost on the validation data (`probabilities` (K, N, C), `labels` (N,)) comes as near as possible to, but not
-    above, `max_cost` of the last exit's `macs`; among equally dear ratios the more accurate wins.
+    A geometric share of the images stops at each exit, the most confident first; thresholds are the validation
+    confidences at those shares. The one free number is the ratio of the geometric series. It is chosen so that the mean
+    cost comes as near as possible to `max_cost`, but not above it; among ratios of equal cost the more accurate wins.
 
-    Why the whole budget is spent rather than the most accurate ratio picked: with eighty images one point of accuracy
+    Why the whole budget is spent, instead of picking the most accurate ratio: with eighty images one point of accuracy
     is less than one image, so picking by accuracy follows noise, while accuracy rises with cost on the whole. The
-    default of 0.55 leaves a margin for unseen data under a goal of 0.60. Where early exits are too weak or too dear
-    for that, the budget yields: if the answers lose more than `max_loss` of accuracy against the last exit, by more
-    than one standard error of that paired difference, the cheapest dearer ratio that does not is taken.
+    default of 0.55 leaves a margin for unseen data under a goal of 0.60. Early exits may be too weak or too expensive
+    for that. If the answers lose more than `max_loss` of accuracy against the last exit, by more than one standard
+    error of that paired difference, the cheapest ratio above the budget that does not is taken.
+
+    Source: MSDNet (Huang et al., 2018), §5.2, budgeted batch classification.
+
+    Args:
+        probabilities: (K, N, C), calibrated, of every exit on validation images.
+        labels: int (N,).
+        macs: (K,), multiply-adds up to and with each exit.
+        max_cost: budget for the mean cost, as a share of the last exit's.
+        max_loss: loss of accuracy that is accepted, 0..1.
     """
     relative = np.asarray(macs, dtype=np.float64) / macs[-1]
     confidences = np.asarray(probabilities, dtype=np.float64).max(axis=2)
-    right = np.asarray(probabilities).argmax(axis=2) == labels
-    trials = [_try(relative, confidences, right, _thresholds(confidences, ratio), max_loss) for ratio in _RATIOS]
+    correct = np.asarray(probabilities).argmax(axis=2) == labels
+    trials = [_try(relative, confidences, correct, _thresholds(confidences, ratio), max_loss) for ratio in _RATIOS]
     best = max((trial for trial in trials if trial.cost <= max_cost), default=None, key=_Trial.spending)
     if best is None or best.loses:
         best = min(
@@ -117,13 +129,13 @@ class _Trial:
 def _try(
     relative: NDArray[np.float64],
     confidences: NDArray[np.float64],
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
     thresholds: tuple[float, ...],
     max_loss: float,
 ) -> _Trial:
     settled = _settled(confidences, thresholds)
-    answers = right[settled, np.arange(right.shape[1])]
-    lost = right[-1].astype(np.float64) - answers
+    answers = correct[settled, np.arange(correct.shape[1])]
+    lost = correct[-1].astype(np.float64) - answers
     error = float(np.sqrt(np.square(lost).sum())) / len(lost)
     return _Trial(thresholds, float(relative[settled].mean()), float(answers.mean()), lost.mean() - error > max_loss)
 

@@ -20,14 +20,31 @@ _TREE = "tree"
 def write_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write contiguous CPU tensors; raises OSError that names `path`, on a full disk, say."""
+    """Write tensors to a safetensors file, whole or not at all.
+
+    Args:
+        path: of the file.
+        tensors: contiguous, on the CPU, by name.
+        metadata: strings by name, kept beside the tensors.
+
+    Raises:
+        OSError: names `path`; on a full disk, for example.
+    """
     write_bytes(path, save(dict(tensors), None if metadata is None else dict(metadata)))
 
 
 def read_tensors(
     path: str | os.PathLike[str], device: torch.device | str = "cpu"
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a file, on `device`, and its metadata; raises MangoError if it is damaged."""
+    """Return the tensors of a safetensors file and its metadata.
+
+    Args:
+        path: of the file.
+        device: where the tensors go.
+
+    Raises:
+        MangoError: if the file is damaged.
+    """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             # Cloned, because Windows replaces no file that a tensor still maps; `file` is no mapping.
@@ -38,20 +55,38 @@ def read_tensors(
 
 
 def damaged(path: str | os.PathLike[str], error: Exception) -> MangoError:
-    """Return what to say of a run's file that does not hold what was written to it; a resumed run makes it again."""
+    """Return the error for a file of a run that does not hold what was written to it; a resumed run writes it again.
+
+    Args:
+        path: of the file.
+        error: what reading it raised.
+    """
     reason = " ".join(str(error).split())[:100]
     return MangoError(f"{path} is damaged ({reason}); delete it, and --resume makes it again")
 
 
 def save_checkpoint(path: Path, state: Any) -> None:
-    """Write `state`: dicts (any plain keys), lists, tuples, tensors, numbers, strings, booleans and None."""
+    """Write nested plain data and tensors to one file, whole or not at all.
+
+    Args:
+        path: of the file.
+        state: dicts (with any plain keys), lists, tuples, tensors, numbers, strings, booleans and None.
+    """
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors), allow_nan=False)
     write_tensors(path, tensors, {_TREE: tree})
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Any:
-    """Read what `save_checkpoint` wrote, its tensors on `device`; raises MangoError if the file is damaged."""
+    """Read what `save_checkpoint` wrote.
+
+    Args:
+        path: of the file.
+        device: where the tensors go.
+
+    Raises:
+        MangoError: if the file is damaged.
+    """
     tensors, metadata = read_tensors(path, device)
     try:
         return _unpack(json.loads(metadata[_TREE]), tensors)

@@ -1,4 +1,4 @@
-"""Where and how precisely numbers are crunched."""
+"""Where networks run and in which precision; seeds."""
 
 import random
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +13,11 @@ from mango_grader.errors import UsageError
 
 @dataclass(frozen=True)
 class Device:
-    """A torch device and its habits: bf16 autocast and channels-last on GPU, float32 and channels-last on CPU."""
+    """A torch device: bfloat16 autocast on a GPU, float32 on the CPU, channels-last memory on both.
+
+    Attributes:
+        name: "cpu", "cuda" or "cuda:N".
+    """
 
     name: str
 
@@ -28,14 +32,14 @@ class Device:
         return self.name.startswith("cuda")
 
     def keeps(self, size: int) -> bool:
-        """Whether `size` bytes of pictures should live there: a GPU of whose memory they take at most a quarter.
+        """Return whether `size` bytes of images should be kept there: a quarter of a GPU's memory at most.
 
-        What is left is for the networks, and for the copies that a search makes of held-out pictures.
+        The rest is for the networks, and for the copies that a search makes of held-out images.
         """
         return self.is_gpu and 4 * size <= torch.cuda.get_device_properties(self.torch).total_memory
 
     def place(self, module: nn.Module) -> nn.Module:
-        """Move a module there, its weights in channels-last memory."""
+        """Move a module there, with its weights in channels-last memory."""
         return module.to(self.torch, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def send(self, tensor: Tensor) -> Tensor:
@@ -48,7 +52,14 @@ class Device:
 
 
 def pick_device(name: str = "auto") -> Device:
-    """Return "cpu", "cuda" or "cuda:N"; "auto" is a GPU where there is one. Raises UsageError if it is not there."""
+    """Return the device of a name.
+
+    Args:
+        name: "cpu", "cuda" or "cuda:N"; "auto" is a GPU where there is one.
+
+    Raises:
+        UsageError: if there is no such device here.
+    """
     available = torch.cuda.is_available()
     if name == "auto":
         return Device("cuda" if available else "cpu")
@@ -60,7 +71,11 @@ def pick_device(name: str = "auto") -> Device:
 
 
 def seed_everything(*seed: int) -> None:
-    """Seed torch's, numpy's and Python's global generators from `seed`, a sequence of non-negative integers."""
+    """Seed torch's, numpy's and Python's global generators.
+
+    Args:
+        *seed: non-negative integers.
+    """
     state = int(np.random.SeedSequence(seed).generate_state(1, np.uint32)[0])
     torch.manual_seed(state)
     np.random.seed(state)

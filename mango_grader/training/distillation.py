@@ -1,4 +1,4 @@
-"""Batches with a teacher's answers: new ones at each step, or those to some epochs, asked for once and kept."""
+"""Batches with a teacher's logits: computed anew at each step, or computed once for some epochs and kept."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,12 @@ _PART = 32  # steps to a file: what a kill may cost
 
 
 class Mixed:
-    """Batches of labelled images followed by unlabelled ones; an epoch is one of the labelled."""
+    """Batches of labelled images followed by unlabelled ones; an epoch is one of the labelled images.
+
+    Args:
+        labelled: the images with labels.
+        unlabelled: the others; their labels are not read.
+    """
 
     def __init__(self, labelled: Batches, unlabelled: Batches) -> None:
         self.labelled, self.unlabelled = labelled, unlabelled
@@ -43,7 +48,13 @@ class Mixed:
 
 
 class DistillationBatches:
-    """Another series' batches with the answers that `answers(step, images)` gives to their images."""
+    """The batches of another series, with a teacher's logits.
+
+    Args:
+        batches: the other series.
+        answers: from a step and its images to the teacher's logits.
+        period: number of steps after which the batches repeat; None for never.
+    """
 
     def __init__(self, batches: BatchSeries, answers: Callable[[int, Tensor], Tensor], period: int | None) -> None:
         self.batches, self._answers, self._period = batches, answers, period
@@ -51,10 +62,15 @@ class DistillationBatches:
 
     @classmethod
     def uncached(cls, batches: BatchSeries, teacher: Teacher) -> "DistillationBatches":
-        """Let `teacher` see each batch as the student sees it, for ever new ones.
+        """Ask the teacher about each batch when it is used.
 
-        Raises UsageError at the first answer that is no finite number; on a GPU, where to look would be to wait, the
-        student's loss shows it.
+        Args:
+            batches: endless; teacher and student see the same augmented images.
+            teacher: gives the logits.
+
+        Raises:
+            UsageError: at the first logits that are not finite. They are not looked at on a GPU, which would have to
+                wait; there the student's loss shows them.
         """
 
         def answers(_: int, images: Tensor) -> Tensor:
@@ -67,10 +83,14 @@ class DistillationBatches:
 
     @classmethod
     def cached(cls, batches: BatchSeries, parts: Sequence[NDArray[np.float32]]) -> "DistillationBatches":
-        """Go round and round the steps whose answers `cache_answers` gave: batch i is batch i modulo their number.
+        """Repeat the steps whose logits `cache_answers` returned: batch i is batch i modulo their number.
 
-        A batch is a function of its step, and so are its order, its augmentation and which examples it leaves out:
-        what is answered is what is shown.
+        A batch, its order, augmentation and left-out examples included, is a function of its step, so the logits belong
+        to the images that the student sees.
+
+        Args:
+            batches: those of which the teacher was asked.
+            parts: what `cache_answers` returned.
         """
 
         def answers(step: int, _: Tensor) -> Tensor:
@@ -94,10 +114,17 @@ class DistillationBatches:
 def cache_answers(
     batches: BatchSeries, teacher: Teacher, steps: int, folder: Path, progress: Progress
 ) -> list[NDArray[np.float32]]:
-    """Ask the teacher about the first `steps` batches; return its logits, (≤ 32, batch_size, classes) a part, mapped.
+    """Return the teacher's logits for the first batches, memory-mapped: (≤ 32, batch_size, C) a part.
 
-    Each part is a .npy file in `folder`; those that are there already are not asked for again. Raises UsageError for a
-    teacher that answers with no finite numbers.
+    Args:
+        batches: whose images the teacher sees.
+        teacher: gives the logits.
+        steps: number of batches.
+        folder: each part is a .npy file there; parts that are there already are not computed again.
+        progress: counts the batches.
+
+    Raises:
+        UsageError: for a teacher whose logits are not finite.
     """
     paths = {start: folder / f"{start:06d}.npy" for start in range(0, steps, _PART)}
     done = sum(min(_PART, steps - start) for start, path in paths.items() if path.exists())
@@ -124,9 +151,15 @@ def _mapped(path: Path) -> NDArray[np.float32]:
 
 
 def ask(teacher: Teacher, examples: Examples, batch_size: int = 128) -> NDArray[np.float32]:
-    """Return the teacher's logits (len(examples), classes) for the examples as they are.
+    """Return the teacher's logits (N, C) for N examples without augmentation.
 
-    Raises UsageError for a teacher that answers with no finite numbers.
+    Args:
+        teacher: gives the logits.
+        examples: N images.
+        batch_size: number of images that the teacher sees at once.
+
+    Raises:
+        UsageError: for a teacher whose logits are not finite.
     """
     return _finite(np.concatenate([teacher(batch.images).cpu().numpy() for batch in examples.in_order(batch_size)]))
 

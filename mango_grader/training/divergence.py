@@ -1,4 +1,4 @@
-"""Losses, weights and answers must stay finite numbers: where they do not, a run stops and says where and why."""
+"""Losses, weights and answers must stay finite numbers; otherwise a run stops and says where and why."""
 
 import math
 from collections import defaultdict
@@ -13,16 +13,16 @@ from mango_grader.training.recipe import WeightRecipe
 
 
 class DivergedError(MangoError):
-    """A training or a search left the finite numbers; whatever came after would be worth nothing."""
+    """A training or a search produced a NaN or an infinity; nothing that it computed afterwards would be of use."""
 
 
 def first_not_finite(values: Sequence[Tensor | float]) -> int | None:
-    """Return the place of the first scalar that is NaN or infinite, None if there is none."""
+    """Return the index of the first scalar that is NaN or infinite, None if there is none."""
     return next((place for place, value in enumerate(values) if not math.isfinite(float(value))), None)
 
 
 def all_finite(state: Any) -> bool:
-    """Say whether all numbers are finite in nested mappings, sequences and tensors; waits for each device once."""
+    """Return whether all numbers in nested mappings, sequences and tensors are finite; waits for each device once."""
     by_device: dict[torch.device, list[Tensor]] = defaultdict(list)
     for leaf in _leaves(state):
         if isinstance(leaf, float) and not math.isfinite(leaf):
@@ -33,7 +33,12 @@ def all_finite(state: Any) -> bool:
 
 
 def lower_rate_hint(name: str, recipe: WeightRecipe) -> str:
-    """Return what to set instead, most likely, where weights diverged under `recipe`; name: of the recipe."""
+    """Return advice for weights that diverged: a lower learning rate, and clipping if it is off.
+
+    Args:
+        name: what `--set` calls the recipe.
+        recipe: under which the weights diverged.
+    """
     clipped = "" if recipe.clip else f", or with {name}.clip=5 (it is 0, off)"
     return f"start again with a lower {name}.lr (it is {recipe.lr:g}){clipped}"
 

@@ -54,13 +54,21 @@ class Learner:
         self._paths = [module for module in self.net.modules() if isinstance(module, DropPath)]
 
     def begin_epoch(self, epoch: int) -> None:
-        """Go to training mode; paths are dropped the more often the later the epoch."""
+        """Go to training mode; the probability of dropping a path rises from epoch to epoch.
+
+        Args:
+            epoch: number of the epoch, from 0.
+        """
         self.net.train()
         for path in self._paths:
             path.progress = epoch / max(1, self.recipe.epochs - 1)
 
     def step(self, number: int) -> Tensor:
-        """Take step `number`, from 0, and return the detached loss (no host synchronisation)."""
+        """Take a step and return the detached loss, without waiting for the device.
+
+        Args:
+            number: of the step, from 0.
+        """
         batch, weights = self.batches[number], self.recipe.weights
         answers = () if batch.answers is None else (self.device.send(batch.answers),)
         with self.device.autocast():
@@ -88,7 +96,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.net.load_state_dict(state["net"])
         if self.net is not self.kept:
             self.kept.load_state_dict(state["kept"])
@@ -96,11 +104,16 @@ class Learner:
 
 
 class MovingAverage:
-    """Lets the state of one net follow that of another which learns: a ← d·a + (1 − d)·w after each step.
+    """The exponential moving average of a network's state: a ← d · a + (1 − d) · w after each step.
 
-    d = min(decay, (1 + step) / (10 + step)), so that a short training does not end near its first weights. BatchNorm's
-    running figures follow alike; whole numbers are copied. The follower is any net whose state has names that are also
-    the learner's. (torch's own AveragedModel waits for the device at each step.)
+    The average often does better than the weights of the last step, and varies less. d = min(decay, (1 + step) / (10 +
+    step)), so that a short training does not end near its first weights. BatchNorm's running figures are averaged
+    alike; integers are copied. torch's own AveragedModel would wait for the device at each step.
+
+    Args:
+        follower: holds the average; any network whose state has names that are also the learner's.
+        learner: the network that takes the steps.
+        decay: largest d, from 0 to below 1.
     """
 
     def __init__(self, follower: nn.Module, learner: nn.Module, decay: float) -> None:
@@ -111,12 +124,20 @@ class MovingAverage:
         self._whole = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def decay_at(self, step: int) -> float:
-        """Return d after step `step`, from 0."""
+        """Return d after a step.
+
+        Args:
+            step: number of the step, from 0.
+        """
         return min(self.decay, (1 + step) / (10 + step))
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Follow the weights as step `step` left them."""
+        """Average in the weights.
+
+        Args:
+            step: number of the step that was taken, from 0.
+        """
         torch._foreach_lerp_(
             [own for own, _ in self._floats], [new for _, new in self._floats], 1 - self.decay_at(step)
         )

@@ -1,4 +1,4 @@
-"""A linear probe: logistic regression on what a frozen network answers makes it tell other classes apart."""
+"""A linear probe: logistic regression on a frozen network's outputs, so that it can tell other classes apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,39 +17,56 @@ _ROUNDS = 1000
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """Answers (N, K) times `weight` (K, classes) plus `bias` (classes,): logits."""
+    """Outputs times weight plus bias: logits.
+
+    Attributes:
+        weight: (K, C).
+        bias: (C,).
+    """
 
     weight: Tensor
     bias: Tensor
 
     def __call__(self, answers: Tensor) -> Tensor:
-        """Return logits (N, classes)."""
+        """Return logits (N, C).
+
+        Args:
+            answers: (N, K), the network's outputs.
+        """
         return answers @ self.weight.to(answers.device) + self.bias.to(answers.device)
 
 
 def fit_probe(
     answers: NDArray[np.float32], labels: NDArray[np.int64], groups: Sequence[str], classes: int, seed: int
 ) -> LinearProbe:
-    """Fit multinomial logistic regression on standardised `answers` (N, K); labels (N,), groups one per row.
+    """Fit multinomial logistic regression on standardised outputs.
 
-    Its L2 strength is the one that 3 folds by group like best. A class without examples is never answered.
+    Of four L2 strengths, the one with the best accuracy over 3 folds by group is taken. A class without examples is
+    never predicted.
+
+    Args:
+        answers: (N, K), the network's outputs.
+        labels: int (N,).
+        groups: (N,), the name of each image's group.
+        classes: C, the number of classes.
+        seed: of the folds.
     """
     mean, scale = answers.mean(0, dtype=np.float64), answers.std(0, dtype=np.float64) + 1e-6
     rows = (answers - mean) / scale
     folds = assign_groups(labels, groups, [1.0] * _FOLDS, (seed,))
 
-    def right(strength: float) -> float:
-        found = [_right(rows, labels, folds == fold, strength) for fold in range(_FOLDS)]
+    def accuracy(strength: float) -> float:
+        found = [_correct(rows, labels, folds == fold, strength) for fold in range(_FOLDS)]
         return float(np.concatenate(found).mean())
 
-    weights, offsets, known = _fit(rows, labels, max(_STRENGTHS, key=right))
+    weights, offsets, known = _fit(rows, labels, max(_STRENGTHS, key=accuracy))
     weight, bias = np.zeros((rows.shape[1], classes)), np.full(classes, -1e4)
     weight[:, known] = weights / scale[:, None]
     bias[known] = offsets - mean @ (weights / scale[:, None])
     return LinearProbe(torch.tensor(weight, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32))
 
 
-def _right(
+def _correct(
     rows: NDArray[np.float64], labels: NDArray[np.int64], tested: NDArray[np.bool_], strength: float
 ) -> NDArray[np.bool_]:
     if not tested.any() or len(np.unique(labels[~tested])) < 2:

@@ -56,10 +56,11 @@ class Trainer:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, progress: Progress) -> None:
-        """Train up to the recipe's last epoch; running it again is free.
+        """Train up to the recipe's last epoch; a finished training returns at once.
 
-        Raises DivergedError at the first loss, weight or answer that is not a finite number; nothing of its epoch is
-        kept.
+        Raises:
+            DivergedError: at the first loss, weight or answer that is not a finite number; nothing of its epoch is
+                kept.
         """
         learner = Learner(self.net, self.recipe, self.batches, self.device, self.distillation)
         start = self._restore(learner)
@@ -116,7 +117,14 @@ class Trainer:
 
 
 def predict(net: nn.Module, examples: Examples, device: Device, batch_size: int = 128) -> NDArray[np.float32]:
-    """Return logits (exits, len(examples), classes) in evaluation mode; the net's mode is as before after."""
+    """Return the logits of every exit, (K, N, C), in evaluation mode.
+
+    Args:
+        net: any network with exits; its mode is restored afterwards.
+        examples: N images.
+        device: where the network is.
+        batch_size: number of images at once.
+    """
     mode = net.training
     net.eval()
     from_bytes = device.place(FromBytes())

@@ -1,4 +1,4 @@
-"""The loss over all exits, and what may join it: grades in order, self-distillation, an auxiliary exit."""
+"""The loss over all exits, and what may join it: ordinal distance, a teacher, self-distillation, an auxiliary exit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -16,15 +16,27 @@ Distance = Callable[[Tensor, Tensor, Tensor | None, float], Tensor]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
-    """Return the mean cross entropy, each example weighted by its class."""
+    """Return the mean cross entropy.
+
+    Args:
+        logits: (N, C).
+        labels: int (N,).
+        weights: (C,), each image weighs as its class; None for equal weights.
+        smoothing: share of the label that is spread over all classes, from 0 to below 1.
+    """
     return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
 
 
 def squared_earth_movers(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
-    """Return the mean over examples of Σ_c (P(class ≤ c) − [label ≤ c])², weighted by class (Hou et al. 2016, Eq. 4).
+    """Return the mean over images of Σ_c (P(class ≤ c) − [label ≤ c])², for classes in order.
 
-    For ordered classes: an answer next to the truth costs less than one far off. Label smoothing mixes the truth with
-    the uniform distribution first.
+    An answer next to the label costs less than one far off. Source: Hou et al. (2016), equation 4.
+
+    Args:
+        logits: (N, C).
+        labels: int (N,).
+        weights: (C,), each image weighs as its class; None for equal weights.
+        smoothing: share of the label that is first spread over all classes, from 0 to below 1.
     """
     classes = logits.shape[1]
     truth = F.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes
@@ -39,9 +51,15 @@ DISTANCES: Mapping[str, Distance] = {"cross_entropy": cross_entropy, "ordinal": 
 
 
 class AnytimeLoss(nn.Module):
-    """L = Σ_k w_k · D(f_k(x), y) / Σ_k w_k, equal w_k by default (MS-RANAS §3, MSDNet §4.1); D is cross entropy.
+    """L = Σ_k w_k · D(f_k(x), y) / Σ_k w_k, over the exits k.
 
-    exit_weights: one per exit, or empty for equal ones. class_weights: (classes,), or None. label_smoothing in [0, 1).
+    Source: MSDNet (Huang et al., 2018), §4.1; MS-RANAS, §3. D is the cross entropy by default.
+
+    Args:
+        exit_weights: (K,), w_k, 0 or more; empty for equal weights.
+        class_weights: (C,), each image weighs as its class; None for equal weights.
+        label_smoothing: from 0 to below 1.
+        distance: D.
     """
 
     def __init__(
@@ -59,7 +77,12 @@ class AnytimeLoss(nn.Module):
         self.register_buffer("class_weights", weights, persistent=False)
 
     def forward(self, logits: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Logits (N, classes) per exit and labels (N,) → scalar."""
+        """Return the loss, a scalar.
+
+        Args:
+            logits: (N, C) of each exit.
+            labels: int (N,).
+        """
         weights = self.exit_weights or (1.0,) * len(logits)
         classes = cast("Tensor | None", self.class_weights)
         losses = [
@@ -70,10 +93,14 @@ class AnytimeLoss(nn.Module):
 
 
 class Distilled(nn.Module):
-    """(1 − w)·L + w·T²·Σ_k w_k·KL(teacher ‖ f_k) / Σ_k w_k, both softmax(· / T) (Hinton et al. 2015, §2).
+    """(1 − w) · L + w · T² · Σ_k w_k · KL(teacher ‖ f_k) / Σ_k w_k, both sides softmax(· / T).
 
-    L is a loss over the exits on the labelled images alone, and its w_k weigh the exits here, too; every image counts
-    in the second term. Where no image has a label, that term is all there is.
+    L counts the labelled images alone, the second term every image. Where no image has a label, the second term is the
+    whole loss. Source: Hinton et al. (2015), §2.
+
+    Args:
+        loss: L; its weights w_k of the exits hold for the second term, too.
+        distillation: w and T.
     """
 
     def __init__(self, loss: AnytimeLoss, distillation: Distillation) -> None:
@@ -81,7 +108,13 @@ class Distilled(nn.Module):
         self.loss, self.distillation = loss, distillation
 
     def forward(self, logits: Sequence[Tensor], labels: Tensor, answers: Tensor) -> Tensor:
-        """Logits (N, classes) per exit, labels (L,) of the first L, and the teacher's logits (N, classes) → scalar."""
+        """Return the loss, a scalar.
+
+        Args:
+            logits: (N, C) of each exit.
+            labels: int (L,), of the first L images.
+            answers: the teacher's logits (N, C).
+        """
         weights = self.loss.exit_weights or (1.0,) * len(logits)
         temperature, labelled = self.distillation.temperature, len(labels)
         teacher = (answers.float() / temperature).log_softmax(1)
@@ -98,9 +131,14 @@ class Distilled(nn.Module):
 
 
 class SelfDistilled(nn.Module):
-    """L + w · T² · mean over earlier exits k of KL(p_last ‖ p_k), p = softmax(logits / T) (Hinton et al. 2015, §2).
+    """L + w · T² · mean over earlier exits k of KL(p_last ‖ p_k), where p = softmax(logits / T).
 
-    The last exit teaches and learns nothing from it. temperature: T > 0.
+    No gradient of the second term reaches the last exit. Source: Hinton et al. (2015), §2.
+
+    Args:
+        loss: L.
+        weight: w, 0 or more.
+        temperature: T, above 0.
     """
 
     def __init__(self, loss: nn.Module, weight: float, temperature: float) -> None:
@@ -108,7 +146,13 @@ class SelfDistilled(nn.Module):
         self.loss, self.weight, self.temperature = loss, weight, temperature
 
     def forward(self, logits: Sequence[Tensor], labels: Tensor, *answers: Tensor) -> Tensor:
-        """Logits (N, classes) per exit, and what the loss that it adds to takes besides → scalar."""
+        """Return the loss, a scalar.
+
+        Args:
+            logits: (N, C) of each exit.
+            labels: int (L,), of the first L images.
+            *answers: the teacher's logits (N, C), if L takes them.
+        """
         own: Tensor = self.loss(logits, labels, *answers)
         if len(logits) == 1:
             return own
@@ -119,14 +163,26 @@ class SelfDistilled(nn.Module):
 
 
 class WithAuxiliary(nn.Module):
-    """The loss of all exits but the last, and `weight` times the loss of the last, the auxiliary one, by itself."""
+    """The loss of all exits but the last, plus a weight times the loss of the last, the auxiliary exit.
+
+    Args:
+        loss: over the network's own exits.
+        alone: over the auxiliary exit by itself.
+        weight: of the auxiliary exit's loss, 0 or more.
+    """
 
     def __init__(self, loss: nn.Module, alone: nn.Module, weight: float) -> None:
         super().__init__()
         self.loss, self.alone, self.weight = loss, alone, weight
 
     def forward(self, logits: Sequence[Tensor], labels: Tensor, *answers: Tensor) -> Tensor:
-        """Logits (N, classes) per exit, the auxiliary one last, and what both losses take besides → scalar."""
+        """Return the loss, a scalar.
+
+        Args:
+            logits: (N, C) of each exit, the auxiliary one last.
+            labels: int (L,), of the first L images.
+            *answers: the teacher's logits (N, C), if the losses take them.
+        """
         own: Tensor = self.loss(logits[:-1], labels, *answers)
         auxiliary: Tensor = self.alone(logits[-1:], labels, *answers)
         return own + self.weight * auxiliary
@@ -135,9 +191,13 @@ class WithAuxiliary(nn.Module):
 def training_loss(
     recipe: TrainRecipe, labels: NDArray[np.int64], classes: int, distillation: Distillation | None = None
 ) -> nn.Module:
-    """Return the loss that `recipe` describes; `labels` (N,) of the training part say how rare each class is.
+    """Return the loss that a recipe describes.
 
-    With `distillation`, the loss takes a teacher's logits (N, classes) as its third argument.
+    Args:
+        recipe: which terms the loss has, and their weights.
+        labels: int (N,), of the training images; they say how rare each class is.
+        classes: number of classes.
+        distillation: with it, the loss takes a teacher's logits (N, C) as its third argument.
     """
     balance = balanced_weights(labels, classes, recipe.balance) if recipe.balance else None
     parts = balance, recipe.label_smoothing, DISTANCES[recipe.loss]
@@ -155,9 +215,14 @@ def training_loss(
 
 
 def balanced_weights(labels: NDArray[np.int64], classes: int, strength: float = 1.0) -> NDArray[np.float64]:
-    """Return class weights ∝ frequency^−strength with mean 1 over the examples; strength in [0, 1], 0 weighs all alike.
+    """Return class weights ∝ frequency^−strength, (C,), with mean 1 over the images.
 
-    A class without examples gets the weight of one that has a single example.
+    A class without images gets the weight of one that has a single image.
+
+    Args:
+        labels: int (N,).
+        classes: number of classes.
+        strength: 0 to 1; 0 weighs all classes alike.
     """
     counts = np.maximum(np.bincount(labels, minlength=classes), 1)
     weights = counts.astype(float) ** -strength

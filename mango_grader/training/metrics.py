@@ -1,4 +1,4 @@
-"""What is known about a classifier with exits: figures per exit and per policy, each with its interval over groups."""
+"""What is measured of a classifier with exits: figures per exit and per exit policy, with intervals over groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -43,7 +43,13 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Bin:
-    """One bin of a reliability diagram: how many answers, their mean confidence, the share that was correct."""
+    """One bin of a reliability diagram.
+
+    Attributes:
+        count: number of answers whose confidence lies in the bin.
+        confidence: their mean confidence, 0..1.
+        accuracy: share of them that are correct, 0..1.
+    """
 
     count: int
     confidence: float
@@ -52,21 +58,24 @@ class Bin:
 
 @dataclass(frozen=True)
 class ExitMetrics:
-    """One exit on n labelled images; every field is JSON-safe through `to_dict`.
+    """One exit on n labelled images.
 
-    Fields:
-        exit: its number, from 1.
-        macs, params: multiply-adds and parameters up to and with this exit.
-        count, groups: images and groups (fruit) behind the figures.
-        accuracy: share of correct answers; it equals the recall averaged with the classes' sizes as weights.
-        balanced_accuracy: recall averaged over the classes that occur.
-        recalls: per class; None where the class does not occur.
+    Attributes:
+        exit: number of the exit, from 1.
+        macs: multiply-adds for one image, up to and with this exit.
+        params: parameters up to and with this exit.
+        count: number of images.
+        groups: number of groups (fruit) behind the figures.
+        accuracy: share of correct answers, 0..1; it equals the recall averaged with the classes' sizes as weights.
+        balanced_accuracy: recall averaged over the classes that occur, 0..1.
+        recalls: recall of each class, 0..1; None where the class does not occur.
         confusion: [true][predicted] counts.
-        kappa: Cohen's kappa with quadratic weights (ordinal grades only).
-        extreme_confusion: of the fruit of the first and the last grade, the share that was called the other one
-            (ordinal grades, three or more, only).
-        calibration_error: |accuracy − confidence| over 15 equally wide bins, weighted by size (Guo et al., 2017).
-        log_loss: mean negative log likelihood in nats.
+        kappa: Cohen's kappa with quadratic weights, at most 1; None unless the classes are grades in order.
+        extreme_confusion: of the images of the first and the last grade, the share that was called the other one; None
+            unless there are three or more grades in order.
+        calibration_error: mean of |accuracy − confidence| over 15 equally wide bins, weighted by size (Guo et al.,
+            2017).
+        log_loss: mean negative log likelihood, in nats.
         reliability: the bins behind `calibration_error`, from confidence 0 to 1.
     """
 
@@ -108,14 +117,17 @@ class ExitMetrics:
 
 @dataclass(frozen=True)
 class PolicyMetrics:
-    """An early-exit policy on n labelled images.
+    """An exit policy on n labelled images.
 
-    Fields:
+    Attributes:
         name: what the policy is called.
-        accuracy: share of correct answers where each image is answered by the exit at which it settled.
-        macs: multiply-adds spent per image, on average; `cost` is the same as a share of the last exit's.
-        shares: of all images, the share that settled at each exit.
-        loss: accuracy of the last exit minus the policy's, on the same images (positive: the policy is worse).
+        count: number of images.
+        groups: number of groups (fruit) behind the figures.
+        accuracy: share of correct answers, 0..1, each image answered by the exit at which it stopped.
+        macs: multiply-adds per image, on average.
+        cost: the same as a share of the last exit's multiply-adds.
+        shares: (K,), share of the images that stopped at each exit.
+        loss: accuracy of the last exit minus the policy's, on the same images; positive where the policy is worse.
     """
 
     name: str
@@ -188,7 +200,12 @@ def policy_metrics(
 
 
 def settled_exits(policy: ExitPolicy, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the exit index (N,), from 0, at which `policy` answers each image, given all exits' (K, N, C)."""
+    """Return the index of the exit, from 0, at which each image stops: int (N,).
+
+    Args:
+        policy: decides exit by exit which images stop.
+        probabilities: (K, N, C), calibrated, of every exit.
+    """
     settled = np.full(probabilities.shape[1], len(probabilities) - 1, dtype=np.int64)
     waiting = np.arange(probabilities.shape[1])
     for index in range(len(probabilities) - 1):
@@ -275,9 +292,12 @@ def _calibration_error(bins: Floats) -> Floats:
 
 
 def quadratic_kappa(confusion: Floats) -> Floats:
-    """Return Cohen's kappa with quadratic weights of each confusion matrix in (R, C, C), at most 1.
+    """Return Cohen's kappa with quadratic weights of each confusion matrix, (R,), at most 1.
 
-    Source: Cohen (1968). It is 1 where one class is the label and the answer of every image.
+    It is 1 where one class is the label and the answer of every image. Source: Cohen (1968).
+
+    Args:
+        confusion: (R, C, C), [true][predicted] counts.
     """
     classes = confusion.shape[1]
     distance = np.square(np.subtract.outer(np.arange(classes), np.arange(classes)))

@@ -13,12 +13,23 @@ from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Posit
 
 @dataclass(frozen=True)
 class WeightRecipe(Ranged):
-    """One optimiser and its cosine schedule.
+    """How one set of weights is learned: an optimiser and a cosine schedule of its learning rate.
 
-    lr falls from `lr` to `final_lr` along a half cosine after a linear rise over the first `warmup` share of the steps.
-    weight_decay spares biases and BatchNorm where `decay_norms` is off. clip: largest gradient norm, 0 for none.
-    frozen_scale: BatchNorm scales stay at one (DSO-NAS §4.1). Raises RangeError for values out of range, ValueError for
-    SGD that is `nesterov` without momentum.
+    Attributes:
+        optimiser: "sgd" or "adamw".
+        lr: highest learning rate, 0 or more; reached after the warm-up.
+        final_lr: learning rate at the last step, 0 or more; `lr` falls to it along half a cosine.
+        warmup: share of the steps, 0 to 1, over which the rate first rises linearly.
+        momentum: of SGD, from 0 to below 1; AdamW ignores it.
+        nesterov: whether SGD uses Nesterov's momentum.
+        weight_decay: 0 or more; decoupled from the gradient with AdamW, an L2 penalty with SGD.
+        decay_norms: whether biases and BatchNorm's parameters decay, too.
+        clip: largest norm of the whole gradient; 0 does not clip.
+        frozen_scale: whether BatchNorm's scales stay at 1 (DSO-NAS, §4.1).
+
+    Raises:
+        RangeError: for values out of range.
+        ValueError: for SGD with `nesterov` but without momentum.
     """
 
     optimiser: Literal["sgd", "adamw"] = "sgd"
@@ -38,7 +49,12 @@ class WeightRecipe(Ranged):
             raise ValueError("nesterov needs a momentum above 0")
 
     def lr_at(self, step: int, steps: int) -> float:
-        """Return the learning rate of step `step` (from 0) of `steps`."""
+        """Return the learning rate of one step.
+
+        Args:
+            step: number of the step, from 0.
+            steps: how many steps the training has.
+        """
         warm = self.warmup * steps
         if step < warm:
             return self.lr * (step + 1) / (warm + 1)
@@ -66,7 +82,14 @@ class WeightRecipe(Ranged):
 def step_with(
     optimiser: torch.optim.Optimizer, lr: float, parameters: Iterable[nn.Parameter], clip: float = 0.0
 ) -> None:
-    """Clip, take one step at learning rate `lr`, and drop the gradients (those that stay None are not touched)."""
+    """Take one step and drop the gradients; parameters without a gradient stay as they are.
+
+    Args:
+        optimiser: takes the step.
+        lr: learning rate of this step.
+        parameters: all whose gradients are clipped together.
+        clip: largest norm of the gradient; 0 does not clip.
+    """
     if clip:
         torch.nn.utils.clip_grad_norm_([p for p in parameters if p.grad is not None], clip)
     for group in optimiser.param_groups:
@@ -77,9 +100,14 @@ def step_with(
 
 @dataclass(frozen=True)
 class Distillation(Ranged):
-    """How a teacher's answers join the loss: their weight w, in 0..1, and the temperature T > 0 that softens them.
+    """How a teacher's logits join the loss (Hinton et al., 2015, §2).
 
-    Raises RangeError for values out of range.
+    Attributes:
+        weight: w, share of the distillation term in the loss, 0 to 1.
+        temperature: T, by which teacher's and student's logits are divided, above 0.
+
+    Raises:
+        RangeError: for values out of range.
     """
 
     weight: Share
@@ -88,16 +116,29 @@ class Distillation(Ranged):
 
 @dataclass(frozen=True)
 class TrainRecipe(Ranged):
-    """How a network is trained from scratch.
+    """How a network is trained from scratch; what is 0 by default is off by default.
 
-    balance: strength of class weighting against imbalance, 0 to 1. exit_weights: one per exit, empty for equal ones.
-    loss: "ordinal" is the squared earth mover's distance, for classes in order. ema: decay of the moving average of the
-    weights that is measured and kept. distil: weight of the self-distillation from the last exit, at
-    distil_temperature. drop_path, dropout: probabilities, the first one reached at the last epoch, the second replacing
-    each exit's own. auxiliary: weight of an extra exit's loss. Zeros switch these off; drop path, dropout and auxiliary
-    exit are there in training only. exit_gradient: how much of what earlier exits ask for reaches the features that
-    they share with later ones, 0 to 1. Raises RangeError for values out of range, ValueError for exit weights that are
-    all 0.
+    Attributes:
+        epochs: passes over the training images, 0 or more.
+        batch_size: images in a mini-batch, 1 or more.
+        weights: optimiser and learning rate.
+        label_smoothing: share of the label that is spread over all classes, from 0 to below 1.
+        balance: exponent of class weighting, 0 to 1: classes weigh as their frequency to the power of −balance.
+        exit_weights: weight of each exit's loss, 0 or more, not all 0; empty for equal weights.
+        loss: "cross_entropy", or "ordinal" for grades in order: the squared earth mover's distance.
+        ema: decay of the moving average of the weights, from 0 to below 1; the average is what is measured and kept.
+        distil: weight of self-distillation from the last exit to the earlier ones, 0 or more.
+        distil_temperature: temperature of the self-distillation, above 0.
+        drop_path: probability, from 0 to below 1, that a path into a sum is dropped; it rises to this value over
+            training.
+        dropout: probability, from 0 to below 1, before the linear layer of every exit; replaces the network's own.
+        auxiliary: weight of the loss of an extra exit that only training has, 0 or more.
+        exit_gradient: share of the gradient, 0 to 1, that earlier exits pass on to the features that they share with
+            later ones.
+
+    Raises:
+        RangeError: for values out of range.
+        ValueError: for exit weights that are all 0.
     """
 
     epochs: CountOrNone = 60

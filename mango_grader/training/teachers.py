@@ -1,4 +1,4 @@
-"""Networks that answer as teachers: any ONNX classifier, or a torch network; images are fitted to what each sees."""
+"""Networks that serve as teachers: any ONNX classifier, or a torch network; images are fitted to the size of each."""
 
 from collections.abc import Sequence
 
@@ -21,9 +21,19 @@ _FILL = Preprocess(1, 1).fill
 class OnnxTeacher:
     """An ONNX classifier on the CPU: images, uint8 (N, H, W, 3), to its last output of two dimensions, float32 (N, K).
 
-    graph: a path, or the graph's bytes. Its one input is (N, 3, H, W) or (N, H, W, 3); bytes go in as they are, floats
-    standardised by `mean` and `std`, which are of values in 0..1. size: (height, width) where the graph leaves it open.
-    Raises UsageError for a graph that is none of this.
+    Its one input is (N, 3, H, W) or (N, H, W, 3); uint8 is fed as it is, floats are standardised first.
+
+    Args:
+        graph: a path, or the graph's bytes.
+        size: (height, width), where the graph leaves them open.
+        mean: (3,), of pixel values in 0..1, by which floats are standardised.
+        std: (3,), standard deviation likewise.
+
+    Attributes:
+        size: (height, width) of the images that it takes.
+
+    Raises:
+        UsageError: for a graph that is not such a classifier.
     """
 
     def __init__(self, graph: str | bytes, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]) -> None:
@@ -51,7 +61,7 @@ class OnnxTeacher:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Answer, (N, K), on the CPU."""
+        """Return its outputs, (N, K), on the CPU."""
         seen = fitted(images.cpu(), *self.size)
         if self._input.type in _FLOATS:
             seen = (seen.float() - self._mean) / self._std
@@ -70,7 +80,12 @@ class OnnxTeacher:
 
 
 class TorchTeacher:
-    """The last exit of a network of ours: images, uint8 (N, H, W, 3), to logits, float32 (N, classes), on `device`."""
+    """The last exit of one of our networks: images, uint8 (N, H, W, 3), to logits, float32 (N, C), on its device.
+
+    Args:
+        net: trained.
+        device: where it runs.
+    """
 
     def __init__(self, net: AnytimeClassifier, device: Device) -> None:
         self._net, self._device = net.eval(), device
@@ -79,7 +94,7 @@ class TorchTeacher:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Answer, (N, classes), on the device."""
+        """Return its logits, (N, C), on the device."""
         seen = fitted(self._device.send(images), *self._net.spec.input[1:])
         with self._device.autocast():
             answers: Tensor = self._net(self._from_bytes(seen))[-1]
@@ -87,7 +102,13 @@ class TorchTeacher:
 
 
 def fitted(images: Tensor, height: int, width: int) -> Tensor:
-    """Return images, uint8 (N, H, W, 3), as (N, height, width, 3): shape kept, antialiased, the rest filled grey."""
+    """Return images as (N, height, width, 3): aspect ratio kept, antialiased, the rest filled grey.
+
+    Args:
+        images: uint8 (N, H, W, 3).
+        height: in pixels.
+        width: in pixels.
+    """
     if images.shape[1:3] == (height, width):
         return images
     wide, high = scaled(images.shape[2], images.shape[1], (width, height))

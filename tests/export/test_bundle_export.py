@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from exporting import HEIGHT, TEMPERATURES, WIDTH, pictures
+from exporting import HEIGHT, TEMPERATURES, WIDTH, random_images
 from PIL import Image
 
 from mango_grader.errors import ExportError
@@ -26,7 +26,7 @@ CLASSES = ("A", "B", "C")
 class Parts(NamedTuple):
     interface: Interface = Interface(Preprocess(HEIGHT, WIDTH), CLASSES, ordinal=True)
     calibration: Calibration = Calibration(TEMPERATURES, (0.7, 0.6))
-    images: ExportImages = ExportImages(pictures(9), (0, 1, 2) * 3, pictures(40, seed=1))
+    images: ExportImages = ExportImages(random_images(9), (0, 1, 2) * 3, random_images(40, seed=1))
     description: Description = Description("# A model\n", {"method": "enas", "seed": 0})
 
 
@@ -59,7 +59,7 @@ def test_manifest_says_what_the_network_is(exported: tuple[Path, Manifest], netw
 def test_the_grader_answers_as_torch_does(
     exported: tuple[Path, Manifest], network: AnytimeClassifier, count: int, exit_number: int
 ) -> None:
-    images = pictures(count, seed=10 + count)
+    images = random_images(count, seed=10 + count)
     expected = calibrated(torch_logits(network, images), TEMPERATURES)[exit_number - 1]
     grader = Grader.load(exported[0], "cpu", policy=f"exit:{exit_number}")
     records = list(grader.grade_many(list(images), batch_size=count))
@@ -73,7 +73,7 @@ def test_all_of_it_verifies_int8_included(exported: tuple[Path, Manifest]) -> No
     findings = verify_bundle(Bundle.open(exported[0]), "cpu")
     assert all(finding.ok for finding in findings)
     assert any("int8" in finding.check for finding in findings)
-    assert Grader.load(exported[0], "cpu", "int8").grade(pictures(1)[0]).error is None
+    assert Grader.load(exported[0], "cpu", "int8").grade(random_images(1)[0]).error is None
 
 
 def test_another_process_without_torch_loads_it(exported: tuple[Path, Manifest]) -> None:
@@ -147,8 +147,8 @@ def test_int8_is_optional(network: AnytimeClassifier, tmp_path: Path) -> None:
         ({"interface": replace(PARTS.interface, preprocess=Preprocess(WIDTH, HEIGHT))}, "preprocessing gives"),
         ({"calibration": Calibration((1.0,), (0.7, 0.6))}, "3 exits need as many temperatures, got 1"),
         ({"calibration": Calibration(TEMPERATURES, (0.5,))}, "one threshold less, got 1"),
-        ({"images": ExportImages(pictures(9), (0,))}, "9 golden images and 1 labels"),
-        ({"images": ExportImages(pictures(0), ())}, "0 golden images"),
+        ({"images": ExportImages(random_images(9), (0,))}, "9 golden images and 1 labels"),
+        ({"images": ExportImages(random_images(0), ())}, "0 golden images"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(

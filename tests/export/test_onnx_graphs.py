@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from exporting import HEIGHT, TEMPERATURES, WIDTH, pictures
+from exporting import HEIGHT, TEMPERATURES, WIDTH, random_images
 
 from mango_grader.errors import ExportError
 from mango_grader.export import Graphs, check_parity, export_graphs, quantise_stages, quantised_agreement
@@ -14,7 +14,7 @@ from mango_grader.models.operations import Classifier, Convolution
 
 
 def test_every_exit_answers_as_torch_does(network: AnytimeClassifier, graphs: Graphs) -> None:
-    found = check_parity(network, graphs, pictures(40), TEMPERATURES)
+    found = check_parity(network, graphs, random_images(40), TEMPERATURES)
     assert found.images == 40
     for differences in (found.staged, found.full, found.staged_to_full):
         assert len(differences) == 3
@@ -23,7 +23,7 @@ def test_every_exit_answers_as_torch_does(network: AnytimeClassifier, graphs: Gr
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_any_number_of_images(network: AnytimeClassifier, graphs: Graphs, count: int) -> None:
-    images = pictures(count, seed=count)
+    images = random_images(count, seed=count)
     with torch.inference_mode():
         expected = torch.stack(copy.deepcopy(network).eval()(FromBytes()(torch.from_numpy(images)))).numpy()
     assert expected.shape == (3, count, 3)
@@ -79,7 +79,7 @@ def test_a_single_exit_is_one_stage() -> None:
     )
     graphs = export_graphs(network)
     assert len(graphs.stages) == 1
-    check_parity(network, graphs, pictures(3), [1.0])
+    check_parity(network, graphs, random_images(3), [1.0])
 
 
 def test_graphs_of_other_weights_are_refused_with_figures(network: AnytimeClassifier, graphs: Graphs) -> None:
@@ -87,7 +87,7 @@ def test_graphs_of_other_weights_are_refused_with_figures(network: AnytimeClassi
     with torch.no_grad():
         other.get_submodule("nodes.exit2.linear").bias[0] += 0.01
     with pytest.raises(ExportError, match=r"stages and torch differ .*exit 1: \S+e-.*exit 2: 0\.00"):
-        check_parity(other, graphs, pictures(4), TEMPERATURES)
+        check_parity(other, graphs, random_images(4), TEMPERATURES)
 
 
 def test_a_network_that_gives_no_finite_answer_is_refused(network: AnytimeClassifier) -> None:
@@ -95,18 +95,18 @@ def test_a_network_that_gives_no_finite_answer_is_refused(network: AnytimeClassi
     with torch.no_grad():
         broken.get_submodule("nodes.exit3.linear").bias[0] = float("nan")
     with pytest.raises(ExportError, match="exit 3: nan"):
-        check_parity(broken, export_graphs(broken), pictures(2), TEMPERATURES)
+        check_parity(broken, export_graphs(broken), random_images(2), TEMPERATURES)
 
 
 def test_int8_stages_chain_as_the_others_and_answer_much_the_same(graphs: Graphs) -> None:
-    images = pictures(60, seed=1)
+    images = random_images(60, seed=1)
     int8 = quantise_stages(graphs.stages, images)
     for stage, original in zip(int8, graphs.stages, strict=True):
         quantised, plain = onnx.load_from_string(stage).graph, onnx.load_from_string(original).graph
         assert list(quantised.input) == list(plain.input)
         assert [value.name for value in quantised.output] == [value.name for value in plain.output]
         assert "QuantizeLinear" in {node.op_type for node in quantised.node}
-    unseen = pictures(80, seed=2)
+    unseen = random_images(80, seed=2)
     found = quantised_agreement(graphs.stages, int8, unseen, TEMPERATURES)
     assert found.images == 80
     assert min(found.same_answer) >= 0.85

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from exporting import pictures, three_exits
+from exporting import random_images, three_exits
 
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.datasets.summary import DataSummary, PartSummary
@@ -24,7 +24,7 @@ def data() -> ReportData:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
     groups = [f"fruit{index // 3}" for index in range(90)]
     spec, policy = three_exits(), Threshold((0.8, 0.7))
-    images = pictures(90)
+    images = random_images(90)
     evaluated = EvaluationSet(labels, groups, CLASSES, ordinal=True)
     costs = {"probabilities": probabilities, "evaluated": evaluated, "macs": spec.macs()}
     weights = [{"phase": "search-weights", "round": n, "loss": 2 / n} for n in range(1, 31)]

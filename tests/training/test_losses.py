@@ -22,9 +22,9 @@ def logits(*exits: list[float]) -> list[torch.Tensor]:
 
 def test_exits_and_classes_are_weighed() -> None:
     answers, label = [torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])], torch.tensor([0])
-    right, wrong = (F.cross_entropy(each, label) for each in answers)
-    torch.testing.assert_close(AnytimeLoss()(answers, label), (right + wrong) / 2)
-    torch.testing.assert_close(AnytimeLoss((3.0, 1.0))(answers, label), (3 * right + wrong) / 4)
+    correct, wrong = (F.cross_entropy(each, label) for each in answers)
+    torch.testing.assert_close(AnytimeLoss()(answers, label), (correct + wrong) / 2)
+    torch.testing.assert_close(AnytimeLoss((3.0, 1.0))(answers, label), (3 * correct + wrong) / 4)
     weights = balanced_weights(np.array([0, 0, 0, 1]), 2)
     assert weights[1] == pytest.approx(3 * weights[0])
     assert balanced_weights(np.array([0, 0, 0, 1]), 2, strength=0.0) == pytest.approx([1, 1])
