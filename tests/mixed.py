@@ -5,10 +5,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.methods import SearchMethod
-from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
+from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import SearchData
 from mango_grader.automl.spaces import Decision, SpaceConfig
 from mango_grader.models.operations import Add, Classifier, Convolution, Identity
 from mango_grader.models.spec import IMAGE, Node

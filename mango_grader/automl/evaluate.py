@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import CostModel
-from mango_grader.automl.objective import Objective
+from mango_grader.automl.cost import CostModel, macs
+from mango_grader.automl.limits import Constraint, unconstrained
+from mango_grader.automl.objective import Objective, Predictions
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.supernet import Supernet, gates_of
 from mango_grader.models import FromBytes, build_network
@@ -25,6 +27,39 @@ from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.recipe import TrainRecipe
 
 Score = Callable[[Architecture], float]
+
+
+@dataclass(frozen=True)
+class SearchProblem:
+    """What a search looks for.
+
+    Attributes:
+        space: the architectures to choose from.
+        objective: what a good architecture scores.
+        prices: what an architecture costs; None counts multiply-accumulates.
+        feasible: whether an architecture may be the result.
+    """
+
+    space: SearchSpace
+    objective: Objective = Objective()
+    prices: CostModel | None = None
+    feasible: Constraint = unconstrained
+
+    @cached_property
+    def cost(self) -> CostModel:
+        """What an architecture costs."""
+        return self.prices or macs(self.space)
+
+    def score(self, architecture: Architecture, predicted: Sequence[Predictions], labels: Predictions) -> float:
+        """Return the objective of an architecture's answers; higher is better.
+
+        Args:
+            architecture: whose costs count.
+            predicted: of each exit, the predicted classes (N,).
+            labels: the true classes (N,).
+        """
+        costs = [float(value) for value in self.cost.exact(architecture)]
+        return self.objective.score(predicted, labels, costs, self.space.config.classes)
 
 
 class Evaluator(Protocol):
@@ -42,17 +77,15 @@ class SharedWeights:
     images), by what those give for the very architecture.
     """
 
-    space: SearchSpace
+    problem: SearchProblem
     net: Supernet
     batches: Sequence[Batch]
-    objective: Objective
-    cost: CostModel
     device: Device
     recalibration: Sequence[Batch] = ()
 
     def score(self, architecture: Architecture) -> float:
         """Return the objective over all batches together, NaN where an answer is no finite number."""
-        gates, from_bytes = gates_of(architecture, self.space.decisions), self.device.place(FromBytes())
+        gates, from_bytes = gates_of(architecture, self.problem.space.decisions), self.device.place(FromBytes())
 
         def run(batch: Batch) -> list[Tensor]:
             logits: list[Tensor] = self.net(from_bytes(self.device.send(batch.images)), gates)
@@ -65,8 +98,7 @@ class SharedWeights:
                 return math.nan
         predicted = [torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True)]
         labels = np.concatenate([batch.labels.numpy() for batch in self.batches])
-        costs = [float(value) for value in self.cost.exact(architecture)]
-        return self.objective.score(predicted, labels, costs, self.space.config.classes)
+        return self.problem.score(architecture, predicted, labels)
 
     def _statistics(self, run: Callable[[Batch], list[Tensor]]) -> AbstractContextManager[None]:
         if not self.recalibration:
@@ -83,26 +115,23 @@ class SharedWeights:
 class FromScratch:
     """Score by training the plain network: the honest, slow way, and the yardstick of the shared one."""
 
-    space: SearchSpace
+    problem: SearchProblem
     recipe: TrainRecipe
     batches: Batches
     held_out: Examples
-    objective: Objective
-    cost: CostModel
     device: Device
     seed: int
 
     def score(self, architecture: Architecture) -> float:
         """Return the objective on the held-out examples after the recipe's last epoch, NaN where that diverges."""
         seed_everything(self.seed)
-        net = build_network(self.space.derive(architecture))
+        net = build_network(self.problem.space.derive(architecture))
         try:
             Trainer(net, self.recipe, self.batches, self.held_out, self.device, self.seed).run(SilentProgress())
         except DivergedError:
             return math.nan
         predicted = list(predict(net, self.held_out, self.device).argmax(-1))
-        costs = [float(value) for value in self.cost.exact(architecture)]
-        return self.objective.score(predicted, self.held_out.targets, costs, self.space.config.classes)
+        return self.problem.score(architecture, predicted, self.held_out.targets)
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import CostModel, macs
-from mango_grader.automl.evaluate import Evaluator, SharedWeights
+from mango_grader.automl.evaluate import Evaluator, SearchProblem, SharedWeights
 from mango_grader.automl.figures import RoundFigures
-from mango_grader.automl.limits import Constraint, unconstrained
 from mango_grader.automl.methods import METHODS, MethodSettings, Round, SearchMethod
-from mango_grader.automl.objective import Objective
-from mango_grader.automl.search_space import SearchSpace
-from mango_grader.automl.shared import ArchStep, SharedStep, SharedTraining
+from mango_grader.automl.shared import ArchStep, SearchData, SharedStep, SharedTraining
 from mango_grader.automl.timetable import Timetable
 from mango_grader.progress import Progress, SilentProgress, Task
-from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
-from mango_grader.training.device import Device, seed_everything
+from mango_grader.training.device import seed_everything
 from mango_grader.training.divergence import DivergedError, lower_rate_hint
-from mango_grader.training.losses import AnytimeLoss
 
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any schedule
 
@@ -42,8 +35,7 @@ class Search:
     """
 
     method: SearchMethod
-    objective: Objective
-    cost: CostModel
+    problem: SearchProblem
     evaluator: Evaluator
     seed: int
     training: SharedTraining | None = None
@@ -108,7 +100,7 @@ class Search:
 
     def _usable(self, score: float) -> float:
         """Return the score, or the worst there is for answers that are no finite numbers: they never win."""
-        return score if math.isfinite(score) else self.objective.worst
+        return score if math.isfinite(score) else self.problem.objective.worst
 
     def _step(self, kind: str, number: int, weight_steps: int, rng: np.random.Generator) -> dict[str, Any]:
         if kind == "weights":
@@ -121,13 +113,12 @@ class Search:
 
     def arch_step(self, number: int, rng: np.random.Generator) -> ArchStep:
         """Return what the method may use in architecture step `number`."""
-        shared = self.training
-        if shared is None:
-            return ArchStep(self.objective, self.cost, lambda found: self._usable(self.evaluator.score(found)), rng)
-        batch = shared.rewards[number % len(shared.rewards)]
-        evaluator = SharedWeights(self.method.space, shared.net, [batch], self.objective, self.cost, shared.device)
-        step = SharedStep(shared, number)
-        return ArchStep(self.objective, self.cost, lambda found: self._usable(evaluator.score(found)), rng, step)
+        shared, problem = self.training, self.problem
+        evaluator, step = self.evaluator, None
+        if shared is not None:
+            batch = shared.rewards[number % len(shared.rewards)]
+            evaluator, step = SharedWeights(problem, shared.net, [batch], shared.device), SharedStep(shared, number)
+        return ArchStep(problem.objective, problem.cost, lambda found: self._usable(evaluator.score(found)), rng, step)
 
     def _finish(self, progress: Progress) -> Architecture:
         self.history[:] = [row for row in self.history if row["phase"] != "search-candidate"]
@@ -173,40 +164,6 @@ class Search:
         save_checkpoint(self.checkpoint, state)
 
 
-@dataclass(frozen=True)
-class SearchProblem:
-    """What a search looks for.
-
-    Attributes:
-        space: the architectures to choose from.
-        objective: what a good architecture scores.
-        cost: what an architecture costs; None counts multiply-accumulates.
-        feasible: whether an architecture may be the result.
-    """
-
-    space: SearchSpace
-    objective: Objective = Objective()
-    cost: CostModel | None = None
-    feasible: Constraint = unconstrained
-
-
-@dataclass(frozen=True)
-class SearchData:
-    """What shared weights learn from, and what architectures are scored on.
-
-    Attributes:
-        batches: training mini-batches of the shared weights.
-        held_out: examples that only the architecture sees.
-        loss: from the logits (N, classes) of every exit and labels (N,) to a scalar.
-        device: where the super net trains.
-    """
-
-    batches: Batches
-    held_out: Examples
-    loss: nn.Module = field(default_factory=AnytimeLoss)
-    device: Device = Device("cpu")
-
-
 def build_search(
     method: str | type[SearchMethod],
     settings: MethodSettings | None,
@@ -232,15 +189,10 @@ def build_search(
     seed_everything(seed)
     kind = METHODS[method] if isinstance(method, str) else method
     searcher = kind(problem.space, problem.feasible, settings)
-    training = SharedTraining(
-        problem.space.supernet(), searcher.settings.weights, data.batches, data.held_out, data.loss, data.device
-    )
-    cost = problem.cost or macs(problem.space)
+    training = SharedTraining(problem.space.supernet(), searcher.settings.weights, data)
     recalibration = [data.batches[step] for step in range(searcher.settings.recalibration)]
-    evaluator = SharedWeights(
-        problem.space, training.net, training.held_out, problem.objective, cost, data.device, recalibration
-    )
-    return Search(searcher, problem.objective, cost, evaluator, seed, training)
+    evaluator = SharedWeights(problem, training.net, training.held_out, data.device, recalibration)
+    return Search(searcher, problem, evaluator, seed, training)
 
 
 class _TimeIsUpError(Exception):
@@ -264,7 +216,7 @@ class _FinalScores:
         if self.best is not None and search.timetable is not None and search.timetable.over:
             raise _TimeIsUpError
         value = search.evaluator.score(architecture)
-        cost = [float(price) for price in search.cost.exact(architecture)]
+        cost = [float(price) for price in search.problem.cost.exact(architecture)]
         self._task.advance()
         self._asked += 1
         if not math.isfinite(value):

@@ -1,7 +1,7 @@
 """The weights that all architectures of a super net share: how they learn, and what an architecture step may see."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,11 +15,29 @@ from mango_grader.automl.supernet import Gates, Supernet
 from mango_grader.models import FromBytes
 from mango_grader.training.batches import Batch, Batches, Examples
 from mango_grader.training.device import Device
+from mango_grader.training.losses import AnytimeLoss
 from mango_grader.training.recipe import WeightRecipe, step_with
 
 _SCORE_BATCH = 128
 
 Parameters = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """What shared weights learn from, and what architectures are scored on.
+
+    Attributes:
+        batches: training mini-batches of the shared weights.
+        held_out: examples that only the architecture sees.
+        loss: from the logits (N, classes) of every exit and labels (N,) to a scalar.
+        device: where the super net trains.
+    """
+
+    batches: Batches
+    held_out: Examples
+    loss: nn.Module = field(default_factory=AnytimeLoss)
+    device: Device = Device("cpu")
 
 
 class SharedTraining:
@@ -29,24 +47,16 @@ class SharedTraining:
     examples, in batches large enough for their statistics.
     """
 
-    def __init__(
-        self,
-        net: Supernet,
-        recipe: WeightRecipe,
-        batches: Batches,
-        held_out: Examples,
-        loss: nn.Module,
-        device: Device,
-    ) -> None:
-        self.net, self.recipe, self.device = net, recipe, device
-        device.place(net)
-        self.batches = batches
-        mixed = held_out.shuffled(batches.seed)
-        self.rewards: Sequence[Batch] = list(mixed.in_order(batches.batch_size))
+    def __init__(self, net: Supernet, recipe: WeightRecipe, data: SearchData) -> None:
+        self.net, self.recipe, self.device = net, recipe, data.device
+        self.device.place(net)
+        self.batches = data.batches
+        mixed = data.held_out.shuffled(data.batches.seed)
+        self.rewards: Sequence[Batch] = list(mixed.in_order(data.batches.batch_size))
         self.held_out: Sequence[Batch] = list(mixed.in_order(_SCORE_BATCH))
         self.optimiser = recipe.make_optimiser(net)
-        self._loss = device.place(loss)
-        self._from_bytes = device.place(FromBytes())
+        self._loss = self.device.place(data.loss)
+        self._from_bytes = self.device.place(FromBytes())
 
     def loss(self, batch: Batch, gates: Gates, parameters: Parameters | None = None) -> Tensor:
         """Return the loss over all exits; with `parameters`, as if the net had those."""

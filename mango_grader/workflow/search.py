@@ -13,13 +13,15 @@ import torch
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel, macs
+from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.latency import LatencyTable, latency, predicted_latency
 from mango_grader.automl.limits import Constraint, Constraints, InfeasibleError, Limits, unconstrained
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
 from mango_grader.automl.samplers import UniformSampler
-from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
+from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import SearchData
 from mango_grader.automl.timetable import StepSeconds, Timetable
 from mango_grader.files import read_json, write_json
 from mango_grader.models import NetworkSpec

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from mango_grader.automl.cost import macs
-from mango_grader.automl.evaluate import FromScratch, SharedWeights, Tabular
+from mango_grader.automl.evaluate import FromScratch, SearchProblem, SharedWeights, Tabular
 from mango_grader.automl.methods import EnasSettings, RandomSettings
 from mango_grader.automl.objective import Objective
-from mango_grader.automl.search import SearchData, SearchProblem, build_search
+from mango_grader.automl.search import build_search
 from mango_grader.automl.search_space import SearchSpace
-from mango_grader.automl.shared import SharedStep, SharedTraining
+from mango_grader.automl.shared import SearchData, SharedStep, SharedTraining
 from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.automl.supernet import gates_of
 from mango_grader.training.batches import Batches, Examples
@@ -46,7 +45,7 @@ def shared(space: SearchSpace) -> SharedTraining:
 
 def test_shared_weights_learn_to_score_well(space: SearchSpace) -> None:
     training, rng = shared(space), np.random.default_rng(0)
-    evaluator = SharedWeights(space, training.net, training.held_out, Objective(), macs(space), CPU)
+    evaluator = SharedWeights(SearchProblem(space), training.net, training.held_out, CPU)
     for number in range(40):
         training.step(number, 40, gates_of(space.sample(rng), space.decisions))
     assert evaluator.score(space.sample(rng)) >= 0.9
@@ -55,9 +54,8 @@ def test_shared_weights_learn_to_score_well(space: SearchSpace) -> None:
 def test_training_from_scratch_scores_alike_each_time(space: SearchSpace) -> None:
     for_weights, held_out = examples()
     recipe = TrainRecipe(epochs=10, batch_size=8, weights=WeightRecipe("adamw", 0.01))
-    evaluator = FromScratch(
-        space, recipe, Batches(for_weights, 8, 1), held_out, Objective(over="last"), macs(space), CPU, seed=2
-    )
+    problem = SearchProblem(space, Objective(over="last"))
+    evaluator = FromScratch(problem, recipe, Batches(for_weights, 8, 1), held_out, CPU, seed=2)
     architecture = space.sample(np.random.default_rng(3))
     assert evaluator.score(architecture) == evaluator.score(architecture) >= 0.9
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mango_grader.automl.cost import macs
-from mango_grader.automl.evaluate import Tabular
+from mango_grader.automl.evaluate import SearchProblem, Tabular
 from mango_grader.automl.methods import SearchMethod
-from mango_grader.automl.objective import Objective
 from mango_grader.automl.search import Search
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import LayerwiseConfig
@@ -34,9 +32,9 @@ def test_the_printed_method_finds_the_best_of_its_population(tmp_path: Path) -> 
     table = Tabular({architecture: float(rng.random()) for architecture in everything})
     settings = names["HalvingSettings"](epochs=1, population=8, batches=2)
     method: SearchMethod = names["Halving"](space, lambda _: True, settings)
-    found = Search(method, Objective(), macs(space), table, 1, checkpoint=tmp_path / "search").run(SilentProgress())
+    found = Search(method, SearchProblem(space), table, 1, checkpoint=tmp_path / "search").run(SilentProgress())
     resumed: SearchMethod = names["Halving"](space, lambda _: True, settings)
-    again = Search(resumed, Objective(), macs(space), table, 1, checkpoint=tmp_path / "search").run(SilentProgress())
+    again = Search(resumed, SearchProblem(space), table, 1, checkpoint=tmp_path / "search").run(SilentProgress())
     assert again == found
     chosen = space.frequencies([found])
     assert all((resumed.preference()[name] == share).all() for name, share in chosen.items()), "one is left"

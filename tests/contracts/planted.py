@@ -8,7 +8,7 @@ import numpy as np
 
 from mango_grader.automl import methods
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import macs
+from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.methods import (
     EnasSettings,
@@ -18,7 +18,6 @@ from mango_grader.automl.methods import (
     TnasGSettings,
     TnasOsSettings,
 )
-from mango_grader.automl.objective import Objective
 from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
 from mango_grader.automl.search import Search
 from mango_grader.automl.search_space import SearchSpace
@@ -91,7 +90,7 @@ def best_found(method: str, space: SearchSpace, seed: int, evaluations: int) -> 
     seed_everything(seed)
     planted = Planted(space.sample(np.random.default_rng([seed, 99])))
     searcher = methods.METHODS[method](space, lambda _: True, SCORED[method](evaluations))
-    Search(searcher, Objective(), macs(space), planted, seed).run(SilentProgress())
+    Search(searcher, SearchProblem(space), planted, seed).run(SilentProgress())
     assert planted.asked <= evaluations
     return planted.best
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 from cases import CLASSES, METHODS
 
+from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.limits import Limits
-from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
+from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import SearchData
 from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device

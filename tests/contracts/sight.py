@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
 from mango_grader.automl.methods import (
     BetaNasSettings,
@@ -24,8 +25,9 @@ from mango_grader.automl.methods import (
 )
 from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
-from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
+from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import SearchData
 from mango_grader.automl.spaces import Decision, SpaceConfig
 from mango_grader.models.operations import Classifier, Convolution, Operation
 from mango_grader.models.spec import IMAGE, Node

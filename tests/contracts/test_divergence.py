@@ -15,11 +15,11 @@ from planted import PlantedSpace
 
 from mango_grader.automl import methods
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import macs
+from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.methods import MethodSettings, RandomSettings
-from mango_grader.automl.objective import Objective
-from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
+from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import SearchData
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint
@@ -151,7 +151,7 @@ def test_a_score_that_is_nan_never_wins(method: str, settings: MethodSettings) -
             scores[architecture] = patchy.score(architecture)
             return scores[architecture]
 
-    search = Search(searcher, Objective(), macs(space), Remembered(), 0)
+    search = Search(searcher, SearchProblem(space), Remembered(), 0)
     found = search.run(SilentProgress())
     assert math.isfinite(scores[found])
     candidates = [row for row in search.history if row["phase"] == "search-candidate"]
@@ -166,7 +166,7 @@ def test_a_search_of_which_no_candidate_has_a_score_fails() -> None:
     space = SearchSpace(PlantedSpace(8, 8, 2))
     searcher = methods.METHODS["random"](space, lambda _: True, RandomSettings(epochs=1, samples=4))
     with pytest.raises(DivergedError, match=r"all 4 candidates are no finite numbers; .* method\.weights\.lr"):
-        Search(searcher, Objective(), macs(space), Patchy(every=0), 0).run(SilentProgress())
+        Search(searcher, SearchProblem(space), Patchy(every=0), 0).run(SilentProgress())
 
 
 def test_candidates_whose_logits_are_nan_have_no_score() -> None:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from mango_grader.automl import methods
-from mango_grader.automl.search import SearchData, SearchProblem, build_search
+from mango_grader.automl.evaluate import SearchProblem
+from mango_grader.automl.search import build_search
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import SearchData
 from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.automl.supernet import gates_of
 from mango_grader.automl.timetable import StepSeconds

@@ -14,10 +14,8 @@ from benchmarks.lib.measurements import Cell
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
 from benchmarks.lib.studies.judge import WORSE, nets_of, paired_row, spread_of, verdict
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.methods import BetaNas, BetaNasSettings, RandomSearch, RandomSettings
-from mango_grader.automl.objective import Objective
 from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import MbconvConfig
@@ -119,7 +117,7 @@ def _scores(bench: Bench, space: SearchSpace, ranked: Sequence[Architecture], ep
     _, search = bench.search(RandomSearch, space, settings)
     assert search.training is not None
     batches = list(bench.data.val.shuffled(bench.seed).in_order(256))
-    judge = SharedWeights(space, search.training.net, batches, Objective(), macs(space), pick_device())
+    judge = SharedWeights(search.problem, search.training.net, batches, pick_device())
     return [judge.score(Architecture(space.config, each.choices)) for each in ranked]
 
 

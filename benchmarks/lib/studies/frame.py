@@ -11,9 +11,11 @@ from matplotlib.axes import Axes
 from benchmarks.lib.measurements import Cell
 from benchmarks.lib.studies.data import Cifar10, Fruit, Source
 from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.methods import MethodSettings, SearchMethod
-from mango_grader.automl.search import Search, SearchData, SearchProblem, build_search
+from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import SearchData
 from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import SilentProgress

@@ -1,6 +1,5 @@
 """BetaNAS's space (§4.1, "search space"): a chain of blocks, each an inverted residual or nothing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, get_args
 
@@ -16,7 +15,7 @@ from mango_grader.automl.spaces.parts import (
     heads_of,
     stages_of,
 )
-from mango_grader.models.operations import Activation, Add, Classifier, Convolution, InvertedResidual
+from mango_grader.models.operations import Activation, Add, Convolution, InvertedResidual
 from mango_grader.models.spec import IMAGE
 from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Expansion, Kernel, Layers, Share
 
@@ -62,7 +61,7 @@ class MbconvConfig(SpaceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_stages(self.channels, self.blocks, self.strides, self.exits)
+        check_stages(self, self.strides)
         check_kernels(self.kernels)
         if not self.kernels or not self.expansions or len(set(self.expansions)) < len(self.expansions):
             raise ValueError(f"blocks need kernels and expansions that differ, got {self.kernels}, {self.expansions}")
@@ -85,7 +84,7 @@ class MbconvConfig(SpaceConfig):
     def graph(self) -> SearchGraph:
         """Stem, fixed block, searched blocks, exits."""
         graph = GraphBuilder(self.height, self.width)
-        add_chain(graph, self.add_opening(graph), self._stages(), self._add_block, self._heads())
+        add_chain(graph, self.add_opening(graph), self._stages(), self._add_block, heads_of(self))
         return graph.finish()
 
     def add_opening(self, graph: GraphBuilder) -> str:
@@ -100,10 +99,7 @@ class MbconvConfig(SpaceConfig):
         return graph.add(FIRST + suffix, block, STEM + suffix)
 
     def _stages(self) -> Stages:
-        return stages_of(self, self.first_channels, self.channels, self.blocks, self.strides)
-
-    def _heads(self) -> Mapping[int, Classifier]:
-        return heads_of(self, self._stages(), self.exits, self.head, self.early_head, self.dropout)
+        return stages_of(self, self.first_channels, self.strides)
 
     def _add_block(self, graph: GraphBuilder, block: Block, previous: str) -> str:
         before, after, stride = block.in_channels, block.out_channels, block.stride

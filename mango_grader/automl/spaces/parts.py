@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mango_grader.automl.graph import GraphBuilder
-from mango_grader.automl.spaces.base import SpaceConfig
 from mango_grader.models.operations import Classifier, Convolution, Normalise
 from mango_grader.models.spec import IMAGE
 
@@ -27,13 +27,6 @@ def check_kernels(kernels: Sequence[int]) -> None:
     """Raise ValueError unless the kernels are odd and differ."""
     if any(kernel % 2 == 0 for kernel in kernels) or len(set(kernels)) != len(kernels):
         raise ValueError(f"kernels must be odd and differ, got {kernels}")
-
-
-def check_stages(channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int], exits: Sequence[int]) -> None:
-    """Raise ValueError unless the settings of all stages agree and the exits are stages, the last one included."""
-    if not channels or not len(channels) == len(blocks) == len(strides):
-        raise ValueError(f"stages differ in number: channels {channels}, blocks {blocks}, strides {strides}")
-    check_exits(exits, len(channels), "stage")
 
 
 def add_stem(graph: GraphBuilder, channels: int, stride: int, *, activate: bool) -> str:
@@ -85,38 +78,81 @@ class Block:
 Stages = Sequence[Sequence[Block]]
 
 
-def stages_of(
-    config: SpaceConfig, before: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]
-) -> Stages:
-    """Return the blocks by stage: each stage's first takes the stride and `before` or the last stage's channels.
+class StagedConfig(Protocol):
+    """The settings of every space that is a chain of blocks in stages; widths are without the multiplier."""
 
-    before, channels: as they are without the config's multiplier.
+    @property
+    def classes(self) -> int:
+        """How many classes."""
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each stage's blocks."""
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """How many blocks each stage has."""
+
+    @property
+    def exits(self) -> tuple[int, ...]:
+        """The stages, from 1, behind which a classifier sits."""
+
+    @property
+    def head(self) -> int:
+        """Hidden width of the last exit; 0 for none."""
+
+    @property
+    def early_head(self) -> int:
+        """Hidden width of the other exits; 0 for none."""
+
+    @property
+    def dropout(self) -> float:
+        """Before each linear layer."""
+
+    def channels_of(self, channels: float) -> int:
+        """Return `channels` times the multiplier."""
+
+
+def check_stages(config: StagedConfig, strides: Sequence[int]) -> None:
+    """Raise ValueError unless the settings of all stages agree and the exits are stages, the last one included.
+
+    Args:
+        config: the settings.
+        strides: of the first block of each stage.
     """
-    stages, number, before = [], 0, config.channels_of(before)
-    for channels_of_stage, count, stride in zip(channels, blocks, strides, strict=True):
-        stage, width = [], config.channels_of(channels_of_stage)
+    channels, blocks = config.channels, config.blocks
+    if not channels or not len(channels) == len(blocks) == len(strides):
+        raise ValueError(f"stages differ in number: channels {channels}, blocks {blocks}, strides {tuple(strides)}")
+    check_exits(config.exits, len(channels), "stage")
+
+
+def stages_of(config: StagedConfig, before: int, strides: Sequence[int]) -> Stages:
+    """Return the blocks by stage; each stage's first block takes the stride and the channels of what comes before.
+
+    Args:
+        config: the settings.
+        before: channels of what the first block reads, without the multiplier.
+        strides: of the first block of each stage.
+    """
+    stages, number, width_before = [], 0, config.channels_of(before)
+    for channels, count, stride in zip(config.channels, config.blocks, strides, strict=True):
+        stage, width = [], config.channels_of(channels)
         for place in range(count):
             number += 1
-            stage.append(Block(number, before, width, 1 if place else stride))
-            before = width
+            stage.append(Block(number, width_before, width, 1 if place else stride))
+            width_before = width
         stages.append(stage)
     return stages
 
 
-def heads_of(
-    config: SpaceConfig, stages: Stages, exits: Sequence[int], head: int, early_head: int, dropout: float
-) -> Mapping[int, Classifier]:
-    """Return a classifier per exit, of hidden width `head` for the last and `early_head` for the others, 0 for none.
-
-    The widths are those without the config's multiplier.
-    """
-    hidden = {stage: head if stage == exits[-1] else early_head for stage in exits}
-    return {
-        stage: Classifier(
-            stages[stage - 1][-1].out_channels, config.classes, config.channels_of(width) if width else 0, dropout
-        )
-        for stage, width in hidden.items()
-    }
+def heads_of(config: StagedConfig) -> Mapping[int, Classifier]:
+    """Return a classifier by the number of each stage that has an exit."""
+    heads = {}
+    for stage in config.exits:
+        hidden = config.head if stage == config.exits[-1] else config.early_head
+        channels = config.channels_of(config.channels[stage - 1])
+        heads[stage] = Classifier(channels, config.classes, config.channels_of(hidden) if hidden else 0, config.dropout)
+    return heads
 
 
 def add_chain(

@@ -1,6 +1,5 @@
 """SPOS's space (Guo et al. 2019, §4), which TNAS §5.2 searches too: stages of ShuffleNetV2's choice blocks."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +15,7 @@ from mango_grader.automl.spaces.parts import (
     heads_of,
     stages_of,
 )
-from mango_grader.models.operations import Classifier, Convolution, ShuffleUnit
+from mango_grader.models.operations import Convolution, ShuffleUnit
 from mango_grader.models.spec import IMAGE
 from mango_grader.ranges import BelowOne, BlockStride, Channels, ChannelsOrNone, Kernel, Layers
 
@@ -52,7 +51,7 @@ class ShufflenetConfig(SpaceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_stages(self.channels, self.blocks, self._strides, self.exits)
+        check_stages(self, self._strides)
         check_kernels(self.kernels)
         if not self.kernels and not self.xception:
             raise ValueError("blocks need kernels or xception to choose from")
@@ -70,14 +69,11 @@ class ShufflenetConfig(SpaceConfig):
         """Stem, searched blocks, exits."""
         graph = GraphBuilder(self.height, self.width)
         stem = Convolution(3, self.channels_of(self.stem_channels), kernel=3, stride=self.stem_stride)
-        add_chain(graph, graph.add(STEM, stem, IMAGE), self._stages(), self._add_block, self._heads())
+        add_chain(graph, graph.add(STEM, stem, IMAGE), self._stages(), self._add_block, heads_of(self))
         return graph.finish()
 
     def _stages(self) -> Stages:
-        return stages_of(self, self.stem_channels, self.channels, self.blocks, self._strides)
-
-    def _heads(self) -> Mapping[int, Classifier]:
-        return heads_of(self, self._stages(), self.exits, self.head, self.early_head, self.dropout)
+        return stages_of(self, self.stem_channels, self._strides)
 
     def _add_block(self, graph: GraphBuilder, block: Block, previous: str) -> str:
         shape = block.in_channels, block.out_channels
