@@ -42,7 +42,7 @@ def finalize(run: RunContext) -> None:
     net = load_network(folder)
     before_refit = load_network(folder, before_refit=True) if config.retrain_on_all else net
     progress.note("measuring on validation and test data")
-    measured = measure_run(net, before_refit, data, run.device, config.seed)
+    measured = measure_run(run, net, before_refit)
     measured.save(folder, data)
     border = probe_border(data, config.seed, progress)
     write_json(folder.border, border and asdict(border))

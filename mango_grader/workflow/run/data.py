@@ -199,7 +199,7 @@ def _recorded(
         )
     require_same(now, f"the data in {config.path}", folder.path, progress)
     progress.note(record.dataset(folder.path).labels_line)
-    return packed_again(record, now, data_root(config.path), preprocess, folder.cache, progress)
+    return packed_again(now, data_root(config.path), preprocess, folder.cache, progress)
 
 
 def finished_data(

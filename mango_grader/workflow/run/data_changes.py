@@ -21,10 +21,12 @@ class DataNow:
     """The data as they are now, beside a record of them.
 
     Attributes:
+        record: of the data as they were.
         changes: since the record.
         found: fingerprint by path of every image that is recorded or there.
     """
 
+    record: DataRecord
     changes: DataChanges
     found: Mapping[str, Fingerprint]
 
@@ -71,7 +73,7 @@ def compare_data(record: DataRecord, now: Dataset, progress: Progress) -> DataNo
     """
     paths = sorted({*now.paths, *(each.path for each in record.images)})
     found = dict(zip(paths, fingerprints([now.root / path for path in paths], progress), strict=True))
-    return DataNow(record.changes(now, found), found)
+    return DataNow(record, record.changes(now, found), found)
 
 
 def require_same(now: DataNow, what: str, run: Path, progress: Progress) -> None:
@@ -97,23 +99,22 @@ def require_same(now: DataNow, what: str, run: Path, progress: Progress) -> None
 
 
 def packed_again(
-    record: DataRecord, now: DataNow, root: Path, preprocess: Preprocess, cache: Path, progress: Progress
+    now: DataNow, root: Path, preprocess: Preprocess, cache: Path, progress: Progress
 ) -> tuple[Dataset, PackedImages]:
     """Return the recorded data, with pixels from the cache, or decoded again where that is not whole.
 
     Args:
-        record: of the data.
-        now: the data beside the record.
+        now: the data beside their record.
         root: the folder that they are in now.
         preprocess: how images are fitted.
         cache: folder of decoded images.
         progress: of the decoding.
     """
-    dataset = record.dataset(root)
-    packed = packed_as(dataset, preprocess, cache, record.pixels)
+    dataset = now.record.dataset(root)
+    packed = packed_as(dataset, preprocess, cache, now.record.pixels)
     if packed is None:
         packed = pack(dataset, preprocess, cache, progress, known=[now.found[path] for path in dataset.paths])
-        if packed.digest != record.pixels:
+        if packed.digest != now.record.pixels:
             progress.note("data: the installed libraries may decode the images slightly differently than those before")
     return dataset, packed
 

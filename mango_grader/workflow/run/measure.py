@@ -14,10 +14,10 @@ from mango_grader.runtime.bundle.guessing import Guessing
 from mango_grader.runtime.inference.exit_policy import ExitPolicy, Full, Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.calibration import Calibration, calibrated, fit_temperature, tune_threshold
-from mango_grader.training.device import Device
 from mango_grader.training.divergence import DivergedError
 from mango_grader.training.loop import predict
 from mango_grader.training.metrics import EvaluationSet, ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics
+from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
 
@@ -135,21 +135,18 @@ class RunMeasurements:
         return cls(Calibration(temperatures, thresholds), val, test, np.moveaxis(answers, 0, 1))
 
 
-def measure_run(
-    net: AnytimeClassifier, before_refit: AnytimeClassifier, data: PreparedData, device: Device, seed: int
-) -> RunMeasurements:
+def measure_run(run: RunContext, net: AnytimeClassifier, before_refit: AnytimeClassifier) -> RunMeasurements:
     """Fit temperatures and thresholds on the validation part, then measure both parts; test data touch no choice.
 
     Args:
+        run: the run, whose data are measured on.
         net: the trained network.
         before_refit: the same network with weights that never saw the validation part, which is measured with these.
-        data: of the run.
-        device: where the networks compute.
-        seed: of the intervals' bootstrap.
 
     Raises:
         DivergedError: the network's answers are not finite numbers.
     """
+    data, device = run.data, run.device
     device.place(net)
     device.place(before_refit)
     macs, params = net.spec.macs(), net.spec.params()
@@ -161,7 +158,9 @@ def measure_run(
 
     def measured(probabilities: NDArray[np.float32], examples: Examples) -> Measured:
         dataset = data.dataset
-        evaluated = EvaluationSet(examples.targets, data.groups(examples), dataset.classes, dataset.ordinal, seed)
+        evaluated = EvaluationSet(
+            examples.targets, data.groups(examples), dataset.classes, dataset.ordinal, run.config.seed
+        )
         policies = {"threshold": thresholds} if thresholds else {}
         return measure(probabilities, evaluated, macs=macs, params=params, policies=policies)
 
