@@ -22,14 +22,14 @@ class _Entry(NamedTuple):
 
 COMMANDS = {
     "data": _Entry("data", "data", "Inspect a folder of graded photos, or make one of synthetic mangoes."),
-    "search": _Entry("search", "search", "Search an architecture for your photos; train, calibrate and export it."),
-    "train": _Entry("train", "train", "Train a given architecture: a next season, no new search."),
+    "search": _Entry("search", "search", "Search a network for your photos; train, calibrate and export it."),
+    "train": _Entry("train", "train", "Train a known network on new photos, without a search."),
     "compare": _Entry("compare", "compare", "Compare search methods and known networks on your photos, at equal cost."),
     "evaluate": _Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
     "methods": _Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
     "spaces": _Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),
     "export": _Entry("export", "export", "Write a run's model as one .mango file."),
-    "demo": _Entry("demo", "demo", "Go through everything once on synthetic mangoes."),
+    "demo": _Entry("demo", "demo", "Draw mangoes, search a network for them, and grade others."),
     "grade": _Entry("grade", "grade", "Grade images and folders with a .mango model."),
     "info": _Entry("info", "info", "Print what a .mango model says about itself."),
     "verify": _Entry("verify", "verify", "Check that a .mango model is whole and answers as it did when made."),

@@ -1,4 +1,4 @@
-"""`mango-grader demo`: everything once, on synthetic mangoes."""
+"""`mango-grader demo`: a search and a grading job on synthetic mangoes."""
 
 import shlex
 from pathlib import Path
@@ -17,15 +17,17 @@ from mango_grader.workflow.demo import EXPECTED_ACCURACY
 from mango_grader.workflow.demo import demo as run_demo
 
 
-@click.command(short_help="Go through everything once on synthetic mangoes.")
-@click.option("--out", default="demo-run", show_default=True, metavar="DIR", help="Folder for everything.")
-@click.option("--budget", type=Duration(), default="200s", show_default=True, help="Of the search up to the bundle.")
+@click.command(short_help="Draw mangoes, search a network for them, and grade others.")
+@click.option("--out", default="demo-run", show_default=True, metavar="DIR", help="Output directory.")
+@click.option(
+    "--budget", type=Duration(), default="200s", show_default=True, help="Time of the search, the bundle included."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @progress_option
 def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     """Make synthetic mangoes, search a classifier for them, and grade mangoes of other seeds and backgrounds.
 
-    Run it again to continue after an interruption. Exit code 3 says that the model did not learn to grade.
+    Run it again to continue after an interruption. Exit code 3 means that the model did not learn to grade.
     """
     folder = Path(out)
     if folder.exists() and not _is_demo(folder):

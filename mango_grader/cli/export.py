@@ -1,4 +1,4 @@
-"""`mango-grader export`: a run's model as one file, written again."""
+"""`mango-grader export`: write a run's model as one file again."""
 
 import click
 
@@ -10,7 +10,7 @@ from mango_grader.workflow.finalize import export_run
 
 @click.command(short_help="Write a run's model as one .mango file.")
 @click.argument("run", metavar="RUN")
-@click.option("--out", metavar="FILE", help="Where to write it; RUN/model.mango by default.")
+@click.option("--out", metavar="FILE", help="File to write.  [default: RUN/model.mango]")
 @click.option("--data", metavar="DIR", help="Where the run's photos are now, if they were moved.")
 @progress_option
 def export(run: str, out: str | None, data: str | None, progress: Progress) -> None:

@@ -24,12 +24,16 @@ from mango_grader.workflow.run.folder import RunFolder
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SHARED = (
-    click.option("--data", metavar="DIR", help="Folder of graded photos: class folders, or a CSV beside images."),
+    click.option("--data", metavar="DIR", help="Folder of graded photos: a folder per class, or a CSV and images."),
+    click.option("--out", metavar="DIR", help="Output directory.  [default: runs/NAME-DATE]"),
     click.option(
-        "--out", metavar="DIR", help="Folder for everything that is left behind; runs/NAME-DATE unless given."
+        "--group-by",
+        metavar="COLUMN|FILE:COLUMN|re:…",
+        help="What stays on one side of the split: all photos of one fruit, plant or day.",
     ),
-    click.option("--group-by", metavar="COLUMN|FILE:COLUMN|re:…", help="What never may be split: fruit, plant, day."),
-    click.option("--ordinal/--nominal", default=None, help="Whether classes are ordered; told from their names."),
+    click.option(
+        "--ordinal/--nominal", default=None, help="Whether classes are ordered.  [default: told from their names]"
+    ),
     click.option(
         "--preset",
         type=click.Choice(list(PRESETS)),
@@ -37,9 +41,15 @@ _SHARED = (
         show_default=True,
         help="; ".join(f"{name}: {preset.help}" for name, preset in PRESETS.items()),
     ),
-    click.option("--budget", type=Duration(), metavar="TIME", help="All up to the bundle within TIME: 20m, 1h30m."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-    click.option("--size", type=Size(), metavar="PIXELS|HxW", help="The network's input; the preset's by default."),
+    click.option(
+        "--budget", type=Duration(), metavar="TIME", help="Finish within TIME, the bundle included: 20m, 1h30m."
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, help="Where networks are trained: auto, cpu, cuda or cuda:N."
+    ),
+    click.option(
+        "--size", type=Size(), metavar="PIXELS|HxW", help="Size of the network's input.  [default: the preset's]"
+    ),
     click.option(
         "--retrain-on-all",
         "--refit",
@@ -47,26 +57,32 @@ _SHARED = (
         is_flag=True,
         help="Train the result a second time, on training and validation images together.",
     ),
-    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting: train.epochs=20."),
-    click.option("--resume", is_flag=True, help="Continue what was interrupted; --out is enough."),
+    click.option(
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change any setting, such as train.epochs=20."
+    ),
+    click.option("--resume", is_flag=True, help="Continue an interrupted run; only --out is needed."),
 )
 _OF_ONE_RUN = (
     click.option("--fold", type=Fold(), metavar="K/N", help="Test on fold K of N (cross-validation)."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of the split, the search and the training.",
+    ),
     click.option(
         "--init-from",
         metavar="RUN|NAME",
-        help="Start from that run's weights, as far as they fit, or from ImageNet's: efficientnet-lite0.",
+        help="Start from the weights of a run, as far as they fit, or from ImageNet's (efficientnet-lite0).",
     ),
     click.option(
         "--teacher",
         metavar="RUN|FILE|NAME",
-        help="Learn from its answers, too: a run, a .mango, any .onnx classifier, or a torchvision model.",
+        help="Also learn from a teacher's answers: a run, a .mango, an .onnx classifier or a torchvision model.",
     ),
-    click.option(
-        "--unlabelled", metavar="DIR", help="Further pictures, of which only the teacher's answers are learned."
-    ),
-    click.option("--plan-only", is_flag=True, help="Time a few steps, print the plan, and stop."),
+    click.option("--unlabelled", metavar="DIR", help="Further images; only the teacher's answers to them are learned."),
+    click.option("--plan-only", is_flag=True, help="Time a few steps, print the budget plan and stop."),
 )
 
 
@@ -107,7 +123,7 @@ def moved_places(out: str | None, resume: bool) -> Places | None:
     if resume and "data" not in said and settings:
         shown = ", ".join(settings)
         raise UsageError(
-            f"--resume goes on with the run's own settings; leave out {shown}, or give --data and all options"
+            f"--resume continues with the run's own settings; leave out {shown}, or give --data and all options"
         )
     if not resume or out is None or not any(Path(out, name).exists() for name in _BEGUN):
         return None
@@ -121,7 +137,7 @@ def _require_data(folder: RunFolder, data: str | None) -> None:
     """Raise UsageError where the data of an unfinished run are not where they are said to be."""
     if data is None or data_root(data).is_dir() or folder.finished or not folder.config.exists():
         return
-    raise UsageError(f"the images are not at {data}; say where they are now: {folder.resuming(data='DIR')}")
+    raise UsageError(f"the images are not at {data}; pass where they are now: {folder.resuming(data='DIR')}")
 
 
 @contextmanager
@@ -157,7 +173,7 @@ def _folder(out: str | None, data: str | None, resume: bool, what: str = "") -> 
         yield Path(out)
         return
     if resume:
-        raise UsageError(f"--resume: say what to continue with --out DIR{_newest()}")
+        raise UsageError(f"--resume: name the run to continue with --out DIR{_newest()}")
     if data is None:
         raise UsageError("name the graded photos: --data DIR")
     path = claim(f"{data_root(data).resolve().name or 'run'}{what}-{time.strftime('%Y-%m-%d-%H%M%S')}")

@@ -1,4 +1,4 @@
-"""`mango-grader search`: from graded photos to a searched, trained, calibrated, exported classifier."""
+"""`mango-grader search`: from graded photos to a trained, calibrated and exported classifier."""
 
 from typing import Any
 
@@ -14,44 +14,54 @@ from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.search import search as run_search
 
 
-@click.command(short_help="Search an architecture for your photos; train, calibrate and export it.")
+@click.command(short_help="Search a network for your photos; train, calibrate and export it.")
 @run_options
-@click.option("--method", type=click.Choice(list(METHODS)), default="random", show_default=True)
 @click.option(
-    "--space", type=click.Choice(list(SPACES)), help="What is searched; the space of the method's paper unless named."
+    "--method", type=click.Choice(list(METHODS)), default="random", show_default=True, help="The search method."
 )
-@click.option("--metric", type=click.Choice(["accuracy", "balanced_accuracy", "kappa"]), default="accuracy")
+@click.option(
+    "--space", type=click.Choice(list(SPACES)), help="The search space.  [default: that of the method's paper]"
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["accuracy", "balanced_accuracy", "kappa"]),
+    default="accuracy",
+    show_default=True,
+    help="What the search maximises.",
+)
 @click.option(
     "--over",
     type=click.Choice(["last", "mean", "area"]),
     default="mean",
-    help="Whose score is sought: the last exit's, all exits' mean, or the average over budgets of work (area).",
+    show_default=True,
+    help="How the scores of the exits are combined: the last one, their mean, or the area under the curve over cost.",
 )
 @click.option(
     "--cost",
     type=click.Choice(["macs", "latency"]),
     default="macs",
-    help="What the search counts as cost: work in multiply-adds (macs), or latency measured on this host.",
+    show_default=True,
+    help="Cost of a network: its multiply-adds (macs), or its latency, measured on this machine.",
 )
-@click.option("--max-params", type=click.IntRange(min=1), help="Most parameters that the result may have.")
-@click.option("--max-macs", type=click.IntRange(min=1), help="Most work per image, in multiply-adds.")
+@click.option("--max-params", type=click.IntRange(min=1), help="Limit on the network's parameters.")
+@click.option("--max-macs", type=click.IntRange(min=1), help="Limit on its multiply-adds per image.")
 @click.option(
     "--max-latency",
     type=click.FloatRange(min=0, min_open=True),
     metavar="MS",
-    help="Most milliseconds per image, on this host's processor, on one thread.",
+    help="Limit on its milliseconds per image, on one thread of this machine's processor.",
 )
 @progress_option
 def search(
     out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any
 ) -> None:
-    """Search an architecture for your photos; train, calibrate and export it.
+    """Search a network for your photos; train, calibrate and export it.
 
-    The run folder holds report.html to look at and model.mango to grade with. An interrupted run goes on with
-    --resume and --out, to the same result; --data, --teacher, --unlabelled and --init-from say where that is now, if it
-    was moved.
+    The output directory holds report.html to look at and model.mango to grade with. An interrupted run continues with
+    --resume and --out, to the same result; with --data, --teacher, --unlabelled and --init-from you name the new place
+    of what was moved.
 
-    Exit code 3 says that the model is no better than guessing.
+    Exit code 3 means that the model is no better than guessing.
     """
     moved = moved_places(out, resume)
     config = None if data is None or moved is not None else SearchOptions(data=data, **options).config()

@@ -1,4 +1,4 @@
-"""`mango-grader train`: a known network on this season's photos; no new search."""
+"""`mango-grader train`: a known network on new photos, without a search."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ from mango_grader.workflow.options import TrainOptions
 from mango_grader.workflow.train import train as run_train
 
 
-@click.command(short_help="Train a given architecture: a next season, no new search.")
+@click.command(short_help="Train a known network on new photos, without a search.")
 @run_options
-@click.option("--architecture", metavar="FILE", help="architecture.json of a search.")
-@click.option("--baseline", type=click.Choice(sorted(BASELINES)), help="A known network to compare with.")
+@click.option("--architecture", metavar="FILE", help="The architecture.json of a search.")
+@click.option("--baseline", type=click.Choice(sorted(BASELINES)), help="A published network, to compare with.")
 @progress_option
 def train(out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
-    """Train a given architecture on new photos; calibrate and export it as search does.
+    """Train a known network on new photos; calibrate and export it as search does.
 
-    An interrupted run goes on with --resume and --out, to the same result; --data, --teacher, --unlabelled and
-    --init-from say where that is now, if it was moved.
+    An interrupted run continues with --resume and --out, to the same result; with --data, --teacher, --unlabelled and
+    --init-from you name the new place of what was moved.
 
-    Exit code 3 says that the model is no better than guessing.
+    Exit code 3 means that the model is no better than guessing.
     """
     moved = moved_places(out, resume)
     config = None if data is None or moved is not None else TrainOptions(data=data, **options).config()

@@ -129,9 +129,9 @@ def test_resume_without_out_asks_which_run_and_names_the_newest(
     monkeypatch.chdir(tmp_path)
     result = call("train", "--resume")
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == ["Error: --resume: say what to continue with --out DIR"]
+    assert result.stderr.splitlines() == ["Error: --resume: name the run to continue with --out DIR"]
     assert call("train", "--baseline", NET, "--data", photos, "--plan-only", *ENDLESS).exit_code == 0
     (begun,) = Path("runs").iterdir()
     result = call("train", "--resume")
     (said,) = result.stderr.splitlines()
-    assert said == f"Error: --resume: say what to continue with --out DIR; the newest here is {begun}"
+    assert said == f"Error: --resume: name the run to continue with --out DIR; the newest here is {begun}"
