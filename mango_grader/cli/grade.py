@@ -13,6 +13,7 @@ from mango_grader.cli.options import FINISHED_WITH_ERRORS, model_option, progres
 from mango_grader.cores import usable_cores
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
+from mango_grader.text import one_line
 
 if TYPE_CHECKING:
     from mango_grader.runtime.grading.items import ImageItem
@@ -24,15 +25,17 @@ _STDIN = "-"
 @click.command(short_help="Grade images and folders with a .mango model.")
 @click.argument("paths", nargs=-1, metavar="PATH…")
 @model_option
-@click.option("--files-from", metavar="FILE", help="Grade the paths that FILE lists, too; - reads standard input.")
-@click.option("--recursive", is_flag=True, help="Look into sub-folders, too.")
+@click.option("--files-from", metavar="FILE", help="Also grade the paths in FILE, one per line; - is standard input.")
+@click.option("--recursive", is_flag=True, help="Include sub-folders.")
 @click.option("--out", metavar="FILE", help="Write the rows to FILE: .csv, .jsonl or .parquet.")
-@click.option("--excel", is_flag=True, help="Write a .csv that Excel opens: semicolons, decimal commas, UTF-8 mark.")
+@click.option("--excel", is_flag=True, help="Write a .csv for Excel: semicolons, decimal commas, byte order mark.")
 @click.option("--policy", metavar="full|exit:K|threshold", help="Where images may stop; the model's own by default.")
-@click.option("--workers", type=click.IntRange(min=1), help="Images decoded and graded side by side; one per core.")
-@click.option("--resume", is_flag=True, help="Continue a run: grade new, changed and failed images.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of threads; one per core by default.")
+@click.option("--resume", is_flag=True, help="Continue a job: grade new, changed and failed images.")
 @click.option("--sort-into", metavar="DIR", help="Copy each image into DIR/GRADE/, failed ones into DIR/_errors/.")
-@click.option("--review-below", type=click.FloatRange(0, 1), metavar="P", help="Mark less sure grades for review.")
+@click.option(
+    "--review-below", type=click.FloatRange(0, 1), metavar="P", help="Mark grades below this confidence for review."
+)
 @click.option("--contact-sheet", metavar="FILE", help="Write thumbnails by grade into one HTML file.")
 @provider_option
 @click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
@@ -54,13 +57,12 @@ def grade(
 ) -> None:
     """Grade images and folders with a .mango model; one row per image.
 
-    A folder stands for every file in it whose name does not begin with a dot, images or not: what cannot be graded
-    gets a row with its error. A pattern in quotes, "day*/*.jpg" or "**/*.jpg", stands for what it matches. A file
-    that is named twice, however it is spelled, gets one row. --files-from lists one path a line, or as find -print0
-    does. PATH - grades one image from standard input.
+    A folder means every file in it except hidden ones; a file that is not an image gets a row with an error. A pattern
+    in quotes, "day*/*.jpg" or "**/*.jpg", means the files that match it. A file that is named twice gets one row.
+    --files-from also reads the output of find -print0. PATH - grades one image from standard input.
 
     Rows are kept in FILE.journal as they come, and FILE is written from it at the end, sorted by path. Exit code 3
-    says that some rows have errors.
+    means that some rows have errors.
     """
     from mango_grader.runtime.grading.job import Job, Results
     from mango_grader.runtime.inference.grader import Grader
@@ -73,20 +75,20 @@ def grade(
         job.grade(journal, items, workers or usable_cores(), progress)
         outcome = job.write(journal)
         for one in outcome.uncopied:
-            progress.note(f"could not be copied: {_line(one.path)}: {_line(one.reason)}")
+            progress.note(f"could not be copied: {one_line(one.path)}: {one_line(one.reason)}")
         if results.out is None:
             from mango_grader.cli.table import print_table
 
             print_table(journal.records(), outcome.summary, results.review_below)
         else:
-            progress.note(f"{outcome.summary} → {_line(results.out)}")
+            progress.note(f"{outcome.summary} → {one_line(results.out)}")
     ctx.exit(0 if outcome.sound else FINISHED_WITH_ERRORS)
 
 
 def _items(
     paths: tuple[str, ...], files_from: str | None, recursive: bool, model: str, results: "Results"
 ) -> "list[ImageItem]":
-    """Return what is to be graded."""
+    """Return the images to grade."""
     from mango_grader.runtime.grading.inputs import list_inputs, parse_list
     from mango_grader.runtime.grading.items import ImageItem
 
@@ -123,7 +125,7 @@ def _standard_input(what: str) -> bytes:
 
 
 def _again(ctx: click.Context, results: "Results") -> str | None:
-    """Return the command that continues this one; None where no rows are kept."""
+    """Return the command that continues this one; None if no rows are kept."""
     paths = ctx.params["paths"]
     if results.out is None or _STDIN in paths:
         return None
@@ -135,9 +137,3 @@ def _again(ctx: click.Context, results: "Results") -> str | None:
             words += [option.opts[0], *([] if option.is_flag else [str(ctx.params[name])])]
     end = ["--"] if any(path.startswith("-") for path in paths) else []
     return shlex.join([*words, "--resume", *end, *paths])
-
-
-def _line(text: str) -> str:
-    from mango_grader.text import one_line
-
-    return one_line(text)

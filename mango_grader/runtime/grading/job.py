@@ -154,7 +154,7 @@ class Job:
                 differs = ", ".join(key for key in header if journal.header.get(key) != header[key])
                 raise UsageError(f"{path} was made with another {differs}; choose another --out")
             if not journal.finished:
-                raise UsageError(f"{path} is from an interrupted run; add --resume, or delete it")
+                raise UsageError(f"{path} is from an interrupted job; add --resume, or delete it")
         return Journal.create(path, header)
 
     def grade(

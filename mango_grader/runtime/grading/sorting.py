@@ -193,7 +193,7 @@ class _Sorting:
             with suppress(OSError):
                 (self.home / place).unlink()
                 del self.copies[place]
-        # Copies are listed before they are made, so that a killed run leaves none that is not listed.
+        # Copies are listed before they are made, so that a killed job leaves none that is not listed.
         planned = {step.place: Copy(step.source, self.out) for step in steps if not step.exists}
         write_copies(self.home, {**planned, **self.copies})
         copied = 0
