@@ -188,7 +188,7 @@ class DataRecord:
             )
             whole = record.labels_sha256 == values["labels_sha256"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise MangoError(f"{path} is no record of a run's data: {error!r}") from error
+            raise MangoError(f"{path} is not a record of a run's data: {error!r}") from error
         if not whole or not {each.label for each in images} <= set(classes):
             raise MangoError(f"{path} was changed by hand: its labels do not match their digest")
         return record

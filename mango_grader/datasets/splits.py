@@ -112,7 +112,7 @@ def parse_fold(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text, re.ASCII)
     if match is None:
-        raise UsageError(f"a fold is written K/N, as 1/5, not {text!r}")
+        raise UsageError(f"write a fold as K/N, for example 1/5, not {text!r}")
     return _checked_fold((int(match[1]), int(match[2])))
 
 
@@ -125,7 +125,7 @@ def check_divisible(dataset: Dataset) -> None:
     given = {item.part or "train" for item in dataset.items}
     if "train" not in given:
         has = " and ".join(f"{part}/" for part in PARTS if part in given)
-        raise UsageError(f"{dataset.root} has only {has}: train/ is missing, with the images to learn from")
+        raise UsageError(f"{dataset.root} has only {has}: train/ is missing, so there is nothing to train on")
     if len(dataset.classes) < 2:
         raise UsageError(dataset.nested or f"only one class, {dataset.classes[0]}: grading needs at least two")
 
@@ -222,7 +222,7 @@ def make_split(
         near_duplicates, usable = near_pairs(facts), facts.readable
     given = np.array([item.part or "train" for item in dataset.items])
     if fold is not None and "test" in given:
-        raise UsageError("--fold needs data without a test/ folder: the folders say already what is tested")
+        raise UsageError("--fold cannot be used with a test/ folder, which fixes the test images already")
     labelled = np.unique(dataset.labels[usable & (given == "train")])
     if absent := [name for index, name in enumerate(dataset.classes) if index not in labelled]:
         raise UsageError(f"no readable training image of class {', '.join(absent)}")

@@ -73,7 +73,7 @@ def list_files(root: Path) -> Files:
         found.enter(root, here, subfolders, seen)
         found.add_files(here.relative_to(root).as_posix(), names)
     if not found.images:
-        raise UsageError(f"no image in {root}; known endings are {', '.join(sorted(READ_SUFFIXES))}")
+        raise UsageError(f"no image in {root}; the endings of image files are {', '.join(sorted(READ_SUFFIXES))}")
     images, tables, folders = (tuple(sorted(paths)) for paths in (found.images, found.tables, found.folders))
     return Files(root, images, tables, folders, found.findings())
 

@@ -57,7 +57,7 @@ def read_groups(
         found = _by_column(files, rows, group_by)
     groups = [found.get(path, "").strip() or None for path in paths]
     if not any(groups):
-        raise UsageError(f"--group-by {group_by} fits none of the {len(paths)} images")
+        raise UsageError(f"--group-by {group_by} matches none of the {len(paths)} images")
     alone = [path for path, group in zip(paths, groups, strict=True) if group is None]
     findings = [about(alone, "image", f"without a group by {group_by}, each a group of its own")] if alone else []
     return [group or path for path, group in zip(paths, groups, strict=True)], findings
@@ -76,7 +76,9 @@ def _by_pattern(paths: Sequence[str], pattern: str) -> dict[str, str]:
 
 def _by_column(files: Files, rows: Mapping[str, Mapping[str, str]] | None, column: str) -> dict[str, str]:
     if rows is None:
-        raise UsageError(f"--group-by {column}: the labels are folders, not a CSV; use FILE.csv:COLUMN{_offer(files)}")
+        raise UsageError(
+            f"--group-by {column}: the labels come from folders, not from a CSV; use FILE.csv:COLUMN{_offer(files)}"
+        )
     columns = next(iter(rows.values()), {})
     if column not in columns:
         raise UsageError(f"--group-by {column}: the label CSV has no such column; it has: {', '.join(columns)}")

@@ -154,7 +154,7 @@ class _Folders:
 
 
 def _explains(unused: Sequence[Unused], folders: _Folders) -> bool:
-    """Return whether a CSV that could not be used is why there seems to be one class, which is none."""
+    """Return whether the only class is probably a folder of images whose labels are in a CSV that cannot be used."""
     (only,) = folders.classes
     return any(one.meant for one in unused) or (bool(unused) and is_image_folder(only))
 
@@ -244,7 +244,7 @@ def _from_tables(files: Files, tables: Sequence[Table]) -> Labels:
 
 
 def _left_out(files: Files, named: set[str]) -> list[str]:
-    """Return the images that CSVs do not name; those beside named ones in all but the folder (masks) are companions."""
+    """Return the images that CSVs do not name, except those in other folders with the names of images (masks)."""
     folders = {path.rpartition("/")[0] for path in named}
     stems = {PurePosixPath(path).stem for path in named}
     return [
