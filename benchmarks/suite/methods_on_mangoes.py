@@ -22,7 +22,7 @@ from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cell
 from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli.types import Duration, Size
-from mango_grader.report.figures import percent
+from mango_grader.report.charts import percent
 from mango_grader.workflow.comparison import Comparison
 from mango_grader.workflow.config import plain
 

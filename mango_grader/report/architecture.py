@@ -6,9 +6,9 @@ from html import escape
 
 from mango_grader.models.operations import Operation
 from mango_grader.models.spec import IMAGE, NetworkSpec
+from mango_grader.report.formatting import amount, percent, shortened
 from mango_grader.report.layout import Block, Exit, lay_out
 from mango_grader.report.operation_labels import HUES, kernel_of, labels
-from mango_grader.report.text import amount, percent, shortened
 from mango_grader.training.metrics import ExitMetrics
 
 _PITCH, _WIDTH, _TALLEST, _LOWEST, _LINE = 92, 68, 84, 44, 13

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mango_grader.report.content import ReportData
-from mango_grader.report.text import percent, points
+from mango_grader.report.formatting import percent, points
 from mango_grader.text import counted
 
 _FEW_GROUPS, _WIDE, _LOW_RECALL, _ILL_CALIBRATED, _LOSS = 50, 0.10, 0.6, 0.10, 0.01

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from mango_grader import __version__
 from mango_grader.files import write_text
 from mango_grader.progress import format_seconds
-from mango_grader.report import text
-from mango_grader.report.figures import (
+from mango_grader.report import formatting
+from mango_grader.report.charts import (
     CARD,
     LINE,
     SERIES,
@@ -24,7 +24,7 @@ from mango_grader.report.figures import (
     name_rows,
     percent,
 )
-from mango_grader.report.text import shortened
+from mango_grader.report.formatting import shortened
 from mango_grader.text import counted
 from mango_grader.training.ranking import PairedDifference, RankedEntry
 
@@ -70,7 +70,7 @@ def write_comparison(path: str | os.PathLike[str], data: ComparisonData) -> None
 
 def render_comparison(data: ComparisonData) -> str:
     """Return the page as HTML: images and styles are inline, and nothing is loaded."""
-    return text.render(
+    return formatting.render(
         "comparison.html",
         autoescape=True,
         data=data,
@@ -80,8 +80,8 @@ def render_comparison(data: ComparisonData) -> str:
         to_best=_differences([(each.name, each.to_best) for each in data.ranking]),
         to_random=_differences([(each.name, each.to_random) for each in data.ranking]),
         duration=format_seconds,
-        settings=dict(text.flat(data.settings)),
-        provenance=dict(text.flat(data.provenance)),
+        settings=dict(formatting.flat(data.settings)),
+        provenance=dict(formatting.flat(data.provenance)),
     )
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from mango_grader.report.charts import CARD, LINE, SERIES, SOFT, amounts, chart, is_narrow, name_rows, percent
 from mango_grader.report.content import Reference
-from mango_grader.report.figures import CARD, LINE, SERIES, SOFT, amounts, chart, is_narrow, name_rows, percent
-from mango_grader.report.text import shortened
+from mango_grader.report.formatting import shortened
 from mango_grader.text import counted
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics

@@ -12,10 +12,11 @@ from PIL import Image
 
 from mango_grader import __version__
 from mango_grader.files import write_text
-from mango_grader.report import plots, text
+from mango_grader.report import formatting, plots
 from mango_grader.report.architecture import draw_architecture
 from mango_grader.report.caveats import limits, warnings
 from mango_grader.report.content import Example, ReportData
+from mango_grader.text import printable_path
 from mango_grader.training.metrics import ExitMetrics
 
 _THUMBNAIL = (168, 168)
@@ -34,13 +35,13 @@ def write_report(path: str | os.PathLike[str], data: ReportData) -> None:
 
 def render_report(data: ReportData) -> str:
     """Return the report as one HTML page: images, styles and script are inline, and nothing is loaded."""
-    data = replace(data, classes=tuple(map(text.printable, data.classes)))
+    data = replace(data, classes=tuple(map(printable_path, data.classes)))
     charts = {
         "anytime": plots.anytime(data.exits, data.policy, data.references),
         "training": plots.training_progress(data.history),
         "architecture": None if data.spec is None else draw_architecture(data.spec, data.exits),
     }
-    return text.render(
+    return formatting.render(
         "run.html",
         autoescape=True,
         data=data,
@@ -53,8 +54,8 @@ def render_report(data: ReportData) -> str:
         exits=[_exit_view(exit_metrics, data.classes) for exit_metrics in data.exits],
         wrong=[_example_view(each) for each in data.examples if not each.correct],
         correct=[_example_view(each) for each in data.examples if each.correct],
-        settings=dict(text.flat(data.settings)),
-        provenance=dict(text.flat(data.provenance)),
+        settings=dict(formatting.flat(data.settings)),
+        provenance=dict(formatting.flat(data.provenance)),
     )
 
 
@@ -64,7 +65,7 @@ def model_card(data: ReportData) -> str:
     Args:
         data: the content that the run's report has, too.
     """
-    return text.render(
+    return formatting.render(
         "card.md", autoescape=False, data=data, version=__version__, warnings=warnings(data), limits=limits(data)
     )
 

@@ -115,7 +115,7 @@ def evaluate(
         model: a .mango file, or a run folder.
         data: folder of graded photos, with classes that the model knows.
         options: how it is evaluated; None for the defaults.
-        progress: told what happens; None tells nobody.
+        progress: told what happens; None keeps it quiet.
 
     Raises:
         UsageError: the data have a class that the model does not know, or an option names what the model lacks.

@@ -61,7 +61,7 @@ def search(
         config: all settings, as `SearchOptions(...).config()` makes them; None where a run is resumed.
         resume: continue the run in `out`; what is done already is not done again.
         plan_only: stop after the budget plan is written.
-        progress: told what happens; None tells nobody.
+        progress: told what happens; None keeps it quiet.
         moved: where those things are now that were moved since the run began.
 
     Returns:

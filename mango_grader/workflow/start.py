@@ -42,7 +42,7 @@ def started_run(
         config: of a new run; None takes that of the folder.
         resume: whether the folder may hold a run, which is then continued.
         moved: where those things are now that were moved since the run began.
-        progress: told what happens; None tells nobody.
+        progress: told what happens; None keeps it quiet.
 
     Raises:
         UsageError: the folder, the settings or the data cannot be used, or the other command began the run.

@@ -7,7 +7,7 @@ from mango_grader.datasets.probe import ProbeResult
 from mango_grader.datasets.summary import DataSummary
 from mango_grader.report import ReportData
 from mango_grader.report.caveats import limits, warnings
-from mango_grader.report.text import amount, estimate, field, flat, points
+from mango_grader.report.formatting import amount, estimate, field, flat, points
 from mango_grader.training.bootstrap import Difference, Estimate
 from mango_grader.training.metrics import EvaluationSet, exit_metrics
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from numpy.typing import NDArray
 
-from mango_grader.report.text import shortened
+from mango_grader.report.formatting import shortened
 
 # Drawn in these, then replaced by the page's variables. Series: Okabe and Ito's colours, safe for the colour-blind.
 _SENTINELS = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import jinja2
 
-from mango_grader.text import counted
+from mango_grader.text import counted, printable_path
 from mango_grader.training.bootstrap import Difference, Estimate
 
 
@@ -54,11 +54,6 @@ def amount(count: float) -> str:
     return f"{count:.0f}"
 
 
-def printable(text: str) -> str:
-    """Return `text` with "?" for what UTF-8 cannot write."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def shortened(text: str, letters: int) -> str:
     """Return a text on one line, its beginning cut off if it is too long.
 
@@ -100,7 +95,7 @@ def _shown(value: Any) -> str:
 def render(template: str, *, autoescape: bool, **values: Any) -> str:
     """Return a template of this package, filled in.
 
-    The result holds no character that UTF-8 cannot write (bytes of odd file names).
+    Bytes of file names that are not UTF-8 are written as escapes.
 
     Args:
         template: file name of the template.
@@ -126,4 +121,4 @@ def render(template: str, *, autoescape: bool, **values: Any) -> str:
         field=field,
         counted=counted,
     )
-    return printable(environment.get_template(template).render(**values))
+    return printable_path(environment.get_template(template).render(**values))

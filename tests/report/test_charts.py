@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from mango_grader.report.figures import Canvas, percent, svg
+from mango_grader.report.charts import Canvas, percent, svg
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.8, 0.98), (0.831, 0.839), (0.0, 1.0)])
