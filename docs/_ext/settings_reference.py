@@ -23,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
 from mango_grader.ranges import allowed_values
-from mango_grader.workflow.config import TeacherConfig, plain
+from mango_grader.workflow.config import Places, RunConfig, TeacherConfig, plain
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.presets import PRESETS
 from mango_grader.workflow.run.folder import RunFolder
@@ -168,13 +168,36 @@ def _pixels(preset: str) -> tuple[int, int]:
 
 def common_settings() -> str:
     """Return the settings that do not belong to a method or a space, one table for each part of a configuration."""
-    configs = {preset: SearchOptions(data=".", preset=preset).config() for preset in PRESETS}
+    here = Places(data="DIR")  # and not where the documentation is built
+    configs = {preset: SearchOptions(data=".", preset=preset).config().at(here) for preset in PRESETS}
     config, teacher = configs["quick"], TeacherConfig("")
     by_preset = {name: {**plain(each), "teacher": plain(teacher)} for name, each in configs.items()}
-    parts = (("data", config.data), ("augment", config.augment), ("train", config.train), ("teacher", teacher))
-    return "\n".join(
-        f"## {name}\n\n{_prose(type(part))}\n\n{table(settings_of(part, name), by_preset)}" for name, part in parts
+    parts = (
+        ("data", config.data),
+        ("augment", config.augment),
+        ("search", config.search),
+        ("train", config.train),
+        ("teacher", teacher),
     )
+    tables = [
+        f"## {name}\n\n{_prose(type(part))}\n\n{table(_common(settings_of(part, name)), by_preset)}"
+        for name, part in parts
+    ]
+    whole = f"## The whole run\n\n{_prose(RunConfig)}\n\n{table(_of_whole_run(config), by_preset)}"
+    return "\n".join([*tables, whole])
+
+
+def _common(settings: Iterator[Setting]) -> Iterator[Setting]:
+    """Leave out what the pages of methods and spaces list."""
+    return (each for each in settings if not each.name.startswith(("search.method.", "search.space.")))
+
+
+def _of_whole_run(config: RunConfig) -> Iterator[Setting]:
+    """Yield the settings that stand in no part of a configuration."""
+    allowed = allowed_values(config)
+    for field in fields(config):
+        if field.name not in ("data", "augment", "search", "train", "teacher", "network"):
+            yield Setting(field.name, RunConfig, field.name, allowed[field.name] or kind_of(RunConfig, field.name))
 
 
 def field_table(path: str) -> str:
