@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mango_grader.cli.options import FINISHED_WITH_ERRORS, json_option, print_json, progress_option
+from mango_grader.cli.options import (
+    FINISHED_WITH_ERRORS,
+    group_by_option,
+    json_option,
+    ordinal_option,
+    print_json,
+    progress_option,
+)
 from mango_grader.progress import Progress
 from mango_grader.text import counted
 
@@ -44,14 +51,8 @@ class _Inspect(click.Command):
 
 @data.command("inspect", cls=_Inspect, short_help="Count, check and show a folder of graded photos.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--group-by",
-    metavar="COLUMN|FILE:COLUMN|re:…",
-    help="Which images belong together: COLUMN of the label CSV, FILE.csv:COLUMN, or re:PATTERN on file names.",
-)
-@click.option(
-    "--ordinal/--nominal", default=None, help="Whether the classes are grades in order; told from their names."
-)
+@group_by_option
+@ordinal_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report with images.")
 @click.option("--seed", default=0, show_default=True, help="Random seed of the shortcut probe's folds.")
 @click.option("--strict", is_flag=True, help=f"Exit with {FINISHED_WITH_ERRORS} if there are findings.")

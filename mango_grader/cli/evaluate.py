@@ -6,6 +6,7 @@ import click
 
 from mango_grader.cli.options import (
     FINISHED_WITH_ERRORS,
+    group_by_option,
     json_option,
     model_option,
     print_json,
@@ -26,7 +27,7 @@ from mango_grader.workflow.predictions import write_predictions
 @click.command(short_help="Measure a model on graded photos, exit by exit.")
 @model_option
 @click.option("--data", required=True, metavar="DIR", help="Folder of graded photos.")
-@click.option("--group-by", metavar="COLUMN|FILE:COLUMN|re:…", help="What belongs together in the intervals.")
+@group_by_option
 @click.option("--split", metavar="FILE", help="split.json of a run: measure only on its test part.")
 @click.option(
     "--policy",

@@ -40,6 +40,23 @@ def _progress(meant: Callable[[Mode], object], name: str = "progress") -> Callab
     )
 
 
+def group_by_option(function: Function) -> Function:
+    """Add `--group-by`; the command receives `group_by: str | None`."""
+    return click.option(
+        "--group-by",
+        metavar="COLUMN|FILE:COLUMN|re:…",
+        help="Which photos belong together (one fruit, plant or day): a column of the label CSV or of another CSV, or "
+        "a pattern on file names. A split keeps them in one part.",
+    )(function)
+
+
+def ordinal_option(function: Function) -> Function:
+    """Add `--ordinal/--nominal`; the command receives `ordinal: bool | None`."""
+    return click.option(
+        "--ordinal/--nominal", default=None, help="Whether classes are ordered.  [default: decided by their names]"
+    )(function)
+
+
 def json_option(function: Function) -> Function:
     """Add `--json`; the command receives `as_json: bool`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)

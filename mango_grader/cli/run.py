@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from mango_grader.cli.interrupts import resumable
+from mango_grader.cli.options import group_by_option, ordinal_option
 from mango_grader.cli.types import Duration, Fold, Size
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.workflow.config import Places
@@ -26,14 +27,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _SHARED = (
     click.option("--data", metavar="DIR", help="Folder of graded photos: a folder per class, or a CSV and images."),
     click.option("--out", metavar="DIR", help="Output directory.  [default: runs/NAME-DATE]"),
-    click.option(
-        "--group-by",
-        metavar="COLUMN|FILE:COLUMN|re:…",
-        help="What stays on one side of the split: all photos of one fruit, plant or day.",
-    ),
-    click.option(
-        "--ordinal/--nominal", default=None, help="Whether classes are ordered.  [default: told from their names]"
-    ),
+    group_by_option,
+    ordinal_option,
     click.option(
         "--preset",
         type=click.Choice(list(PRESETS)),
