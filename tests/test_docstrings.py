@@ -17,7 +17,9 @@ import mango_grader
 LAYERS_CHECKED: tuple[str, ...] = (
     *("errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime", "synthetic"),
     "datasets",
+    "models",
     "training",
+    "export",
     "report",
     "workflow",
 )

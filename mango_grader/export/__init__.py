@@ -1,4 +1,4 @@
-"""From a trained network to a bundle: staged ONNX graphs, int8 stages, and the proof that both answer alike."""
+"""From a trained network to a bundle: staged ONNX graphs, int8 stages, and the check of their answers."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The last step of a run: one .mango file that has proved to answer as the trained network does."""
+"""The last step of a run: one .mango file that has been checked to answer as the trained network does."""
 
 import math
 import os
@@ -168,7 +168,7 @@ def _printable(values: Any) -> Any:
 
 
 def _prove(path: Path) -> None:
-    """Load the file as a sorting line would, and check all of it; raise `ExportError` where anything is amiss."""
+    """Load the file as a sorting line would, and check all of it; raise `ExportError` where anything is wrong."""
     Grader.load(path, provider="cpu")
     if failed := [finding for finding in verify_bundle(Bundle.open(path), "cpu") if not finding.ok]:
         raise ExportError("; ".join(f"{finding.check}: {finding.detail}" for finding in failed))

@@ -1,4 +1,4 @@
-"""Runs serialised stages one after another, for every image to the last exit: what calibration and parity need."""
+"""Runs serialised stages one after another, for every image to the last exit, as calibration and parity checks need."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,13 +15,22 @@ Feed = dict[str, NDArray[np.generic]]
 
 
 class StageChain:
-    """`stages` (serialised ONNX, in order) on one thread of the processor, as the runtime runs them."""
+    """Runs stages on one thread of the processor, as the runtime does.
+
+    Args:
+        stages: serialised ONNX graphs, in order.
+    """
 
     def __init__(self, stages: Sequence[bytes]) -> None:
         self._sessions = [make_session(stage, "cpu") for stage in stages]
 
     def feeds(self, images: NDArray[np.uint8], stage: int) -> Iterator[Feed]:
-        """Yield, batch by batch, what `stage` reads for `images` (N, H, W, 3)."""
+        """Yield, batch by batch, what a stage reads.
+
+        Args:
+            images: uint8 (N, H, W, 3).
+            stage: index of the stage, from 0.
+        """
         for start in range(0, len(images), BATCH):
             feed: Feed = {IMAGES: images[start : start + BATCH]}
             for session in self._sessions[:stage]:
@@ -29,7 +38,11 @@ class StageChain:
             yield feed
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return every exit's logits (K, N, C) for `images` (N, H, W, 3)."""
+        """Return every exit's logits (K, N, C).
+
+        Args:
+            images: uint8 (N, H, W, 3).
+        """
         return np.concatenate([self._batch(feed) for feed in self.feeds(images, 0)], axis=1)
 
     def _batch(self, feed: Feed) -> NDArray[np.float32]:
@@ -41,7 +54,12 @@ class StageChain:
 
 
 def full_logits(graph: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the logits (K, N, C) that the graph with all exits gives for `images` (N, H, W, 3)."""
+    """Return the logits (K, N, C) of the graph with all exits.
+
+    Args:
+        graph: serialised ONNX.
+        images: uint8 (N, H, W, 3).
+    """
     session = make_session(graph, "cpu")
     batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
     return np.concatenate([np.stack(run_session(session, {IMAGES: batch})) for batch in batches], axis=1)

@@ -23,18 +23,29 @@ _Proto = TypeVar("_Proto", onnx.NodeProto, onnx.TensorProto)
 
 @dataclass(frozen=True)
 class Graphs:
-    """Serialised ONNX graphs: `stages` in order, one per exit, and `full` with outputs logits0, logits1, …"""
+    """Serialised ONNX graphs of one network.
+
+    Attributes:
+        stages: one graph per exit, in order.
+        full: one graph with every exit: its outputs are logits0, logits1, …
+    """
 
     stages: tuple[bytes, ...]
     full: bytes
 
 
 def export_graphs(network: AnytimeClassifier) -> Graphs:
-    """Export `network` in evaluation mode, in float32, BatchNorm folded into the convolutions; it stays as it is.
+    """Export a network in evaluation mode, in float32, with BatchNorm folded into the convolutions.
 
     Stage 0 and the full graph take "images", uint8 (N, H, W, 3) with N free. A stage gives "logits" (N, C) and then
-    what later stages need as "state0", "state1", …, numbered on through the chain: no graph has one name on both of
-    its sides. Raises `ExportError` where torch cannot express the network in ONNX.
+    what later stages need as "state0", "state1", …, numbered on through the chain: no graph has one name on both of its
+    sides.
+
+    Args:
+        network: trained; it is not changed.
+
+    Raises:
+        ExportError: where torch cannot express the network in ONNX.
     """
     spec = network.spec
     _, height, width = spec.input
@@ -53,7 +64,7 @@ def export_graphs(network: AnytimeClassifier) -> Graphs:
 
 
 def reference_copy(network: AnytimeClassifier) -> AnytimeClassifier:
-    """Return a copy on the processor, in float32 and evaluation mode: what every export is measured against."""
+    """Return a copy on the processor, in float32 and evaluation mode: what every export is compared with."""
     copied = copy.deepcopy(network).to(torch.device("cpu"), torch.float32)
     return copied.to(memory_format=torch.contiguous_format).eval()
 
@@ -79,9 +90,16 @@ class _WithState(nn.Module):
 def to_onnx(
     module: nn.Module, argument: Tensor | list[Tensor], inputs: Sequence[str], outputs: Sequence[str]
 ) -> onnx.ModelProto:
-    """Export a module that takes one tensor, or one list of them, by so many names; the first axis of each is free.
+    """Export a module; the first axis of each of its inputs is free.
 
-    Raises `ExportError` where torch cannot express the module in ONNX.
+    Args:
+        module: takes one tensor, or one list of them.
+        argument: an example of what it takes.
+        inputs: names of the tensors that it takes.
+        outputs: names of those that it returns.
+
+    Raises:
+        ExportError: where torch cannot express the module in ONNX.
     """
     free = {0: torch.export.Dim.DYNAMIC}
     try:
@@ -108,9 +126,14 @@ def to_onnx(
 
 
 def cut(whole: onnx.ModelProto, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> bytes:
-    """Return the part of `whole` that makes `outputs` of `inputs`, each a name in `whole` → its name in the part.
+    """Return the part of a graph that computes some of its values from others, checked and serialised.
 
-    The part is checked and bare: what the exporter notes beside a graph holds paths of this machine.
+    The exporter's notes, which hold paths of this machine, are left out.
+
+    Args:
+        whole: the graph.
+        inputs: name in `whole` → name in the part.
+        outputs: name in `whole` → name in the part.
     """
     nodes: list[onnx.NodeProto] = []
     needed = set(outputs) - set(inputs)

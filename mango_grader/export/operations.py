@@ -1,4 +1,4 @@
-"""Single operations as ONNX graphs: what measuring their latency takes."""
+"""Single operations as ONNX graphs, as latency measurements need them."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -29,12 +29,17 @@ def export_operations(operations: Sequence[tuple[Operation, Sequence[Shape]]]) -
 
 
 def export_from_bytes(height: int, width: int) -> bytes:
-    """Return the graph that makes standardised features of uint8 images "input0" (N, H, W, 3)."""
+    """Return the graph that makes standardised features of uint8 images "input0" (N, H, W, 3).
+
+    Args:
+        height: in pixels.
+        width: in pixels.
+    """
     return _export([FromBytes()], [[torch.zeros(2, height, width, 3, dtype=torch.uint8)]])[0]
 
 
 def copy_graph(shape: Shape) -> bytes:
-    """Return the graph that copies "input0", float32 (N, C, H, W): what a session costs that computes nothing."""
+    """Return the graph that copies "input0", float32 (N, C, H, W): the cost of a session that computes nothing."""
     sides = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", *shape]) for name in (f"{INPUT}0", "out")
     ]

@@ -1,6 +1,6 @@
 """Encoded images that show at each load whether image files are decoded and resized as when the model was made.
 
-All are drawn here by a formula: a bundle carries nobody's photos.
+All are drawn here by a formula, so that a bundle holds nobody's photos.
 """
 
 import io

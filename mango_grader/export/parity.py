@@ -1,4 +1,4 @@
-"""Do the exported graphs answer as the network does? Measured on every exit, staged and whole."""
+"""Whether the exported graphs answer as the network does, measured on every exit, staged and whole."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,13 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Parity:
-    """The largest difference in any calibrated probability over `images` images, per exit from the first.
+    """The largest difference in any calibrated probability, per exit from the first.
 
-    Fields: staged graphs against torch, the full graph against torch, staged against full.
+    Attributes:
+        images: number of images compared.
+        staged: (K,), stages against torch.
+        full: (K,), the full graph against torch.
+        staged_to_full: (K,), stages against the full graph.
     """
 
     images: int
@@ -31,7 +35,13 @@ class Parity:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What quantisation changed on `images` images, per exit: share of equal answers, largest change of probability."""
+    """What quantisation changed, per exit from the first.
+
+    Attributes:
+        images: number of images compared.
+        same_answer: (K,), share of images with the same answer, 0..1.
+        largest_change: (K,), largest change of a probability, 0..1.
+    """
 
     images: int
     same_answer: tuple[float, ...]
@@ -41,9 +51,16 @@ class Agreement:
 def check_parity(
     network: AnytimeClassifier, graphs: Graphs, images: NDArray[np.uint8], temperatures: Sequence[float]
 ) -> Parity:
-    """Compare `graphs` with `network` on `images` (G, H, W, 3), with the exits' `temperatures` applied.
+    """Compare exported graphs with their network, in calibrated probabilities.
 
-    Raises `ExportError`, with the figures, where a probability differs by more than 1e-4 or is not finite.
+    Args:
+        network: the reference.
+        graphs: exported from it.
+        images: uint8 (G, H, W, 3).
+        temperatures: (K,), one per exit.
+
+    Raises:
+        ExportError: with the figures, where a probability differs by more than 1e-4 or is not finite.
     """
     logits = torch_logits(network, images), StageChain(graphs.stages).logits(images), full_logits(graphs.full, images)
     expected, staged, full = (calibrated(each, temperatures) for each in logits)
@@ -62,14 +79,26 @@ def check_parity(
 def quantised_agreement(
     stages: Sequence[bytes], int8: Sequence[bytes], images: NDArray[np.uint8], temperatures: Sequence[float]
 ) -> Agreement:
-    """Compare int8 with fp32 stages on `images` (N, H, W, 3), with the exits' `temperatures` applied."""
+    """Compare int8 with fp32 stages, in calibrated probabilities.
+
+    Args:
+        stages: fp32, serialised.
+        int8: the same stages in int8.
+        images: uint8 (N, H, W, 3).
+        temperatures: (K,), one per exit.
+    """
     before, after = (calibrated(StageChain(each).logits(images), temperatures) for each in (stages, int8))
     same = (before.argmax(axis=2) == after.argmax(axis=2)).mean(axis=1)
     return Agreement(len(images), tuple(same.tolist()), _largest(before, after))
 
 
 def torch_logits(network: AnytimeClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the logits (K, N, C) of the network's `reference_copy` for `images` (N, H, W, 3)."""
+    """Return the logits (K, N, C) of the network's `reference_copy`.
+
+    Args:
+        network: with K exits.
+        images: uint8 (N, H, W, 3).
+    """
     network, from_bytes = reference_copy(network), FromBytes()
     with torch.inference_mode():
         batches = (torch.tensor(images[start : start + BATCH]) for start in range(0, len(images), BATCH))

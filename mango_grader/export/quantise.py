@@ -1,4 +1,4 @@
-"""Fewer bits for slower machines: each stage in int8, calibrated on training images."""
+"""Each stage in int8, calibrated on training images."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,20 @@ _QUANTISED = ["Conv", "Relu", "Clip", "Add", "Concat", "AveragePool", "MaxPool"]
 
 
 def quantise_stages(stages: Sequence[bytes], images: NDArray[np.uint8]) -> tuple[bytes, ...]:
-    """Return int8 versions of serialised fp32 `stages`: same inputs, outputs and dtypes.
+    """Return int8 versions of stages: same inputs, outputs and dtypes.
 
-    Static quantisation with QDQ nodes: 8-bit activations, 7-bit weights per channel (8 would overflow the 16-bit sums
-    of processors without VNNI, so that answers would depend on the machine). Ranges are the least and greatest values
-    seen on `images` (N, H, W, 3), each stage fed by the fp32 stages before it. The classifiers stay in float.
-    Smaller, but not always faster: a narrow 12-layer net at 128 px took 2.2 ms an image in int8 and 1.4 ms in fp32 on
-    one thread of an AMD EPYC (onnxruntime 1.31), so measure where it is to run.
-    Raises `ExportError` where onnxruntime cannot quantise a stage.
+    Static quantisation with QDQ nodes: 8-bit activations, 7-bit weights per channel (8 bits would overflow the 16-bit
+    sums of processors without VNNI, so that answers would depend on the machine). Ranges are the least and greatest
+    values seen on the images, each stage fed by the fp32 stages before it. The classifiers stay in float. int8 is
+    smaller, but not always faster: a narrow 12-layer net at 128 px took 2.2 ms an image in int8 and 1.4 ms in fp32 on
+    one thread of an AMD EPYC (onnxruntime 1.31), so measure it where it will run.
+
+    Args:
+        stages: fp32, serialised, in order.
+        images: uint8 (N, H, W, 3), of the training part.
+
+    Raises:
+        ExportError: where onnxruntime cannot quantise a stage.
     """
     chain = StageChain(stages)
     return tuple(_quantise(stage, chain.feeds(images, index)) for index, stage in enumerate(stages))

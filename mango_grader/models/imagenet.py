@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite0, under our names; they come from a package beside ours."""
+"""ImageNet weights of EfficientNet-Lite0 under our names, read from a package that the extra "pretrained" installs."""
 
 from importlib.util import find_spec
 
@@ -21,8 +21,11 @@ def efficientnet_lite0_state() -> dict[str, Tensor]:
     """Return weights and statistics by the names of `efficientnet_lite0_front` and the space `lite`, up to block 15.
 
     The weights come from TensorFlow, which pads strided convolutions at the right and bottom where torch pads at the
-    left and top. So each kernel is turned by 180°: the network then sees upside down, but exactly (at even sizes) what
-    it had learned; fruit has no upper end. Raises UsageError where the package that holds them is not installed.
+    left and top. Therefore each kernel is rotated by 180°: the network then sees the image upside down, but computes
+    exactly what it had learned (at even sizes); for fruit the orientation does not matter.
+
+    Raises:
+        UsageError: where the package that holds the weights is not installed.
     """
     if find_spec(_PACKAGE) is None:
         raise UsageError(
@@ -48,7 +51,7 @@ def efficientnet_lite0_state() -> dict[str, Tensor]:
 
 
 def _layer(theirs: dict[str, Tensor], convolution: str, norm: str, ours: str) -> dict[str, Tensor]:
-    """Return a convolution, its kernel turned, and its BatchNorm under our names."""
+    """Return a convolution, its kernel rotated, and its BatchNorm under our names."""
     return {
         f"{ours}.0.weight": theirs[f"{convolution}.weight"].flip(2, 3),
         f"{ours}.1.weight": theirs[f"{norm}.weight"],
@@ -59,7 +62,7 @@ def _layer(theirs: dict[str, Tensor], convolution: str, norm: str, ours: str) ->
 
 
 def _take_our_pixels(found: dict[str, Tensor]) -> None:
-    """Let the stem take pixels as `FromBytes` gives them; where it pads, that moves the answer a little."""
+    """Adapt the stem to pixels as `FromBytes` gives them; where it pads, the output changes a little."""
     weight = found["nodes.stem.0.weight"]
     offset = (torch.tensor(MEAN) - _CENTRE) / _SCALE
     found["nodes.stem.1.running_mean"] = found["nodes.stem.1.running_mean"] - (weight.sum((2, 3)) * offset).sum(1)

@@ -19,13 +19,22 @@ def build_operation(op: spec.Operation) -> nn.Module:
 
 
 def call(module: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
-    """Run one operation's module on its inputs."""
+    """Run one operation's module on its inputs.
+
+    Args:
+        module: of an operation.
+        inputs: outputs of other nodes, (N, C, H, W).
+    """
     output: Tensor = module(*inputs)
     return output
 
 
 class Convolution(nn.Sequential):
-    """Convolution with its BatchNorm and ReLUs: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+    """Convolution with its BatchNorm and ReLUs: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉).
+
+    Args:
+        op: sizes, and which of the parts there are.
+    """
 
     def __init__(self, op: spec.Convolution) -> None:
         padding = op.dilation * (op.kernel - 1) // 2
@@ -38,14 +47,22 @@ class Convolution(nn.Sequential):
 
 
 class SeparableConvolution(nn.Sequential):
-    """Depthwise, then pointwise: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+    """Depthwise, then pointwise convolution: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉).
+
+    Args:
+        op: sizes.
+    """
 
     def __init__(self, op: spec.SeparableConvolution) -> None:
         super().__init__(*(Convolution(part) for part in op.parts()))
 
 
 class Match(nn.Sequential):
-    """Average pooling and 1×1 convolution: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+    """Average pooling and 1×1 convolution: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉).
+
+    Args:
+        op: sizes.
+    """
 
     def __init__(self, op: spec.Match) -> None:
         # ceil_mode keeps ⌈H/s⌉, the size that the strided convolutions beside it make of odd inputs.
@@ -55,7 +72,11 @@ class Match(nn.Sequential):
 
 
 class Add(nn.Module):
-    """Sum of any number of (N, C, H, W), then optional ReLU."""
+    """Sum of any number of (N, C, H, W), then optional ReLU.
+
+    Args:
+        op: whether there is a ReLU.
+    """
 
     def __init__(self, op: spec.Add) -> None:
         super().__init__()
@@ -78,9 +99,17 @@ class Zero(nn.Module):
 
 
 class DropPath(nn.Module):
-    """(N, C, H, W) → the same, but in training some images' features are zero and the others scaled up for it.
+    """(N, C, H, W) → the same; in training, the features of some images become 0 and the others are scaled up.
 
-    The trainer raises `progress` from 0 to 1; the probability is `rate · progress` (Larsson et al. 2017; DARTS §A.1).
+    The trainer raises `progress` from 0 to 1; the probability is `rate · progress`. Source: Larsson et al. (2017);
+    DARTS, appendix A.1.
+
+    Args:
+        op: the rate.
+
+    Attributes:
+        rate: highest probability, from 0 to below 1.
+        progress: how far training has come, 0..1.
     """
 
     def __init__(self, op: spec.DropPath) -> None:
@@ -106,7 +135,11 @@ class Concat(nn.Module):
 
 
 class Classifier(nn.Module):
-    """(N, C, H, W) → (N, classes) logits."""
+    """(N, C, H, W) → (N, classes) logits.
+
+    Args:
+        op: sizes, and the dropout.
+    """
 
     def __init__(self, op: spec.Classifier) -> None:
         super().__init__()
@@ -123,26 +156,38 @@ class Classifier(nn.Module):
 
 
 class ScaleGradient(nn.Module):
-    """(N, C, H, W) → the same; `factor` of its gradient comes back."""
+    """(N, C, H, W) → the same; `factor` of its gradient comes back.
+
+    Args:
+        op: the factor.
+    """
 
     def __init__(self, op: spec.ScaleGradient) -> None:
         super().__init__()
         self.factor = op.factor
 
     def forward(self, features: Tensor) -> Tensor:
-        """Keep the value, part the gradient."""
+        """Keep the value and scale the gradient."""
         return torch.lerp(features.detach(), features, self.factor) if self.training else features
 
 
 class CellConvolution(nn.Sequential):
-    """A chain of preactivated separable convolutions: (N, C, H, W) → (N, C, ⌈H/s⌉, ⌈W/s⌉)."""
+    """A chain of preactivated separable convolutions: (N, C, H, W) → (N, C, ⌈H/s⌉, ⌈W/s⌉).
+
+    Args:
+        op: sizes.
+    """
 
     def __init__(self, op: spec.CellConvolution) -> None:
         super().__init__(*(Convolution(part) for part in op.parts()))
 
 
 class FactorisedReduction(nn.Module):
-    """Two strided 1×1 convolutions side by side: (N, in, H, W) → (N, out, ⌈H/2⌉, ⌈W/2⌉)."""
+    """Two strided 1×1 convolutions side by side: (N, in, H, W) → (N, out, ⌈H/2⌉, ⌈W/2⌉).
+
+    Args:
+        op: sizes.
+    """
 
     def __init__(self, op: spec.FactorisedReduction) -> None:
         super().__init__()
@@ -161,7 +206,13 @@ class FactorisedReduction(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weigh each channel by a factor in (0, 1) found from all channels' means: (N, C, H, W) → (N, C, H, W)."""
+    """Weigh each channel by a factor in (0, 1) found from all channels' means: (N, C, H, W) → (N, C, H, W).
+
+    Args:
+        channels: C.
+        squeezed: number of channels between the two linear layers.
+        activation: between the two linear layers.
+    """
 
     def __init__(self, channels: int, squeezed: int, activation: nn.Module) -> None:
         super().__init__()
@@ -175,7 +226,11 @@ class SqueezeExcitation(nn.Module):
 
 
 class InvertedResidual(nn.Sequential):
-    """Expand, convolve by depth, weigh channels, project: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+    """Expand, convolve by depth, weigh channels, project: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉).
+
+    Args:
+        op: sizes, and which of the parts there are.
+    """
 
     def __init__(self, op: spec.InvertedResidual) -> None:
         activation = _ACTIVATIONS[op.activation]
@@ -187,7 +242,11 @@ class InvertedResidual(nn.Sequential):
 
 
 class ShuffleUnit(nn.Module):
-    """Two halves, then shuffled: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉)."""
+    """Two halves, then shuffled: (N, in, H, W) → (N, out, ⌈H/s⌉, ⌈W/s⌉).
+
+    Args:
+        op: sizes.
+    """
 
     def __init__(self, op: spec.ShuffleUnit) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What regularises a network in training only, as transformations of its plain data.
+"""Regularisation that a network has in training only, as transformations of its plain data.
 
 Existing nodes keep their names, so that weights learned under these transformations load into the plain network, which
 is the one that is measured and exported.
@@ -18,7 +18,12 @@ _WIDTH = 128  # channels of the auxiliary head (our reading), as in the heads of
 
 
 def with_dropout(spec: NetworkSpec, rate: float) -> NetworkSpec:
-    """Return `spec` with dropout of `rate`, in [0, 1), before the linear layer of every exit."""
+    """Return the network with dropout before the linear layer of every exit.
+
+    Args:
+        spec: the plain network.
+        rate: probability, from 0 to below 1.
+    """
     nodes = (
         replace(node, op=replace(node.op, dropout=rate)) if isinstance(node.op, Classifier) else node
         for node in spec.nodes
@@ -27,12 +32,16 @@ def with_dropout(spec: NetworkSpec, rate: float) -> NetworkSpec:
 
 
 def with_drop_path(spec: NetworkSpec, rate: float) -> NetworkSpec:
-    """Return `spec` with `DropPath(rate)`, `rate` in [0, 1), on the inputs of sums that are no identity paths.
+    """Return the network with drop path on the inputs of sums that are no identity paths.
 
-    Larsson et al. (2017). What an identity path is, is our reading: where all other inputs of a sum are computed from
-    one of them, that one (of a residual block) stays and the others are dropped, each by itself. Elsewhere (a node of
-    a DARTS cell) what was computed for this sum alone is dropped. A sum through which everything must pass keeps its
-    first input, so that no image is lost.
+    Source: Larsson et al. (2017). What an identity path is, is our reading: where all other inputs of a sum are
+    computed from one of them, that one (of a residual block) stays and the others are dropped, each by itself.
+    Elsewhere (a node of a DARTS cell) what was computed for this sum alone is dropped. A sum on every path to the last
+    exit keeps its first input, so that no image is lost.
+
+    Args:
+        spec: the plain network.
+        rate: probability, from 0 to below 1.
     """
     paths, nodes = _Paths(spec), []
     for node in spec.nodes:
@@ -47,9 +56,13 @@ def with_drop_path(spec: NetworkSpec, rate: float) -> NetworkSpec:
 
 
 def with_exit_gradient(spec: NetworkSpec, factor: float) -> NetworkSpec:
-    """Return `spec` with only `factor`, from 0 to 1, of what earlier exits ask for reaching the features they share.
+    """Return the network with a smaller gradient from earlier exits to the features that they share with later ones.
 
-    The exits themselves learn as ever. At 0 they only listen, and the last exit has the features to itself.
+    The exits themselves learn as before. At 0, earlier exits do not influence the shared features at all.
+
+    Args:
+        spec: the plain network.
+        factor: share of the gradient that is passed on, 0 to 1.
     """
     early, nodes = {_block_of(name) for name in spec.exits[:-1]}, []
     for node in spec.nodes:
@@ -65,10 +78,12 @@ def with_exit_gradient(spec: NetworkSpec, factor: float) -> NetworkSpec:
 
 
 def with_auxiliary(spec: NetworkSpec) -> NetworkSpec:
-    """Return `spec` with one more exit, `AUXILIARY`, at the end of the block nearest to 2/3 of the last exit's MACs.
+    """Return the network with one more exit, `AUXILIARY`, after the block nearest to 2/3 of the last exit's MACs.
 
-    Blocks that feed an exit already are taken only where there is no other in the last two thirds. Raises UsageError
-    for a network without blocks, being one piece.
+    Blocks that feed an exit already are taken only where there is no other in the last two thirds.
+
+    Raises:
+        UsageError: for a network without blocks, such as a torchvision model.
     """
     heads = {_block_of(name) for name in spec.exits}
     ends = {block: node.name for node in spec.nodes if (block := _block_of(node.name)) not in heads}
@@ -93,7 +108,7 @@ def _block_of(name: str) -> str:
 
 
 class _Paths:
-    """What lies behind and ahead of every node of a network."""
+    """Which nodes every node depends on, and how many read it."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         self._spec = spec

@@ -12,7 +12,13 @@ IMAGE = "image"  # the name under which nodes refer to the network's input
 
 @dataclass(frozen=True)
 class Node:
-    """`op` applied to the outputs of `inputs` (names of earlier nodes, or `IMAGE`)."""
+    """One operation in a network.
+
+    Attributes:
+        name: of the node and of its output, unique in the network.
+        op: what is computed.
+        inputs: names of earlier nodes, or `IMAGE`, whose outputs it is computed from.
+    """
 
     name: str
     op: Operation
@@ -21,10 +27,36 @@ class Node:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A graph of nodes in topological order, and the nodes that are its exits, earliest first.
+    """A whole network as plain data: a graph of operations, some of which are exits.
 
-    `input` is (3, H, W). Nodes that reach no exit are dropped at construction. Raises ValueError if a name is unknown
-    or repeated, if shapes do not fit, or if an exit is missing.
+    Nodes that no exit depends on are dropped at construction.
+
+    Attributes:
+        input: shape of the image, (3, H, W).
+        nodes: in topological order.
+        exits: names of the nodes that are exits, earliest first, at least one.
+
+    Raises:
+        ValueError: if a name is unknown or repeated, if shapes do not fit, or if there is no exit.
+
+    Example:
+        >>> from mango_grader.models.operations import Classifier, Convolution
+        >>> spec = NetworkSpec(
+        ...     input=(3, 64, 64),
+        ...     nodes=(
+        ...         Node("stem", Convolution(3, 16, kernel=3, stride=2), ("image",)),
+        ...         Node("exit1", Classifier(16, classes=3), ("stem",)),
+        ...         Node("body", Convolution(16, 32, kernel=3, stride=2), ("stem",)),
+        ...         Node("exit2", Classifier(32, classes=3), ("body",)),
+        ...     ),
+        ...     exits=("exit1", "exit2"),
+        ... )
+        >>> spec.shapes["body"]
+        (32, 16, 16)
+        >>> spec.macs(), spec.params()
+        ((442416, 1622160), (515, 5286))
+        >>> NetworkSpec.from_dict(spec.to_dict()) == spec
+        True
     """
 
     input: Shape
@@ -42,7 +74,7 @@ class NetworkSpec:
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
-        """Every node's output shape, the image's included."""
+        """Output shape of every node, and of the image: name → (channels, height, width)."""
         shapes = {IMAGE: self.input}
         for node in self.nodes:
             if node.name in shapes:
@@ -54,7 +86,7 @@ class NetworkSpec:
 
     @property
     def classes(self) -> int:
-        """The number of classes that every exit tells apart."""
+        """Number of classes that every exit distinguishes."""
         return self.shapes[self.exits[0]][0]
 
     @cached_property
@@ -79,15 +111,15 @@ class NetworkSpec:
         return tuple(carried)
 
     def node_macs(self) -> Mapping[str, int]:
-        """Multiply-accumulates for one image, by node."""
+        """Return the multiply-accumulates for one image, by node."""
         return {node.name: node.op.macs([self.shapes[name] for name in node.inputs]) for node in self.nodes}
 
     def macs(self) -> tuple[int, ...]:
-        """Multiply-accumulates for one image up to and including each exit, earlier exits' heads included."""
+        """Return the multiply-accumulates for one image up to and with each exit, (K,); earlier heads count."""
         return self._cumulative(self.node_macs())
 
     def params(self) -> tuple[int, ...]:
-        """Learnable parameters up to and including each exit."""
+        """Return the learnable parameters up to and with each exit, (K,)."""
         return self._cumulative({node.name: node.op.params() for node in self.nodes})
 
     def _cumulative(self, cost: Mapping[str, int]) -> tuple[int, ...]:
@@ -104,14 +136,26 @@ class NetworkSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "NetworkSpec":
-        """Rebuild from `to_dict`'s data; raises ValueError where it describes no network."""
+        """Rebuild from the data of `to_dict`.
+
+        Args:
+            data: plain data, of a network.json for example.
+
+        Raises:
+            ValueError: where it describes no network.
+        """
         nodes = (Node(n["name"], Operation.from_dict(n["op"]), tuple(n["inputs"])) for n in data["nodes"])
         channels, height, width = data["input"]
         return cls((channels, height, width), tuple(nodes), tuple(data["exits"]))
 
 
 def live_nodes(nodes: Sequence[Node], ends: Sequence[str]) -> set[str]:
-    """Return the names of the nodes that `ends` depend on, themselves included."""
+    """Return the names of the nodes that some nodes depend on, themselves included.
+
+    Args:
+        nodes: in topological order.
+        ends: names of the nodes whose dependencies are looked for.
+    """
     needed = set(ends)
     for node in reversed(nodes):
         if node.name in needed:

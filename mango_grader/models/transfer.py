@@ -11,11 +11,15 @@ _LAYER = re.compile(r"(?:\.\d)+\.\w+$")  # place in the block, and the tensor's 
 
 
 def fitted_to(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return as much of `weights` as fits `own`, both the state of a network or super net, made to fit where it can be.
+    """Return as much of other weights as fits a network, cropped or padded where that is possible.
 
-    A node takes what the node of its name has. A searched block without one takes what stands at its place: the middle
-    of its kernels, or zeros around them; and of its expanded channels those that count most, by BatchNorm's scale times
-    the norm of what projects them. A node of other widths gets nothing.
+    A node takes the weights of the node of its name. A searched block without one takes those of the candidate at its
+    place: the middle of its kernels, or zeros around them; and of its expanded channels the most important, by
+    BatchNorm's scale times the norm of what projects them. A node of other widths gets nothing.
+
+    Args:
+        own: state of the network or super net that is to be started.
+        weights: state of another network or super net.
     """
     at_place = {_CANDIDATE.sub("", name): name for name in weights}
     nodes: dict[str, dict[str, Tensor | None]] = {}
@@ -29,7 +33,7 @@ def fitted_to(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[
 
 
 def _rank(weights: Mapping[str, Tensor], node: str) -> Tensor | None:
-    """Return the expanded channels of an inverted residual, those first that count most; None of another node."""
+    """Return the expanded channels of an inverted residual, the most important first; None for another node."""
     projection, scale = (weights.get(f"{node}.{layer}.weight") for layer in ("4.0", "2.1"))
     if projection is None or scale is None or projection.ndim != 4 or scale.shape != projection.shape[1:2]:
         return None

@@ -1,4 +1,4 @@
-"""The front of EfficientNet-Lite0 with early exits: small, and its ImageNet weights can be had (`models.imagenet`)."""
+"""The front of EfficientNet-Lite0 with early exits: small, with ImageNet weights (`models.imagenet`)."""
 
 from mango_grader.models.operations import Add, Classifier, Convolution, InvertedResidual, Pool, Shape
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
@@ -12,11 +12,16 @@ _HEAD = 96
 def efficientnet_lite0_front(input_shape: Shape, classes: int, halved: bool = False) -> NetworkSpec:
     """Return EfficientNet-Lite0 up to its eighth block, with an exit behind each of its first three stages.
 
-    The network of the TensorFlow project's EfficientNet-Lite (Tan & Le 2019 without squeeze-excitation and swish), cut
-    where its features have 80 channels and a sixteenth of the image's height and width. The last exit has a 1×1
-    convolution of its own. Node names are those of the `mbconv` space. 0.26 M parameters; 13.0 M multiply-accumulates
-    at 64 × 64 pixels, four times as many at 128 × 128. `halved`: the network first takes means of 2 × 2 pixels, so that
-    it costs a quarter; augmentation and a teacher still have the whole image.
+    The network of the TensorFlow project's EfficientNet-Lite (EfficientNet, Tan and Le, 2019, without
+    squeeze-excitation and swish), cut where its features have 80 channels and a sixteenth of the image's height and
+    width. The last exit has a 1×1 convolution of its own. Node names are those of the space `mbconv`. It has 0.26 M
+    parameters, and 13.0 M multiply-accumulates at 64 × 64 pixels, four times as many at 128 × 128.
+
+    Args:
+        input_shape: (3, H, W).
+        classes: number of classes.
+        halved: the network first takes means of 2 × 2 pixels, so that it costs a quarter; augmentation and a teacher
+            still have the whole image.
     """
     shrunk = [Node("shrunk", Pool(maximum=False, kernel=2, stride=2), (IMAGE,))] if halved else []
     nodes = [

@@ -1,4 +1,4 @@
-"""MSDNet: the hand-made anytime network that searched ones are measured against.
+"""MSDNet: the hand-made anytime network that searched ones are compared with.
 
 Huang, Chen, Li, Wu, van der Maaten, Weinberger: "Multi-Scale Dense Networks for Resource Efficient Image
 Classification", ICLR 2018. Section and appendix numbers below are that paper's.
@@ -14,29 +14,35 @@ from mango_grader.models.spec import IMAGE, NetworkSpec, Node
 
 @dataclass(frozen=True)
 class MSDNetSettings:
-    """Shape of an MSDNet. Scale 0 is the finest; each further scale halves height and width.
+    """Shape of an MSDNet with S scales; scale 0 is the finest, each further scale halves height and width.
 
-    Raises ValueError where the settings describe no network.
+    Attributes:
+        exits: layers, from 1, after which a classifier sits on the coarsest scale; the last is the network's depth.
+        channels: channels of layer 1, times the scale's factor.
+        growth: channels that each layer adds, times the scale's factor (§4, "growth rate").
+        factors: (S,), width of each scale, finest first.
+        bottlenecks: (S,), 1×1 convolutions reduce a scale's features to this many times the channels made of them; ()
+            for none.
+        drop_scales: network reduction (§4): in the i-th of S equal blocks only the S − i + 1 coarsest scales are
+            computed.
+        reduction: share of the channels that the transition after each dropped scale keeps, above 0 to 1; 1 for no
+            transition.
+        exit_channels: channels of the two strided convolutions of each classifier (appendix A).
+        stem_stride: by how much the image is reduced before scale 0: 1 (CIFAR), 2, or 4 (photos).
+
+    Raises:
+        ValueError: where the settings describe no network.
     """
 
     exits: tuple[int, ...]
-    """Layers (from 1) after which a classifier sits on the coarsest scale; the last is the network's depth."""
     channels: int = 16
-    """Channels of layer 1, times the scale's factor."""
     growth: int = 6
-    """Channels that each layer adds, times the scale's factor (§4, "growth rate")."""
     factors: tuple[int, ...] = (1, 2, 4)
-    """Width of each scale, finest first; as many as there are scales."""
     bottlenecks: tuple[int, ...] = (1, 2, 4)
-    """1×1 convolutions reduce a scale's features to this many times the channels made of them; () for none."""
     drop_scales: bool = True
-    """Network reduction (§4): in the i-th of S equal blocks only the S − i + 1 coarsest scales live on."""
     reduction: float = 0.5
-    """Share of channels that the transition after each dropped scale keeps; 1 for no transition."""
     exit_channels: int = 128
-    """Channels of the two strided convolutions of each classifier (appendix A)."""
     stem_stride: int = 1
-    """What the image is reduced by before scale 0: 1 (CIFAR), 2, or 4 (photographs)."""
 
     def __post_init__(self) -> None:
         if not self.exits or self.exits[0] < 1 or list(self.exits) != sorted(set(self.exits)):
@@ -54,12 +60,12 @@ class MSDNetSettings:
 
     @property
     def scales(self) -> int:
-        """How many scales layer 1 has."""
+        """Number of scales of layer 1."""
         return len(self.factors)
 
     @property
     def layers(self) -> int:
-        """How many dense layers follow the first, multi-scale one."""
+        """Number of dense layers after the first, multi-scale one."""
         return self.exits[-1]
 
     def finest(self, layer: int) -> int:
@@ -74,12 +80,22 @@ class MSDNetSettings:
 
     @classmethod
     def compact(cls) -> "MSDNetSettings":
-        """Return our preset for photographs of about 128 pixels: 4 exits, less than 0.35 M parameters."""
+        """Return our preset for photos of about 128 pixels: 4 exits, less than 0.35 M parameters."""
         return cls(exits=(2, 4, 6, 8), channels=12, exit_channels=32, stem_stride=4)
 
 
 def msdnet_spec(input_shape: Shape, classes: int, settings: MSDNetSettings | None = None) -> NetworkSpec:
-    """Return the MSDNet of `settings` (compact by default) for (3, H, W) images and `classes` classes."""
+    """Return the MSDNet of some settings.
+
+    Args:
+        input_shape: (3, H, W).
+        classes: number of classes.
+        settings: the network's shape; None for `MSDNetSettings.compact()`.
+
+    Example:
+        >>> [round(macs / 1e6, 1) for macs in msdnet_spec((3, 128, 128), classes=3).macs()]
+        [11.2, 16.4, 21.6, 26.3]
+    """
     settings = settings or MSDNetSettings.compact()
     graph = _Graph(settings, input_shape)
     features = graph.first_layer()

@@ -18,9 +18,15 @@ _OF_SEVERAL_OUTPUTS = {"googlenet", "inception_v3"}
 
 
 def torchvision_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec:
-    """Return the network of torchvision model `name` for (3, H, W) images: one node, one exit.
+    """Return the network of a torchvision baseline: one node, one exit.
 
-    Raises UsageError for a name not in `TORCHVISION`, and for images too small, naming the smallest size.
+    Args:
+        name: one of `TORCHVISION`.
+        input_shape: (3, H, W).
+        classes: number of classes.
+
+    Raises:
+        UsageError: for another name, and for images too small, naming the smallest size.
     """
     if name not in TORCHVISION:
         raise UsageError(f"no baseline {name!r}; torchvision's are: {', '.join(TORCHVISION)}")
@@ -28,9 +34,15 @@ def torchvision_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec
 
 
 def classifier_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec:
-    """Return the network of any torchvision classifier for (3, H, W) images: one node, one exit.
+    """Return the network of any torchvision classifier: one node, one exit.
 
-    Raises UsageError for a name that torchvision does not know, and for images too small, naming the smallest size.
+    Args:
+        name: torchvision's name of the model.
+        input_shape: (3, H, W).
+        classes: number of classes.
+
+    Raises:
+        UsageError: for a name that torchvision does not know, and for images too small, naming the smallest size.
     """
     from torchvision import models
 
@@ -53,7 +65,12 @@ def classifier_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec:
 
 
 def build_torchvision(name: str, classes: int) -> nn.Module:
-    """Return torchvision model `name`, freshly initialised; no weights are fetched."""
+    """Return a torchvision model, freshly initialised; no weights are fetched.
+
+    Args:
+        name: torchvision's name of the model.
+        classes: number of classes.
+    """
     from torchvision import models  # a second to load, for baselines alone
 
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes)

@@ -4,14 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.models.operations.base import Operation, Shape, one_input, strided
+from mango_grader.models.operations.base import Operation, Shape, one_input, strided_output
 
 
 @dataclass(frozen=True)
 class Convolution(Operation):
-    """Convolution, BatchNorm (if `norm`) and ReLU after (`activate`) or before it all (`preactivate`).
+    """Convolution with optional BatchNorm and ReLU, padded so that odd kernels with stride 1 keep the size.
 
-    Padded so that stride 1 keeps the size (odd kernels).
+    Attributes:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: height and width of the kernel.
+        stride: 1 or more.
+        dilation: distance between the kernel's taps, 1 or more.
+        groups: number of groups of channels; `in_channels` for a depthwise convolution.
+        activate: whether a ReLU follows.
+        norm: whether BatchNorm follows, before the ReLU.
+        preactivate: whether a ReLU comes first.
     """
 
     kind: ClassVar[str] = "convolution"
@@ -27,22 +36,30 @@ class Convolution(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        _, height, width = one_input(inputs, self.in_channels)
-        return self.out_channels, strided(height, self.stride), strided(width, self.stride)
+        return strided_output(inputs, self.in_channels, self.out_channels, self.stride)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """kernel² · in/groups · out per output position."""
+        """Return kernel² · in/groups per output value."""
         channels, height, width = self.output(inputs)
         return channels * height * width * self.kernel**2 * self.in_channels // self.groups
 
     def params(self) -> int:
-        """Kernel weights, and BatchNorm's scale and shift where there is one."""
+        """Return the number of kernel weights, and of BatchNorm's scales and shifts where there are any."""
         return self.out_channels * (self.kernel**2 * self.in_channels // self.groups + 2 * self.norm)
 
 
 @dataclass(frozen=True)
 class SeparableConvolution(Operation):
-    """Depthwise convolution, BatchNorm, pointwise convolution, BatchNorm and, if `activate`, ReLU."""
+    """Depthwise convolution, BatchNorm, pointwise convolution, BatchNorm, optional ReLU.
+
+    Attributes:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: height and width of the depthwise kernel, odd.
+        stride: of the depthwise convolution, 1 or more.
+        dilation: of the depthwise convolution, 1 or more.
+        activate: whether a ReLU follows.
+    """
 
     kind: ClassVar[str] = "separable_convolution"
     in_channels: int
@@ -71,18 +88,24 @@ class SeparableConvolution(Operation):
         return pointwise.output([depthwise.output(inputs)])
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """The sum over both halves."""
+        """Return the sum over both convolutions."""
         depthwise, pointwise = self.parts()
         return depthwise.macs(inputs) + pointwise.macs([depthwise.output(inputs)])
 
     def params(self) -> int:
-        """The sum over both halves."""
+        """Return the sum over both convolutions."""
         return sum(part.params() for part in self.parts())
 
 
 @dataclass(frozen=True)
 class Match(Operation):
-    """Bring an earlier feature to a later one's shape: average pooling by `stride`, 1×1 convolution, BatchNorm."""
+    """Bring an earlier feature to a later one's shape: average pooling, 1×1 convolution, BatchNorm.
+
+    Attributes:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: height and width of the pooling window, and its stride; 1 for no pooling.
+    """
 
     kind: ClassVar[str] = "match"
     in_channels: int
@@ -91,16 +114,15 @@ class Match(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        _, height, width = one_input(inputs, self.in_channels)
-        return self.out_channels, strided(height, self.stride), strided(width, self.stride)
+        return strided_output(inputs, self.in_channels, self.out_channels, self.stride)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """in · out per output position."""
+        """Return in · out per output position; pooling is free."""
         channels, height, width = self.output(inputs)
         return channels * height * width * self.in_channels
 
     def params(self) -> int:
-        """Kernel weights, and BatchNorm's scale and shift."""
+        """Return the number of kernel weights, and of BatchNorm's scales and shifts."""
         return self.out_channels * (self.in_channels + 2)
 
 
@@ -121,7 +143,11 @@ class Identity(Operation):
 
 @dataclass(frozen=True)
 class Add(Operation):
-    """The sum of its inputs and, if `activate`, ReLU; inputs that an architecture left out count as zero."""
+    """The sum of its inputs; inputs that an architecture left out count as zero.
+
+    Attributes:
+        activate: whether a ReLU follows.
+    """
 
     kind: ClassVar[str] = "add"
     optional_inputs: ClassVar[bool] = True
@@ -153,7 +179,12 @@ class Concat(Operation):
 
 @dataclass(frozen=True)
 class Normalise(Operation):
-    """BatchNorm of `channels` and, if `activate`, ReLU."""
+    """BatchNorm, optional ReLU.
+
+    Attributes:
+        channels: of input and output.
+        activate: whether a ReLU follows.
+    """
 
     kind: ClassVar[str] = "normalise"
     channels: int
@@ -164,7 +195,7 @@ class Normalise(Operation):
         return one_input(inputs, self.channels)
 
     def params(self) -> int:
-        """Scale and shift."""
+        """Return the number of scales and shifts."""
         return 2 * self.channels
 
 
@@ -185,7 +216,11 @@ class Zero(Operation):
 
 @dataclass(frozen=True)
 class DropPath(Operation):
-    """In training, zero the whole input of an image with a probability that rises to `rate`; else the identity."""
+    """In training, the whole input of some images becomes 0; otherwise the identity.
+
+    Attributes:
+        rate: probability to which dropping rises over training, from 0 to below 1.
+    """
 
     kind: ClassVar[str] = "drop_path"
     rate: float
@@ -201,7 +236,11 @@ class DropPath(Operation):
 
 @dataclass(frozen=True)
 class ScaleGradient(Operation):
-    """The identity, through which only `factor`, from 0 to 1, of the gradient comes back."""
+    """The identity, with a scaled gradient.
+
+    Attributes:
+        factor: share of the gradient that comes back, 0 to 1.
+    """
 
     kind: ClassVar[str] = "scale_gradient"
     factor: float
@@ -217,9 +256,15 @@ class ScaleGradient(Operation):
 
 @dataclass(frozen=True)
 class Pool(Operation):
-    """Maximum or average over a window: odd, padded so that stride 1 keeps the size, or even and equal to the stride.
+    """Maximum or average over a window, without multiply-accumulates.
 
-    norm_channels: of a BatchNorm without learned scale and shift behind it, as in DARTS's cells; 0 for none.
+    Attributes:
+        maximum: maximum instead of average.
+        kernel: height and width of the window: odd, and padded so that stride 1 keeps the size; or even and equal to
+            the stride.
+        stride: 1 or more.
+        norm_channels: channels of a BatchNorm without learned scale and shift behind it, as in DARTS's cells; 0 for
+            none.
     """
 
     kind: ClassVar[str] = "pool"
@@ -230,13 +275,19 @@ class Pool(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(C, H, W) to (C, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        channels, height, width = one_input(inputs, inputs[0][0])
-        return channels, strided(height, self.stride), strided(width, self.stride)
+        return strided_output(inputs, inputs[0][0], inputs[0][0], self.stride)
 
 
 @dataclass(frozen=True)
 class Classifier(Operation):
-    """An exit: optional 1×1 convolution to `hidden` channels, mean over positions, dropout, linear layer to logits."""
+    """An exit: optional 1×1 convolution, mean over positions, dropout, linear layer.
+
+    Attributes:
+        in_channels: channels of the input.
+        classes: number of logits.
+        hidden: channels of the 1×1 convolution; 0 for none.
+        dropout: probability before the linear layer, from 0 to below 1.
+    """
 
     kind: ClassVar[str] = "classifier"
     in_channels: int
@@ -250,13 +301,13 @@ class Classifier(Operation):
         return self.classes, 1, 1
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """The convolution at every position, the linear layer once."""
+        """Return those of the convolution at every position, and of the linear layer once."""
         if not self.hidden:
             return self.in_channels * self.classes
         return Convolution(self.in_channels, self.hidden).macs(inputs) + self.hidden * self.classes
 
     def params(self) -> int:
-        """The convolution's, and the linear layer's weights and biases."""
+        """Return the convolution's, and the linear layer's weights and biases."""
         if not self.hidden:
             return (self.in_channels + 1) * self.classes
         return Convolution(self.in_channels, self.hidden).params() + (self.hidden + 1) * self.classes
@@ -264,7 +315,16 @@ class Classifier(Operation):
 
 @dataclass(frozen=True)
 class Torchvision(Operation):
-    """A whole torchvision classifier as one opaque operation; its costs were counted once, for this image size."""
+    """A whole torchvision classifier as one opaque operation; its costs were counted once, for one image size.
+
+    Attributes:
+        name: torchvision's name of the model.
+        classes: number of logits.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        counted_macs: multiply-accumulates for one image of this size.
+        counted_params: learnable parameters.
+    """
 
     kind: ClassVar[str] = "torchvision"
     name: str
@@ -281,9 +341,9 @@ class Torchvision(Operation):
         return self.classes, 1, 1
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """Return what `torch.utils.flop_counter` counted, halved."""
+        """Return half of what `torch.utils.flop_counter` counted."""
         return self.counted_macs
 
     def params(self) -> int:
-        """Return the learnable parameters, all of them."""
+        """Return all learnable parameters."""
         return self.counted_params

@@ -5,15 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mango_grader.models.operations.base import Operation, Shape, one_input, strided
+from mango_grader.models.operations.base import Operation, Shape, strided_output
 from mango_grader.models.operations.basic import Convolution
 
 
 @dataclass(frozen=True)
 class CellConvolution(Operation):
-    """ReLU, depthwise convolution, pointwise convolution, BatchNorm, and all that `repeats` times over.
+    """ReLU, depthwise convolution, pointwise convolution, BatchNorm, once or several times over.
 
-    DARTS's separable convolutions repeat it twice, the stride in the first; its dilated ones have it once, dilation 2.
+    DARTS's separable convolutions have it twice, with the stride in the first; its dilated ones have it once, with
+    dilation 2.
+
+    Attributes:
+        channels: of input and output.
+        kernel: height and width of the depthwise kernels, odd.
+        stride: of the first depthwise convolution, 1 or more.
+        dilation: of the depthwise convolutions, 1 or more.
+        repeats: how many times over, 1 or more.
     """
 
     kind: ClassVar[str] = "cell_convolution"
@@ -31,15 +39,14 @@ class CellConvolution(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(channels, H, W) to (channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        channels, height, width = one_input(inputs, self.channels)
-        return channels, strided(height, self.stride), strided(width, self.stride)
+        return strided_output(inputs, self.channels, self.channels, self.stride)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """kernel² + channels per number of the output, `repeats` times."""
+        """Return kernel² + channels per output value, `repeats` times."""
         return self.repeats * math.prod(self.output(inputs)) * (self.kernel**2 + self.channels)
 
     def params(self) -> int:
-        """The sum over all parts."""
+        """Return the sum over all convolutions."""
         return sum(part.params() for part in self.parts())
 
     def _depthwise(self, stride: int) -> Convolution:
@@ -58,9 +65,13 @@ class CellConvolution(Operation):
 
 @dataclass(frozen=True)
 class FactorisedReduction(Operation):
-    """Half the size without a large kernel: ReLU, two 1×1 convolutions of stride 2 side by side, BatchNorm.
+    """Halves height and width without a large kernel: ReLU, two strided 1×1 convolutions side by side, BatchNorm.
 
-    The second sees the input shifted by one pixel both ways (zeros move in), so that it reads what the first skips.
+    The second reads the input shifted by one pixel both ways (zeros move in), so that it reads what the first skips.
+
+    Attributes:
+        in_channels: channels of the input.
+        out_channels: channels of the output, of both convolutions together.
     """
 
     kind: ClassVar[str] = "factorised_reduction"
@@ -69,14 +80,13 @@ class FactorisedReduction(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (out_channels, ⌈H/2⌉, ⌈W/2⌉)."""
-        _, height, width = one_input(inputs, self.in_channels)
-        return self.out_channels, strided(height, 2), strided(width, 2)
+        return strided_output(inputs, self.in_channels, self.out_channels, stride=2)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """in · out per output position, both convolutions together."""
+        """Return in · out per output position, of both convolutions together."""
         channels, height, width = self.output(inputs)
         return channels * height * width * self.in_channels
 
     def params(self) -> int:
-        """Kernel weights, and BatchNorm's scale and shift."""
+        """Return the number of kernel weights, and of BatchNorm's scales and shifts."""
         return self.out_channels * (self.in_channels + 2)

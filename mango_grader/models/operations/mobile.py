@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mango_grader.models.operations.base import Operation, Shape, one_input, strided
+from mango_grader.models.operations.base import Operation, Shape, one_input, strided_output
 from mango_grader.models.operations.basic import Convolution
 
 Activation = Literal["relu6", "swish"]
@@ -12,11 +12,19 @@ Activation = Literal["relu6", "swish"]
 
 @dataclass(frozen=True)
 class InvertedResidual(Operation):
-    """1×1 expansion (none where `expansion` is 1), depthwise convolution, linear 1×1 projection; BatchNorm after each.
+    """1×1 expansion, depthwise convolution, optional squeeze-excitation, linear 1×1 projection; BatchNorm after each.
 
-    Sandler et al., MobileNetV2, §3.3, but without the residual sum, which is a node of its own. activation: after the
-    expansion and the depthwise convolution. squeeze: width of a squeeze-excitation before the projection (Hu et al.,
-    SENet, §3) as a share of the block's input channels, in [0, 1]; 0 for none.
+    Source: MobileNetV2 (Sandler et al., 2018), §3.3, but the residual sum is a node of its own; SENet (Hu et al.,
+    2018), §3.
+
+    Attributes:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: height and width of the depthwise kernel, odd.
+        stride: of the depthwise convolution, 1 or more.
+        expansion: factor of the channels inside; with 1 there is no expansion.
+        squeeze: width of the squeeze-excitation as a share of the input channels, 0 to 1; 0 for none.
+        activation: "relu6" or "swish", after the expansion and the depthwise convolution.
     """
 
     kind: ClassVar[str] = "inverted_residual"
@@ -47,28 +55,36 @@ class InvertedResidual(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        _, height, width = one_input(inputs, self.in_channels)
-        return self.out_channels, strided(height, self.stride), strided(width, self.stride)
+        return strided_output(inputs, self.in_channels, self.out_channels, self.stride)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """The convolutions, and both linear layers of the squeeze-excitation once."""
+        """Return those of the convolutions, and of both linear layers of the squeeze-excitation once."""
         _, height, width = one_input(inputs, self.in_channels)
         return _chain_macs(self.parts(), height, width) + 2 * self.expanded * self.squeezed
 
     def params(self) -> int:
-        """The convolutions', and weights and biases of the squeeze-excitation."""
+        """Return the convolutions', and the weights and biases of the squeeze-excitation."""
         excitation = 2 * self.expanded * self.squeezed + self.squeezed + self.expanded if self.squeezed else 0
         return sum(part.params() for part in self.parts()) + excitation
 
 
 @dataclass(frozen=True)
 class ShuffleUnit(Operation):
-    """ShuffleNetV2's unit: two halves side by side, their channels then shuffled (Ma et al., ShuffleNetV2, §3, Fig. 3).
+    """ShuffleNetV2's unit: two halves side by side, whose channels are then shuffled.
 
-    Stride 1 passes the first half of the channels on as it is and works on the second; stride 2 computes both halves
-    from all channels. The work is a 1×1, a depthwise and a 1×1 convolution or, if `xception`, three depthwise ones with
-    a 1×1 convolution after each (Guo et al., SPOS, §4). kernel: of every depthwise convolution. Raises ValueError for
-    an odd number of channels, and where stride 1 would change it.
+    Stride 1 passes the first half of the channels on and convolves the second; stride 2 computes both halves from all
+    channels. Source: ShuffleNetV2 (Ma et al., 2018), §3, figure 3; SPOS (Guo et al., 2020), §4.
+
+    Attributes:
+        in_channels: channels of the input, even.
+        out_channels: channels of the output, even; with stride 1 as many as those of the input.
+        kernel: height and width of every depthwise kernel, odd.
+        stride: 1 or 2.
+        xception: three depthwise convolutions with a 1×1 convolution after each, instead of a 1×1, a depthwise and a
+            1×1 convolution.
+
+    Raises:
+        ValueError: for an odd number of channels, and where stride 1 would change it.
     """
 
     kind: ClassVar[str] = "shuffle_unit"
@@ -101,16 +117,15 @@ class ShuffleUnit(Operation):
 
     def output(self, inputs: Sequence[Shape]) -> Shape:
         """(in_channels, H, W) to (out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        _, height, width = one_input(inputs, self.in_channels)
-        return self.out_channels, strided(height, self.stride), strided(width, self.stride)
+        return strided_output(inputs, self.in_channels, self.out_channels, self.stride)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
-        """The convolutions; splitting and shuffling are free."""
+        """Return those of the convolutions; splitting and shuffling are free."""
         _, height, width = one_input(inputs, self.in_channels)
         return _chain_macs(self.side(), height, width) + _chain_macs(self.main(), height, width)
 
     def params(self) -> int:
-        """The convolutions'."""
+        """Return the convolutions'."""
         return sum(part.params() for part in (*self.side(), *self.main()))
 
     def _depthwise(self, channels: int, stride: int = 1) -> Convolution:
