@@ -10,7 +10,12 @@ from mango_grader.automl.spaces import SPACES, SpaceConfig
 
 @dataclass(frozen=True)
 class Architecture:
-    """A space's settings and, by decision name, the chosen candidates in candidate order."""
+    """The choices of one architecture.
+
+    Attributes:
+        space: settings of the space that it is of.
+        choices: by decision name, the chosen candidates in candidate order.
+    """
 
     space: SpaceConfig
     choices: Choices
@@ -24,7 +29,11 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Architecture":
-        """Rebuild from `to_dict`'s data; raises ValueError where a choice is missing, unknown or not legal."""
+        """Rebuild from the data of `to_dict`.
+
+        Raises:
+            ValueError: a choice is missing, unknown or not legal.
+        """
         space = space_from_dict(data["space"])
         choices = {name: tuple(chosen) for name, chosen in data["choices"].items()}
         decisions = {decision.name: decision for decision in space.decisions()}

@@ -40,7 +40,14 @@ Price = Callable[[Operation, Sequence[Shape]], float]
 
 
 class GraphCost:
-    """A price per operation, summed over a space's graph. base: (exits,), what a run costs beside its operations."""
+    """A price for each operation, summed over a space's graph.
+
+    Args:
+        space: whose architectures are priced.
+        unit: what is counted, such as "MACs" or "ms".
+        price: from an operation and its inputs' shapes (channels, height, width) to its price, 0 or more.
+        base: (exits,), what a run up to each exit costs beside its operations; None for nothing.
+    """
 
     def __init__(self, space: SearchSpace, unit: str, price: Price, base: NDArray[np.float64] | None = None) -> None:
         self.unit = unit
@@ -78,6 +85,12 @@ class GraphCost:
 
         A node counts with the probability that the image reaches it, times that of an exit needing it if so. What
         candidates add that exclude each other is summed; all else is taken as independent, and combined by noisy or.
+
+        Args:
+            probabilities: by decision, how likely each candidate is to be chosen, (candidates,).
+
+        Returns:
+            The expected cumulative cost, (exits,).
         """
         graph, likely = self._space.graph, _Likely(self._space, next(iter(probabilities.values())))
         index, shapes = self._index, graph.shapes
@@ -131,7 +144,12 @@ class _Likely(Logic[Tensor]):
 
 
 def by_exit(spec: NetworkSpec, price: Price) -> NDArray[np.float64]:
-    """Return the cumulative prices (exits,) of a network's operations."""
+    """Return the cumulative prices (exits,) of a network's operations.
+
+    Args:
+        spec: the network.
+        price: from an operation and its inputs' shapes to its price.
+    """
     shapes = spec.shapes
     return np.cumsum([sum(price(n.op, [shapes[name] for name in n.inputs]) for n in stage) for stage in spec.stages])
 
@@ -147,5 +165,10 @@ def params(space: SearchSpace) -> GraphCost:
 
 
 def memory_accesses(op: Operation, inputs: Sequence[Shape]) -> float:
-    """Return how many numbers `op` reads and writes for one image, weights included (ShuffleNetV2 §2)."""
+    """Return how many numbers an operation reads and writes for one image, weights included (ShuffleNetV2 §2).
+
+    Args:
+        op: the operation.
+        inputs: shapes (channels, height, width) of what it reads.
+    """
     return sum(math.prod(shape) for shape in [*inputs, op.output(inputs)]) + op.params()

@@ -71,10 +71,17 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True)
 class SharedWeights:
-    """Score by the super net's weights on given batches; every parameter and buffer stays bit-identical.
+    """Scores by the super net's weights on given batches; every parameter and buffer stays bit-identical.
 
-    BatchNorm normalises by each batch's own statistics or, where there are `recalibration` batches (of training
-    images), by what those give for the very architecture.
+    BatchNorm normalises by each batch's own statistics or, where there are recalibration batches, by what those give
+    for the very architecture.
+
+    Attributes:
+        problem: the space, and what a good architecture scores.
+        net: the super net.
+        batches: held-out batches; their score is that of all of them together.
+        device: where the super net is.
+        recalibration: batches of training images for BatchNorm's statistics; none takes each batch's own.
     """
 
     problem: SearchProblem
@@ -113,7 +120,16 @@ class SharedWeights:
 
 @dataclass(frozen=True)
 class FromScratch:
-    """Score by training the plain network: the honest, slow way, and the yardstick of the shared one."""
+    """Scores by training the plain network: slow, and what scores by shared weights are measured against.
+
+    Attributes:
+        problem: the space, and what a good architecture scores.
+        recipe: how the network is trained.
+        batches: training mini-batches.
+        held_out: examples to score on.
+        device: where it is trained.
+        seed: of the network and its training; each architecture starts from it.
+    """
 
     problem: SearchProblem
     recipe: TrainRecipe
@@ -123,7 +139,7 @@ class FromScratch:
     seed: int
 
     def score(self, architecture: Architecture) -> float:
-        """Return the objective on the held-out examples after the recipe's last epoch, NaN where that diverges."""
+        """Return the objective on the held-out examples after the last epoch; NaN where the training diverges."""
         seed_everything(self.seed)
         net = build_network(self.problem.space.derive(architecture))
         try:
@@ -136,7 +152,11 @@ class FromScratch:
 
 @dataclass(frozen=True)
 class Tabular:
-    """Score by looking up a finished benchmark's table (NAS-Bench-201's, say)."""
+    """Scores by looking up a finished benchmark's table, such as NAS-Bench-201's.
+
+    Attributes:
+        table: an architecture's score.
+    """
 
     table: Mapping[Architecture, float]
 

@@ -1,4 +1,4 @@
-"""What the steps of a search's round report, and the end of a search whose figures are no finite numbers any more."""
+"""What the steps of a round report, and the end of a search whose figures are no longer finite numbers."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -24,9 +24,13 @@ class _Figure:
 
 @dataclass
 class RoundFigures:
-    """Figures of the steps of one round, called `where`; raises DivergedError at the first that is not finite.
+    """The figures of the steps of one round; raises DivergedError at the first that is not finite.
 
-    at_once: look at each as it comes, or all together at the end, because a GPU would be waited for each time.
+    Attributes:
+        method: the search method.
+        where: what to call the round in an error.
+        at_once: whether to check each figure as it comes, or all together at the end: a GPU would be waited for each
+            time.
     """
 
     method: SearchMethod
@@ -37,7 +41,7 @@ class RoundFigures:
 
     @contextmanager
     def step(self, kind: str) -> Iterator[None]:
-        """Take the next step, of that kind, in the body; what it raises for want of finite numbers is explained."""
+        """Take the next step, of that kind, in the body; explain what numbers that are not finite make it raise."""
         self._step += 1
         try:
             yield
@@ -50,7 +54,12 @@ class RoundFigures:
             raise self._lost(kind)
 
     def add(self, kind: str, figures: Mapping[str, Any]) -> None:
-        """Record what the step reports."""
+        """Record what the current step reports.
+
+        Args:
+            kind: of the step.
+            figures: by name; numbers or scalar tensors.
+        """
         new = [_Figure(self._step, kind, name, value) for name, value in figures.items()]
         self._figures += new
         if self.at_once:

@@ -261,6 +261,10 @@ class Reachability(Generic[T]):
 class GraphBuilder:
     """A search graph in the making: it knows the shape of everything that was added so far.
 
+    Args:
+        height: of the image in pixels.
+        width: of the image in pixels.
+
     Attributes:
         shapes: output shape (channels, height, width) of everything so far, the image's included.
     """
@@ -271,13 +275,25 @@ class GraphBuilder:
         self._exits: list[str] = []
 
     def add(self, name: str, op: Operation, *inputs: str) -> str:
-        """Append a node and return its name."""
+        """Append a node and return its name.
+
+        Args:
+            name: of the node and of its output.
+            op: its operation.
+            *inputs: names of what it reads.
+        """
         self._nodes.append(Node(name, op, inputs))
         self.shapes[name] = op.output([self.shapes[each] for each in inputs])
         return name
 
     def choose(self, name: str, decision: str, branches: Iterable[Branch]) -> str:
-        """Append a choice, of which at least one branch does something, and return its name."""
+        """Append a choice and return its name.
+
+        Args:
+            name: of the choice and of its output.
+            decision: name of the decision.
+            branches: what each candidate does here; at least one of them does something.
+        """
         choice = Choice(name, decision, tuple(branches))
         self._nodes.append(choice)
         self.shapes[name] = next(
@@ -286,7 +302,13 @@ class GraphBuilder:
         return name
 
     def exit(self, number: int, op: Operation, source: str) -> None:
-        """Append a classifier on `source` and make it the next exit; `number` is its place's, for its name."""
+        """Append a classifier and make it the next exit.
+
+        Args:
+            number: of the layer or block behind which it sits, for its name.
+            op: the classifier.
+            source: name of what it reads.
+        """
         self._exits.append(self.add(f"exit{number}", op, source))
 
     def finish(self) -> SearchGraph:

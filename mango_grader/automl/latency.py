@@ -59,13 +59,17 @@ def default_path() -> Path:
 
 
 class LatencyTable:
-    """Milliseconds on this host for one image, measured when first asked for and kept in `path`.
+    """Milliseconds on this host for one image, measured when first asked for and kept in a file.
 
     An operation's time is that of a session with nothing else in it, less that of a session that only copies the
     input, on one thread without spinning. Sums of such times leave out what operations side by side cost or spare one
     another (caches, fusion, memory layouts), so one factor, fitted on a few whole networks, scales all of them (our
     reading). What was measured once is never measured anew, so that a resumed run sees the same prices; a file that
     cannot be read, or is of another host, counts as none.
+
+    Args:
+        path: of the file; None for this host's in the user's cache folder.
+        progress: where to report what takes longer than a moment.
     """
 
     def __init__(self, path: Path | None = None, progress: Progress | None = None) -> None:
@@ -76,7 +80,15 @@ class LatencyTable:
         self._read()
 
     def price(self, op: Operation, inputs: Sequence[Shape]) -> float:
-        """Return what the operation adds to a network's latency, at least 0."""
+        """Return what an operation adds to a network's latency.
+
+        Args:
+            op: the operation.
+            inputs: shapes (channels, height, width) of what it reads.
+
+        Returns:
+            Milliseconds, 0 or more.
+        """
         place = (op, tuple(inputs))
         self.measure([place])
         return 0.0 if _free(place) else self._times[_key(place)] * (self._factor or 1.0)
@@ -98,7 +110,16 @@ class LatencyTable:
                 task.advance(len(chunk))
 
     def base(self, height: int, width: int, exits: int) -> NDArray[np.float64]:
-        """Return (exits,) what a run costs beside its operations: the image's conversion, and a call per stage."""
+        """Return what a run costs beside its operations: the image's conversion, and a call per stage.
+
+        Args:
+            height: of the image in pixels.
+            width: of the image in pixels.
+            exits: how many stages there are.
+
+        Returns:
+            Milliseconds up to each exit, (exits,).
+        """
         conversion = f"image {height}x{width}"
         if conversion not in self._times:
             image = {f"{INPUT}0": _image(height, width)}
@@ -166,7 +187,12 @@ class LatencyTable:
 
 
 def latency(space: SearchSpace, table: LatencyTable) -> GraphCost:
-    """Price a space in milliseconds for one image on this host; measures whatever the table lacks, up to a minute."""
+    """Price a space in milliseconds for one image on this host; measures what the table lacks, up to a minute.
+
+    Args:
+        space: whose architectures are to be priced.
+        table: what has been measured.
+    """
     table.measure(places(space))
     if not table.fitted:
         rng = np.random.default_rng(0)
@@ -176,9 +202,13 @@ def latency(space: SearchSpace, table: LatencyTable) -> GraphCost:
 
 
 def predicted_latency(space: SearchSpace, table: LatencyTable) -> Callable[[NetworkSpec], float]:
-    """Return a function from a network of `space` to its predicted milliseconds, up to its last exit.
+    """Return a function from a network of a space to its predicted milliseconds, up to its last exit.
 
     When it is first called, it measures what the table lacks of the operations of the space, up to a minute.
+
+    Args:
+        space: that the networks are of.
+        table: what has been measured.
     """
     measure_all = cache(lambda: latency(space.final, table))
 
@@ -208,7 +238,12 @@ def places(space: SearchSpace) -> Iterator[Place]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Predicted and measured latency of whole networks in milliseconds, (networks, exits) each."""
+    """Predicted and measured latency of whole networks.
+
+    Attributes:
+        predicted: in milliseconds, (networks, exits).
+        measured: in milliseconds, (networks, exits).
+    """
 
     predicted: NDArray[np.float64]
     measured: NDArray[np.float64]
@@ -224,7 +259,12 @@ class Comparison:
 
 
 def compare(architectures: Sequence[Architecture], table: LatencyTable) -> Comparison:
-    """Predict and measure the networks of `architectures`, which have equally many exits, stage by stage."""
+    """Predict and measure networks up to each exit.
+
+    Args:
+        architectures: of the networks, which have equally many exits.
+        table: what has been measured.
+    """
     specs = [SearchSpace(each.space).derive(each) for each in architectures]
     predicted = [table.predict(spec) for spec in specs]
     return Comparison(np.array(predicted), np.array(table.measured(specs)))
@@ -257,7 +297,12 @@ def _image(height: int, width: int) -> NDArray[np.uint8]:
 
 
 class Chain:
-    """Serialised graphs that follow one another; a graph's outputs, but for logits, are the next one's inputs."""
+    """Serialised graphs that follow one another; a graph's outputs, but for logits, are the next one's inputs.
+
+    Args:
+        graphs: in order.
+        feed: the first one's inputs, by name.
+    """
 
     def __init__(self, graphs: Sequence[bytes], feed: dict[str, Any]) -> None:
         sessions = [make_session(graph, "cpu") for graph in graphs]
@@ -267,7 +312,7 @@ class Chain:
     def run(self) -> list[float]:
         """Return the milliseconds up to the end of each graph.
 
-        It is the thread's own time, so that whoever else uses the processor does not count; it computes alone and
+        They are the thread's own time, so that other users of the processor do not count. The thread computes alone and
         never waits, so that on an idle processor it is the time that passes.
         """
         state, passed = self._feed, []
@@ -280,7 +325,7 @@ class Chain:
 
 
 def chain_times(chains: Sequence[Chain]) -> list[NDArray[np.float64]]:
-    """Return each chain's milliseconds up to and including each of its graphs: the least of the medians of 15 rounds.
+    """Return each chain's milliseconds up to the end of each of its graphs: the least of the medians of 15 rounds.
 
     In a round every chain has its turn, so that a moment in which others slow the processor down touches few of a
     chain's medians, and hardly the least.

@@ -1,4 +1,4 @@
-"""What a result must obey, and how it is brought to: by a narrower space, or by the width of what was found."""
+"""What a result must satisfy, and how to meet it: by a narrower space, or by the width of what was found."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -28,7 +28,13 @@ def unconstrained(architecture: Architecture) -> bool:
 
 
 class InfeasibleError(MangoError):
-    """No architecture within the user's limits was found."""
+    """No architecture within the user's limits was found.
+
+    Args:
+        space: that was searched.
+        tried: how many architectures were tried.
+        limits: what to call the limits.
+    """
 
     def __init__(self, space: SearchSpace, tried: int, limits: object = "the limits") -> None:
         super().__init__(
@@ -53,9 +59,12 @@ def unmeasured(spec: NetworkSpec) -> float:
 
 @dataclass(frozen=True)
 class Limits(Ranged):
-    """What a result must obey; None means no limit. All count the whole network, up to its last exit.
+    """Hard limits on a result, for the whole network up to its last exit; None means no limit.
 
-    max_latency: milliseconds for one image on this host, on one thread.
+    Attributes:
+        max_params: learnable parameters, 1 or more.
+        max_macs: multiply-accumulates for one image, 1 or more.
+        max_latency: milliseconds for one image on this host, on one thread, above 0.
     """
 
     max_params: Count | None = None
@@ -63,7 +72,15 @@ class Limits(Ranged):
     max_latency: Positive | None = None
 
     def feasible(self, space: SearchSpace, architecture: Architecture, latency: Latency = unmeasured) -> bool:
-        """Say whether the architecture, as it will be trained, obeys all limits; what is known at once comes first."""
+        """Return whether an architecture, as it will be trained, satisfies all limits.
+
+        What is known at once is checked first, so that latency is only asked for where the rest is satisfied.
+
+        Args:
+            space: that the architecture is of.
+            architecture: to be checked.
+            latency: from a network to its milliseconds.
+        """
         spec = space.final.derive(architecture)
         return (
             (self.max_params is None or spec.params()[-1] <= self.max_params)
@@ -108,10 +125,15 @@ class Constraints:
 
 
 def fitted(config: SpaceConfig, limits: Limits, latency: Latency = unmeasured) -> SpaceConfig:
-    """Return the widest of `config` and its narrower versions of which three quarters of the samples obey the limits.
+    """Return the widest of a space and its narrower versions of which three quarters of the samples are feasible.
 
-    A space of which hardly anything is allowed wastes the search, one far below the limit wastes the allowance. The
-    narrowest version is returned if none will do.
+    A space of which hardly anything is feasible wastes the search; one far below the limit wastes the allowance. Where
+    no version will do, it is the narrowest.
+
+    Args:
+        config: the space.
+        limits: to be satisfied.
+        latency: from a network to its milliseconds.
     """
     if not limits or _enough_feasible(config, limits, latency):
         return config
@@ -124,9 +146,17 @@ def fitted(config: SpaceConfig, limits: Limits, latency: Latency = unmeasured) -
 
 
 def widest(architecture: Architecture, limits: Limits, latency: Latency = unmeasured) -> Architecture:
-    """Return the same choices at the largest width multiplier, to 1 % and from 0.1 to 4, that obeys the limits.
+    """Return the same choices at the largest width that satisfies the limits.
 
-    Widths are multiples of 4, so that costs rise in steps. Raises InfeasibleError if the narrowest does not obey.
+    The width multiplier is found to 1 %, from 0.1 to 4. Widths are multiples of 4, so that costs rise in steps.
+
+    Args:
+        architecture: whose choices stay.
+        limits: to be satisfied.
+        latency: from a network to its milliseconds.
+
+    Raises:
+        InfeasibleError: not even the narrowest satisfies the limits.
     """
     steps = int(np.log(_WIDEST / _NARROWEST) / np.log(_FINENESS))
     multipliers = [*(_NARROWEST * _FINENESS**step for step in range(steps + 1)), _WIDEST]

@@ -16,17 +16,35 @@ Predictions = NDArray[np.int64]
 
 
 def accuracy(predicted: Predictions, labels: Predictions, classes: int) -> float:
-    """Return the share of correct answers, in [0, 1]."""
+    """Return the share of correct answers, in [0, 1].
+
+    Args:
+        predicted: classes (N,).
+        labels: the true classes (N,).
+        classes: how many there are.
+    """
     return float(accuracy_score(labels, predicted))
 
 
 def balanced_accuracy(predicted: Predictions, labels: Predictions, classes: int) -> float:
-    """Return the mean recall over the classes present, in [0, 1]."""
+    """Return the mean recall over the classes present, in [0, 1].
+
+    Args:
+        predicted: classes (N,).
+        labels: the true classes (N,).
+        classes: how many there are.
+    """
     return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0.0))
 
 
 def kappa(predicted: Predictions, labels: Predictions, classes: int) -> float:
-    """Return Cohen's kappa with quadratic weights, at most 1; 0 where it is undefined (a single class)."""
+    """Return Cohen's kappa with quadratic weights, at most 1; 0 where it is undefined (a single class).
+
+    Args:
+        predicted: classes (N,).
+        labels: the true classes (N,).
+        classes: how many there are.
+    """
     if len(np.union1d(predicted, labels)) < 2:
         return 0.0
     counts = confusion_matrix(labels, predicted, labels=np.arange(classes)).astype(np.float64)
@@ -44,7 +62,11 @@ def area_under_curve(scores: Sequence[float], costs: Sequence[float]) -> float:
     """Return the mean score over budgets from 0 to the last exit's cost, spent uniformly.
 
     A budget below the first exit scores 0, one between two exits scores the best exit within it (MS-RANAS, conclusion:
-    the anytime curve as selection score). costs must rise.
+    the anytime curve as selection score).
+
+    Args:
+        scores: of each exit.
+        costs: up to each exit; they must rise.
     """
     best = np.maximum.accumulate(np.asarray(scores, dtype=float))
     spent = np.asarray(costs, dtype=float)
@@ -53,7 +75,13 @@ def area_under_curve(scores: Sequence[float], costs: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Objective:
-    """`metric` at the last exit, its mean over exits, or the area under its curve over cost."""
+    """What a search maximises: a metric at one exit, or over all of them.
+
+    Attributes:
+        metric: how good the answers of one exit are: "accuracy", "balanced_accuracy" or "kappa".
+        over: how the scores of the exits are combined: "last" takes the last exit's, "mean" their mean, "area" the area
+            under their curve over cost.
+    """
 
     metric: Metric = "accuracy"
     over: Over = "mean"
@@ -66,7 +94,14 @@ class Objective:
     def score(
         self, predicted: Sequence[Predictions], labels: Predictions, costs: Sequence[float], classes: int
     ) -> float:
-        """Return the score of each exit's predicted classes (N,) at cumulative `costs` (exits,); higher is better."""
+        """Return the score of a network's answers; higher is better.
+
+        Args:
+            predicted: of each exit, classes (N,).
+            labels: the true classes (N,).
+            costs: up to each exit, (exits,).
+            classes: how many there are.
+        """
         scores = [METRICS[self.metric](answers, labels, classes) for answers in predicted]
         if self.over == "last":
             return scores[-1]

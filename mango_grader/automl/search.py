@@ -29,9 +29,16 @@ _FINISH = 2**31  # the round number that seeds `finish`, beyond any schedule
 class Search:
     """One run of one method.
 
-    evaluator: the full held-out score. training: None where a table stands for the super net; weight steps are then
-    skipped. checkpoint: a file to continue from if it exists, written every `checkpoint_every` seconds. timetable: what
-    is left to do, and by when. `history` holds one row per round and per candidate.
+    Attributes:
+        method: how it searches.
+        problem: what it looks for.
+        evaluator: gives the full held-out score of an architecture.
+        seed: of all draws, 0 or more.
+        training: the super net and what it learns from; None where a table stands for it, and weight steps are skipped.
+        checkpoint: a file to continue from if it exists; None writes none.
+        checkpoint_every: seconds from one checkpoint to the next.
+        timetable: what is left to do, and by when; None takes all rounds.
+        history: one row per round and per candidate.
     """
 
     method: SearchMethod
@@ -112,7 +119,12 @@ class Search:
         return dict(self.method.update(self.arch_step(number, rng)))
 
     def arch_step(self, number: int, rng: np.random.Generator) -> ArchStep:
-        """Return what the method may use in architecture step `number`."""
+        """Return what the method may use in an architecture step.
+
+        Args:
+            number: of the step, from 0.
+            rng: for the draws of the step.
+        """
         shared, problem = self.training, self.problem
         evaluator, step = self.evaluator, None
         if shared is not None:
@@ -185,6 +197,28 @@ def build_search(
 
     Raises:
         KeyError: no method has that name.
+
+    Example:
+        ```python
+        import numpy as np
+        from mango_grader.automl import SearchData, SearchProblem, SearchSpace, build_search
+        from mango_grader.automl.methods import RandomSettings
+        from mango_grader.automl.spaces import LayerwiseConfig
+        from mango_grader.progress import SilentProgress
+        from mango_grader.training.batches import Batches, Examples
+
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 2, 24)  # of two classes
+        images = rng.integers(0, 255, (24, 16, 16, 3), np.uint8)
+        learned, held_out = (Examples(images, labels, rows) for rows in np.split(np.arange(24), [16]))
+
+        config = LayerwiseConfig(height=16, width=16, classes=2, depth=2, channels=8, kernels=(3, 5), exits=(1, 2))
+        problem = SearchProblem(SearchSpace(config))
+        data = SearchData(Batches(learned, batch_size=8, seed=0), held_out)
+        search = build_search("random", RandomSettings(epochs=1, samples=2), problem, data, seed=0)
+        architecture = search.run(SilentProgress())
+        network = problem.space.derive(architecture)
+        ```
     """
     seed_everything(seed)
     kind = METHODS[method] if isinstance(method, str) else method

@@ -16,10 +16,19 @@ Tokens = tuple[int, ...]
 
 
 class SearchSpace:
-    """All architectures that a SpaceConfig describes.
+    """All architectures that a space's settings describe.
 
     Encoding: each decision takes `max_chosen` slots; a slot holds a candidate's index, in rising order, or the number
     of candidates ("stop") once enough are chosen. A decision for exactly one candidate is thus a single token.
+
+    Args:
+        config: the space's settings.
+
+    Attributes:
+        config: the space's settings.
+        decisions: what there is to decide.
+        graph: the network in which it is decided.
+        slots: the decision of each token of an encoded architecture.
     """
 
     def __init__(self, config: SpaceConfig) -> None:

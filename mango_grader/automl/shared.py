@@ -43,8 +43,16 @@ class SearchData:
 class SharedTraining:
     """The super net, its optimiser, and the data that each of the two sides may see.
 
-    rewards: held-out mini-batches as large as the training's, one per architecture step. held_out: all held-out
-    examples, in batches large enough for their statistics.
+    Args:
+        net: the super net.
+        recipe: how its weights learn.
+        data: what they learn from, and what architectures are scored on.
+
+    Attributes:
+        batches: training mini-batches.
+        rewards: held-out mini-batches as large as the training's, one per architecture step.
+        held_out: all held-out examples, in batches large enough for their statistics.
+        optimiser: of the shared weights.
     """
 
     def __init__(self, net: Supernet, recipe: WeightRecipe, data: SearchData) -> None:
@@ -59,7 +67,13 @@ class SharedTraining:
         self._from_bytes = self.device.place(FromBytes())
 
     def loss(self, batch: Batch, gates: Gates, parameters: Parameters | None = None) -> Tensor:
-        """Return the loss over all exits; with `parameters`, as if the net had those."""
+        """Return the loss over all exits.
+
+        Args:
+            batch: images and labels.
+            gates: under which the net runs.
+            parameters: that the net is to have for this, by name; None for its own.
+        """
         self.net.train()
         images = self._from_bytes(self.device.send(batch.images))
         with self.device.autocast():
@@ -71,7 +85,13 @@ class SharedTraining:
         return value
 
     def step(self, number: int, steps: int, gates: Gates) -> Tensor:
-        """Take weight step `number` of `steps` and return the detached loss (no host synchronisation)."""
+        """Take a weight step and return the detached loss (no host synchronisation).
+
+        Args:
+            number: of the step, from 0.
+            steps: how many there are in all, for the learning rate.
+            gates: under which the net runs.
+        """
         value = self.loss(self.batches[number], gates)
         value.backward()  # type: ignore[no-untyped-call]
         step_with(self.optimiser, self.recipe.lr_at(number, steps), self.net.parameters(), self.recipe.clip)
@@ -87,6 +107,10 @@ class SharedStep:
     """What one architecture step may ask of the super net: losses on a training and on a held-out mini-batch.
 
     The losses carry gradients to the gates' weights and to the net's. The net itself learns nothing from them.
+
+    Attributes:
+        training: the super net and its data.
+        number: of the step, from 0.
     """
 
     training: SharedTraining
@@ -102,12 +126,22 @@ class SharedStep:
         return self.training.batches[self.number]
 
     def held_out_loss(self, gates: Gates, parameters: Parameters | None = None) -> Tensor:
-        """Return the loss on this step's held-out mini-batch; with `parameters`, as if the net had those."""
+        """Return the loss on this step's held-out mini-batch.
+
+        Args:
+            gates: under which the net runs.
+            parameters: that the net is to have for this, by name; None for its own.
+        """
         rewards = self.training.rewards
         return self.training.loss(rewards[self.number % len(rewards)], gates, parameters)
 
     def training_loss(self, gates: Gates, parameters: Parameters | None = None) -> Tensor:
-        """Return the loss on this step's training mini-batch; with `parameters`, as if the net had those."""
+        """Return the loss on this step's training mini-batch.
+
+        Args:
+            gates: under which the net runs.
+            parameters: that the net is to have for this, by name; None for its own.
+        """
         return self.training.loss(self._training_batch, gates, parameters)
 
     def learned(self) -> Parameters:
@@ -146,7 +180,12 @@ class SharedStep:
 class ArchStep:
     """What one architecture step may use.
 
-    score: the objective on this step's held-out mini-batch. shared: the super net; None where a table stands for it.
+    Attributes:
+        objective: what a good architecture scores.
+        cost: what an architecture costs.
+        score: the objective on this step's held-out mini-batch.
+        rng: for draws.
+        shared: the super net; None where a table stands for it.
     """
 
     objective: Objective

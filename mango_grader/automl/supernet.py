@@ -16,8 +16,10 @@ from mango_grader.models.spec import IMAGE
 class Gate:
     """One decision, relaxed or taken.
 
-    active: indices of the candidates that are executed. weight: (candidates,), the factor on each one's output; a zero
-    weight may be active, so that its gradient is known. None means a factor of one without a multiplication.
+    Attributes:
+        active: indices of the candidates that are executed.
+        weight: (candidates,), the factor on each one's output; None means a factor of one without a multiplication. A
+            zero weight may be active, so that its gradient is known.
     """
 
     active: tuple[int, ...]
@@ -28,7 +30,12 @@ Gates = Mapping[str, Gate]
 
 
 def gates_of(architecture: Architecture, decisions: tuple[Decision, ...]) -> Gates:
-    """Return the gates under which a super net computes exactly `architecture`."""
+    """Return the gates under which a super net computes exactly an architecture.
+
+    Args:
+        architecture: to be computed.
+        decisions: of its space.
+    """
     return {
         decision.name: Gate(tuple(decision.candidates.index(name) for name in architecture.choices[decision.name]))
         for decision in decisions
@@ -40,6 +47,10 @@ class Supernet(nn.Module):
 
     Its modules are named as those of derived networks, and are of the same classes. Candidates that are not active
     are not executed, so they get no gradient and, with gradients set to None, no decay or momentum either.
+
+    Args:
+        graph: with every candidate of every decision in its place.
+        decisions: what the gates decide.
     """
 
     def __init__(self, graph: SearchGraph, decisions: tuple[Decision, ...]) -> None:
@@ -64,7 +75,18 @@ class Supernet(nn.Module):
                     self.nodes[node.module_name(branch)] = build_operation(branch.op)
 
     def forward(self, images: Tensor, gates: Gates) -> list[Tensor]:
-        """Normalised images (N, 3, H, W) → logits (N, classes) per exit, under `gates` (one per decision)."""
+        """Run under gates.
+
+        Args:
+            images: normalised, (N, 3, H, W).
+            gates: one per decision.
+
+        Returns:
+            Logits (N, classes) of each exit.
+
+        Raises:
+            ValueError: the gates cut an exit off from the image.
+        """
         runs = self._running(gates)
         values = {IMAGE: images}
         for node in self.graph.nodes:

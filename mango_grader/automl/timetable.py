@@ -28,7 +28,14 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class StepSeconds:
-    """Seconds of one step of each kind, and of one full held-out score, as timed on this machine."""
+    """Seconds of one step of each kind, and of one full held-out score, as timed on this machine.
+
+    Attributes:
+        weights: of a weight step.
+        architecture: of an architecture step.
+        refit: of a refit step.
+        score: of a full held-out score.
+    """
 
     weights: float
     architecture: float
@@ -65,11 +72,13 @@ class Timetable:
     phases keeps its share. Each kind of round is corrected by its own pace, and those that are still to come by that
     of all.
 
-    - **schedule**: all rounds of the search.
-    - **expected**: what steps and scores were timed to take before the search.
-    - **scores**: how many full scores the whole search takes, at most.
-    - **watch**: the run's elapsed time.
-    - **deadline**: seconds on `watch` at which the search is to end; None takes all rounds.
+    Attributes:
+        schedule: all rounds of the search.
+        expected: what steps and scores were timed to take before the search.
+        scores: how many full scores the whole search takes, at most.
+        watch: the run's elapsed time.
+        deadline: seconds on `watch` at which the search is to end; None takes all rounds.
+        taken: how many rounds have been taken.
     """
 
     schedule: Sequence[Round]
@@ -122,7 +131,13 @@ class Timetable:
         return True
 
     def took(self, number: int, seconds: float, scores: int) -> None:
-        """Hear that round `number` took `seconds`, with `scores` full scores after it."""
+        """Record a round that was taken.
+
+        Args:
+            number: of the round, from 0.
+            seconds: that it took.
+            scores: full scores that were taken after it.
+        """
         self.taken += 1
         self._between = scores
         expected = self.expected.of(self.schedule[number]) + scores * self.expected.score

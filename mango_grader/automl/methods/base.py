@@ -60,7 +60,12 @@ class Round:
 
 
 def weight_epochs(count: int, steps_per_epoch: int) -> tuple[Round, ...]:
-    """Return `count` rounds in each of which the shared weights see the training part once."""
+    """Return rounds in each of which the shared weights see the training part once.
+
+    Args:
+        count: how many, 0 or more.
+        steps_per_epoch: weight steps in which the part is seen once.
+    """
     return (Round((Phase("weights", steps_per_epoch),)),) * count
 
 

@@ -25,14 +25,24 @@ from mango_grader.training.recipe import WeightRecipe
 class BetaNasSettings(MethodSettings):
     """The published values (§4.1); where the paper names none, those of ProxylessNAS's released code.
 
-    epochs: in all, of which the first `warmup` train weights only (Algorithm 1 has none). interval: weight steps before
-    each architecture step, the "some steps" of Algorithm 1. balance: which live candidates a weight step runs; drawn
-    "uniform"ly (Eq. 2), in turn ("round_robin", those that trained least go first), or not balanced at all, that is
-    drawn by what the search prefers so far ("none"). drop_below: candidates are dropped at less than this share of the
-    probability that they have under equal logits, 0 for never (§3.3 only speaks of a threshold); drop_every: epochs
-    from one drop to the next. held_out: share of the training part that the architecture learns on (50,000 of
-    ImageNet's images). The batch of 1,024 images is for the run's settings to say. Raises RangeError for values out of
-    range, ValueError for more warm-up epochs than epochs.
+    The paper's batch of 1,024 images is a setting of the run.
+
+    Attributes:
+        epochs: in all, 1 or more (§4.1: 120).
+        warmup: of these, the first that train weights only, at most `epochs` (Algorithm 1 has none).
+        interval: weight steps before each architecture step, the "some steps" of Algorithm 1; 1 or more.
+        balance: which live candidates a weight step runs: "uniform" draws (Eq. 2), "round_robin" the least trained
+            first, or "none", draws by what the search prefers so far.
+        drop_below: candidates are dropped below this share, in [0, 1], of the probability that they have under equal
+            logits; 0 for never (§3.3 only speaks of a threshold).
+        drop_every: epochs from one drop to the next, 1 or more.
+        held_out: share of the training part, in [0, 1), that the architecture learns on (50,000 of ImageNet's images).
+        binary: of the binary gates.
+        weights: how the shared weights learn.
+
+    Raises:
+        RangeError: a value is out of range.
+        ValueError: there are more warm-up epochs than epochs.
     """
 
     lengths: ClassVar[tuple[str, ...]] = ("epochs", "warmup")
@@ -108,7 +118,7 @@ class BetaNas(SearchMethod):
             self.binary.drop(self.settings.drop_below)
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the architecture of the largest logits within the limits."""
+        """Return the feasible architecture of the largest logits."""
         return nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:

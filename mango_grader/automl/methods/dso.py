@@ -27,13 +27,21 @@ from mango_grader.training.recipe import WeightRecipe
 class DsoSettings(MethodSettings):
     """The published values of the CIFAR-10 search (§4.1, §4.2), where silent those of the authors' code.
 
-    pretrain: epochs of weights on the complete graph. epochs: of weights and λ in turn. ratio: weight steps per λ step.
-    held_out: share of the training part on which λ learns; 0 lets both learn on all of it ("no split", Table 3). Its
-    ablation 4:1 is ratio 4 with held_out 0.2. gamma: weight of ‖λ‖₁; a λ lasts while the held-out loss gains more than
-    that from it. lr, momentum: of APG-NAG; a useless λ falls by about lr · gamma / (1 − momentum) per step.
-    clip: largest slope of one λ that is believed, 0 for any, as published; in front of BatchNorm, slopes grow like 1/λ
-    as λ nears zero, which makes fast searches leap. nonnegative: no λ falls below zero. adaptive: whether gamma follows
-    the cost of what a block still keeps (Eq. 9) or an operation's memory accesses (Eq. 10).
+    Attributes:
+        pretrain: epochs of weights on the complete graph, 0 or more (§4.1: 120).
+        epochs: of weights and λ in turn, 1 or more.
+        ratio: weight steps per λ step, 1 or more; the paper's ablation 4:1 is 4 with `held_out` 0.2 (Table 3).
+        held_out: share of the training part, in [0, 1), on which λ learns; 0 lets both learn on all of it ("no split",
+            Table 3).
+        gamma: weight of ‖λ‖₁ (Eq. 5), 0 or more; a λ lasts while the held-out loss gains more than that from it.
+        lr: of APG-NAG, above 0; a useless λ falls by about lr · gamma / (1 − momentum) per step.
+        momentum: of APG-NAG, in [0, 1).
+        clip: largest slope of one λ that is believed; 0 for any, as published. In front of BatchNorm, slopes grow like
+            1/λ as λ nears zero, which makes fast searches leap.
+        nonnegative: whether λ is kept from falling below zero.
+        adaptive: what gamma follows: "flops" the cost of what a block still keeps (Eq. 9), "memory" an operation's
+            memory accesses (Eq. 10), or "none".
+        weights: how the shared weights learn.
     """
 
     lengths: ClassVar[tuple[str, ...]] = ("pretrain", "epochs")
@@ -140,7 +148,7 @@ class Dso(SearchMethod):
         return {name: np.where(strength > 0, strength, strength - 1) for name, strength in self._strengths().items()}
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return what is kept; where a decision must choose, its strongest; near it where limits demand it."""
+        """Return what is kept, the strongest where a decision must choose; or the nearest feasible one."""
         return nearest_feasible(self.space, self._scores(), self.feasible, rng)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:

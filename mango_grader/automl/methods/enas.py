@@ -25,12 +25,18 @@ _STEPS_PER_ROUND = 10
 class EnasSettings(MethodSettings):
     """The published values of MNet (Table 1 and §3.2).
 
-    schedule: MNet's two phases, or ENAS's own alternation (Pham et al. 2018, §2.2): after each epoch of weights, whose
-    paths the controller draws, its share of controller steps. epochs: of the super net, one path per batch. steps: of
-    the controller, in all. paths: M, architectures per
-    controller step. held_out: share of the training part that gives rewards (§4: W learns on 80 %). samples: drawn at
-    the end. result: which of them wins; the text names three, the default is the best full held-out score (§4),
-    "minibatch" the best reward on one mini-batch (§3.1), "most_probable" the controller's own favourite (§3.2).
+    Attributes:
+        schedule: "two_phases" as in MNet, or "alternating" as in ENAS (Pham et al. 2018, §2.2): after each epoch of
+            weights, whose paths the controller draws, its share of controller steps.
+        epochs: of the super net, one path per batch, 1 or more.
+        steps: of the controller, in all, 1 or more.
+        paths: M, architectures per controller step, 1 or more.
+        held_out: share of the training part, in [0, 1), that gives rewards (§4: the weights learn on 80 %).
+        samples: drawn at the end, 1 or more.
+        result: which of them wins; the text names three: "held_out", the best full held-out score (§4), "minibatch",
+            the best reward on one mini-batch (§3.1), or "most_probable", the controller's own favourite (§3.2).
+        weights: how the shared weights learn.
+        controller: of the controller.
     """
 
     lengths: ClassVar[tuple[str, ...]] = ("epochs", "steps", "samples")
@@ -99,9 +105,12 @@ class Enas(SearchMethod):
         return self.controller.learn(scored)
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the winner under `settings.result`, always within the limits.
+        """Return the winner under `settings.result`, always a feasible one.
 
-        Where the controller proposes nothing that obeys them, uniform draws that do take its place.
+        Where the controller proposes nothing feasible, feasible uniform draws take its place.
+
+        Raises:
+            InfeasibleError: nothing feasible was found.
         """
         if self.settings.result == "minibatch" and self._minibatch_best is not None:
             return self._minibatch_best[1]

@@ -29,9 +29,16 @@ _REACH = 0.01  # ε · ‖∇_w′ L_val‖ of the finite differences (DARTS §2
 class MsRanasSettings(MethodSettings):
     """The published values (§4.1, which takes over DARTS's).
 
-    order: of the architecture gradient; 1 (as published) takes the weights as they are, 2 looks one weight step ahead
-    (DARTS Eq. 6 to 8) at about four times the cost. epochs: of alternating α and w steps. warmup: epochs of w alone
-    before them. held_out: share of the training part that α learns on. lr, betas, decay: of Adam on α. weights: of w.
+    Attributes:
+        order: of the architecture gradient; 1 (as published) takes the weights as they are, 2 looks one weight step
+            ahead (DARTS Eq. 6 to 8) at about four times the cost.
+        epochs: of alternating α and weight steps, 1 or more.
+        warmup: epochs of weights alone before them, 0 or more.
+        held_out: share of the training part, in [0, 1), that α learns on.
+        lr: of Adam on α, above 0.
+        betas: of Adam on α, each in [0, 1).
+        decay: weight decay of α, 0 or more.
+        weights: how the shared weights learn.
     """
 
     lengths: ClassVar[tuple[str, ...]] = ("epochs", "warmup")
@@ -46,9 +53,17 @@ class MsRanasSettings(MethodSettings):
 
 
 class GroupSoftmax:
-    """DARTS's relaxation, one softmax for each exclusive group of a decision's candidates (Liu et al. 2018, Eq. 2).
+    """DARTS's relaxation: one softmax for each exclusive group of a decision's candidates (Liu et al. 2018, Eq. 2).
 
-    From one decision's α (size,), the candidates' first and then those of nothing, to its weights (candidates,)."""
+    It turns one decision's α (size,), the candidates' first and then those of nothing, into weights (candidates,).
+
+    Args:
+        decision: to be relaxed.
+
+    Attributes:
+        everything: the indices of all candidates.
+        size: how many α the decision has.
+    """
 
     def __init__(self, decision: Decision) -> None:
         count = len(decision.candidates)
@@ -73,8 +88,8 @@ class MsRanas(SearchMethod):
     """All candidates run at once, weighted by softmax(α) (Eq. 1); α and w descend in turn (Eq. 2 and 3).
 
     There is one softmax per exclusive group of a decision, or one over all of it where it has no groups. One more α per
-    group stands for nothing where the decision has a `zero`. Our reading of free subsets, which the paper has not: each
-    candidate is a group of its own beside nothing, so that its weight is a sigmoid.
+    group stands for nothing where the decision has a `zero`. Our reading of free subsets, which the paper does not
+    have: each candidate is a group of its own beside nothing, so that its weight is a sigmoid.
     """
 
     name: ClassVar[str] = "ms-ranas"
@@ -151,7 +166,7 @@ class MsRanas(SearchMethod):
         }
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the strongest candidates (§3.4: the edges of most weight, `none` aside), or near them within limits.
+        """Return the strongest candidates (§3.4: the edges of most weight, `none` aside), or the nearest feasible ones.
 
         A candidate of a free subset stays if it outweighs leaving out its group.
         """

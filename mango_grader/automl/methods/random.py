@@ -16,7 +16,14 @@ from mango_grader.training.recipe import WeightRecipe
 
 @dataclass(frozen=True)
 class RandomSettings(MethodSettings):
-    """epochs: of the shared weights, a uniform path per batch. samples: scored at the end, of which the best wins."""
+    """Ours; the budget is what the other methods are compared at.
+
+    Attributes:
+        epochs: of the shared weights, a uniform path per batch; 1 or more.
+        samples: drawn and scored at the end, of which the best wins; 1 or more.
+        held_out: share of the training part, in [0, 1), that the samples are scored on.
+        weights: how the shared weights learn.
+    """
 
     lengths: ClassVar[tuple[str, ...]] = ("epochs", "samples")
     epochs: Count = 100
@@ -40,7 +47,7 @@ class RandomSearch(SearchMethod):
     paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the best scored of `samples` uniform draws within the limits; the first of equals."""
+        """Return the best scored of `samples` feasible uniform draws; the first of equals."""
         return max(self._uniform.ask(rng, self.settings.samples), key=score)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:

@@ -17,9 +17,13 @@ from mango_grader.training.recipe import WeightRecipe
 class SposSettings(MethodSettings):
     """The published values (§4).
 
-    epochs: of the shared weights, a uniform path per batch. held_out: share of the training part that evolution scores
-    on (50,000 of ImageNet's images). recalibration: training batches that give each candidate its BatchNorm statistics;
-    20 of the paper's 1,024 images are its 20,000. weights: for that batch; our schedule is a cosine, not a line.
+    Attributes:
+        epochs: of the shared weights, a uniform path per batch; 1 or more.
+        held_out: share of the training part, in [0, 1), that evolution scores on (50,000 of ImageNet's images).
+        recalibration: training batches that give each candidate its BatchNorm statistics, 0 or more; 20 of the paper's
+            1,024 images are its 20,000.
+        evolution: of the search at the end.
+        weights: how the shared weights learn.
     """
 
     epochs: Count = 120

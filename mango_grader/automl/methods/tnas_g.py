@@ -24,8 +24,16 @@ class TnasGSettings(MethodSettings):
     """The paper states no values for this variant (§4.3, §5.1).
 
     Its space and its weights are those of DARTS, whose values are taken here (50 epochs on half of the data); α learns
-    as in ProxylessNAS, whose multinomial it is: Adam at 0.006, no cost. Ours are samples: scored after each epoch and
-    once more at the end; and from_alpha: the share of an epoch's that α proposes, the rest being the VAE's.
+    as in ProxylessNAS, whose multinomial it is: Adam at 0.006, no cost. `samples` and `from_alpha` are ours.
+
+    Attributes:
+        epochs: of weights and α in turn, 1 or more.
+        held_out: share of the training part, in [0, 1), that α learns and samples are scored on.
+        samples: scored after each epoch and once more at the end, 1 or more.
+        from_alpha: share, in [0, 1], of an epoch's samples that α proposes, the rest being the VAE's.
+        vae: of the sampler.
+        binary: of α.
+        weights: how the shared weights learn.
     """
 
     epochs: Count = 50

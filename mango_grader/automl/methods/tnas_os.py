@@ -20,10 +20,16 @@ from mango_grader.training.recipe import WeightRecipe
 class TnasOsSettings(MethodSettings):
     """The published values where there are any; for the shared weights and evolution, those of SPOS.
 
-    epochs: 300, as the one-shot baseline of Table 4. epsilon_step: ε_inc; the paper studies 0, 0.04, 0.05, 0.0625, 0.1,
-    0.2 and 0.5 (Table 4), of which 0.1 has the best maximum accuracy on CIFAR-100 and the next best on ImageNet16-120.
-    samples: scored after each epoch, unstated, ours. held_out: share of the training part that they are scored on.
-    recalibration: training batches for each score's BatchNorm statistics, as in SPOS.
+    Attributes:
+        epochs: of the shared weights, 1 or more; 300, as the one-shot baseline of Table 4.
+        epsilon_step: ε_inc, in [0, 1]. The paper studies 0, 0.04, 0.05, 0.0625, 0.1, 0.2 and 0.5 (Table 4), of which
+            0.1 has the best maximum accuracy on CIFAR-100 and the next best on ImageNet16-120.
+        samples: scored after each epoch, 1 or more; unstated, ours.
+        held_out: share of the training part, in [0, 1), that they are scored on.
+        recalibration: training batches for each score's BatchNorm statistics, 0 or more, as in SPOS.
+        vae: of the sampler.
+        evolution: of the search at the end.
+        weights: how the shared weights learn.
     """
 
     epochs: Count = 300

@@ -20,12 +20,15 @@ from mango_grader.ranges import NotNegative, Positive, Ranged
 
 @dataclass(frozen=True)
 class BinaryGateSettings(Ranged):
-    """lr: Adam's rate on the logits (BetaNAS §4.1). paths: how many candidates of a decision a step runs.
+    """How binary gates learn.
 
-    "two" decides between a sampled pair and leaves all other probabilities as they are (ProxylessNAS §3.2.1), "all"
-    runs every live candidate (§3.2). cost_weight: λ of L + λ·E[cost] (BetaNAS Eq. 6), where cost 1 is what the space
-    costs in the mean before anything is decided, so that λ has no unit; BetaNAS names no λ, 0.1 is what the released
-    code of ProxylessNAS takes for a cost so normalised.
+    Attributes:
+        lr: Adam's rate on the logits, above 0 (BetaNAS §4.1: 0.001).
+        paths: how many candidates of a decision a step runs: "two" decides between a sampled pair and leaves all other
+            probabilities as they are (ProxylessNAS §3.2.1), "all" runs every live candidate (§3.2).
+        cost_weight: λ of L + λ·E[cost] (BetaNAS Eq. 6), 0 or more. Cost 1 is what the space costs in the mean before
+            anything is decided, so that λ has no unit; BetaNAS names no λ, 0.1 is what the released code of
+            ProxylessNAS takes for a cost so normalised.
     """
 
     lr: Positive = 1e-3
@@ -37,8 +40,10 @@ class BinaryGateSettings(Ranged):
 class Opened:
     """What an architecture step runs, all decisions' candidates one after another.
 
-    gates: views of `weights`. weights: (all candidates,), 1 for what is chosen and 0 else, requiring gradients.
-    rivals: (all candidates,), true for those between which the step decides.
+    Attributes:
+        gates: by decision, views of `weights`.
+        weights: (all candidates,), 1 for what is chosen and 0 else, requiring gradients.
+        rivals: (all candidates,), true for those between which the step decides.
     """
 
     gates: Gates
@@ -60,6 +65,14 @@ class BinaryGates:
     Our readings. Of a decision for k > 1, two paths contest one of the k drawn seats, picked uniformly, while the
     others are held. Adam has no momentum (β₁ = 0, as in the released code of ProxylessNAS), because momentum would go
     on moving candidates that a step has not sampled.
+
+    Args:
+        space: whose candidates have gates.
+        settings: how they learn; None takes the published ones.
+
+    Attributes:
+        logits: α, (all candidates,), all decisions' one after another.
+        live: (all candidates,), true for what has not been dropped.
     """
 
     def __init__(self, space: SearchSpace, settings: BinaryGateSettings | None = None) -> None:
@@ -119,7 +132,12 @@ class BinaryGates:
             live &= torch.from_numpy(best | (chances[decision.name] >= below * even[decision.name].numpy()))
 
     def open(self, rng: np.random.Generator, device: torch.device | str = "cpu") -> Opened:
-        """Draw what the next architecture step runs, and between whom it decides; weights on `device`."""
+        """Draw what the next architecture step runs, and between which candidates it decides.
+
+        Args:
+            rng: for the draws.
+            device: where the weights are to be.
+        """
         drawn = self._perturbed(rng, self.logits.detach())
         architecture = self.space.nearest(drawn)
         ones = torch.zeros(len(self.logits))
@@ -140,7 +158,12 @@ class BinaryGates:
         )
 
     def gradient(self, opened: Opened, slopes: Tensor) -> Tensor:
-        """Return ∂L/∂α for ∂L/∂g = slopes, both (all candidates,); 0 for all but the step's rivals."""
+        """Return ∂L/∂α, (all candidates,); 0 for all but the step's rivals.
+
+        Args:
+            opened: what the step ran.
+            slopes: ∂L/∂g, (all candidates,).
+        """
         pairs = self.settings.paths == "two"
         terms = [
             slope @ _chances(decision, logits, rivals, 1 if pairs else decision.min_chosen)
@@ -150,7 +173,12 @@ class BinaryGates:
         return torch.autograd.grad(torch.stack(terms).sum(), self.logits)[0] if terms else torch.zeros_like(self.logits)
 
     def descend(self, opened: Opened, slopes: Tensor) -> None:
-        """Take an Adam step along `gradient`, then shift the rivals so that the softmax of no other has changed."""
+        """Take an Adam step along `gradient`, then shift the rivals so that the softmax of no other has changed.
+
+        Args:
+            opened: what the step ran.
+            slopes: ∂L/∂g, (all candidates,).
+        """
         before = self.logits.detach().clone()
         self.logits.grad = self.gradient(opened, slopes)
         self._adam.step()

@@ -20,13 +20,21 @@ _DRAWS = 64
 def nearest_feasible(
     space: SearchSpace, scores: Scores, feasible: Constraint, rng: np.random.Generator
 ) -> Architecture:
-    """Return `space.nearest(scores)` or, where that is not feasible, a feasible architecture of nearly that score.
+    """Return the architecture of the highest scores, or a feasible one of nearly that score.
 
-    scores: (candidates,) per decision, higher is better; an architecture's score is the sum over all that it chooses.
-    The papers search without limits, so this is our reading: rounding is repeated under normal noise, from weak noise
-    that only turns close calls to noise that hides the scores, and the best feasible draw is kept (a uniform one is the
-    last resort). Then each decision returns to its favourite choice where that is still feasible, the largest gain
-    first. Raises InfeasibleError if nothing drawn is feasible.
+    An architecture's score is the sum over all that it chooses. The papers search without limits, so this is our
+    reading: rounding is repeated under normal noise, from weak noise that only turns close calls to noise that hides
+    the scores, and the best feasible draw is kept (a uniform one is the last resort). Then each decision returns to its
+    favourite choice where that is still feasible, the largest gain first.
+
+    Args:
+        space: to choose from.
+        scores: (candidates,) per decision, higher is better.
+        feasible: whether an architecture may be the result.
+        rng: for the noise.
+
+    Raises:
+        InfeasibleError: nothing drawn is feasible.
     """
     favourite = space.nearest(scores)
     if feasible(favourite):

@@ -16,17 +16,26 @@ from mango_grader.models.spec import Node
 
 
 def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:
-    """Return S_a(z) = sign(z) · max(|z| − a, 0): exactly zero where |z| ≤ a."""
+    """Return S_a(z) = sign(z) · max(|z| − a, 0): exactly zero where |z| ≤ a.
+
+    Args:
+        values: z, of any shape.
+        threshold: a, of the same shape, 0 or more.
+    """
     return values.sign() * (values.abs() - threshold).clamp(min=0.0)
 
 
 @dataclass
 class ApgNag:
-    """APG-NAG (Huang & Wang 2018, §3.3; DSO-NAS Eq. 6 to 8), momentum and rate constant.
+    """The optimiser APG-NAG (Huang & Wang 2018, §3.3; DSO-NAS Eq. 6 to 8), momentum and rate constant.
 
-    ahead: λ_t, the look-ahead point at which gradients are taken. velocity: v_t. margin: by how much z_t exceeded the
-    threshold; S(z_t) is exactly zero where that is 0 or less. All are of one shape. nonnegative: λ_t is kept from
-    falling below zero, as in the authors' code.
+    Attributes:
+        ahead: λ_t, the look-ahead point at which gradients are taken.
+        rate: of learning, above 0.
+        momentum: in [0, 1).
+        nonnegative: whether λ_t is kept from falling below zero, as in the authors' code.
+        velocity: v_t, of λ's shape.
+        margin: by how much z_t exceeded the threshold, of λ's shape; S(z_t) is exactly zero where that is 0 or less.
     """
 
     ahead: Tensor
@@ -39,7 +48,12 @@ class ApgNag:
         self.margin = self.ahead.clone()
 
     def step(self, slope: Tensor, gamma: Tensor) -> None:
-        """Take one step: slope is ∇G(λ_(t−1)), gamma the weight of ‖λ‖₁, each of λ's shape."""
+        """Take one step.
+
+        Args:
+            slope: ∇G(λ_(t−1)), of λ's shape.
+            gamma: weight of ‖λ‖₁, of λ's shape.
+        """
         z, threshold = self.ahead - self.rate * slope, self.rate * gamma
         sparse = soft_threshold(z, threshold)
         self.velocity = sparse - self.ahead + self.momentum * self.velocity
@@ -59,7 +73,11 @@ class ApgNag:
 
 
 class BlockShares:
-    """FLOPs_b / FLOPs_block of Eq. 9: what a decision's blocks still cost, as a share of their cost when complete."""
+    """FLOPs_b / FLOPs_block of Eq. 9: what a decision's blocks still cost, as a share of their cost when complete.
+
+    Args:
+        space: whose blocks are meant.
+    """
 
     def __init__(self, space: SearchSpace) -> None:
         self._graph = space.graph
@@ -99,6 +117,9 @@ def memory_shares(space: SearchSpace) -> dict[str, NDArray[np.float64]]:
 
     A candidate's are those of its branches and of the node that each branch's choice alone feeds, summed over all
     choices that share the decision: an edge into an operation stands for the operation.
+
+    Args:
+        space: whose candidates are meant.
     """
     graph = space.graph
     consumers: dict[str, list[Node | Choice]] = {}

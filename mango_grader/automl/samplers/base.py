@@ -11,10 +11,18 @@ from mango_grader.automl.search_space import SearchSpace
 
 
 class Sampler(Protocol):
-    """Proposes architectures and may learn from their scores."""
+    """Proposes architectures and may learn from their scores.
+
+    All randomness comes from the generator that `ask` is given, so that a resumed search repeats its draws.
+    """
 
     def ask(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` proposals."""
+        """Return proposals.
+
+        Args:
+            rng: for the draws.
+            count: how many.
+        """
 
     def tell(self, scored: Sequence[tuple[Architecture, float]]) -> None:
         """Learn from architectures and their scores (higher is better)."""
@@ -27,7 +35,14 @@ TRIES = 1000
 def distinct(
     draw: Callable[[], Architecture], count: int, accepts: Callable[[Architecture], bool], tries: int = TRIES
 ) -> list[Architecture]:
-    """Return `count` different draws that `accepts` takes; fewer if `tries` draws in a row bring nothing more."""
+    """Return different draws that are accepted; fewer than asked for if many draws in a row bring nothing more.
+
+    Args:
+        draw: makes one draw.
+        count: how many to return, at most.
+        accepts: whether a draw is to be returned; it is not asked about one that was drawn before.
+        tries: how many draws in a row may bring nothing.
+    """
     found: dict[Architecture, None] = {}
     refused = 0
     while len(found) < count and refused < tries:
@@ -41,7 +56,12 @@ def distinct(
 
 
 class UniformSampler:
-    """Draws each architecture that `feasible` accepts with the same probability."""
+    """Draws each feasible architecture with the same probability, by rejection.
+
+    Args:
+        space: to draw from.
+        feasible: whether a draw may be returned.
+    """
 
     def __init__(self, space: SearchSpace, feasible: Constraint) -> None:
         self._space, self._feasible = space, feasible

@@ -15,10 +15,14 @@ from mango_grader.ranges import Channels, NotNegative, Positive, Ranged, Share
 
 @dataclass(frozen=True)
 class ControllerSettings(Ranged):
-    """hidden: LSTM units (MNet §3.1: 100). lr: of Adam (MNet Table 1: 0.1).
+    """How the controller decides and learns.
 
-    baseline_decay: of the moving-average baseline b. entropy: weight of an entropy bonus, 0 for none (as published).
-    temperature: divides the logits when positive; 0 leaves them alone.
+    Attributes:
+        hidden: LSTM units (MNet §3.1: 100).
+        lr: of Adam, above 0 (MNet Table 1: 0.1).
+        baseline_decay: of the moving-average baseline b, in [0, 1].
+        entropy: weight of an entropy bonus, 0 or more; 0 for none, as published.
+        temperature: divides the logits when above 0; 0 leaves them alone.
     """
 
     hidden: Channels = 100
@@ -41,7 +45,16 @@ class _Policy(nn.Module):
 
 
 class Controller:
-    """A Sampler whose proposals come from the policy and whose `tell` is one policy-gradient step."""
+    """A Sampler whose proposals come from the policy and whose `tell` is one policy-gradient step.
+
+    Args:
+        space: to decide in.
+        settings: how it decides and learns.
+
+    Attributes:
+        policy: π(m; θ).
+        baseline: b, the moving average of rewards; None before the first.
+    """
 
     def __init__(self, space: SearchSpace, settings: ControllerSettings) -> None:
         self.settings = settings

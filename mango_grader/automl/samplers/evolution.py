@@ -17,11 +17,15 @@ from mango_grader.ranges import Count, CountOrNone, Ranged, Share
 
 @dataclass(frozen=True)
 class EvolutionSettings(Ranged):
-    """The published values of SPOS.
+    """The published values of SPOS (§4).
 
-    population: architectures of a generation. generations: with the first one. parents: the best of all so far that
-    have children. crossovers, mutations: children of each kind in a generation. probability: with which a mutation
-    decides a decision anew.
+    Attributes:
+        population: architectures of a generation, 1 or more.
+        generations: with the first one, 1 or more.
+        parents: the best of all so far that have children, 1 or more.
+        crossovers: children of two parents in a generation, 0 or more.
+        mutations: children of one parent in a generation, 0 or more.
+        probability: with which a mutation decides a decision anew, in [0, 1].
     """
 
     population: Count = 50
@@ -54,6 +58,12 @@ class Evolution:
 
     The first generation comes from `first`; where that gives too little, or is None, from uniform draws. So does, as in
     the authors' code, whatever crossover and mutation leave missing of a later generation.
+
+    Args:
+        space: to search.
+        feasible: whether an architecture may be proposed.
+        settings: how large generations are, and where children come from.
+        first: where the first generation comes from.
     """
 
     def __init__(
@@ -69,9 +79,14 @@ class Evolution:
         self._seen: set[Architecture] = set()
 
     def ask(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` feasible architectures that were neither asked nor told before; fewer if no more are found.
+        """Return feasible architectures that were neither asked nor told before; fewer if no more are found.
 
-        Raises InfeasibleError where no feasible one has ever been found.
+        Args:
+            rng: for the draws.
+            count: how many to return, at most.
+
+        Raises:
+            InfeasibleError: no feasible one has ever been found.
         """
         found: list[Architecture] = []
         if self._scored:
@@ -96,7 +111,15 @@ class Evolution:
         return sorted(self._scored, key=lambda found: -self._scored[found])[:count]
 
     def run(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Ask, score and tell for all generations; return the best. Raises InfeasibleError where none is feasible."""
+        """Ask, score and tell for all generations, and return the best.
+
+        Args:
+            score: of an architecture, higher is better.
+            rng: for the draws.
+
+        Raises:
+            InfeasibleError: no feasible architecture was found.
+        """
         for _ in range(self.settings.generations):
             self.tell([(found, score(found)) for found in self.ask(rng, self.settings.population)])
         return self.best(1)[0]

@@ -21,10 +21,21 @@ VAE_TRIES = 50
 class VaeSettings(Ranged):
     """The paper states none of these; they are ours, so small that a fit takes less than a second on one CPU core.
 
-    latent: length of z. width, heads, layers: of each of the two transformers. kept: how many of the best seen so far
-    are fitted. steps, batch, lr: of Adam in each fit. kl_weight: of the KL term, 1 in Eq. 2; less of it makes more use
-    of z (against posterior collapse), more of it makes less (against learning the architectures by heart). Raises
-    RangeError for values out of range, ValueError for a width that is no multiple of heads.
+    Attributes:
+        latent: length of z, 1 or more.
+        width: of each of the two transformers; a multiple of `heads`.
+        heads: of their attention, 1 or more.
+        layers: of each, 1 or more.
+        kept: how many of the best seen so far are fitted, 1 or more.
+        steps: of Adam in each fit, 1 or more.
+        batch: architectures per step, 1 or more.
+        lr: of Adam, above 0.
+        kl_weight: of the KL term, 0 or more, 1 in Eq. 2; less of it makes more use of z (against posterior collapse),
+            more of it makes less (against learning the architectures by heart).
+
+    Raises:
+        RangeError: a value is out of range.
+        ValueError: width is no multiple of heads.
     """
 
     latent: Channels = 8
@@ -95,6 +106,13 @@ class VaeSampler:
 
     Illegal tokens are masked, slot after slot, in fitting as in drawing. Until there is something to fit, draws are
     uniform. The model stays on the CPU, where so small a one is quickest.
+
+    Args:
+        space: to draw from.
+        settings: of the model and its fits.
+
+    Attributes:
+        archive: the best seen so far, as tokens, with their scores.
     """
 
     def __init__(self, space: SearchSpace, settings: VaeSettings) -> None:
@@ -107,7 +125,12 @@ class VaeSampler:
         self._fits = 0
 
     def ask(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` draws; all of z's dimensions and all tokens come from `rng`."""
+        """Return draws; all of z's dimensions and all tokens come from `rng`.
+
+        Args:
+            rng: for the draws.
+            count: how many.
+        """
         if not self._fits:
             return [self._space.sample(rng) for _ in range(count)]
         z = torch.from_numpy(rng.standard_normal((count, self.settings.latent), dtype=np.float32))

@@ -10,11 +10,20 @@ from mango_grader.ranges import Count, Factor, Pixels, Ranged
 
 @dataclass(frozen=True)
 class Decision:
-    """Choose `min_chosen` to `max_chosen` of `candidates`.
+    """A choice of some of several candidates.
 
-    `groups` are exclusive sets of candidate indices: relaxations take one softmax per group, and at most one candidate
-    of each is chosen. Without groups, a relaxation takes one softmax over all. zero: in relaxations each group has one
-    more alternative, nothing (the operation "none" of DARTS), which can win weight but is never chosen.
+    Attributes:
+        name: of the decision.
+        candidates: names of what can be chosen.
+        min_chosen: how many are chosen at least, 0 or more.
+        max_chosen: how many are chosen at most, 1 or more.
+        groups: exclusive sets of candidate indices: relaxations take one softmax per group, and at most one candidate
+            of each is chosen. Without groups, a relaxation takes one softmax over all.
+        zero: whether in relaxations each group has one more alternative, nothing (the operation "none" of DARTS), which
+            can win weight but is never chosen.
+
+    Raises:
+        ValueError: candidates or groups repeat, or nothing can be chosen.
     """
 
     name: str
@@ -69,8 +78,16 @@ class Decision:
 class SpaceConfig(Ranged, ABC):
     """The settings of a search space; with `decisions` and `graph`, the whole space.
 
-    paper: where the space was published. height, width: input size in pixels. classes: number of classes. multiplier:
-    factor on every number of channels (BetaNAS §4, DSO-NAS §4.1). Raises RangeError for values out of range.
+    Attributes:
+        kind: what `--space` and JSON call the space.
+        paper: where it was published.
+        height: of the image in pixels.
+        width: of the image in pixels.
+        classes: how many there are to tell apart.
+        multiplier: factor on every number of channels, above 0 (BetaNAS §4, DSO-NAS §4.1).
+
+    Raises:
+        RangeError: a value is out of range.
     """
 
     kind: ClassVar[str]

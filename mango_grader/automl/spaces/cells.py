@@ -32,12 +32,16 @@ _INPUTS = ("s0", "s1")
 
 @dataclass(frozen=True)
 class Cell:
-    """A normal cell (stride 1) or a reduction cell (stride 2), to be stacked: decided once, with weights in each place.
+    """A normal cell or a reduction cell, to be stacked: decided once, with weights of its own in each place.
 
-    Each of its `nodes` intermediate nodes is the sum of two operations on two different ones of: the cell's inputs s0
-    and s1, and the nodes before it. In a reduction cell the operations on s0 and s1 have stride 2. The output is the
+    Each of its intermediate nodes is the sum of two operations on two different ones of: the cell's inputs s0 and s1,
+    and the nodes before it. In a reduction cell the operations on s0 and s1 have stride 2. The output is the
     concatenation of the nodes. BatchNorm learns a scale and a shift except behind pooling (our reading: DARTS has them
     in training, and the search would otherwise have weights of its own).
+
+    Attributes:
+        nodes: how many intermediate nodes.
+        stride: 1 of a normal cell, 2 of a reduction cell.
     """
 
     nodes: int
@@ -48,9 +52,14 @@ class Cell:
         return tuple(self._decision(node) for node in range(1, self.nodes + 1))
 
     def add_to(self, graph: GraphBuilder, name: str, channels: int, s0: str, s1: str) -> str:
-        """Append an instance with nodes of `channels` features and return its output's name.
+        """Append an instance and return its output's name.
 
-        s0, s1: features of any number of channels; s0 is as large as s1, or twice as large.
+        Args:
+            graph: where to append it.
+            name: of its output.
+            channels: of each node.
+            s0: name of its first input, of any number of channels, as large as s1 or twice as large.
+            s1: name of its second input, of any number of channels.
         """
         size = graph.shapes[s1][1:]
         for own, source in zip(_INPUTS, (s0, s1), strict=True):
@@ -93,17 +102,39 @@ def decisions_of(cells: Iterable[Cell]) -> tuple[Decision, ...]:
 
 
 def preactivated(before: int, after: int, kernel: int = 3, stride: int = 1) -> Convolution:
-    """Return ReLU, convolution, BatchNorm: the order of everything around DARTS's cells."""
+    """Return ReLU, convolution, BatchNorm: the order of everything around DARTS's cells.
+
+    Args:
+        before: channels of what it reads.
+        after: channels of its output.
+        kernel: height and width of the kernel.
+        stride: of the convolution.
+    """
     return Convolution(before, after, kernel, stride, activate=False, preactivate=True)
 
 
 def add_exit(graph: GraphBuilder, layer: int, feature: str, classes: int) -> None:
-    """Append a classifier on `feature`, named after its layer."""
+    """Append a classifier, named after its layer.
+
+    Args:
+        graph: where to append it.
+        layer: behind which it sits.
+        feature: name of what it reads.
+        classes: how many there are.
+    """
     graph.exit(layer, Classifier(graph.shapes[feature][0], classes), feature)
 
 
 def check_stack(first: int, depth: int, reduce_at: tuple[int, ...], exits: tuple[int, ...], stem_stride: int) -> None:
-    """Raise ValueError where the cells `first` to `depth`, reductions and exits among them, make no network."""
+    """Raise ValueError where cells, reductions and exits among them make no network.
+
+    Args:
+        first: number of the first layer that holds a cell.
+        depth: number of the last one.
+        reduce_at: the layers that hold reduction cells.
+        exits: the layers behind which a classifier sits.
+        stem_stride: of the stem.
+    """
     if depth < first:
         raise ValueError(f"depth must be at least {first}, got {depth}")
     check_exits(exits, depth)

@@ -31,19 +31,26 @@ _SOURCE = "input"
 
 @dataclass(frozen=True)
 class DagConfig(SpaceConfig):
-    """Each operation sums what it keeps of the block input and all operations of earlier levels (Eq. 3).
+    """Blocks in which everything is connected: which connections stay is searched.
 
-    The block adds to its input the 1×1 convolution of the concatenation of the kept operations (Eq. 4). Here that is a
-    sum of one 1×1 convolution for each, with one BatchNorm and ReLU behind, which is the same and can be gated. A block
-    of which nothing is left is the identity.
+    Each operation sums what it keeps of the block input and all operations of earlier levels (Eq. 3). The block adds to
+    its input the 1×1 convolution of the concatenation of the kept operations (Eq. 4). Here that is a sum of one 1×1
+    convolution for each, with one BatchNorm and ReLU behind, which is the same and can be gated. A block of which
+    nothing is left is the identity.
 
-    The defaults are the published CIFAR-10 network. channels: of the first stage, doubled by each reduction; the
-    paper names none, 36 are those of ENAS, whose training it takes over (§4.2), and the unpruned network then has 5.7 M
-    parameters, the published pruned ones 3.0 M. stages: blocks of each stage; a reduction block ends all but the last.
-    levels, operations: of each block. stem_stride: 1, 2, 4, …, taken by 3×3 convolutions. share: one structure for
-    all blocks, or one for each ("full"). exits: blocks (from 1, reductions not counted) behind which a classifier sits;
-    the last must be the end. By default each stage has one, the place of the paper's auxiliary head among them. head:
-    width of each exit's 1×1 convolution, 0 for none.
+    The defaults are the published CIFAR-10 network. By default each stage has an exit, the place of the paper's
+    auxiliary head among them.
+
+    Attributes:
+        channels: of the first stage, doubled by each reduction. The paper names none; 36 are those of ENAS, whose
+            training it takes over (§4.2): that makes 5.7 M parameters unpruned, and the paper's pruned ones have 3.0 M.
+        stages: blocks of each stage; a reduction block ends all but the last.
+        levels: of operations in each block.
+        operations: names of each level's operations, keys of `OPERATIONS`.
+        stem_stride: of the stem, 1, 2, 4, …, taken by 3×3 convolutions.
+        share: whether all blocks have one structure, or each its own ("full").
+        exits: blocks (from 1, reductions not counted) behind which a classifier sits; the last must be the end.
+        head: width of each exit's 1×1 convolution; 0 for none.
     """
 
     kind: ClassVar[str] = "dag"

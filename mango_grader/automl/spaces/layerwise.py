@@ -14,13 +14,22 @@ from mango_grader.ranges import BelowOne, Channels, ChannelsOrNone, Dilation, Fa
 
 @dataclass(frozen=True)
 class LayerwiseConfig(SpaceConfig):
-    """Each layer: one of kernels × dilations, plus the output of none or one earlier layer, then ReLU.
+    """A chain of layers: one of kernels × dilations, plus the output of none or one earlier layer, then ReLU.
 
     The defaults are the paper's: 12 layers, 256 features, 10 kernels × 2 dilations, no stride ("reduce_at" is empty).
-    channels: features of stem and layers, rising by `widen` at each layer in `reduce_at`, which also
-    halves the size. stem_stride: stride of the 3×3 stem; stem_channels: its features, 0 for `channels`. exits: layers
-    (from 1) behind which a classifier sits; the last must be `depth`. head: width of each exit's 1×1 convolution, 0 for
-    none. dropout: before each linear layer.
+
+    Attributes:
+        depth: how many layers.
+        channels: features of stem and layers.
+        widen: factor on the features at each layer in `reduce_at`.
+        stem_stride: stride of the 3×3 stem.
+        stem_channels: its features; 0 for `channels`.
+        reduce_at: layers that halve the size.
+        kernels: odd heights and widths of the candidate kernels.
+        dilations: of the candidate kernels.
+        exits: layers (from 1) behind which a classifier sits; the last must be `depth`.
+        head: width of each exit's 1×1 convolution; 0 for none.
+        dropout: before each linear layer, in [0, 1).
     """
 
     kind: ClassVar[str] = "layerwise"

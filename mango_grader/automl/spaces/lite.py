@@ -20,11 +20,17 @@ _MEANS = Pool(maximum=False, kernel=2, stride=2)
 class LiteConfig(MbconvConfig):
     """BetaNAS's candidates at the widths of EfficientNet-Lite0's first eight blocks, one of them the original.
 
-    What a start from ImageNet is worth is measured in docs/evidence.md. halving: where the network takes means of 2 × 2
-    pixels, so that its blocks cost a quarter while augmentation still has the whole image: "early" of the image itself,
-    "late" of what stem and fixed block make of the whole image, which they thus see at four times the cost; "searched"
-    leaves that to the search, "none" takes no means at all. The rest as in `MbconvConfig`; a multiplier other than 1,
-    or squeeze-excitation, leaves blocks without a start from ImageNet. Raises ValueError for another halving.
+    What a start from ImageNet is worth is measured in docs/evidence.md. A multiplier other than 1, or
+    squeeze-excitation, leaves blocks without one.
+
+    Attributes:
+        halving: where the network takes means of 2 × 2 pixels, so that its blocks cost a quarter while augmentation
+            still has the whole image: "early" of the image itself; "late" of the output of stem and fixed block, which
+            then see the whole image at four times the cost; "searched" leaves that to the search; "none" takes no means
+            at all.
+
+    Raises:
+        ValueError: `halving` is another word, or settings do not fit together.
     """
 
     kind: ClassVar[str] = "lite"

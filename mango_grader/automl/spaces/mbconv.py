@@ -24,19 +24,36 @@ FIRST, IDENTITY = "first", "identity"
 
 @dataclass(frozen=True)
 class MbconvConfig(SpaceConfig):
-    """Each block: an inverted residual of one of kernels × expansions or, where stride and channels allow, identity.
+    """A chain of blocks: an inverted residual of one of kernels × expansions or, where shapes allow, identity.
 
     The paper follows MnasNet's space and names kernels 3, 5, 7, expansions 3, 6 and identity, but not its stages. Our
     reading takes them from ProxylessNAS, whose search it builds on: a 3×3 convolution of stride 2 to 32 channels, a
     fixed block of expansion 1 to 16, then 21 searched blocks and a 1×1 convolution to 1,280. A stage's first block is
     never identity. Exits are ours: those before the last are bare linear layers, so that they cost next to nothing.
+    Stem and heads keep ReLU.
 
-    channels, blocks, strides: one number per stage; the stride (1 or 2) is that of a stage's first block. exits: stages
-    (from 1) behind which a classifier sits; the last stage must be one. head, early_head: width of the 1×1 convolution
-    of the last and of the other exits, 0 for none. first_channels: of the fixed block. identity: whether it is a
-    candidate. squeeze, activation: see `InvertedResidual`; final_squeeze, final_activation: what takes their place when
-    results are trained (Table 1, "+ SE", "swish"; the ratio, lost in our text, is a quarter, which makes the 0.5 M
-    parameters of difference). Stem and heads keep ReLU. Raises ValueError where settings do not fit together.
+    Attributes:
+        stem_stride: of the 3×3 stem, 1 or 2.
+        stem_channels: of the stem.
+        first_channels: of the fixed block.
+        channels: of each stage's blocks.
+        blocks: how many each stage has.
+        strides: of each stage's first block, 1 or 2.
+        kernels: odd heights and widths of the candidate kernels.
+        expansions: candidates for how many times as many channels a block has inside.
+        identity: whether it is a candidate.
+        exits: stages (from 1) behind which a classifier sits; the last stage must be one.
+        head: width of the 1×1 convolution of the last exit; 0 for none.
+        early_head: width of the 1×1 convolution of the other exits; 0 for none.
+        dropout: before each linear layer, in [0, 1).
+        squeeze: ratio of squeeze-excitation during the search, in [0, 1]; 0 for none.
+        activation: during the search, "relu6" or "swish".
+        final_squeeze: takes the place of `squeeze` when results are trained (Table 1, "+ SE"; the ratio, lost in our
+            text, is a quarter, which makes the 0.5 M parameters of difference).
+        final_activation: takes the place of `activation` when results are trained (Table 1, "swish").
+
+    Raises:
+        ValueError: settings do not fit together.
     """
 
     kind: ClassVar[str] = "mbconv"

@@ -16,19 +16,30 @@ _Features = Mapping[tuple[int, int], str]  # (layer, scale), both from 1 → the
 
 @dataclass(frozen=True)
 class MultiscaleConfig(SpaceConfig):
-    """Layer 1 makes the scales, each half as large as the one before it; from layer 2 on every place holds a cell.
+    """Cells on a grid of layers and scales: layer 1 makes the scales, each half as large as the one before it.
 
-    A cell's s1 is the horizontal convolution of its scale's feature in layer l−1; on all but the finest scale it is
-    concatenated with the diagonal (strided) one of the next finer feature. s0 is its scale's feature in layer l−2, in
-    layer 2 that of layer 1. Layers in `reduce_at` hold reduction cells: every scale halves and its channels double.
+    From layer 2 on every place holds a cell. Its s1 is the horizontal convolution of its scale's feature in layer l−1;
+    on all but the finest scale it is concatenated with the diagonal (strided) one of the next finer feature. s0 is its
+    scale's feature in layer l−2, in layer 2 that of layer 1.
 
     The defaults are the network of §4.1 (5 layers, 16 channels, 4 nodes) with all scales and exits. The compact network
-    of §4.4 has depth 7 and 2 nodes. exits: layers, from 2 to `depth`, whose feature on the coarsest scale a classifier
-    reads; the last must be `depth`. stem_stride: 1, 2, 4, …, of the finest scale.
+    of §4.4 has depth 7 and 2 nodes.
 
     Our reading: all scales have the same number of channels; vertical, horizontal and diagonal convolutions are 3×3 and
     preactivated, as all of a cell is; a place that no exit depends on (the last layer's finer scales) stays empty.
-    Raises ValueError for settings that make no network.
+
+    Attributes:
+        depth: how many layers.
+        scales: how many, from 1 to 3.
+        channels: of a node in the first layers.
+        nodes: of each cell.
+        stem_stride: of the finest scale, 1, 2, 4, …
+        reduce_at: layers that hold reduction cells: every scale halves and its channels double.
+        exits: layers, from 2 to `depth`, whose feature on the coarsest scale a classifier reads; the last must be
+            `depth`.
+
+    Raises:
+        ValueError: the settings make no network.
     """
 
     kind: ClassVar[str] = "multiscale"

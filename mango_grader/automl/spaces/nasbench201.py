@@ -22,9 +22,13 @@ STAGES = 3
 class NasBench201Config(SpaceConfig):
     """Stem, three stages of equal cells with residual blocks of stride 2 between, exits.
 
-    The defaults are the benchmark's, but for early exits. channels: of the first stage, doubled twice. cells: of each
-    stage. stem_stride: 1, 2, 4, …, taken by 3×3 convolutions. exits: cells (from 1) behind which a classifier sits; the
-    last must be the end, and the end alone gives the benchmark's own network.
+    The defaults are the benchmark's, but for early exits; the end alone gives the benchmark's own network.
+
+    Attributes:
+        channels: of the first stage, doubled twice.
+        cells: of each stage.
+        stem_stride: 1, 2, 4, …, taken by 3×3 convolutions.
+        exits: cells (from 1) behind which a classifier sits; the last must be the end.
     """
 
     kind: ClassVar[str] = "nasbench201"

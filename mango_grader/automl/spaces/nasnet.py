@@ -12,14 +12,24 @@ from mango_grader.ranges import Channels, Layers, Nodes, Stride
 
 @dataclass(frozen=True)
 class NasnetConfig(SpaceConfig):
-    """Stem, then `depth` cells; each reads the outputs of the two before it (s1 the last, s0 the last but one).
+    """Stem, then a chain of cells; each reads the outputs of the two before it (s1 the last, s0 the last but one).
 
     TNAS names no sizes; the defaults are those with which DARTS searches: 8 cells of 4 nodes, 16 channels, three times
     as many in the stem, reduction cells at a third and two thirds of the depth. (It trains the result with depth 20,
-    channels 36, stem_channels 108, reduce_at (7, 14).) channels: of a node, doubled by each cell in `reduce_at`, which
-    also halves the size. stem_stride: 1, 2, 4, … exits: cells (from 1) behind which a classifier sits; the last must be
-    `depth`. Our reading: DARTS's auxiliary classifier sits behind the second reduction cell, and anytime prediction
-    wants one behind the first, too. Raises ValueError for settings that make no network.
+    channels 36, stem_channels 108, reduce_at (7, 14).) Our reading: DARTS's auxiliary classifier sits behind the second
+    reduction cell, and anytime prediction wants one behind the first, too.
+
+    Attributes:
+        depth: how many cells.
+        channels: of a node, doubled by each cell in `reduce_at`.
+        nodes: of each cell.
+        stem_stride: 1, 2, 4, …
+        stem_channels: of the stem.
+        reduce_at: reduction cells, which halve the size.
+        exits: cells (from 1) behind which a classifier sits; the last must be `depth`.
+
+    Raises:
+        ValueError: the settings make no network.
     """
 
     kind: ClassVar[str] = "nasnet"

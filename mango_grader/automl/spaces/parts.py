@@ -18,7 +18,13 @@ def check_stem_stride(stride: int) -> None:
 
 
 def check_exits(exits: Sequence[int], last: int, unit: str = "block") -> None:
-    """Raise ValueError unless `exits` are rising numbers of blocks (or another `unit`) that end at the `last`."""
+    """Raise ValueError unless exits are rising numbers that end at the last block.
+
+    Args:
+        exits: numbers of blocks, from 1.
+        last: number of the last one.
+        unit: what to call a block in the error.
+    """
     if not exits or list(exits) != sorted(set(exits)) or exits[-1] != last:
         raise ValueError(f"exits must rise and end at the last {unit}, {last}; got {tuple(exits)}")
 
@@ -47,7 +53,15 @@ def add_stem(graph: GraphBuilder, channels: int, stride: int, *, activate: bool)
 
 
 def add_normalised_exit(graph: GraphBuilder, number: int, source: str, classes: int, head: int = 0) -> None:
-    """Append BatchNorm and ReLU on `source`, and the exit `number` behind them; `head`: its hidden width, or 0."""
+    """Append BatchNorm and ReLU, and an exit behind them.
+
+    Args:
+        graph: where to append them.
+        number: of the block behind which the exit sits.
+        source: name of what they read.
+        classes: how many there are.
+        head: the exit's hidden width; 0 for none.
+    """
     channels = graph.shapes[source][0]
     norm = graph.add(f"exit{number}/norm", Normalise(channels, activate=True), source)
     graph.exit(number, Classifier(channels, classes, head), norm)

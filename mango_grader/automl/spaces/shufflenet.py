@@ -24,16 +24,26 @@ XCEPTION = "xception"
 
 @dataclass(frozen=True)
 class ShufflenetConfig(SpaceConfig):
-    """Each block: a shuffle unit with one of the kernels or, if `xception`, with three depthwise 3×3 convolutions.
+    """A chain of shuffle units with one of the kernels or with three depthwise 3×3 convolutions (xception).
 
     The defaults are SPOS's: a 3×3 convolution of stride 2 to 16 channels, 20 blocks, a 1×1 convolution to 1,024. TNAS
     §5.2 calls its space "ShuffleNet-like" without a table; our reading is this one. A unit's two halves are equally
     wide. Exits are ours: those before the last are bare linear layers, so that they cost next to nothing.
 
-    channels, blocks: one number per stage; each stage's first block halves the size. exits: stages (from 1) behind
-    which a classifier sits; the last stage must be one. head, early_head: width of the 1×1 convolution of the last and
-    of the other exits, 0 for none. dropout: before each linear layer. Raises ValueError where settings do not fit
-    together.
+    Attributes:
+        stem_stride: of the 3×3 stem, 1 or 2.
+        stem_channels: of the stem.
+        channels: of each stage's blocks.
+        blocks: how many each stage has; each stage's first halves the size.
+        kernels: odd heights and widths of the candidate kernels.
+        xception: whether the deep variant is a candidate.
+        exits: stages (from 1) behind which a classifier sits; the last stage must be one.
+        head: width of the 1×1 convolution of the last exit; 0 for none.
+        early_head: width of the 1×1 convolution of the other exits; 0 for none.
+        dropout: before each linear layer, in [0, 1).
+
+    Raises:
+        ValueError: settings do not fit together.
     """
 
     kind: ClassVar[str] = "shufflenet"
