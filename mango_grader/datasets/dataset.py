@@ -61,7 +61,7 @@ class Dataset:
 
     @property
     def labels_line(self) -> str:
-        """Where the labels are from, and how many classes there are: "labels: folders, 3 classes"."""
+        """Where the labels are from, and how many classes there are, such as `labels: folders, 3 classes`."""
         where = one_line(self.labels_from or "as recorded")
         return f"labels: {where}, {counted(len(self.classes), 'class', 'classes')}"
 

@@ -33,7 +33,7 @@ class ImageItem:
 
     @property
     def path(self) -> str:
-        """What the column `path` of its row shows: the path as it was given, or the id if there is no file."""
+        """Value of the column `path` of its row, which is the path as it was given, or the id without a file."""
         return self.id if self.file is None else self.file
 
 
