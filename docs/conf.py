@@ -39,6 +39,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_execution_in_temp = True
 
 # Docstrings are Google style; single backticks are code, as in the source.
 default_role = "literal"
