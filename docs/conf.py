@@ -36,7 +36,7 @@ myst_substitutions = {
     "tolerance_original": ORIGINAL_TOLERANCE,
 }
 nb_execution_mode = "force"
-nb_execution_timeout = 120
+nb_execution_timeout = 600  # seconds a cell; on an idle core they take ten
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_execution_in_temp = True
