@@ -23,8 +23,7 @@ extensions = [
     "notebook_kernels",
     "settings_reference",
 ]
-# The first two are included by the pages of the site that show them.
-exclude_patterns = ["architecture.md", "evidence.md", "_build", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 
 # Pages are Markdown. Headings down to the third level are link targets; a link that leads nowhere is a warning.
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "substitution"]

@@ -76,7 +76,7 @@ EXCEPTIONS = (
     Instead("make demo", "", "minutes; tests/cli/test_demo_command.py runs a short one"),
     Instead("make bench-", "", "up to hours; tests/benchmarks runs every script at a small scale"),
 )
-NOT_TYPED = {"docs/add-a-method.md": "a module, which tests/automl/test_worked_example.py adds and runs"}
+NOT_TYPED = {"docs/contributing/add-a-method.md": "a module, which tests/automl/test_worked_example.py adds and runs"}
 """Pages whose Python is no script, and who runs it."""
 
 

@@ -69,7 +69,7 @@ def test_links_lead_somewhere(document: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("document", ["docs/architecture.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["docs/explanation/architecture.md", "CONTRIBUTING.md"])
 def test_named_files_exist(document: str) -> None:
     named = set(re.findall(r"(?<![\w/.<])((?:\w+/)*\w+\.py)\b", text(document)))
     assert len(named) >= 2

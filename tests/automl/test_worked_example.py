@@ -1,4 +1,4 @@
-"""The method of docs/add-a-method.md, as it is printed there."""
+"""The method of docs/contributing/add-a-method.md, as it is printed there."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.progress import SilentProgress
 
-PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"
+PAGE = Path(__file__).parents[2] / "docs" / "contributing" / "add-a-method.md"
 
 
 def printed() -> dict[str, Any]:

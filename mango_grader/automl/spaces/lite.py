@@ -20,7 +20,7 @@ _MEANS = Pool(maximum=False, kernel=2, stride=2)
 class LiteConfig(MbconvConfig):
     """BetaNAS's candidates at the widths of EfficientNet-Lite0's first eight blocks, one of them the original.
 
-    What a start from ImageNet is worth is measured in docs/evidence.md. A multiplier other than 1, or
+    What a start from ImageNet is worth is measured in docs/explanation/evidence.md. A multiplier other than 1, or
     squeeze-excitation, leaves blocks without one.
 
     Attributes:
