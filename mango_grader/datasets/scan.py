@@ -1,6 +1,5 @@
 """One look at every file of a set: digest, size, orientation, perceptual hash, thumbnail, or why it is unreadable."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ from mango_grader.files import digest
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.images.decode import decode_with_warning, read_file
 from mango_grader.runtime.images.preprocess import one_colour
-from mango_grader.runtime.images.quiet import quiet
 
 __all__ = ["THUMB", "Scan", "scan"]
 
@@ -26,8 +24,6 @@ THUMB = 32
 """Side of the thumbnails in pixels; they are squeezed square, so that no letterbox hides the border."""
 
 _HASHED = 2 * THUMB
-_ORIENTATION_TAG = 0x0112
-_EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")  # JPEG, PNG, WebP
 
 
 @dataclass(frozen=True)
@@ -129,19 +125,8 @@ def _look(path: Path) -> _Facts:
     return _Facts(
         digest=name,
         size=size,
-        orientation=_orientation(data),
+        orientation=decoded.orientation,
         hash=int.from_bytes(np.packbits(bits).tobytes(), "big"),
         thumb=np.asarray(small.resize((THUMB, THUMB), Image.Resampling.BOX)),
         warning=decoded.warning or one_colour(np.asarray(small)),
     )
-
-
-def _orientation(data: bytes) -> int:
-    may_turn = any(mark in data for mark in _EXIF_MARKS) or data[:4] in (b"II*\0", b"MM\0*")  # TIFF itself.
-    if not may_turn:
-        return 1
-    try:
-        with quiet, Image.open(io.BytesIO(data)) as image:
-            return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # Damaged metadata around sound pixels.
-        return 1

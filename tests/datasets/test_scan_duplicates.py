@@ -33,6 +33,16 @@ def test_facts_of_readable_and_unreadable_files(tmp_path: Path) -> None:
     assert len(set(facts.hashes[:3].tolist())) == 3
 
 
+def test_an_orientation_in_xmp_counts_as_decoding_applies_it(tmp_path: Path) -> None:
+    tag = 'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"'
+    rdf = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {rdf}><rdf:Description {tag}/></rdf:RDF></x:xmpmeta>'
+    write_photo(tmp_path / "A" / "a.jpg", 1, xmp=xmp.encode())
+    facts = scan(read_dataset(tmp_path))
+    assert facts.orientations.tolist() == [6]
+    assert facts.sizes.tolist() == [[40, 48]]
+
+
 def test_odd_images_are_read_without_a_warning(tmp_path: Path) -> None:
     paths = [Path(path) for path in make_odd_files(tmp_path / "A", np.asarray(photo(1, (60, 50))))]
     items = tuple(Item(path.relative_to(tmp_path).as_posix(), 0, path.name) for path in paths)

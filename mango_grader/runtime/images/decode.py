@@ -44,10 +44,12 @@ class Decoded:
     Attributes:
         image: upright, in RGB.
         warning: why the image may not show what it should; None if there is no such reason.
+        orientation: EXIF orientation that the file declares, 1..8; 1 is upright.
     """
 
     image: Image.Image
     warning: str | None = None
+    orientation: int = 1
 
 
 def decode(
@@ -179,7 +181,8 @@ def _upright(
         image.load()
     image, warning = eight_bits(image, depth, None if file is None else lambda: _image_in(file))
     image = _to_rgb(image, fill)
-    return Decoded(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image, warning)
+    upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+    return Decoded(upright, warning, orientation)
 
 
 def _orientation(image: Image.Image) -> int:
