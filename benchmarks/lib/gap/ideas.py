@@ -40,13 +40,13 @@ class Idea:
     settings: tuple[str, ...] = ()
     init_from: str | None = EFFICIENTNET_LITE0
     size: int = 128
-    taught: bool = False
+    distilled: bool = False
     unlabelled: bool = False
     other_fruit: bool = False
     max_macs: int | None = None
 
     def possible(self, beside: Beside) -> bool:
-        needs = {"taught": beside.teacher, "unlabelled": beside.unlabelled, "other_fruit": beside.other_fruit}
+        needs = {"distilled": beside.teacher, "unlabelled": beside.unlabelled, "other_fruit": beside.other_fruit}
         return all(there for need, there in needs.items() if getattr(self, need))
 
     def config(self, place: Mapping[str, Any], beside: Beside) -> RunConfig:
@@ -54,7 +54,7 @@ class Idea:
             **{**place, "settings": (*place["settings"], *self.settings)},
             size=(self.size, self.size),
             init_from=beside.other_fruit if self.other_fruit else self.init_from,
-            teacher=beside.teacher if self.taught else None,
+            teacher=beside.teacher if self.distilled else None,
             unlabelled=beside.unlabelled if self.unlabelled else None,
             max_macs=self.max_macs,
         )
@@ -77,13 +77,13 @@ IDEAS: Mapping[str, Idea] = {
     "turned by any angle": Idea(settings=("augment.rotate=180",)),
     "wider changes, no cutout": Idea(settings=_WIDER),
     "AutoAugment": Idea(settings=("augment.policy=imagenet",)),
-    "taught": Idea(taught=True),
+    "taught": Idea(distilled=True),
     "trained again with validation pictures": Idea(settings=("retrain_on_all=true",)),
-    "taught, again with validation pictures": Idea(taught=True, settings=("retrain_on_all=true",)),
-    "taught, thrice the epochs": Idea(taught=True, settings=("train.epochs=120",)),
-    "taught on unlabelled fruit, too": Idea(taught=True, unlabelled=True),
-    "taught, wider changes, thrice the epochs": Idea(taught=True, settings=(*_WIDER, "train.epochs=120")),
-    "taught, wider changes, six times the epochs": Idea(taught=True, settings=(*_WIDER, "train.epochs=240")),
+    "taught, again with validation pictures": Idea(distilled=True, settings=("retrain_on_all=true",)),
+    "taught, thrice the epochs": Idea(distilled=True, settings=("train.epochs=120",)),
+    "taught on unlabelled fruit, too": Idea(distilled=True, unlabelled=True),
+    "taught, wider changes, thrice the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=120")),
+    "taught, wider changes, six times the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=240")),
     "first on other fruit": Idea(other_fruit=True),
     "pictures of 64 pixels": Idea(_WHOLE, size=64),
     "not halved, 4 times the MACs": Idea(_WHOLE),
@@ -98,13 +98,13 @@ IDEAS: Mapping[str, Idea] = {
     "searched in dag, again with validation pictures": Idea(
         _IN_DAG, settings=("retrain_on_all=true",), init_from=None, max_macs=13_000_000
     ),
-    "searched in dag, taught": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, taught=True),
+    "searched in dag, taught": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, distilled=True),
     "searched in dag, taught, thrice the epochs": Idea(
-        _IN_DAG, settings=("train.epochs=120",), init_from=None, max_macs=13_000_000, taught=True
+        _IN_DAG, settings=("train.epochs=120",), init_from=None, max_macs=13_000_000, distilled=True
     ),
     "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
     "MSDNet of 88 pixels": Idea(_MSDNET, init_from=None, size=88),
-    "MSDNet of 88 pixels, taught": Idea(_MSDNET, init_from=None, size=88, taught=True),
+    "MSDNet of 88 pixels, taught": Idea(_MSDNET, init_from=None, size=88, distilled=True),
     "MSDNet, twice the MACs": Idea(_MSDNET, init_from=None),
 }
 
