@@ -9,7 +9,6 @@ from mango_grader.errors import MissingExtraError, UsageError
 from mango_grader.runtime.grading import writers
 from mango_grader.runtime.grading.writers import EXCEL, PLAIN, check_output, write_records
 from mango_grader.runtime.inference.records import Record, columns, to_row
-from mango_grader.text import one_line, printable_path
 
 CLASSES = ("A", 'B, "x"\nC')
 NAMES = [
@@ -129,13 +128,3 @@ def test_parquet_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(writers, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"mango-grader\[parquet\]"):
         check_output("x.parquet")
-
-
-def test_printable_path_tells_undecodable_names_apart() -> None:
-    assert printable_path("caf\udce9") == "caf\\xe9"
-    assert printable_path("caf\udce8") != printable_path("caf\udce9")
-    assert printable_path("芒果 é") == "芒果 é"
-
-
-def test_one_line_shows_no_control_characters() -> None:
-    assert one_line("a\nb\x1b[31m\tc\u202e芒") == "a\\nb\\x1b[31m\\tc\\u202e芒"
