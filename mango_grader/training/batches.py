@@ -24,12 +24,12 @@ class Batch:
     Attributes:
         images: uint8 (N, H, W, 3), on the device where they are kept.
         labels: int64 (L,), on the host, of the first L images; the others have none. Mostly L = N.
-        answers: the teacher's logits (N, C); None without a teacher.
+        teacher_logits: (N, C), on any device; None without a teacher.
     """
 
     images: Tensor
     labels: Tensor
-    answers: Tensor | None = None
+    teacher_logits: Tensor | None = None
 
 
 class BatchSeries(Protocol):

@@ -24,7 +24,7 @@ Teacher = Callable[[Tensor], Tensor]
 _PART = 32  # steps to a file: what a kill may cost
 
 
-class Mixed:
+class MixedBatches:
     """Batches of labelled images followed by unlabelled ones; an epoch is one of the labelled images.
 
     Args:
@@ -52,12 +52,12 @@ class DistillationBatches:
 
     Args:
         batches: the other series.
-        answers: from a step and its images to the teacher's logits.
+        logits: from a step and its images to the teacher's logits.
         period: number of steps after which the batches repeat; None for never.
     """
 
-    def __init__(self, batches: BatchSeries, answers: Callable[[int, Tensor], Tensor], period: int | None) -> None:
-        self.batches, self._answers, self._period = batches, answers, period
+    def __init__(self, batches: BatchSeries, logits: Callable[[int, Tensor], Tensor], period: int | None) -> None:
+        self.batches, self._logits, self._period = batches, logits, period
         self.per_epoch, self.batch_size = batches.per_epoch, batches.batch_size
 
     @classmethod
@@ -73,31 +73,31 @@ class DistillationBatches:
                 wait; there the student's loss shows them.
         """
 
-        def answers(_: int, images: Tensor) -> Tensor:
+        def logits(_: int, images: Tensor) -> Tensor:
             given = teacher(images)
             if not given.is_cuda:
                 _finite(given.numpy())
             return given
 
-        return cls(batches, answers, None)
+        return cls(batches, logits, None)
 
     @classmethod
     def cached(cls, batches: BatchSeries, parts: Sequence[NDArray[np.float32]]) -> "DistillationBatches":
-        """Repeat the steps whose logits `cache_answers` returned: batch i is batch i modulo their number.
+        """Repeat the steps whose logits `cache_logits` returned: batch i is batch i modulo their number.
 
         A batch, its order, augmentation and left-out examples included, is a function of its step, so the logits belong
         to the images that the student sees.
 
         Args:
             batches: those of which the teacher was asked.
-            parts: what `cache_answers` returned.
+            parts: what `cache_logits` returned.
         """
 
-        def answers(step: int, _: Tensor) -> Tensor:
+        def logits(step: int, _: Tensor) -> Tensor:
             part, place = divmod(step, _PART)
             return torch.from_numpy(np.array(parts[part][place]))
 
-        return cls(batches, answers, sum(map(len, parts)))
+        return cls(batches, logits, sum(map(len, parts)))
 
     @property
     def examples(self) -> Examples:
@@ -108,10 +108,10 @@ class DistillationBatches:
         if self._period:
             step %= self._period
         batch = self.batches[step]
-        return replace(batch, answers=self._answers(step, batch.images))
+        return replace(batch, teacher_logits=self._logits(step, batch.images))
 
 
-def cache_answers(
+def cache_logits(
     batches: BatchSeries, teacher: Teacher, steps: int, folder: Path, progress: Progress
 ) -> list[NDArray[np.float32]]:
     """Return the teacher's logits for the first batches, memory-mapped: (≤ 32, batch_size, C) a part.
@@ -150,7 +150,7 @@ def _mapped(path: Path) -> NDArray[np.float32]:
     return answers
 
 
-def ask(teacher: Teacher, examples: Examples, batch_size: int = 128) -> NDArray[np.float32]:
+def teacher_logits(teacher: Teacher, examples: Examples, batch_size: int = 128) -> NDArray[np.float32]:
     """Return the teacher's logits (N, C) for N examples without augmentation.
 
     Args:
@@ -193,7 +193,7 @@ def teacher_accuracy(teacher: Teacher, examples: Examples, groups: Sequence[str]
         groups: N names, the group of each example.
         seed: of the bootstrap over groups.
     """
-    correct = ask(teacher, examples).argmax(1) == examples.targets
+    correct = teacher_logits(teacher, examples).argmax(1) == examples.targets
     rows = np.stack([correct, np.ones(len(correct))], axis=1)
     return GroupBootstrap(groups, seed).estimate(rows, lambda sums: np.asarray(sums[:, 0] / sums[:, 1]))
 

@@ -70,10 +70,10 @@ class Learner:
             number: of the step, from 0.
         """
         batch, weights = self.batches[number], self.recipe.weights
-        answers = () if batch.answers is None else (self.device.send(batch.answers),)
+        teacher_logits = () if batch.teacher_logits is None else (self.device.send(batch.teacher_logits),)
         with self.device.autocast():
             logits = self.net(self._from_bytes(self.device.send(batch.images)))
-            value: Tensor = self._loss(logits, self.device.send(batch.labels), *answers)
+            value: Tensor = self._loss(logits, self.device.send(batch.labels), *teacher_logits)
         value.backward()  # type: ignore[no-untyped-call]
         lr = weights.lr_at(number, self.batches.per_epoch * self.recipe.epochs)
         step_with(self._optimiser, lr, self.net.parameters(), weights.clip)

@@ -92,7 +92,7 @@ class AnytimeLoss(nn.Module):
         return torch.stack(losses).sum() / sum(weights)
 
 
-class Distilled(nn.Module):
+class DistillationLoss(nn.Module):
     """(1 − w) · L + w · T² · Σ_k w_k · KL(teacher ‖ f_k) / Σ_k w_k, both sides softmax(· / T).
 
     L counts the labelled images alone, the second term every image. Where no image has a label, the second term is the
@@ -107,17 +107,17 @@ class Distilled(nn.Module):
         super().__init__()
         self.loss, self.distillation = loss, distillation
 
-    def forward(self, logits: Sequence[Tensor], labels: Tensor, answers: Tensor) -> Tensor:
+    def forward(self, logits: Sequence[Tensor], labels: Tensor, teacher_logits: Tensor) -> Tensor:
         """Return the loss, a scalar.
 
         Args:
             logits: (N, C) of each exit.
             labels: int (L,), of the first L images.
-            answers: the teacher's logits (N, C).
+            teacher_logits: (N, C), of every image.
         """
         weights = self.loss.exit_weights or (1.0,) * len(logits)
         temperature, labelled = self.distillation.temperature, len(labels)
-        teacher = (answers.float() / temperature).log_softmax(1)
+        teacher = (teacher_logits.float() / temperature).log_softmax(1)
         apart = [
             weight
             * F.kl_div((each.float() / temperature).log_softmax(1), teacher, reduction="batchmean", log_target=True)
@@ -130,7 +130,7 @@ class Distilled(nn.Module):
         return (1 - self.distillation.weight) * own + self.distillation.weight * distilled
 
 
-class SelfDistilled(nn.Module):
+class SelfDistillationLoss(nn.Module):
     """L + w · T² · mean over earlier exits k of KL(p_last ‖ p_k), where p = softmax(logits / T).
 
     No gradient of the second term reaches the last exit. Source: Hinton et al. (2015), §2.
@@ -145,15 +145,15 @@ class SelfDistilled(nn.Module):
         super().__init__()
         self.loss, self.weight, self.temperature = loss, weight, temperature
 
-    def forward(self, logits: Sequence[Tensor], labels: Tensor, *answers: Tensor) -> Tensor:
+    def forward(self, logits: Sequence[Tensor], labels: Tensor, *teacher_logits: Tensor) -> Tensor:
         """Return the loss, a scalar.
 
         Args:
             logits: (N, C) of each exit.
             labels: int (L,), of the first L images.
-            *answers: the teacher's logits (N, C), if L takes them.
+            *teacher_logits: (N, C), of every image, if L takes them.
         """
-        own: Tensor = self.loss(logits, labels, *answers)
+        own: Tensor = self.loss(logits, labels, *teacher_logits)
         if len(logits) == 1:
             return own
         *earlier, last = ((each.float() / self.temperature).log_softmax(1) for each in logits)
@@ -162,7 +162,7 @@ class SelfDistilled(nn.Module):
         return own + self.weight * self.temperature**2 * torch.stack(apart).mean()
 
 
-class WithAuxiliary(nn.Module):
+class AuxiliaryExitLoss(nn.Module):
     """The loss of all exits but the last, plus a weight times the loss of the last, the auxiliary exit.
 
     Args:
@@ -175,16 +175,16 @@ class WithAuxiliary(nn.Module):
         super().__init__()
         self.loss, self.alone, self.weight = loss, alone, weight
 
-    def forward(self, logits: Sequence[Tensor], labels: Tensor, *answers: Tensor) -> Tensor:
+    def forward(self, logits: Sequence[Tensor], labels: Tensor, *teacher_logits: Tensor) -> Tensor:
         """Return the loss, a scalar.
 
         Args:
             logits: (N, C) of each exit, the auxiliary one last.
             labels: int (L,), of the first L images.
-            *answers: the teacher's logits (N, C), if the losses take them.
+            *teacher_logits: (N, C), of every image, if the losses take them.
         """
-        own: Tensor = self.loss(logits[:-1], labels, *answers)
-        auxiliary: Tensor = self.alone(logits[-1:], labels, *answers)
+        own: Tensor = self.loss(logits[:-1], labels, *teacher_logits)
+        auxiliary: Tensor = self.alone(logits[-1:], labels, *teacher_logits)
         return own + self.weight * auxiliary
 
 
@@ -204,13 +204,13 @@ def training_loss(
 
     def over_exits(weights: Sequence[float]) -> nn.Module:
         plain = AnytimeLoss(weights, *parts)
-        return Distilled(plain, distillation) if distillation else plain
+        return DistillationLoss(plain, distillation) if distillation else plain
 
     loss = over_exits(recipe.exit_weights)
     if recipe.distil:
-        loss = SelfDistilled(loss, recipe.distil, recipe.distil_temperature)
+        loss = SelfDistillationLoss(loss, recipe.distil, recipe.distil_temperature)
     if recipe.auxiliary:
-        loss = WithAuxiliary(loss, over_exits(()), recipe.auxiliary)
+        loss = AuxiliaryExitLoss(loss, over_exits(()), recipe.auxiliary)
     return loss
 
 

@@ -16,7 +16,7 @@ from mango_grader.models.spec import IMAGE
 from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.distillation import DistillationBatches, Mixed, ask, cache_answers
+from mango_grader.training.distillation import DistillationBatches, MixedBatches, cache_logits, teacher_logits
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.losses import training_loss
 from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
@@ -90,16 +90,16 @@ def test_teaching_out_of_range_is_refused(weight: float, temperature: float) -> 
 def test_kept_answers_are_to_the_very_images_that_are_shown(tmp_path: Path) -> None:
     """43 examples leave 3 out of each epoch, in an order of its own; 5 steps an epoch, 70 in 14 views."""
     batches = series()
-    kept = DistillationBatches.cached(batches, cache_answers(batches, by_redness, 70, tmp_path, SilentProgress()))
+    kept = DistillationBatches.cached(batches, cache_logits(batches, by_redness, 70, tmp_path, SilentProgress()))
     for step in (0, 4, 5, 33, 69, 70, 103, 140):
         batch = kept[step]
         assert torch.equal(batch.images, batches[step % 70].images)
-        assert batch.answers is not None
-        assert torch.equal(batch.answers, by_redness(batch.images))
+        assert batch.teacher_logits is not None
+        assert torch.equal(batch.teacher_logits, by_redness(batch.images))
     fresh = DistillationBatches.uncached(batches, by_redness)[100]
-    assert fresh.answers is not None
+    assert fresh.teacher_logits is not None
     assert torch.equal(fresh.images, batches[100].images)
-    assert torch.equal(fresh.answers, by_redness(fresh.images))
+    assert torch.equal(fresh.teacher_logits, by_redness(fresh.images))
 
 
 def test_answers_are_asked_for_once(tmp_path: Path) -> None:
@@ -113,18 +113,18 @@ def test_answers_are_asked_for_once(tmp_path: Path) -> None:
         return by_redness(images)
 
     with pytest.raises(KeyboardInterrupt):
-        cache_answers(batches, counting, 70, tmp_path, SilentProgress())
+        cache_logits(batches, counting, 70, tmp_path, SilentProgress())
     assert asked == 50
-    found = cache_answers(batches, counting, 70, tmp_path, SilentProgress())
+    found = cache_logits(batches, counting, 70, tmp_path, SilentProgress())
     assert asked == 50 + 70 - 32, "the first part was kept"
-    whole = cache_answers(batches, by_redness, 70, tmp_path / "whole", SilentProgress())
+    whole = cache_logits(batches, by_redness, 70, tmp_path / "whole", SilentProgress())
     for own, other in zip(found, whole, strict=True):
         np.testing.assert_array_equal(own, other)
 
 
 def test_unlabelled_images_follow_the_labelled_ones() -> None:
     labelled, extra = series(), Batches(examples(20, seed=9), 4, 6)
-    mixed = Mixed(labelled, extra)
+    mixed = MixedBatches(labelled, extra)
     assert (mixed.batch_size, mixed.per_epoch) == (12, labelled.per_epoch)
     assert torch.equal(mixed[7].images[:8], labelled[7].images)
     assert torch.equal(mixed[7].images[8:], extra[7].images)
@@ -142,7 +142,7 @@ class Unlabelled(Batches):
 def test_a_student_learns_from_a_teacher_without_any_label(views: int, tmp_path: Path) -> None:
     seed_everything(5)
     batches = Unlabelled(replace(examples(), labels=np.zeros(40, np.int64)), 8, 5)
-    parts = cache_answers(batches, by_redness, views * batches.per_epoch, tmp_path, SilentProgress())
+    parts = cache_logits(batches, by_redness, views * batches.per_epoch, tmp_path, SilentProgress())
     distilled = (
         DistillationBatches.cached(batches, parts) if views else DistillationBatches.uncached(batches, by_redness)
     )
@@ -150,4 +150,4 @@ def test_a_student_learns_from_a_teacher_without_any_label(views: int, tmp_path:
     Trainer(net, RECIPE, distilled, unseen, CPU, 5, distillation=Distillation(0.5, 2.0)).run(SilentProgress())
     accuracies = (predict(net, unseen, CPU).argmax(-1) == unseen.targets).mean(1)
     assert accuracies.min() > 0.9
-    assert (ask(by_redness, unseen).argmax(1) == unseen.targets).mean() > 0.9
+    assert (teacher_logits(by_redness, unseen).argmax(1) == unseen.targets).mean() > 0.9

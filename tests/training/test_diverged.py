@@ -17,7 +17,7 @@ from mango_grader.progress import SilentProgress
 from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.checkpoint import load_checkpoint
 from mango_grader.training.device import Device, seed_everything
-from mango_grader.training.distillation import DistillationBatches, ask, cache_answers
+from mango_grader.training.distillation import DistillationBatches, cache_logits, teacher_logits
 from mango_grader.training.divergence import DivergedError, all_finite, first_not_finite
 from mango_grader.training.loop import Trainer
 from mango_grader.training.recipe import TrainRecipe, WeightRecipe
@@ -126,8 +126,8 @@ class _Mute(nn.Module):
 def test_a_teacher_that_answers_with_nan_is_refused_before_it_teaches(tmp_path: Path) -> None:
     batches, teacher = Batches(examples(), 8, 5), _Mute()
     for asked in (
-        lambda: ask(teacher, examples()),
-        lambda: cache_answers(batches, teacher, 3, tmp_path, SilentProgress()),
+        lambda: teacher_logits(teacher, examples()),
+        lambda: cache_logits(batches, teacher, 3, tmp_path, SilentProgress()),
         lambda: DistillationBatches.uncached(batches, teacher)[0],
     ):
         with pytest.raises(UsageError, match="choose another --teacher"):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from mango_grader.training.losses import (
     AnytimeLoss,
-    SelfDistilled,
+    SelfDistillationLoss,
     balanced_weights,
     cross_entropy,
     squared_earth_movers,
@@ -65,7 +65,7 @@ def test_ordinal_loss_weighs_classes_and_smooths_like_cross_entropy() -> None:
 
 def test_no_gradient_of_the_self_distillation_reaches_the_last_exit() -> None:
     answers, labels = logits([0.3, 0.1, 0.0], [0.0, 0.5, 0.0], [3.0, 0.0, -1.0]), torch.tensor([1])
-    with_distillation = SelfDistilled(AnytimeLoss(), weight=0.7, temperature=3.0)(answers, labels)
+    with_distillation = SelfDistillationLoss(AnytimeLoss(), weight=0.7, temperature=3.0)(answers, labels)
     without = AnytimeLoss()(answers, labels)
     gained = torch.autograd.grad(with_distillation - without, answers, allow_unused=True, retain_graph=True)
     assert gained[2].abs().max() < 1e-7
@@ -78,7 +78,7 @@ def test_no_gradient_of_the_self_distillation_reaches_the_last_exit() -> None:
 
 def test_a_single_exit_has_nobody_to_teach() -> None:
     answers, labels = logits([0.3, 0.1]), torch.tensor([1])
-    assert SelfDistilled(AnytimeLoss(), 1.0, 2.0)(answers, labels) == AnytimeLoss()(answers, labels)
+    assert SelfDistillationLoss(AnytimeLoss(), 1.0, 2.0)(answers, labels) == AnytimeLoss()(answers, labels)
 
 
 def test_the_auxiliary_exit_counts_with_its_weight_and_is_no_teacher() -> None:

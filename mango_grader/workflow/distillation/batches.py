@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from mango_grader.training.batches import Batches, BatchSeries
-from mango_grader.training.distillation import DistillationBatches, Mixed, cache_answers
+from mango_grader.training.distillation import DistillationBatches, MixedBatches, cache_logits
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.distillation.teacher import TeacherSource, measure_teacher
 from mango_grader.workflow.run.budget import TrainCost
@@ -32,7 +32,7 @@ def plain_batches(config: RunConfig, data: PreparedData) -> BatchSeries:
         return Batches(data.train, size, seed, augment)
     further = min(max(1, round(config.teacher.unlabelled_share * size)), size - 1)
     unlabelled = Batches(data.unlabelled, further, config.seed + _UNLABELLED_SEED, augment)
-    return Mixed(Batches(data.train, size - further, seed, augment), unlabelled)
+    return MixedBatches(Batches(data.train, size - further, seed, augment), unlabelled)
 
 
 def training_batches(run: RunContext, source: TeacherSource | None, phase: str, epochs: int) -> BatchSeries:
@@ -55,7 +55,7 @@ def training_batches(run: RunContext, source: TeacherSource | None, phase: str, 
     if not (views := run.config.teacher.views):
         return DistillationBatches.uncached(batches, teacher)
     steps, kept = min(views, epochs) * batches.per_epoch, run.folder.teacher / f"answers-{phase}"
-    return DistillationBatches.cached(batches, cache_answers(batches, teacher, steps, kept, run.progress))
+    return DistillationBatches.cached(batches, cache_logits(batches, teacher, steps, kept, run.progress))
 
 
 def with_dummy_logits(batches: BatchSeries, classes: int) -> BatchSeries:

@@ -17,7 +17,7 @@ from mango_grader.progress import Progress
 from mango_grader.runtime import Bundle
 from mango_grader.training.batches import Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
-from mango_grader.training.distillation import Teacher, TeacherFigures, ask, teacher_accuracy
+from mango_grader.training.distillation import Teacher, TeacherFigures, teacher_accuracy, teacher_logits
 from mango_grader.training.linear_probe import LinearProbe, fit_probe
 from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
 from mango_grader.workflow.config import RunConfig, TeacherConfig
@@ -198,7 +198,7 @@ def _order(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:
 def _of_onnx(path: Path, config: TeacherConfig, run: RunContext) -> Teacher:
     size = config.height or run.data.preprocess.height, config.width or run.data.preprocess.width
     network: Teacher = OnnxTeacher(str(path), size, config.mean, config.std)
-    sample = ask(network, _first(run.data.train))
+    sample = teacher_logits(network, _first(run.data.train))
     if (sample >= 0).all() and np.allclose(sample.sum(1), 1, atol=1e-3):  # probabilities already
         network = Converted(network, lambda answers: answers.clamp(min=1e-7).log())
     if sample.shape[1] == len(run.data.dataset.classes):
@@ -209,7 +209,7 @@ def _of_onnx(path: Path, config: TeacherConfig, run: RunContext) -> Teacher:
 def _probe(network: Teacher, run: RunContext) -> LinearProbe:
     data, kept = run.data, run.folder.teacher / "probe.safetensors"
     if not kept.exists():
-        answers, labels = ask(network, data.train), data.train.targets
+        answers, labels = teacher_logits(network, data.train), data.train.targets
         probe = fit_probe(answers, labels, data.groups(data.train), len(data.dataset.classes), run.config.seed)
         save_checkpoint(kept, {"weight": probe.weight, "bias": probe.bias})
     return LinearProbe(**load_checkpoint(kept))

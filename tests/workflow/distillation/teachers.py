@@ -15,7 +15,7 @@ from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.files import write_json
 from mango_grader.progress import SilentProgress
 from mango_grader.training.device import Device
-from mango_grader.training.distillation import ask
+from mango_grader.training.distillation import teacher_logits
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.distillation.teacher import TeacherSource, open_teacher
 from mango_grader.workflow.options import TrainOptions
@@ -108,4 +108,6 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 def accuracy(folder: RunFolder, config: RunConfig) -> float:
     """Return the share of test images that the run's teacher answers correctly."""
     run, source = opened(folder, config)
-    return float((ask(source.make(SilentProgress()), run.data.test).argmax(1) == run.data.test.targets).mean())
+    return float(
+        (teacher_logits(source.make(SilentProgress()), run.data.test).argmax(1) == run.data.test.targets).mean()
+    )

@@ -18,7 +18,7 @@ from mango_grader.files import read_json
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle
 from mango_grader.runtime.inference.sessions import softmax
-from mango_grader.training.distillation import ask
+from mango_grader.training.distillation import teacher_logits
 from mango_grader.workflow.distillation.batches import plain_batches
 from mango_grader.workflow.distillation.teacher import open_teacher
 from mango_grader.workflow.run.context import RunContext
@@ -84,12 +84,12 @@ def test_ours_teach_what_they_answer_by_the_names_of_classes(
     student_run, source = opened(folder, config)
     data = student_run.data
     rows = [json.loads(line) for line in (distilled / "predictions.jsonl").read_text().splitlines()]
-    answers = softmax(ask(source.stand_in, data.test))
+    answers = softmax(teacher_logits(source.stand_in, data.test))
     np.testing.assert_allclose(answers, [row["probabilities"][-1] for row in rows], atol=1e-4)
     turned = replace(data, dataset=replace(data.dataset, classes=data.dataset.classes[::-1]))
     other = open_teacher(replace(student_run, data=turned))
     assert other is not None
-    np.testing.assert_allclose(softmax(ask(other.stand_in, data.test)), answers[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(softmax(teacher_logits(other.stand_in, data.test)), answers[:, ::-1], atol=1e-6)
 
 
 def test_probabilities_and_graphs_of_one_image_at_a_time_are_understood(
@@ -99,7 +99,7 @@ def test_probabilities_and_graphs_of_one_image_at_a_time_are_understood(
     for name, odd in (("odd", True), ("plain", False)):
         path = write_onnx(tmp_path / f"{name}.onnx", batch=1 if odd else "N", size=20, softmax=odd)
         student_run, source = opened(*started(tmp_path / name, student, fruit, teacher=str(path)))
-        found.append(ask(source.stand_in, student_run.data.val))
+        found.append(teacher_logits(source.stand_in, student_run.data.val))
     np.testing.assert_allclose(np.exp(found[0]), softmax(found[1]), atol=1e-5)
 
 
