@@ -1,10 +1,12 @@
-"""The claims of MS-RANAS, BetaNAS, DSO-NAS and MNet about their own parts, asked again on small real data.
+"""The claims of MS-RANAS, BetaNAS, DSO-NAS and MNet about their own parts, tested again on small real data.
 
     python -m benchmarks.suite.ablations [--study dso] [--resume]
 
-Searches learn on the training part, results are trained from scratch on it, and what is reported was answered on the
-test part. Each study takes the data of its paper, in small: subsets of CIFAR-10, mango lesions for MNet; --data gives
-other pictures to all of them. The unit of comparison is the seed, which changes pictures, search and training alike.
+Searches learn on the training part, results are trained from scratch on it, and accuracy is that on the test part.
+Each study takes the data of its paper, in small: subsets of CIFAR-10, mango lesions for MNet; --data replaces all of
+them. The unit of comparison is the seed, which changes images, search and training alike.
+
+Time: 2 hours and more. Hardware: 2 CPU cores. n: 3 seeds (BetaNAS's Fig 6: 8).
 """
 
 import os
@@ -18,7 +20,8 @@ import click
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Ledger, cell_options, measure_cells
+from benchmarks.lib.measurements import Ledger, measure_all, measurement_options
+from benchmarks.lib.plots import save_plot
 from benchmarks.lib.studies import STUDIES
 from benchmarks.lib.studies.data import PARTS
 from benchmarks.lib.studies.frame import Scale
@@ -27,12 +30,12 @@ _COLOURS = {"holds": "C2", "does not hold": "C3", "cannot be told at this scale"
 
 
 @click.command()
-@cell_options("ablations", minutes=120)
+@measurement_options("ablations", minutes=120)
 @click.option("--study", "chosen", multiple=True, type=click.Choice(list(STUDIES)), help="Only these; all if absent.")
 @click.option("--data", help="A folder of graded fruit for all studies, in place of their own data.")
-@click.option("--group-by", help="What keeps pictures of --data together, as for `mango-grader search`.")
+@click.option("--group-by", help="What keeps images of --data together, as for `mango-grader search`.")
 @click.option("--shared", default=os.environ.get("MANGO_DATA", "../shared/data"), help="Where the studies' data are.")
-@click.option("--work", default="runs/ablations", show_default=True, help="Where decoded pictures are kept.")
+@click.option("--work", default="runs/ablations", show_default=True, help="Where decoded images are kept.")
 @click.option("--size", default=64, show_default=True, help="Pixels of a side of fruit.")
 @click.option("--effort", default=1.0, show_default=True, help="Factor on all epochs.")
 @click.option("--width", default=1.0, show_default=True, help="Factor on all channels.")
@@ -40,17 +43,19 @@ _COLOURS = {"holds": "C2", "does not hold": "C3", "cannot be told at this scale"
 def main(
     minutes: float, jobs: int, resume: bool, out: Path, chosen: tuple[str, ...], work: str, **scaling: Any
 ) -> None:
-    """Measure what is missing, save it cell by cell, and say of each claim whether it holds."""
+    """Measure what is missing, save each measurement at once, and say of each claim whether it holds."""
     scale = Scale(work=work, **scaling)
     studies = chosen or tuple(STUDIES)
     settings = {name: [repr(each) for each in study.settings] for name, study in STUDIES.items()}
     asked = asdict(scale)
-    setup = {key: asked[key] for key in ("data", "group_by", "size", "effort", "width")}  # more seeds change no cell
+    setup = {key: asked[key] for key in ("data", "group_by", "size", "effort", "width")}  # more seeds may follow
     ledger = Ledger("ablations", out, {**setup, "settings": settings}, partial(summary, scale=scale))
     ledger.open(resume)
-    planned = [each for name in studies for each in STUDIES[name].cells(scale)]
-    measure_cells(ledger, [cell for _, cell in sorted(planned, key=lambda each: each[0])], minutes, jobs)
-    for name, rows in ledger.save().items():
+    planned = [each for name in studies for each in STUDIES[name].measurements(scale)]
+    measure_all(ledger, [each for _, each in sorted(planned, key=lambda planned: planned[0])], minutes, jobs)
+    found = ledger.save()
+    for name in STUDIES:
+        rows = [row for row in found if row["study"] == name]
         click.echo(f"\n{STUDIES[name].paper}{_minutes_of(name, ledger, scale)}")
         for row in rows:
             click.echo(f"  {row['verdict']:30}{row['where']:12}{row['claim']}{_figures_of(row)}")
@@ -58,19 +63,18 @@ def main(
             plot(name, rows, ledger.figures, out.with_name(f"{out.stem}-{name}.png"))
 
 
-def summary(figures: Mapping[str, Any], scale: Scale) -> dict[str, list[dict[str, Any]]]:
-    """Return every study's rows."""
-    return {name: study.summarise(figures, scale) for name, study in STUDIES.items()}
+def summary(figures: Mapping[str, Any], scale: Scale) -> list[dict[str, Any]]:
+    """Return every study's claims."""
+    return [{"study": name, **row} for name, study in STUDIES.items() for row in study.summarise(figures, scale)]
 
 
 def _minutes_of(name: str, ledger: Ledger, scale: Scale) -> str:
-    cells = [cell.name for _, cell in STUDIES[name].cells(scale)]
-    done = [ledger.cells[cell]["seconds"] / 60 for cell in cells if cell in ledger.cells]
+    wanted = [each.name for _, each in STUDIES[name].measurements(scale)]
+    done = [ledger.measurements[each]["seconds"] / 60 for each in wanted if each in ledger.measurements]
     if not done:
         return ""
-    return (
-        f": {len(done)} of {len(cells)} cells, about {sum(done) / len(done) * len(cells):.1f} minutes of a job in all"
-    )
+    minutes = sum(done) / len(done) * len(wanted)
+    return f": {len(done)} of {len(wanted)} measurements, about {minutes:.1f} minutes of a job in all"
 
 
 def _figures_of(row: Mapping[str, Any]) -> str:
@@ -94,7 +98,7 @@ def plot(name: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, Any
     STUDIES[name].draw(right, figures)
     figure.suptitle(f"{STUDIES[name].paper}; {rows[0]['scale']}", fontsize=10)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    save_plot(figure, path, dpi=120)
     pyplot.close(figure)
 
 

@@ -2,9 +2,11 @@
 
     python -m benchmarks.suite.latency --space layerwise --space shufflenet
 
-Networks are uniform draws of a preset's space at several widths; a space is a cell. Predicted: the table's prices,
-summed. Measured: the exported stages, one after another. One image, one thread; the host's table is kept in the user's
-cache.
+Networks are uniform draws of a preset's space at several widths; a measurement is one space. Predicted: the table's
+prices, summed. Measured: the exported stages, one after another. One image, one thread; the host's table is kept in the
+user's cache.
+
+Time: minutes a space. Hardware: 1 otherwise idle CPU core. n: 16 networks.
 """
 
 import os
@@ -18,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
 from mango_grader.automl.latency import LatencyTable, compare, latency, places
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SPACES
@@ -73,7 +75,7 @@ def summarise(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
 @click.option("--networks", default=16, show_default=True)
 @click.option("--widths", default="0.5,0.75,1,1.5", show_default=True, help="Width multipliers, taken in turn.")
 @click.option("--seed", default=0, show_default=True)
-@cell_options("latency", minutes=30)
+@measurement_options("latency", minutes=30)
 def main(
     preset: str,
     kinds: tuple[str, ...],
@@ -90,7 +92,7 @@ def main(
     asked: dict[str, Any] = {**scale, "widths": [float(width) for width in widths.split(",")]}
     ledger = Ledger("latency", out, asked, summarise)
     ledger.open(resume)
-    measure_cells(ledger, [Cell(kind, partial(measure, kind, **asked)) for kind in kinds], minutes, jobs)
+    measure_all(ledger, [Measurement(kind, partial(measure, kind, **asked)) for kind in kinds], minutes, jobs)
     for row in ledger.save():
         click.echo(
             f"{row['space']:14} exit {row['exit']}  n = {row['n']}  tau {row['kendall_tau']:.3f} "

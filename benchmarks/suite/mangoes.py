@@ -5,6 +5,8 @@
 Both are trained by the same trainer: same folds, augmentation, epochs and seed. Figures are pooled over the folds;
 intervals and the paired difference come from a bootstrap over groups. Everything is kept in --work, where an
 interrupted benchmark continues.
+
+Time: half an hour. Hardware: 2 CPU cores. n: 676 images in 646 groups, 5 folds.
 """
 
 import multiprocessing
@@ -34,7 +36,7 @@ def summary(name: str, runs: Sequence[RunFolder], seconds: float) -> dict[str, A
     tests = [read_json(run.metrics)["test"] for run in runs]
     last = [test["exits"][-1] for test in tests]
     answers = pooled(runs)
-    assert len(set(answers.paths)) == len(answers.paths), "a picture was tested twice"
+    assert len(set(answers.paths)) == len(answers.paths), "an image was tested twice"
     by_fold = [each["accuracy"]["value"] for each in last]
     return {
         "name": name,
@@ -129,7 +131,7 @@ def _result(
     searched: Sequence[RunFolder], trained: Sequence[RunFolder], baseline: str, spent: dict[str, float]
 ) -> dict[str, Any]:
     ours, theirs = pooled(searched), pooled(trained)
-    assert ours.paths == theirs.paths, "both must be tested on the same pictures"
+    assert ours.paths == theirs.paths, "both must be tested on the same images"
     return {
         "folds_done": len(searched),
         "images": len(ours.paths),

@@ -2,10 +2,12 @@
 
     python -m benchmarks.suite.methods_on_mangoes --data ../shared/data/mango_lesions --minutes 180 --jobs 2
 
-What `mango-grader compare` does for a user's fruit, cell by cell: a cell is one run of a pair METHOD/SPACE, from photos
-to bundle within --budget seconds, retrained by the same recipe under the same limit on parameters. Repeat r has seed
-r − 1 and is tested on fold ((r − 1) mod folds) + 1 of one grouped split. Run folders stay in --work, where an
-unfinished run goes on. Every cell keeps who was right about which picture, so that differences are paired.
+It does what `mango-grader compare` does for a user's fruit. A measurement is one run of a pair METHOD/SPACE, from
+photos to bundle within --budget seconds, trained by the same recipe under the same limit on parameters. Repeat r has
+seed r − 1 and is tested on fold ((r − 1) mod folds) + 1 of one grouped split. Run folders stay in --work, where an
+unfinished run continues. Every measurement keeps which images were answered correctly, so that differences are paired.
+
+Time: 4 minutes on one core a measurement. Hardware: 2 CPU cores. n: 5 folds and seeds a pair, 676 images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from benchmarks.lib.compared import measure, summary
-from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.plots import save_plot
 from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli.types import Duration, Size
@@ -78,7 +81,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     for axis in axes[::_COLUMNS]:
         axis.set_ylabel("test accuracy, mean ± sd")
     figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=130)
+    save_plot(figure, path, dpi=130)
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -118,7 +121,7 @@ def _gap(gap: Mapping[str, Any]) -> str:
 @click.option("--device", default="auto", show_default=True)
 @click.option("--set", "settings", multiple=True, help="Settings of all runs: train.batch_size=64.")
 @click.option("--work", default="runs/methods_on_mangoes", show_default=True, help="Where the runs are kept.")
-@cell_options("methods_on_mangoes", minutes=180)
+@measurement_options("methods_on_mangoes", minutes=180)
 def main(
     asked: str,
     seeds: int,
@@ -136,8 +139,8 @@ def main(
     del setup["options"]["method"], setup["options"]["space"]  # the pairs say that
     ledger = Ledger("methods_on_mangoes", out, setup, summary)
     ledger.open(resume)
-    cells = [Cell(run.name, partial(measure, run, work)) for run in comparison.runs()]
-    measure_cells(ledger, cells, minutes, jobs)
+    measurements = [Measurement(run.name, partial(measure, run, work)) for run in comparison.runs()]
+    measure_all(ledger, measurements, minutes, jobs)
     if rows := ledger.save():
         show(rows)
         given = f"{told['budget']:.0f} s a run, ≤ {told['max_params']:,} parameters, {rows[0]['groups']} groups pooled"

@@ -7,6 +7,9 @@ accuracy after 200 epochs of what validated best so far; of the Gaussian process
 CIFAR-10 only). Then, as in TNAS's Tables 4-5 and Figs 2-3, what 10 to 300 draws of the learned distributions are worth,
 and the 30 best that each method found. A sampler that repeats itself is stopped after twice as many calls as
 queries.
+
+Time: 2 hours. Hardware: 2 CPU cores. n: 500 seeds, 30 for methods that learn a model. A replay is exact, so its
+measurements need not be committed.
 """
 
 from collections.abc import Mapping
@@ -20,7 +23,7 @@ import numpy as np
 import torch
 from scipy.stats import wilcoxon
 
-from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
 from benchmarks.lib.nasbench.gaussian import GaussianProcess
 from benchmarks.lib.nasbench.pages import draw, print_table
 from benchmarks.lib.nasbench.searchers import VAE, Searcher, searchers, spend
@@ -65,17 +68,17 @@ def runs(path: str, method: str, data: str, seeds: range) -> dict[str, Run]:
     return {str(seed): one_run(table, searcher, seed) for seed in seeds}
 
 
-def cells(path: str, methods: Mapping[str, Searcher]) -> list[Cell]:
-    """Return cells of some seconds to a minute, early seeds of all methods first."""
+def measurements(path: str, methods: Mapping[str, Searcher]) -> list[Measurement]:
+    """Return measurements of some seconds to a minute, early seeds of all methods first."""
     found = []
     for (name, searcher), data in product(methods.items(), DATA):
         step = 50 if searcher.seeds > 50 else 2
         for first in range(0, searcher.seeds, step):
             seeds = range(first, min(first + step, searcher.seeds))
             found.append(
-                (first / searcher.seeds, Cell(f"{name}/{data}/{first}", partial(runs, path, name, data, seeds)))
+                (first / searcher.seeds, Measurement(f"{name}/{data}/{first}", partial(runs, path, name, data, seeds)))
             )
-    return [cell for _, cell in sorted(found, key=lambda each: each[0])]
+    return [measurement for _, measurement in sorted(found, key=lambda each: each[0])]
 
 
 def summarise(figures: Mapping[str, Mapping[str, Run]]) -> list[dict[str, Any]]:
@@ -131,7 +134,7 @@ def p_value(own: np.ndarray, rival: np.ndarray) -> float | None:
 @click.option("--many", default=500, show_default=True, help="Seeds of methods without a model.")
 @click.option("--few", default=30, show_default=True, help="Seeds of learned ones.")
 @click.option("--method", "names", multiple=True, help="Only these; all unless named.")
-@cell_options("nasbench201", minutes=120)
+@measurement_options("nasbench201", minutes=120)
 def main(
     table: str, many: int, few: int, names: tuple[str, ...], minutes: float, jobs: int, resume: bool, out: Path
 ) -> None:
@@ -140,7 +143,7 @@ def main(
     setup = {"queries": QUERIES, "draws": DRAWS, "vae": vars(VAE), "many": many, "few": few}
     ledger = Ledger("nasbench201", out, setup, summarise)
     ledger.open(resume)
-    measure_cells(ledger, cells(str(Path(table).resolve()), methods), minutes, jobs)
+    measure_all(ledger, measurements(str(Path(table).resolve()), methods), minutes, jobs)
     rows = ledger.save()
     print_table(rows, QUERIES)
     draw(rows, QUERIES, DRAWS, out.with_suffix(".png"))

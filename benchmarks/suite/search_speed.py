@@ -2,10 +2,12 @@
 
     python -m benchmarks.suite.search_speed --minutes 90 --jobs 2
 
-A cell is one run as `mango-grader search` does it, without a budget: the preset's whole search (weight and architecture
-steps, scores, refits, checkpoints), then the preset's whole training of the result, one after the other in one process.
-Ratio: seconds of the one by seconds of the other; the goal is 2 at most. Beside it, what the papers say that their
-searches cost. `--share` runs that share of both and extrapolates, for a first look.
+A measurement is one run as `mango-grader search` does it, without a budget: the preset's whole search (weight and
+architecture steps, scores, refits, checkpoints), then the preset's whole training of the result, one after the other in
+one process. Ratio: seconds of the one by seconds of the other; the goal is 2 at most. Printed beside it: what the
+papers say that their searches cost. `--share` runs that share of both and extrapolates, for a first look.
+
+Time: 90 minutes. Hardware: 2 otherwise idle CPU cores. n: 3 seeds a pair.
 """
 
 import tempfile
@@ -21,7 +23,8 @@ import click
 import matplotlib.pyplot as plt
 import numpy as np
 
-from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.plots import save_plot
 from mango_grader import SearchOptions, search
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
@@ -107,12 +110,12 @@ def shortened(config: RunConfig, share: float) -> RunConfig:
     return replace(config, search=part, train=config.train.lasting(epochs))
 
 
-def summarise(figures: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each pair."""
     by_pair: dict[str, list[Any]] = {}
     for name, each in figures.items():
         by_pair.setdefault(name.rsplit("/", 1)[0], []).append(each)
-    published = [dict(zip(("search", "gpu_hours", "gpu", "source"), row, strict=True)) for row in PUBLISHED]
-    return {"goal": GOAL, "pairs": [row(pair, runs) for pair, runs in by_pair.items()], "published": published}
+    return [row(pair, runs) for pair, runs in by_pair.items()]
 
 
 def row(pair: str, runs: Sequence[Any]) -> dict[str, Any]:
@@ -161,7 +164,7 @@ def draw(rows: Sequence[Any], path: Path, scale: str) -> None:
     axes.set(xlabel=f"seconds of search by seconds of training the result\n{scale}")
     axes.invert_yaxis()
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+    save_plot(figure, path, dpi=120)
     plt.close(figure)
 
 
@@ -184,7 +187,7 @@ def in_pairs(context: click.Context, option: click.Parameter, names: Sequence[st
 @click.option("--pair", "pairs", multiple=True, default=PAIRS, callback=in_pairs, help="METHOD:SPACE, several times.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True)
-@cell_options("search_speed", minutes=90)
+@measurement_options("search_speed", minutes=90)
 def main(
     data: str,
     group_by: str,
@@ -203,16 +206,16 @@ def main(
     asked |= {"preset": preset, "device": device}
     ledger = Ledger("search_speed", out, {**asked, "share": share}, summarise)
     ledger.open(resume)
-    cells = [
-        Cell(
+    measurements = [
+        Measurement(
             f"{method}/{space}/{seed}",
             partial(measure, SearchOptions(**asked, method=method, space=space, seed=seed), share),
         )
         for seed in range(seeds)
         for method, space in pairs
     ]
-    measure_cells(ledger, cells, minutes, jobs)
-    rows = ledger.save()["pairs"]
+    measure_all(ledger, measurements, minutes, jobs)
+    rows = ledger.save()
     show(rows)
     draw(rows, out.with_suffix(".png"), f"preset {preset}, {size}×{size} pixels, {Path(data).name}, {device}")
 

@@ -3,10 +3,12 @@
     python -m benchmarks.suite.step_speed --jobs 2
 
 For every space of a preset, an architecture is drawn; super net and plain network take the same step (forward, loss,
-backward, clip, optimiser) on the same pictures in turn, so that a slow moment of the machine hits both. Activation
+backward, clip, optimiser) on the same images in turn, so that a slow moment of the machine hits both. Activation
 memory is what autograd keeps for the backward pass, parameters left out: counted, not sampled. Then a plain network of
 one space is trained with and without augmentation, batches included. One thread: two that spin are no faster on small
 batches, and twice as noisy.
+
+Time: minutes. Hardware: 1 otherwise idle CPU core. n: 20 paired steps a space.
 """
 
 import time
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.lib.measurements import Cell, Ledger, cell_options, measure_cells
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SPACES
 from mango_grader.automl.supernet import gates_of
@@ -195,7 +197,7 @@ def show(figures: Mapping[str, Any]) -> None:
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--repeats", type=click.IntRange(2), default=20, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@cell_options("step_speed", minutes=20)
+@measurement_options("step_speed", minutes=20)
 def main(
     preset: str,
     kinds: tuple[str, ...],
@@ -210,11 +212,14 @@ def main(
     setup = {"preset": preset, "device": device, "repeats": repeats, "seed": seed}
     ledger = Ledger("step_speed", out, setup, summarise)
     ledger.open(resume)
-    cells = [
-        Cell(f"step/{kind}", partial(compare_steps, kind, preset, device, repeats, seed)) for kind in kinds or SPACES
+    measurements = [
+        Measurement(f"step/{kind}", partial(compare_steps, kind, preset, device, repeats, seed))
+        for kind in kinds or SPACES
     ]
-    augmented = Cell(f"augmentation/{_AUGMENTED}", partial(compare_augmentation, _AUGMENTED, preset, device, seed))
-    measure_cells(ledger, [*cells, augmented], minutes, jobs)
+    augmented = Measurement(
+        f"augmentation/{_AUGMENTED}", partial(compare_augmentation, _AUGMENTED, preset, device, seed)
+    )
+    measure_all(ledger, [*measurements, augmented], minutes, jobs)
     ledger.save()
     show(ledger.figures)
 

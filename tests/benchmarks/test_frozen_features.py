@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from scripts import run_script
 
-from benchmarks.lib.measurements import CellFailedError
+from benchmarks.lib.measurements import MeasurementFailedError
 from benchmarks.suite import frozen_features
 from mango_grader.synthetic import Series, write_synthetic
 
-# Sees the mean colour of a picture: enough to tell some synthetic fruit apart.
+# Sees the mean colour of an image: enough to tell some synthetic fruit apart.
 SCRIPT = """
 import sys
 import numpy as np
@@ -19,7 +19,7 @@ np.save(sys.argv[2], np.load(sys.argv[1]).mean((1, 2), dtype=np.float32))
 """
 
 
-def test_every_picture_is_tested_once_and_validation_pictures_are_learned_from(
+def test_every_image_is_tested_once_and_validation_images_are_learned_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frozen_features, "SCRIPTS", tmp_path)
@@ -28,24 +28,27 @@ def test_every_picture_is_tested_once_and_validation_pictures_are_learned_from(
     script, python, work = tmp_path / "frozen_features.py", Path(sys.executable), tmp_path / "work"
     script.write_text(SCRIPT)
     found = frozen_features.measure(frozen_features.USUAL, scale, python, work)
-    pictures = sum(len(fold) for fold in found["groups"])
-    assert {sum(map(len, folds)) for folds in found["right"].values()} == {pictures}
-    assert found["right"]["train"] != found["right"]["train and validation"]
-    assert sum(found["mistakes"].values()) == sum(fold.count("0") for fold in found["right"]["train"])
+    images = sum(len(fold) for fold in found["groups"])
+    assert {sum(map(len, folds)) for folds in found["correct"].values()} == {images}
+    assert found["correct"]["train"] != found["correct"]["train and validation"]
+    assert sum(found["mistakes"].values()) == sum(fold.count("0") for fold in found["correct"]["train"])
 
-    figures = {frozen_features.USUAL: found, "another": {**found, "right": dict.fromkeys(found["right"], ones(found))}}
+    figures = {
+        frozen_features.USUAL: found,
+        "another": {**found, "correct": dict.fromkeys(found["correct"], ones(found))},
+    }
     usual, another = frozen_features.summary(figures)
     assert usual["accuracy"]["low"] < usual["accuracy"]["value"] < usual["accuracy"]["high"]
     assert usual["gain_on_usual"]["value"] == another["gain_of_validation"]["value"] == 0
     assert another["gain_on_usual"]["value"] == pytest.approx(1 - usual["accuracy"]["value"])
 
     script.write_text("raise SystemExit('no such network')")
-    with pytest.raises(CellFailedError, match="no such network"):
+    with pytest.raises(MeasurementFailedError, match="no such network"):
         frozen_features.measure(frozen_features.USUAL, scale, python, work)
 
 
 def ones(found: dict[str, dict[str, list[str]]]) -> list[str]:
-    return ["1" * len(fold) for fold in found["right"]["train"]]
+    return ["1" * len(fold) for fold in found["correct"]["train"]]
 
 
 def test_without_the_environment_it_says_what_is_missing(tmp_path: Path) -> None:

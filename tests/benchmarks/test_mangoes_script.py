@@ -13,7 +13,7 @@ TINY = (
 )  # fmt: skip
 
 
-def test_every_picture_is_tested_once_by_both(tmp_path: Path) -> None:
+def test_every_image_is_tested_once_by_both(tmp_path: Path) -> None:
     count = 30
     write_synthetic(tmp_path / "mangoes", count, Series(0, size=64))
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))

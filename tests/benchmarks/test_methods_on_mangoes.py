@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from scripts import cells_done, run_script
+from scripts import measurements_done, run_script
 
 from mango_grader.synthetic import Series, write_synthetic
 
@@ -43,9 +43,9 @@ def test_a_smoke_run_measures_pairs_against_random_and_resumes(mangoes: Path, tm
     assert set(standings) == {"enas/layerwise", "random/layerwise"}
     for each in standings.values():
         assert each["exits"][-1]["params"]["mean"] <= 20_000
-        assert 15 <= each["pictures"] <= 25, "about a third of sixty"
+        assert 15 <= each["images"] <= 25, "about a third of sixty"
     assert standings["enas/layerwise"]["to_random"]["name"] == "random/layerwise"
     assert standings["random/layerwise"]["to_random"] is None
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     again = run_script("methods_on_mangoes", *options, "--resume", out=out)
-    assert cells_done(again) == cells_done(found)
+    assert measurements_done(again) == measurements_done(found)

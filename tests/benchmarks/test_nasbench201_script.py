@@ -4,7 +4,7 @@ import csv
 from itertools import product
 from pathlib import Path
 
-from scripts import cells_done, run_script
+from scripts import measurements_done, run_script
 
 OPERATIONS = {"none": 0, "skip_connect": 1, "nor_conv_1x1": 2, "nor_conv_3x3": 3, "avg_pool_3x3": 1}
 WORST, SPAN = 30.0, 18  # six 3×3 convolutions add 18 points
@@ -32,7 +32,7 @@ def test_samplers_are_replayed_on_the_table(tmp_path: Path) -> None:
     out = tmp_path / "nasbench201.json"
     first = run_script("nasbench201", *options, *chosen, out=out)
     found = run_script("nasbench201", *options, *chosen, "--resume", out=out)
-    assert cells_done(found).items() >= cells_done(first).items()  # nothing is measured twice
+    assert measurements_done(found).items() >= measurements_done(first).items()  # nothing is measured twice
     rows = {(row["method"], row["data"]): row for row in found["summary"]}
     assert set(rows) == set(product(("random", "evolution"), ("cifar10", "cifar100", "imagenet16")))
     for row in rows.values():
@@ -42,4 +42,4 @@ def test_samplers_are_replayed_on_the_table(tmp_path: Path) -> None:
         assert WORST + 10 < means[0] <= means[-1] <= WORST + 10 + SPAN
     best = {method: rows[method, "cifar10"]["test"]["500"]["mean"] for method in ("random", "evolution")}
     assert best["evolution"] == WORST + 10 + SPAN > best["random"]
-    assert out.with_suffix(".png").stat().st_size > 10_000
+    assert out.with_suffix(".png").stat().st_size > 2_000

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripts import ROOT, cells_done, run_script
+from scripts import ROOT, measurements_done, run_script
 
 from benchmarks.lib.peers.runs import Pack, measure_foreign, prepared, time_foreign
-from benchmarks.lib.peers.summary import OURS, cell_name, latency_name, summary
+from benchmarks.lib.peers.summary import OURS, latency_name, measurement_name, summary
 from mango_grader.synthetic import Series, write_synthetic
 
 OPTIONS = ("--epochs", "1", "--size", "32", "--folds", "2", "--until", "1", "--jobs", "1")
-# Its export names what it saw: how red and how blue a picture is.
+# Its export names what it saw: how red and how blue an image is.
 SCRIPT = """
 import sys
 sys.path.insert(0, {scripts!r})
@@ -39,29 +39,29 @@ def test_a_peer_is_measured_once_and_one_that_is_not_installed_is_named(tmp_path
     place = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work"))
     chosen = ("--peers", "shufflenet_v2_x0_5,efficientnet_lite0", "--python", sys.executable)
     first = run_script("peers", *place, *OPTIONS, *chosen, out=tmp_path / "peers.json")
-    cell, latency = first["cells"].values()
+    measurement, latency = first["measurements"].values()
     measured, absent = first["summary"]
-    assert absent == {"peer": "efficientnet_lite0", "status": "not installed"}
-    (answers,) = cell["figures"]["right"]
+    assert (absent["peer"], absent["status"], absent["n"]) == ("efficientnet_lite0", "not installed", None)
+    (answers,) = measurement["figures"]["correct"]
     (exit_,) = measured["exits"]
     assert exit_["accuracy"]["value"] == pytest.approx(answers.count("1") / len(answers))
     assert latency["figures"] == [exit_["latency_ms"]]
     assert min(exit_["macs"], exit_["params"], exit_["latency_ms"], measured["train_s"]["mean"]) > 0
-    assert (tmp_path / "peers.png").stat().st_size > 10_000
+    assert (tmp_path / "peers.png").stat().st_size > 2_000
     again = run_script("peers", *place, *OPTIONS, *chosen, "--resume", out=tmp_path / "peers.json")
-    assert cells_done(again) == cells_done(first)
+    assert measurements_done(again) == measurements_done(first)
 
 
 def test_folds_are_pooled_and_compared_where_both_are_done() -> None:
-    def cell(*right: str) -> dict[str, Any]:
+    def measurement(*right: str) -> dict[str, Any]:
         costs = {name: [1 + number for number in range(len(right))] for name in ("params", "macs")}
-        return {"right": list(right), "train_s": 2.0, **costs}
+        return {"correct": list(right), "train_s": 2.0, **costs}
 
     figures = {
-        cell_name(OURS, 1): cell("0000", "1111"),
-        cell_name(OURS, 2): cell("11", "11"),
+        measurement_name(OURS, 1): measurement("0000", "1111"),
+        measurement_name(OURS, 2): measurement("11", "11"),
         latency_name(OURS, 2): [3.0, 4.0],
-        cell_name("theirs", 1): cell("1110"),
+        measurement_name("theirs", 1): measurement("1110"),
     }
     groups = {1: ["a", "b", "c", "d"], 2: ["a", "b"]}
     ours, theirs, absent = summary([OURS, "theirs", "lacking"], ["lacking"], groups, figures)
@@ -77,7 +77,7 @@ def test_folds_are_pooled_and_compared_where_both_are_done() -> None:
 
 @pytest.fixture
 def measure(tmp_path: Path) -> Callable[[str], dict[str, Any]]:
-    """Return what runs a script on a fold of one blue and three red test pictures, labelled red, red, red, blue."""
+    """Return what runs a script on a fold of one blue and three red test images, labelled red, red, red, blue."""
 
     pack = Pack(tmp_path)
     images = np.zeros((4, 8, 8, 3), np.uint8)
@@ -98,12 +98,12 @@ def measure(tmp_path: Path) -> Callable[[str], dict[str, Any]]:
 
 def test_a_foreign_graph_is_fed_as_its_figures_say(measure: Callable[[str], dict[str, Any]]) -> None:
     found = measure(SCRIPT.format(scripts=str(ROOT / "benchmarks" / "lib" / "peers" / "scripts")))
-    assert found["right"] == ["1111"]
+    assert found["correct"] == ["1111"]
     assert (found["params"], found["macs"], found["train_s"]) == ([0], [0], 1.5)
     assert min(found["latency_ms"]) > 0
 
 
-def test_pictures_are_scaled_and_laid_out_as_asked() -> None:
+def test_images_are_scaled_and_laid_out_as_asked() -> None:
     images = np.zeros((2, 4, 5, 3), np.uint8)
     images[..., 2] = 255
     asked = {"mean": [0.5, 0.0, 0.5], "std": [0.25, 1.0, 0.5]}
@@ -114,6 +114,6 @@ def test_pictures_are_scaled_and_laid_out_as_asked() -> None:
 
 
 def test_a_script_that_fails_says_why(measure: Callable[[str], dict[str, Any]]) -> None:
-    with pytest.raises(Exception, match="too few pictures") as failed:
-        measure("raise SystemExit('too few pictures')")
-    assert failed.type.__name__ == "CellFailedError"
+    with pytest.raises(Exception, match="too few images") as failed:
+        measure("raise SystemExit('too few images')")
+    assert failed.type.__name__ == "MeasurementFailedError"

@@ -12,13 +12,13 @@ from mango_grader.workflow.comparison.outcomes import Outcome
 from mango_grader.workflow.comparison.ranking import difference_between
 
 HOPELESS = -0.05
-"""A gain on the first fold's validation pictures; between folds, gains differ by 1 to 4 points (sd)."""
+"""A gain on the first fold's validation images; between folds, gains differ by 1 to 4 points (sd)."""
 
 
 def gains(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return where the ideas stand, and what each gains on the plain recipe on the folds that both have.
 
-    Ideas on more folds come first; of equally many, the one that gains most on validation pictures.
+    Ideas on more folds come first; of equally many, the one that gains most on validation images.
     """
     outcomes = outcomes_of(figures)
     rows = [row | {"gain": gain_on_plain(row["name"], outcomes)} for row in summary(figures)]
@@ -26,7 +26,7 @@ def gains(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def gain_on_plain(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
-    """Return what the last exit gains on test, paired by pictures, and on validation; None without a common fold."""
+    """Return what the last exit gains on test, paired by images, and on validation; None without a common fold."""
     found = None if name == PLAIN else difference_between(name, PLAIN, outcomes)
     if found is None:
         return None
@@ -35,15 +35,15 @@ def gain_on_plain(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any] | No
 
 
 def is_hopeless(name: str, figures: Mapping[str, Any]) -> bool:
-    """Return whether the idea loses too much on the first fold's validation pictures to be followed further."""
+    """Return whether the idea loses too much on the first fold's validation images to be followed further."""
     first = (f"{name}/1", f"{PLAIN}/1")
-    outcomes = outcomes_of({cell: figures[cell] for cell in first if cell in figures})
+    outcomes = outcomes_of({each: figures[each] for each in first if each in figures})
     own, plain = validated(name, outcomes), validated(PLAIN, outcomes)
     return own.keys() == plain.keys() == {1} and _mean_gain(own, plain) < HOPELESS
 
 
 def validated(name: str, outcomes: Sequence[Outcome]) -> dict[int, float]:
-    """Return the last exit's accuracy on validation pictures, by fold."""
+    """Return the last exit's accuracy on validation images, by fold."""
     mine = (each for each in outcomes if each.entry == name)
     return {each.repeat: each.figures.exits[-1].validation for each in mine if each.figures}
 

@@ -77,15 +77,15 @@ IDEAS: Mapping[str, Idea] = {
     "turned by any angle": Idea(settings=("augment.rotate=180",)),
     "wider changes, no cutout": Idea(settings=_WIDER),
     "AutoAugment": Idea(settings=("augment.policy=imagenet",)),
-    "taught": Idea(distilled=True),
-    "trained again with validation pictures": Idea(settings=("retrain_on_all=true",)),
-    "taught, again with validation pictures": Idea(distilled=True, settings=("retrain_on_all=true",)),
-    "taught, thrice the epochs": Idea(distilled=True, settings=("train.epochs=120",)),
-    "taught on unlabelled fruit, too": Idea(distilled=True, unlabelled=True),
-    "taught, wider changes, thrice the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=120")),
-    "taught, wider changes, six times the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=240")),
+    "distilled": Idea(distilled=True),
+    "trained again with validation images": Idea(settings=("retrain_on_all=true",)),
+    "distilled, again with validation images": Idea(distilled=True, settings=("retrain_on_all=true",)),
+    "distilled, thrice the epochs": Idea(distilled=True, settings=("train.epochs=120",)),
+    "distilled on unlabelled fruit, too": Idea(distilled=True, unlabelled=True),
+    "distilled, wider changes, thrice the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=120")),
+    "distilled, wider changes, six times the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=240")),
     "first on other fruit": Idea(other_fruit=True),
-    "pictures of 64 pixels": Idea(_WHOLE, size=64),
+    "images of 64 pixels": Idea(_WHOLE, size=64),
     "not halved, 4 times the MACs": Idea(_WHOLE),
     "searched by spos": Idea(Searched("spos", "lite"), max_macs=13_000_000),
     "searched by betanas": Idea(Searched("betanas", "lite"), max_macs=13_000_000),
@@ -95,16 +95,16 @@ IDEAS: Mapping[str, Idea] = {
     ),
     "searched at random, first on other fruit": Idea(Searched("random", "lite"), other_fruit=True, max_macs=13_000_000),
     "searched in dag": Idea(_IN_DAG, init_from=None, max_macs=13_000_000),
-    "searched in dag, again with validation pictures": Idea(
+    "searched in dag, again with validation images": Idea(
         _IN_DAG, settings=("retrain_on_all=true",), init_from=None, max_macs=13_000_000
     ),
-    "searched in dag, taught": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, distilled=True),
-    "searched in dag, taught, thrice the epochs": Idea(
+    "searched in dag, distilled": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, distilled=True),
+    "searched in dag, distilled, thrice the epochs": Idea(
         _IN_DAG, settings=("train.epochs=120",), init_from=None, max_macs=13_000_000, distilled=True
     ),
     "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
     "MSDNet of 88 pixels": Idea(_MSDNET, init_from=None, size=88),
-    "MSDNet of 88 pixels, taught": Idea(_MSDNET, init_from=None, size=88, distilled=True),
+    "MSDNet of 88 pixels, distilled": Idea(_MSDNET, init_from=None, size=88, distilled=True),
     "MSDNet, twice the MACs": Idea(_MSDNET, init_from=None),
 }
 

@@ -1,4 +1,4 @@
-"""The replays as a table on the terminal and as a picture."""
+"""The replays as a table on the terminal and as an image."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.lib.nasbench.table import DATA
+from benchmarks.lib.plots import save_plot
 
 tab20 = colormaps["tab20"]
 Rows = Sequence[Mapping[str, Any]]
@@ -58,7 +59,7 @@ def draw(rows: Rows, queries: Sequence[int], draws: Sequence[int], path: Path) -
         axis.set_ylabel("test accuracy after 200 epochs, %")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     figure.suptitle("NAS-Bench-201, mean over seeds; bars: standard error")
-    figure.savefig(path, dpi=80)
+    save_plot(figure, path, dpi=80)
 
 
 def _line(

@@ -1,6 +1,6 @@
-"""The cells of peers.py: one peer on one fold, by our own workflow or by a script in the peers' environment.
+"""The measurements of peers.py: one peer on one fold, by our own workflow or by a script in the peers' environment.
 
-Every network sees the same pictures, is measured on test pictures that its training never saw, and is timed as the ONNX
+Every network sees the same images, is measured on test images that its training never saw, and is timed as the ONNX
 graph that it exports to when nothing runs beside it: one image, one onnxruntime thread. Our graphs take bytes, the
 others prepared floats.
 """
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.lib.measurements import CellFailedError
+from benchmarks.lib.measurements import MeasurementFailedError
 from mango_grader import search, train
 from mango_grader.automl.latency import Chain
 from mango_grader.export.onnx_graphs import IMAGES
@@ -47,17 +47,17 @@ class Pack:
         return self.folder / "train.npz"
 
     def test(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the test pictures (N, H, W, 3) and their labels (N,)."""
+        """Return the test images (N, H, W, 3) and their labels (N,)."""
         with np.load(self.folder / "test.npz") as data:
             return data["images"], data["labels"]
 
     def groups(self) -> list[str]:
-        """Return the group of each test picture."""
+        """Return the group of each test image."""
         with np.load(self.folder / "test.npz") as data:
             return [str(group) for group in data["groups"]]
 
     def paths(self) -> list[str]:
-        """Return the path of each test picture, relative to the data."""
+        """Return the path of each test image, relative to the data."""
         with np.load(self.folder / "test.npz") as data:
             return [str(path) for path in data["paths"]]
 
@@ -68,21 +68,21 @@ def pack_fold(config: DataConfig, folder: Path) -> Pack:
     folder.mkdir(parents=True)
     data = prepare(config, RunFolder(folder), SilentProgress())
 
-    def pictures(part: Examples) -> NDArray[np.uint8]:
+    def pixels(part: Examples) -> NDArray[np.uint8]:
         return np.stack([np.asarray(data.packed.images[row]) for row in part.rows])
 
     pack = Pack(folder)
     np.savez(
         pack.train,
-        train_images=pictures(data.train),
+        train_images=pixels(data.train),
         train_labels=data.train.targets,
-        val_images=pictures(data.val),
+        val_images=pixels(data.val),
         val_labels=data.val.targets,
         classes=len(data.dataset.classes),
     )
     np.savez(
         folder / "test.npz",
-        images=pictures(data.test),
+        images=pixels(data.test),
         labels=data.test.targets,
         paths=np.array(data.paths(data.test)),
         groups=np.array(data.groups(data.test)),
@@ -92,13 +92,17 @@ def pack_fold(config: DataConfig, folder: Path) -> Pack:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a cell holds: lists have one entry per exit, all of them running up to it.
+    """What a measurement holds; lists have one entry for each exit.
 
-    right: "1" for each test picture that is answered rightly, else "0". train_s: wall-clock seconds on one thread, from
-    decoded pictures to weights; a search included.
+    Attributes:
+        correct: "1" for each test image that is answered correctly, else "0".
+        params: parameters up to the exit.
+        macs: multiply-accumulates of one image up to the exit.
+        train_s: wall-clock seconds on one thread, from decoded images to weights; a search included.
+        about: plan or settings and versions.
     """
 
-    right: list[str]
+    correct: list[str]
     params: list[int]
     macs: list[int]
     train_s: float
@@ -108,13 +112,13 @@ class Figures:
 def measure_own(pack: Pack, folder: Path, config: RunConfig) -> dict[str, Any]:
     """Search or train with our own workflow, on one thread."""
     torch.set_num_threads(1)
-    shutil.rmtree(folder, ignore_errors=True)  # of a cell that was cut short: half of it would be untimed
+    shutil.rmtree(folder, ignore_errors=True)  # a killed run would not be timed whole
     done = (search if config.search else train)(folder, config)
-    # From the decoded pictures, which foreign scripts are given, to the weights: calibration and export come after.
+    # From the decoded images, which foreign scripts are given, to the weights: calibration and export come after.
     train_s = done.weights.stat().st_mtime - done.split.stat().st_mtime
     metrics = read_json(done.metrics)
     rows = [json.loads(line) for line in done.predictions.read_text().splitlines()]
-    assert [row["path"] for row in rows] == pack.paths(), "every peer must be tested on the same pictures"
+    assert [row["path"] for row in rows] == pack.paths(), "every peer must be tested on the same images"
     answers = np.array([row["probabilities"] for row in rows]).argmax(2)
     labels = np.array([metrics["classes"].index(row["label"]) for row in rows])
     exits = metrics["test"]["exits"]
@@ -131,7 +135,7 @@ def measure_own(pack: Pack, folder: Path, config: RunConfig) -> dict[str, Any]:
 def measure_foreign(pack: Pack, folder: Path, command: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
     """Run a peer's script (interpreter and file) in its own environment, then measure the ONNX file that it leaves.
 
-    Raises CellFailedError with the end of what a script that fails printed.
+    Raises MeasurementFailedError with the end of what a script that fails printed.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -140,7 +144,7 @@ def measure_foreign(pack: Pack, folder: Path, command: Sequence[str], options: S
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         code = subprocess.run(whole, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False).returncode
     if code:
-        raise CellFailedError((folder / "log.txt").read_text()[-_LOG_CHARACTERS:])
+        raise MeasurementFailedError((folder / "log.txt").read_text()[-_LOG_CHARACTERS:])
     found = read_json(folder / "figures.json")
     session = make_session((folder / _GRAPH).read_bytes(), "cpu")
     images, labels = pack.test()
@@ -169,12 +173,12 @@ def time_foreign(pack: Pack, folder: Path) -> list[float]:
 
 
 def feed(session: Any, images: NDArray[np.uint8], found: dict[str, Any]) -> dict[str, Any]:
-    """Return pictures under the name of the graph's input."""
+    """Return images under the name of the graph's input."""
     return {session.get_inputs()[0].name: prepared(images, found)}
 
 
 def prepared(images: NDArray[np.uint8], found: dict[str, Any]) -> NDArray[np.float32]:
-    """Return (N, H, W, 3) pictures as the peer's figures say that its graph takes them."""
+    """Return (N, H, W, 3) images as the peer's figures say that its graph takes them."""
     scaled = (images / 255 - np.array(found["mean"])) / np.array(found["std"])
     return np.ascontiguousarray(np.moveaxis(scaled, 3, 1) if found["layout"] == "NCHW" else scaled, np.float32)
 
@@ -186,5 +190,5 @@ def latency(graphs: Sequence[bytes], image: dict[str, Any]) -> list[float]:
     return [float(value) for value in np.median(runs, axis=0)]
 
 
-def as_text(right: NDArray[np.bool_]) -> str:
-    return "".join("1" if each else "0" for each in right)
+def as_text(correct: NDArray[np.bool_]) -> str:
+    return "".join("1" if each else "0" for each in correct)

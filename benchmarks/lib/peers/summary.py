@@ -1,4 +1,4 @@
-"""What the cells of peers.py say together: figures pooled over folds, a table and a plot."""
+"""What the measurements of peers.py say together: figures pooled over folds, a table and a plot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,20 +11,21 @@ import numpy as np
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from benchmarks.lib.plots import save_plot
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 
 OURS = "searched"
 
-Found = Mapping[int, Mapping[str, Any]]  # fold → a cell's figures
-Groups = Mapping[int, Sequence[str]]  # fold → the group of each of its test pictures
+Found = Mapping[int, Mapping[str, Any]]  # fold → a measurement's figures
+Groups = Mapping[int, Sequence[str]]  # fold → the group of each of its test images
 
 
-def cell_name(peer: str, fold: int) -> str:
+def measurement_name(peer: str, fold: int) -> str:
     return f"{peer}/fold {fold}"
 
 
 def latency_name(peer: str, fold: int) -> str:
-    return f"{cell_name(peer, fold)}/latency"
+    return f"{measurement_name(peer, fold)}/latency"
 
 
 def summary(
@@ -35,7 +36,7 @@ def summary(
         peer: {
             fold: {**figures[name], "latency_ms": figures.get(latency_name(peer, fold))}
             for fold in groups
-            if (name := cell_name(peer, fold)) in figures
+            if (name := measurement_name(peer, fold)) in figures
         }
         for peer in peers
     }
@@ -49,10 +50,10 @@ def summary(
     return rows
 
 
-def right(found: Found, folds: Sequence[int]) -> NDArray[np.bool_]:
-    """Return whether each exit is right on each test picture, (exits, N)."""
+def correct(found: Found, folds: Sequence[int]) -> NDArray[np.bool_]:
+    """Return whether each exit is correct on each test image, (exits, N)."""
     return np.concatenate(
-        [np.array([[one == "1" for one in answers] for answers in found[fold]["right"]]) for fold in folds], axis=1
+        [np.array([[one == "1" for one in answers] for answers in found[fold]["correct"]]) for fold in folds], axis=1
     )
 
 
@@ -64,7 +65,7 @@ def pooled(found: Found, groups: Groups) -> dict[str, Any]:
     """Return one peer's figures; accuracies with their 95 % interval over groups, costs as means over folds."""
     folds = list(found)
     bootstrap = GroupBootstrap(joined(groups, folds), seed=0)
-    last = [float(right(found, [fold])[-1].mean()) for fold in folds]
+    last = [float(correct(found, [fold])[-1].mean()) for fold in folds]
     train_s = [each["train_s"] for each in found.values()]
     timed = [each["latency_ms"] for each in found.values() if each["latency_ms"] is not None]
     costs = {name: [each[name] for each in found.values()] for name in ("params", "macs")} | {"latency_ms": timed}
@@ -81,7 +82,7 @@ def pooled(found: Found, groups: Groups) -> dict[str, Any]:
         "train_s": {"mean": np.mean(train_s), "sd": np.std(train_s, ddof=1) if len(last) > 1 else None},
         "exits": [
             {"accuracy": accuracy(answers), **{name: _mean(rows, number) for name, rows in costs.items()}}
-            for number, answers in enumerate(right(found, folds))
+            for number, answers in enumerate(correct(found, folds))
         ],
     }
 
@@ -95,7 +96,7 @@ def versus(ours: Found, theirs: Found, groups: Groups) -> dict[str, Any] | None:
     folds = [fold for fold in theirs if fold in ours]
     if not folds:
         return None
-    gap = paired_difference(right(ours, folds)[-1], right(theirs, folds)[-1], joined(groups, folds), seed=0)
+    gap = paired_difference(correct(ours, folds)[-1], correct(theirs, folds)[-1], joined(groups, folds), seed=0)
     return {"folds": folds, **asdict(gap)}
 
 
@@ -137,5 +138,5 @@ def draw(rows: Sequence[Mapping[str, Any]], size: int, path: Path) -> None:
     axis.grid(alpha=0.3)
     if measured:
         figure.legend(loc="outside lower center", ncols=2, fontsize="small")
-    figure.savefig(path, dpi=150)
+    save_plot(figure, path, dpi=150)
     plt.close(figure)

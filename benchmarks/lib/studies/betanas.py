@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.stats import kendalltau, mannwhitneyu
 
-from benchmarks.lib.measurements import Cell
+from benchmarks.lib.measurements import Measurement
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
 from benchmarks.lib.studies.judge import WORSE, nets_of, paired_row, spread_of, verdict
 from mango_grader.automl.architecture import Architecture
@@ -35,7 +35,7 @@ _PROXYLESS = replace(_BALANCED, balance="none", drop_below=0.0, warmup=3)
 _RECIPE = TrainRecipe(epochs=10)
 _RIVALS = 8  # searches of Fig. 6 at three seeds
 _DRAWS = 5000
-_DATA = 0  # Fig. 6 varies the search alone, so that all its nets answer the same pictures
+_DATA = 0  # Fig. 6 varies the search alone, so that all its nets answer the same images
 
 # Fig. 7 chooses between 1×1 and 3×3 convolutions; four branches add two larger ones that no ranked network uses.
 _TWO = MbconvConfig(
@@ -121,13 +121,13 @@ def _scores(bench: Bench, space: SearchSpace, ranked: Sequence[Architecture], ep
     return [judge.score(Architecture(space.config, each.choices)) for each in ranked]
 
 
-def cells(scale: Scale) -> list[tuple[int, Cell]]:
+def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
     """Each figure's, by seed; Fig. 6 has 8 for 3."""
     searches = round(scale.seeds * _RIVALS / 3)
-    found = [(seed, Cell(f"betanas/fig6/{seed}", partial(fig6, seed, scale))) for seed in range(searches)]
+    found = [(seed, Measurement(f"betanas/fig6/{seed}", partial(fig6, seed, scale))) for seed in range(searches)]
     for seed in range(scale.seeds):
-        found.append((seed, Cell(f"betanas/fig5/{seed}", partial(fig5, seed, scale))))
-        found.append((seed, Cell(f"betanas/fig7/{seed}", partial(fig7, seed, scale))))
+        found.append((seed, Measurement(f"betanas/fig5/{seed}", partial(fig5, seed, scale))))
+        found.append((seed, Measurement(f"betanas/fig7/{seed}", partial(fig7, seed, scale))))
     return found
 
 
@@ -157,8 +157,8 @@ def summarise(figures: Figures, scale: Scale) -> list[dict[str, Any]]:
 
 def _fig5_rows(figures: Figures, text: str) -> list[dict[str, Any]]:
     pairs = [
-        (spread_in(figures[name.replace("fig5", "fig6")]["steps"]), spread_in(cell["steps"]))
-        for name, cell in figures.items()
+        (spread_in(figures[name.replace("fig5", "fig6")]["steps"]), spread_in(found["steps"]))
+        for name, found in figures.items()
         if name.startswith("betanas/fig5") and name.replace("fig5", "fig6") in figures
     ]
     pairs = [(ours, theirs) for ours, theirs in pairs if ours and theirs]
@@ -196,10 +196,10 @@ def _fig6_rows(figures: Figures, text: str) -> list[dict[str, Any]]:
 
 
 def _fig7_rows(figures: Figures, text: str) -> list[dict[str, Any]]:
-    cells = [cell for name, cell in figures.items() if name.startswith("betanas/fig7/")]
-    if len(cells) < 2:
+    measured = [found for name, found in figures.items() if name.startswith("betanas/fig7/")]
+    if len(measured) < 2:
         return []
-    alone, two, four = (np.array([cell[key] for cell in cells]) for key in ("alone", "two", "four"))
+    alone, two, four = (np.array([found[key] for found in measured]) for key in ("alone", "two", "four"))
     taus = [(_tau(b2, own), _tau(b4, own)) for b2, b4, own in zip(two, four, alone, strict=True)]
     text = f"{text}; {_RANKED} networks, {_ALONE.epochs} epochs alone"
     claim, sides = "two branches rank more like training alone than four", ("two branches", "four branches")
@@ -241,4 +241,4 @@ def draw(axes: Axes, figures: Figures) -> None:
 
 
 _SETTINGS = (_SPACE, _BALANCED, _PROXYLESS, _RECIPE, _TWO, _FOUR, _RANKED, _ALONE)
-BETANAS = Study("BetaNAS (Fang et al.)", _SETTINGS, cells, summarise, draw)
+BETANAS = Study("BetaNAS (Fang et al.)", _SETTINGS, measurements, summarise, draw)

@@ -1,4 +1,4 @@
-"""Pictures for the studies: another part of a data set for each seed, and test parts that do not overlap."""
+"""Images for the studies: another part of a data set for each seed, and test parts that do not overlap."""
 
 import io
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PARTS = 5
 
 
 class Source(Protocol):
-    """Where a study's pictures come from, and how they are augmented; cutout is for the studies to switch."""
+    """Where a study's images come from, and how they are augmented; cutout is for the studies to switch."""
 
     augment: ClassVar[Augment]
 
@@ -36,7 +36,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Cifar10:
-    """A random subset of CIFAR-10 (Parquet files of `jpeg` and `label`) for each seed; every picture is a group."""
+    """A random subset of CIFAR-10 (Parquet files of `jpeg` and `label`) for each seed; every image is a group."""
 
     path: str
     train: int = 1600
@@ -52,7 +52,7 @@ class Cifar10:
         return _cifar10(self, seed)
 
     def __str__(self) -> str:
-        return f"CIFAR-10, {self.train} training and {self.test} test pictures a seed, 32×32"
+        return f"CIFAR-10, {self.train} training and {self.test} test images a seed, 32×32"
 
 
 @lru_cache(maxsize=2)
@@ -60,11 +60,11 @@ def _cifar10(source: Cifar10, seed: int) -> PreparedData:
     learned = np.random.default_rng(seed).permutation(_rows(source, "train"))[: source.train + source.val].tolist()
     tested = np.random.default_rng(0).permutation(_rows(source, "test"))  # one order, of which seeds take slices
     of_seed = tested[source.test * (seed % PARTS) :][: source.test].tolist()
-    pictures = [*_read(source, "train", learned), *_read(source, "test", of_seed)]
-    classes = tuple(sorted({label for _, _, label in pictures}))
-    items = tuple(Item(name, classes.index(label), name) for name, _, label in pictures)
+    read = [*_read(source, "train", learned), *_read(source, "test", of_seed)]
+    classes = tuple(sorted({label for _, _, label in read}))
+    items = tuple(Item(name, classes.index(label), name) for name, _, label in read)
     dataset = Dataset(Path(source.path), classes, items)
-    images, index = np.stack([pixels for _, pixels, _ in pictures]), np.arange(len(pictures))
+    images, index = np.stack([pixels for _, pixels, _ in read]), np.arange(len(read))
     packed = PackedImages(images, dataset.labels, tuple(dataset.groups), tuple(dataset.paths), index, {}, f"{seed}")
     bounds = (source.train, source.train + source.val)
     parts = [Examples(images, dataset.labels, rows) for rows in np.split(index, bounds)]
@@ -93,7 +93,7 @@ def _read(source: Cifar10, part: str, rows: Sequence[int]) -> list[tuple[str, np
 
 @dataclass(frozen=True)
 class Fruit:
-    """A folder of fruit, split by group; each seed tests another fold. work: where decoded pictures are kept."""
+    """A folder of fruit, split by group; each seed tests another fold. work: where decoded images are kept."""
 
     path: str
     group_by: str | None

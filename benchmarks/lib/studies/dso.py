@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Cell
+from benchmarks.lib.measurements import Measurement
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
 from benchmarks.lib.studies.judge import ALIKE, WORSE, Claim, judged, nets_of, paired_row, spread_of
 from mango_grader.automl.architecture import Architecture
@@ -119,10 +119,10 @@ def randomly_pruned(space: SearchSpace, share: float, rng: np.random.Generator) 
     return space.nearest({d.name: share - rng.random(len(d.candidates)) for d in space.decisions})
 
 
-def cells(scale: Scale) -> list[tuple[int, Cell]]:
+def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
     """One for each search."""
     return [
-        (seed, Cell(f"dso/{arm}/{seed}", partial(measure, arm, seed, scale)))
+        (seed, Measurement(f"dso/{arm}/{seed}", partial(measure, arm, seed, scale)))
         for seed in range(scale.seeds)
         for arm in SEARCHES
     ]
@@ -134,21 +134,21 @@ def summarise(figures: Figures, scale: Scale) -> list[dict[str, Any]]:
     rows = judged(CLAIMS, nets, text)
     for row in rows:
         for side in ("first", "second"):
-            if kept := [cell["macs_kept"] for cell in _cells_of(figures, row[side]["arm"])]:
+            if kept := [found["macs_kept"] for found in _measured(figures, row[side]["arm"])]:
                 row[side]["macs_kept"] = spread_of(kept)
-    emptied = _pairs(figures, "full", "full, not adaptive", lambda cell, arm: cell["emptied_blocks"])
+    emptied = _pairs(figures, "full", "full, not adaptive", lambda found, arm: found["emptied_blocks"])
     if len(emptied) > 1:
         claim, sides = "Adaptive FLOPs keep blocks from being pruned whole", ("full", "full, not adaptive")
         rows.append(paired_row(claim, "Fig 5a", emptied, WORSE, text, sides, "emptied blocks"))
-    moved = _pairs(figures, "full, Adaptive MAC", "full, not adaptive", lambda cell, arm: np.log(cell["memory"][arm]))
+    moved = _pairs(figures, "full, Adaptive MAC", "full, not adaptive", lambda found, arm: np.log(found["memory"][arm]))
     if len(moved) > 1:
         claim, sides = "Adaptive MAC lowers memory accesses", ("full, Adaptive MAC", "full, not adaptive")
         rows.append(paired_row(claim, "Fig 6", moved, WORSE, text, sides, "log numbers read and written"))
     return rows
 
 
-def _cells_of(figures: Figures, arm: str) -> list[Any]:
-    return [cell for name, cell in figures.items() if name.startswith(f"dso/{arm}/")]
+def _measured(figures: Figures, arm: str) -> list[Any]:
+    return [found for name, found in figures.items() if name.startswith(f"dso/{arm}/")]
 
 
 def _pairs(figures: Figures, first: str, second: str, figure: Any) -> list[tuple[float, float]]:
@@ -168,4 +168,4 @@ def draw(axes: Axes, figures: Figures) -> None:
         axes.legend(fontsize=7)
 
 
-DSO = Study("DSO-NAS (Zhang et al.)", (SEARCHES, _RECIPE, _BUDGET), cells, summarise, draw)
+DSO = Study("DSO-NAS (Zhang et al.)", (SEARCHES, _RECIPE, _BUDGET), measurements, summarise, draw)

@@ -1,4 +1,4 @@
-"""What every study does: search a space, train a network, and keep what it answered on each test picture."""
+"""What every study does: search a space, train a network, and keep what it answered on each test image."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Cell
+from benchmarks.lib.measurements import Measurement
 from benchmarks.lib.studies.data import Cifar10, Fruit, Source
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import SearchProblem
@@ -28,10 +28,10 @@ from mango_grader.workflow.run.data import PreparedData, make_augmenter, on_devi
 
 Figures = Mapping[str, Any]
 Trained = dict[str, Any]
-"""By exit: accuracy, macs, params, and `right`, a 1 or 0 for each test picture; `groups`: the pictures' groups."""
+"""By exit: accuracy, macs, params; of the last exit `correct`, a 1 or 0 for each test image; `groups` of the images."""
 
 _BATCH = 32
-_WATCHED = 32  # validation pictures that a training looks at: it chooses nothing by them
+_WATCHED = 32  # validation images that a training looks at: it chooses nothing by them
 _TRAIN_SEED = 1  # keeps the stream of training batches apart from the search's
 
 
@@ -39,7 +39,7 @@ _TRAIN_SEED = 1  # keeps the stream of training batches apart from the search's
 class Scale:
     """How large everything is. data: what all studies take in place of their own. effort: factor on all epochs.
 
-    width: factor on all channels. shared: the folder of the studies' own data. work: where decoded pictures are kept.
+    width: factor on all channels. shared: the folder of the studies' own data. work: where decoded images are kept.
     """
 
     data: str | None
@@ -76,20 +76,24 @@ class Scale:
 class Study:
     """One paper's claims.
 
-    settings: all that decides its figures beside the scale. cells: with their seeds. summarise: the claims as rows.
-    draw: what is particular to it.
+    Attributes:
+        paper: its name.
+        settings: all that decides its figures beside the scale.
+        measurements: returns them with their seeds.
+        summarise: returns the claims as rows.
+        draw: plots what is particular to the study.
     """
 
     paper: str
     settings: tuple[object, ...]
-    cells: Callable[[Scale], list[tuple[int, Cell]]]
+    measurements: Callable[[Scale], list[tuple[int, Measurement]]]
     summarise: Callable[[Figures, Scale], list[dict[str, Any]]]
     draw: Callable[[Axes, Figures], None]
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The pictures of one seed, and all that is done with them. cutout: probability, in place of the source's own."""
+    """The images of one seed, and all that is done with them. cutout: probability, in place of the source's own."""
 
     data: PreparedData
     scale: Scale
@@ -103,7 +107,7 @@ class Bench:
         return cls(on_device(data, pick_device()), scale, source, seed)
 
     def space(self, config: SpaceConfig) -> SearchSpace:
-        """Return the space for these pictures, at the scale's width."""
+        """Return the space for these images, at the scale's width."""
         shape, classes = self.data.preprocess, len(self.data.dataset.classes)
         return SearchSpace(
             replace(config, height=shape.height, width=shape.width, classes=classes, multiplier=self.scale.width)
@@ -127,13 +131,13 @@ class Bench:
         batches = Batches(data.train, recipe.batch_size, self.seed + _TRAIN_SEED, self._augmenter(cutout))
         watched = replace(data.val, rows=data.val.rows[:_WATCHED])
         Trainer(net, recipe, batches, watched, device, self.seed).run(SilentProgress())
-        right = predict(net, data.test, device).argmax(-1) == data.test.targets
+        correct = predict(net, data.test, device).argmax(-1) == data.test.targets
         _, groups = np.unique(data.groups(data.test), return_inverse=True)
         return {
-            "accuracy": right.mean(1).tolist(),
+            "accuracy": correct.mean(1).tolist(),
             "macs": list(spec.macs()),
             "params": list(spec.params()),
-            "right": ["".join("01"[answer] for answer in answers) for answers in right.astype(int)],
+            "correct": "".join("01"[answer] for answer in correct[-1].astype(int)),
             "groups": " ".join(map(str, groups)) if len(set(groups)) < len(groups) else "",
         }
 

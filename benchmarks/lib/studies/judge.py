@@ -33,12 +33,12 @@ class Claim:
 
 
 def nets_of(figures: Mapping[str, Any], study: str) -> Nets:
-    """Gather the networks that a study trained, by arm and seed; cells are called study/part/seed."""
+    """Gather the networks that a study trained, by arm and seed; measurements are called study/part/seed."""
     nets: dict[str, dict[int, Any]] = defaultdict(dict)
-    for name, cell in figures.items():
+    for name, found in figures.items():
         kind, _, seed = name.split("/")
         if kind == study:
-            for arm, trained in cell["nets"].items():
+            for arm, trained in found["nets"].items():
                 nets[arm][int(seed)] = trained
     return nets
 
@@ -54,7 +54,7 @@ def judged(claims: Sequence[Claim], nets: Nets, scale: str) -> list[Row]:
             row = paired_row(claim.text, claim.where, values, claim.allowed, scale, (claim.first, claim.second))
             for side, nets_by_seed in (("first", first), ("second", second)):  # nobody takes a cheaper net for a worse
                 row[side]["macs"] = spread_of([nets_by_seed[seed]["macs"][-1] for seed in seeds])
-            rows.append(row | {"pictures": by_picture([(first[seed], second[seed]) for seed in seeds])})
+            rows.append(row | {"images": by_image([(first[seed], second[seed]) for seed in seeds])})
     return rows
 
 
@@ -69,7 +69,7 @@ def paired_row(
 ) -> Row:
     """Return a row for pairs by seed. low, high: Student's 95 % interval of their difference; p: of no difference.
 
-    The seed is the unit: it changes pictures, search and training alike.
+    The seed is the unit: it changes images, search and training alike.
     """
     first, second = np.array(values, dtype=float).T
     delta = first - second
@@ -91,13 +91,13 @@ def paired_row(
     }
 
 
-def by_picture(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Row:
-    """Return the paired bootstrap over groups of all seeds' test pictures, for these very networks."""
+def by_image(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Row:
+    """Return the paired bootstrap over groups of all seeds' test images, for these very networks."""
     first, second, groups = [], [], []
     for part, (one, other) in enumerate(pairs):
-        first += [int(answer) for answer in one["right"][-1]]
-        second += [int(answer) for answer in other["right"][-1]]
-        own = one["groups"].split() or range(len(one["right"][-1]))
+        first += [int(answer) for answer in one["correct"]]
+        second += [int(answer) for answer in other["correct"]]
+        own = one["groups"].split() or range(len(one["correct"]))
         groups += [f"{part}/{group}" for group in own]
     return {"n": len(groups), **asdict(paired_difference(np.array(first), np.array(second), groups, seed=0))}
 

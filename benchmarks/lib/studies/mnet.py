@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Cell
+from benchmarks.lib.measurements import Measurement
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
 from benchmarks.lib.studies.judge import BETTER, Claim, judged, nets_of
 from mango_grader.automl.methods import Enas, EnasSettings, MethodSettings, RandomSearch, RandomSettings, SearchMethod
@@ -48,10 +48,10 @@ def measure(arm: str, seed: int, scale: Scale) -> dict[str, Any]:
     return {"nets": {arm: bench.train(bench.final(found), _RECIPE)}, "chosen": chosen}
 
 
-def cells(scale: Scale) -> list[tuple[int, Cell]]:
+def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
     """One for each search."""
     return [
-        (seed, Cell(f"mnet/{arm}/{seed}", partial(measure, arm, seed, scale)))
+        (seed, Measurement(f"mnet/{arm}/{seed}", partial(measure, arm, seed, scale)))
         for seed in range(scale.seeds)
         for arm in ARMS
     ]
@@ -60,7 +60,11 @@ def cells(scale: Scale) -> list[tuple[int, Cell]]:
 def chosen_by(figures: Figures, arms: Sequence[str]) -> list[str]:
     """Return the convolutions of all layers and seeds that the searches of these arms chose."""
     return [
-        name for arm in arms for cell in figures if cell.startswith(f"mnet/{arm}/") for name in figures[cell]["chosen"]
+        chosen
+        for arm in arms
+        for name, found in figures.items()
+        if name.startswith(f"mnet/{arm}/")
+        for chosen in found["chosen"]
     ]
 
 
@@ -108,4 +112,4 @@ def draw(axes: Axes, figures: Figures) -> None:
     axes.legend(fontsize=7)
 
 
-MNET = Study("MNet (Chen & Fuh)", (_SPACE, ARMS, _RECIPE), cells, summarise, draw)
+MNET = Study("MNet (Chen & Fuh)", (_SPACE, ARMS, _RECIPE), measurements, summarise, draw)

