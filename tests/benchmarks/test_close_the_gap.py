@@ -36,12 +36,12 @@ def test_every_idea_is_paired_with_the_plain_recipe(tmp_path: Path) -> None:
     assert out.with_suffix(".png").stat().st_size > 2_000
 
     other = ("--other-fruit", str(tmp_path / "mangoes"), "--other-group-by", "fruit_id", "--other-epochs", "1")
-    ideas = ("--idea", "not pretrained", "--idea", "first on other fruit")
+    ideas = ("--idea", "not pretrained", "--idea", "first trained on other fruit")
     again = run_script("close_the_gap", *options, *other, *ideas, "--resume", out=out)
     assert measurements_done(again).items() > measurements_done(found).items()
     rows = {row["name"]: row for row in again["summary"]}
     validated = {name: row["exits"][-1]["validation"]["mean"] for name, row in rows.items()}
-    for idea in ("not pretrained", "first on other fruit"):
+    for idea in ("not pretrained", "first trained on other fruit"):
         gain = rows[idea]["gain"]
         assert gain["n"] == 10
         assert gain["low"] <= gain["value"] <= gain["high"]

@@ -69,22 +69,22 @@ _CHEAPER = "space.expansions=[2,3]"  # seeing the whole image costs so much that
 IDEAS: Mapping[str, Idea] = {
     PLAIN: Idea(),
     "not pretrained": Idea(init_from=None),
-    "average of weights": Idea(settings=("train.ema=0.98",)),
+    "average of weights (EMA)": Idea(settings=("train.ema=0.98",)),
     "last exit weighs most": Idea(settings=("train.exit_weights=[0.2,0.2,1]",)),
-    "earlier exits only listen": Idea(settings=("train.exit_gradient=0",)),
+    "no gradient from earlier exits": Idea(settings=("train.exit_gradient=0",)),
     "no cutout": Idea(settings=("augment.cutout_probability=0",)),
-    "thrice the epochs": Idea(settings=("train.epochs=120",)),
-    "turned by any angle": Idea(settings=("augment.rotate=180",)),
-    "wider changes, no cutout": Idea(settings=_WIDER),
+    "3× the epochs": Idea(settings=("train.epochs=120",)),
+    "rotated by any angle": Idea(settings=("augment.rotate=180",)),
+    "stronger augmentation, no cutout": Idea(settings=_WIDER),
     "AutoAugment": Idea(settings=("augment.policy=imagenet",)),
     "distilled": Idea(distilled=True),
-    "trained again with validation images": Idea(settings=("retrain_on_all=true",)),
-    "distilled, again with validation images": Idea(distilled=True, settings=("retrain_on_all=true",)),
-    "distilled, thrice the epochs": Idea(distilled=True, settings=("train.epochs=120",)),
-    "distilled on unlabelled fruit, too": Idea(distilled=True, unlabelled=True),
-    "distilled, wider changes, thrice the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=120")),
-    "distilled, wider changes, six times the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=240")),
-    "first on other fruit": Idea(other_fruit=True),
+    "retrained on all images": Idea(settings=("retrain_on_all=true",)),
+    "distilled, retrained on all images": Idea(distilled=True, settings=("retrain_on_all=true",)),
+    "distilled, 3× the epochs": Idea(distilled=True, settings=("train.epochs=120",)),
+    "distilled, with unlabelled fruit": Idea(distilled=True, unlabelled=True),
+    "distilled, stronger augmentation, 3× the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=120")),
+    "distilled, stronger augmentation, 6× the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=240")),
+    "first trained on other fruit": Idea(other_fruit=True),
     "images of 64 pixels": Idea(_WHOLE, size=64),
     "not halved, 4 times the MACs": Idea(_WHOLE),
     "searched by spos": Idea(Searched("spos", "lite"), max_macs=13_000_000),
@@ -93,13 +93,15 @@ IDEAS: Mapping[str, Idea] = {
     "searched at random, resolution too": Idea(
         Searched("random", "lite"), settings=("space.halving=searched", _CHEAPER), max_macs=13_000_000
     ),
-    "searched at random, first on other fruit": Idea(Searched("random", "lite"), other_fruit=True, max_macs=13_000_000),
+    "searched at random, first trained on other fruit": Idea(
+        Searched("random", "lite"), other_fruit=True, max_macs=13_000_000
+    ),
     "searched in dag": Idea(_IN_DAG, init_from=None, max_macs=13_000_000),
-    "searched in dag, again with validation images": Idea(
+    "searched in dag, retrained on all images": Idea(
         _IN_DAG, settings=("retrain_on_all=true",), init_from=None, max_macs=13_000_000
     ),
     "searched in dag, distilled": Idea(_IN_DAG, init_from=None, max_macs=13_000_000, distilled=True),
-    "searched in dag, distilled, thrice the epochs": Idea(
+    "searched in dag, distilled, 3× the epochs": Idea(
         _IN_DAG, settings=("train.epochs=120",), init_from=None, max_macs=13_000_000, distilled=True
     ),
     "ShuffleNetV2 ×0.5": Idea(Trained("shufflenet_v2_x0_5"), init_from=None),
