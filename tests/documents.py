@@ -74,6 +74,7 @@ EXCEPTIONS = (
     Instead("make lint types", "", "a part of make test"),
     Instead(".venv/bin/pytest", "", "a part of make test"),
     Instead("make demo", "", "minutes; tests/cli/test_demo_command.py runs a short one"),
+    Instead("make docs", "", "tests/test_site.py builds the site"),
     Instead("make bench-", "", "up to hours; tests/benchmarks runs every script at a small scale"),
 )
 NOT_TYPED = {"docs/contributing/add-a-method.md": "a module, which tests/automl/test_worked_example.py adds and runs"}
