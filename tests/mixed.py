@@ -55,13 +55,13 @@ class MixedConfig(SpaceConfig):
 
 
 def search_of(method: type[SearchMethod], settings: Any, config: SpaceConfig | None = None) -> Search:
-    """Return a freshly seeded search of 32 pictures that are easy to tell apart, in batches of 8."""
+    """Return a freshly seeded search of 32 images that are easy to tell apart, in batches of 8."""
     space = SearchSpace(config or MixedConfig(8, 8, 2))
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 32)
-    pictures = rng.integers(0, 120, (32, space.config.height, space.config.width, 3), dtype=np.uint8)
-    pictures[np.arange(32), :, :, labels] += 100
-    parts = [Examples(pictures, labels, rows) for rows in np.split(np.arange(32), 2)]
+    images = rng.integers(0, 120, (32, space.config.height, space.config.width, 3), dtype=np.uint8)
+    images[np.arange(32), :, :, labels] += 100
+    parts = [Examples(images, labels, rows) for rows in np.split(np.arange(32), 2)]
     return build_search(method, settings, SearchProblem(space), SearchData(Batches(parts[0], 8, 0), parts[1]), seed=0)
 
 

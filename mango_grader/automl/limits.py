@@ -19,7 +19,7 @@ _NARROWEST, _WIDEST = 0.1, 4.0
 _FINENESS = 1.01
 
 Constraint = Callable[[Architecture], bool]
-"""Whether an architecture obeys the user's limits."""
+"""Whether an architecture satisfies the user's limits."""
 
 
 def unconstrained(architecture: Architecture) -> bool:
@@ -38,8 +38,8 @@ class InfeasibleError(MangoError):
 
     def __init__(self, space: SearchSpace, tried: int, limits: object = "the limits") -> None:
         super().__init__(
-            f"none of {tried} architectures of the space {space.config.kind!r} obeys {limits}; raise what is limited, "
-            "or search a smaller space (for example --set space.depth=8)"
+            f"none of {tried} architectures of the space {space.config.kind!r} satisfies {limits}; "
+            "raise what is limited, or search a smaller space (for example --set space.depth=8)"
         )
         self._space, self._tried = space, tried
 
@@ -164,11 +164,11 @@ def widest(architecture: Architecture, limits: Limits, latency: Latency = unmeas
     def at(step: int) -> Architecture:
         return Architecture(replace(architecture.space, multiplier=round(multipliers[step], 4)), architecture.choices)
 
-    def obeys(step: int) -> bool:
+    def satisfies(step: int) -> bool:
         found = at(step)
         return limits.feasible(SearchSpace(found.space), found, latency)
 
-    refused = bisect_left(range(len(multipliers)), True, key=lambda step: not obeys(step))
+    refused = bisect_left(range(len(multipliers)), True, key=lambda step: not satisfies(step))
     if refused == 0:
         raise InfeasibleError(SearchSpace(at(0).space), tried=1)
     return at(refused - 1)

@@ -64,7 +64,9 @@ def test_latency_narrows_a_space_as_macs_do() -> None:
 @pytest.mark.parametrize(
     ("limits", "latency"), [(Limits(max_params=9000), pretended), (Limits(max_latency=0.5), pretended)]
 )
-def test_the_widest_obeys_and_one_notch_more_does_not(found: Architecture, limits: Limits, latency: Latency) -> None:
+def test_the_widest_is_feasible_and_one_notch_more_is_not(
+    found: Architecture, limits: Limits, latency: Latency
+) -> None:
     result = widest(found, limits, latency)
     assert result.choices == found.choices
     assert limits.feasible(SearchSpace(result.space), result, latency)
@@ -75,5 +77,5 @@ def test_the_widest_obeys_and_one_notch_more_does_not(found: Architecture, limit
 def test_width_grows_as_well_as_shrinks_within_its_range(found: Architecture) -> None:
     assert widest(found, Limits(max_params=50_000)).space.multiplier > 1
     assert widest(found, Limits(max_params=10**9)).space.multiplier == 4
-    with pytest.raises(InfeasibleError, match="obeys the limits"):
+    with pytest.raises(InfeasibleError, match="satisfies the limits"):
         widest(found, Limits(max_params=10))

@@ -47,12 +47,12 @@ def test_compare_keeps_the_names_of_its_entries_in_a_pipe(
 def test_what_the_page_of_a_comparison_warns_of_is_in_the_terminal(
     compared: ComparisonFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    compared.add(Outcome(ENTRIES[0], 1, None, "no architecture obeys the limits"))
+    compared.add(Outcome(ENTRIES[0], 1, None, "no architecture satisfies the limits"))
     print_comparison(compared)
     printed = capsys.readouterr().out
     html = compared.report.read_text(encoding="utf-8")
     for line in (
-        "random/nasbench201 #1 failed: no architecture obeys the limits",
+        "random/nasbench201 #1 failed: no architecture satisfies the limits",
         "No budget was given: each run took as long as its preset needs, so entries do not cost equal time.",
         "1 run per entry says little about the variation between seeds.",
     ):

@@ -20,10 +20,10 @@ CPU = Device("cpu")
 def examples(config: SpaceConfig, count: int = 48) -> tuple[Examples, Examples]:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, CLASSES, count)
-    pictures = rng.integers(0, 120, (count, config.height, config.width, 3), dtype=np.uint8)
-    pictures[np.arange(count), :, :, labels] += 100
+    images = rng.integers(0, 120, (count, config.height, config.width, 3), dtype=np.uint8)
+    images[np.arange(count), :, :, labels] += 100
     rows = np.arange(count)
-    return Examples(pictures, labels, rows[: count * 2 // 3]), Examples(pictures, labels, rows[count * 2 // 3 :])
+    return Examples(images, labels, rows[: count * 2 // 3]), Examples(images, labels, rows[count * 2 // 3 :])
 
 
 def make(method: str, config: SpaceConfig, checkpoint: Path | None = None, limits: Limits | None = None) -> Search:

@@ -1,6 +1,6 @@
 """A task that only one candidate can solve, and how far a method's preference moves towards it on a real super net.
 
-Pictures show pairs of dots, side by side (class 0) or one above the other (class 1): every colour is as frequent in
+Images show pairs of dots, side by side (class 0) or one above the other (class 1): every colour is as frequent in
 both classes, so that 1×1 convolutions cannot tell them apart. One candidate sees a neighbourhood, two do not.
 """
 
@@ -97,7 +97,7 @@ class SightSpace(SpaceConfig):
         return SearchGraph((3, self.height, self.width), nodes, ("exit",))
 
 
-def pictures(seed: int) -> Examples:
+def dots(seed: int) -> Examples:
     """Return dots in pairs; labels say how the pairs lie."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, _IMAGES)
@@ -112,10 +112,10 @@ def pictures(seed: int) -> Examples:
 def searched(method: str, seed: int) -> Search:
     """Return a search of `method` for the candidate that sees, ready to run."""
     settings, space = SETTINGS[method], SearchSpace(SightSpace(_SIZE, _SIZE, 2))
-    all_pictures = pictures(seed)
+    examples = dots(seed)
     cut = round(_IMAGES * (1 - settings.held_out))
-    seen = Examples(all_pictures.images, all_pictures.labels, np.arange(cut))
-    held_out = Examples(all_pictures.images, all_pictures.labels, np.arange(cut if settings.held_out else 0, _IMAGES))
+    seen = Examples(examples.images, examples.labels, np.arange(cut))
+    held_out = Examples(examples.images, examples.labels, np.arange(cut if settings.held_out else 0, _IMAGES))
     return build_search(method, settings, SearchProblem(space), SearchData(Batches(seen, 16, seed), held_out), seed)
 
 

@@ -58,7 +58,7 @@ def test_an_impossible_latency_is_said_in_one_line(fruit: Path, tmp_path: Path) 
     options = ["--data", fruit, "--size", 24, "--max-latency", 1e-6, "--out", tmp_path / "run"]
     result = run(*options, *PLAIN_SETTINGS)
     assert result.exit_code == 1, result.output
-    assert "obeys --max-latency 1e-06" in result.stderr
+    assert "satisfies --max-latency 1e-06" in result.stderr
     assert "Traceback" not in result.output
     assert run(*options, *PLAIN_SETTINGS, "--max-latency", "0").exit_code == 2
 

@@ -156,14 +156,14 @@ def test_a_baseline_goes_the_same_way(fruit: Path, tmp_path: Path) -> None:
         (["--fold", "6/5"], "fold"),
         (["--size", "4"], "write pixels"),
         (["--method", "magic"], "enas"),
-        (["--max-params", "10"], "obeys --max-params 10"),
+        (["--max-params", "10"], "satisfies --max-params 10"),
         (["--group-by", "fruit"], "fruit"),
         (["--device", "tpu"], "choose auto, cpu"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(arguments: list[str], says: str, fruit: Path, tmp_path: Path) -> None:
     result = run("search", "--data", fruit, "--size", 24, "--out", tmp_path / "run", *SETTINGS, *arguments)
-    assert result.exit_code == (1 if "obeys" in says else 2), result.output
+    assert result.exit_code == (1 if "satisfies" in says else 2), result.output
     assert says in result.stderr
     assert "Traceback" not in result.output
 

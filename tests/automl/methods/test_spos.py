@@ -58,7 +58,7 @@ def test_statistics_are_those_of_the_training_images_and_leave_no_trace() -> Non
     assert training is not None
     seen = [training.batches[step] for step in range(method.settings.recalibration)]
     assert len(seen) == 2
-    # Lighter held-out pictures: their own statistics hide that, those of the training images do not.
+    # Lighter held-out images: their own statistics hide that, those of the training images do not.
     shifted = [Batch((b.images.int() + 60).clamp(max=255).to(torch.uint8), b.labels) for b in training.held_out]
     common = (search.problem, training.net, shifted, training.device)
     before = {name: value.clone() for name, value in training.net.state_dict().items()}

@@ -78,7 +78,7 @@ def test_no_decision_could_have_its_favourite_back() -> None:
     assert not any(feasible(Architecture(found.space, {**found.choices, n: c})) for n, c in others.items())
 
 
-def test_a_limit_that_nothing_obeys_is_an_error() -> None:
+def test_limits_that_nothing_satisfies_are_an_error() -> None:
     space = SPACES[0]
     scores = {d.name: np.ones(len(d.candidates)) for d in space.decisions}
     with pytest.raises(InfeasibleError):

@@ -76,7 +76,7 @@ def test_a_small_space_is_used_up_and_no_more(space: SearchSpace) -> None:
 
 
 def test_where_nothing_is_feasible_it_says_so(space: SearchSpace) -> None:
-    with pytest.raises(InfeasibleError, match="obeys the limits"):
+    with pytest.raises(InfeasibleError, match="satisfies the limits"):
         Evolution(space, lambda _: False, SETTINGS).run(wanted, np.random.default_rng(0))
 
 

@@ -133,8 +133,8 @@ def test_of_two_at_a_time_one_that_fails_is_told_and_stops_no_other(fruit: Path,
     result = run(*arguments(fruit, out), *methods, "--max-params", "10")
     assert result.exit_code == 3, result.output
     failed, trained = read_json(out / "comparison.json")["runs"]
-    assert "obeys --max-params 10" in failed["error"]
+    assert "satisfies --max-params 10" in failed["error"]
     assert failed["figures"] is None
     assert trained["figures"]["exits"][-1]["params"] > 300_000, "limits bind what is searched"
-    assert "obeys --max-params 10" in result.stdout
+    assert "satisfies --max-params 10" in result.stdout
     assert "random/layerwise #1 failed" in (out / "comparison.html").read_text()
