@@ -45,7 +45,7 @@ def source_of(scale: Scale) -> Source:
 
 
 def feasible_draw(space: SearchSpace, network: int) -> Architecture:
-    """Return the random architecture of that number that obeys the limits, the space narrowed to them as in a run."""
+    """Return the feasible random architecture of that number, the space narrowed to the limits as in a run."""
     narrow, rng = SearchSpace(fitted(space.config, _LIMITS)), np.random.default_rng(network)
     while not _LIMITS.feasible(narrow, drawn := narrow.sample(rng)):
         pass
