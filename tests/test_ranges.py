@@ -1,4 +1,4 @@
-"""What a setting may be: numbers in a declared range, and nothing that is no finite number."""
+"""What a setting may be: numbers in a declared range, and nothing that is not a finite number."""
 
 import math
 from dataclasses import dataclass

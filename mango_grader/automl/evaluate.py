@@ -66,7 +66,7 @@ class Evaluator(Protocol):
     """Scores architectures; higher is better."""
 
     def score(self, architecture: Architecture) -> float:
-        """Return the objective's value, NaN where the answers are no finite numbers."""
+        """Return the objective's value, NaN where the answers are not finite numbers."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class SharedWeights:
     recalibration: Sequence[Batch] = ()
 
     def score(self, architecture: Architecture) -> float:
-        """Return the objective over all batches together, NaN where an answer is no finite number."""
+        """Return the objective over all batches together, NaN where an answer is not a finite number."""
         gates, from_bytes = gates_of(architecture, self.problem.space.decisions), self.device.place(FromBytes())
 
         def run(batch: Batch) -> list[Tensor]:

@@ -88,7 +88,7 @@ class Objective:
 
     @property
     def worst(self) -> float:
-        """The least that `score` can be: what answers that are no finite numbers are worth."""
+        """The least that `score` can be: what answers that are not finite numbers are worth."""
         return -1.0 if self.metric == "kappa" else 0.0
 
     def score(

@@ -106,7 +106,7 @@ class Search:
         return self._usable(self.evaluator.score(architecture))
 
     def _usable(self, score: float) -> float:
-        """Return the score, or the worst there is for answers that are no finite numbers: they never win."""
+        """Return the score, or the worst there is for answers that are not finite numbers: they never win."""
         return score if math.isfinite(score) else self.problem.objective.worst
 
     def _step(self, kind: str, number: int, weight_steps: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -254,7 +254,7 @@ class _FinalScores:
         self._task.advance()
         self._asked += 1
         if not math.isfinite(value):
-            reason = "its answers are no finite numbers"
+            reason = "its answers are not finite numbers"
             search.history.append({"phase": "search-candidate", "score": None, "reason": reason, "cost": cost})
             return -math.inf
         self._finite += 1
@@ -267,4 +267,4 @@ class _FinalScores:
         """Raise DivergedError if candidates were scored, and the answers of none were finite numbers."""
         if self._asked and not self._finite:
             advice = lower_rate_hint("method.weights", self._search.method.settings.weights)
-            raise DivergedError(f"search: the answers of all {self._asked} candidates are no finite numbers; {advice}")
+            raise DivergedError(f"search: the answers of all {self._asked} candidates are not finite numbers; {advice}")

@@ -144,7 +144,7 @@ def _check(network: AnytimeClassifier, interface: Interface, calibration: Calibr
     temperatures, thresholds = calibration.temperatures, calibration.thresholds
     if (3, preprocess.height, preprocess.width) != spec.input or len(classes) != spec.classes:
         raise ExportError(
-            f"the network takes {spec.input} and tells {spec.classes} classes apart; preprocessing gives"
+            f"the network takes {spec.input} and has {spec.classes} classes; preprocessing gives"
             f" {(3, preprocess.height, preprocess.width)} and there are {len(classes)} class names"
         )
     if len(temperatures) != len(spec.exits) or len(thresholds) != len(spec.exits) - 1:
@@ -153,7 +153,10 @@ def _check(network: AnytimeClassifier, interface: Interface, calibration: Calibr
             f" and one threshold less, got {len(thresholds)}"
         )
     if not len(images.golden) or len(images.golden) != len(images.golden_labels):
-        raise ExportError(f"{len(images.golden)} golden images and {len(images.golden_labels)} labels prove nothing")
+        raise ExportError(
+            f"{len(images.golden)} golden images and {len(images.golden_labels)} labels;"
+            " one image or more, and a label for each, are needed"
+        )
 
 
 def _printable(values: Any) -> Any:

@@ -88,7 +88,7 @@ def with_auxiliary(spec: NetworkSpec) -> NetworkSpec:
     heads = {_block_of(name) for name in spec.exits}
     ends = {block: node.name for node in spec.nodes if (block := _block_of(node.name)) not in heads}
     if not ends:
-        raise UsageError("train.auxiliary: this network is one piece, without a place for an auxiliary head; set it 0")
+        raise UsageError("train.auxiliary: this network has no place for an auxiliary exit; set it to 0")
     feeding = {name for node in spec.nodes if _block_of(node.name) in heads for name in node.inputs}
     costs = spec.node_macs()
 

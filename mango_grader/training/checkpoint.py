@@ -62,7 +62,7 @@ def damaged(path: str | os.PathLike[str], error: Exception) -> MangoError:
         error: what reading it raised.
     """
     reason = " ".join(str(error).split())[:100]
-    return MangoError(f"{path} is damaged ({reason}); delete it, and --resume makes it again")
+    return MangoError(f"{path} is damaged ({reason}); delete it, and --resume writes it again")
 
 
 def save_checkpoint(path: Path, state: Any) -> None:

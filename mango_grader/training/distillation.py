@@ -200,5 +200,5 @@ def teacher_accuracy(teacher: Teacher, examples: Examples, groups: Sequence[str]
 
 def _finite(answers: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(answers).all():
-        raise UsageError("the teacher answers some images with no finite numbers; choose another --teacher")
+        raise UsageError("the teacher's answers to some images are not finite numbers; choose another --teacher")
     return answers

@@ -95,7 +95,7 @@ class Trainer:
         if self.validation:
             logits = predict(self.net, self.validation, self.device)
             if not np.isfinite(logits).all():
-                raise self._diverged(f"after epoch {epoch + 1} the validation answers are no finite numbers")
+                raise self._diverged(f"after epoch {epoch + 1} the validation answers are not finite numbers")
             row["val_accuracy"] = [float(share) for share in (logits.argmax(-1) == self.validation.targets).mean(1)]
         return row
 

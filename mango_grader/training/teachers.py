@@ -50,9 +50,9 @@ class OnnxTeacher:
         self._channels_last = rest[-1] == 3 and rest[0] != 3
         height, width = rest[:2] if self._channels_last else rest[1:]
         if 3 not in (rest[0], rest[-1]) and any(isinstance(each, int) for each in (rest[0], rest[-1])):
-            raise UsageError(f"its input {self._input.shape} has no 3 channels")
+            raise UsageError(f"its input {self._input.shape} does not have 3 channels")
         if self._input.type not in _FLOATS and self._input.type != "tensor(uint8)":
-            raise UsageError(f"its input is {self._input.type}; float, float16 and uint8 can be fed")
+            raise UsageError(f"its input is {self._input.type}; only float, float16 and uint8 are supported")
         self.size = tuple(
             each if isinstance(each, int) else own for each, own in zip((height, width), size, strict=True)
         )

@@ -157,7 +157,7 @@ def test_a_score_that_is_nan_never_wins(method: str, settings: MethodSettings) -
     candidates = [row for row in search.history if row["phase"] == "search-candidate"]
     unscored = [row for row in candidates if row["score"] is None]
     assert unscored
-    assert {row["reason"] for row in unscored} == {"its answers are no finite numbers"}
+    assert {row["reason"] for row in unscored} == {"its answers are not finite numbers"}
     assert "NaN" not in json.dumps(search.history)
     assert "Infinity" not in json.dumps(search.history)
 
@@ -165,7 +165,7 @@ def test_a_score_that_is_nan_never_wins(method: str, settings: MethodSettings) -
 def test_a_search_of_which_no_candidate_has_a_score_fails() -> None:
     space = SearchSpace(PlantedSpace(8, 8, 2))
     searcher = methods.METHODS["random"](space, lambda _: True, RandomSettings(epochs=1, samples=4))
-    with pytest.raises(DivergedError, match=r"all 4 candidates are no finite numbers; .* method\.weights\.lr"):
+    with pytest.raises(DivergedError, match=r"all 4 candidates are not finite numbers; .* method\.weights\.lr"):
         Search(searcher, SearchProblem(space), Patchy(every=0), 0).run(SilentProgress())
 
 
