@@ -24,7 +24,7 @@ from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measur
 from benchmarks.lib.plots import save_plot
 from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
-from mango_grader.cli.types import Duration, Size
+from mango_grader.cli.run_options import Duration, Size
 from mango_grader.report.charts import percent
 from mango_grader.workflow.comparison import Comparison
 from mango_grader.workflow.config import plain

@@ -22,7 +22,7 @@ from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measur
 from benchmarks.lib.peers.catalogue import PYTHON, Foreign, Scale, peers_of
 from benchmarks.lib.peers.runs import pack_fold
 from benchmarks.lib.peers.summary import draw, latency_name, measurement_name, show, summary
-from mango_grader.cli.types import Duration
+from mango_grader.cli.run_options import Duration
 
 
 @click.command()

@@ -22,22 +22,22 @@ class _Entry(NamedTuple):
 
 COMMANDS = {
     "data": _Entry("data", "data", "Inspect a folder of graded photos, or make one of synthetic mangoes."),
-    "search": _Entry("search", "search", "Search a network for your photos; train, calibrate and export it."),
-    "train": _Entry("train", "train", "Train a known network on new photos, without a search."),
+    "search": _Entry("runs", "search", "Search a network for your photos; train, calibrate and export it."),
+    "train": _Entry("runs", "train", "Train a known network on new photos, without a search."),
     "compare": _Entry("compare", "compare", "Compare search methods and known networks on your photos, at equal cost."),
     "evaluate": _Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
     "methods": _Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
     "spaces": _Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),
-    "export": _Entry("export", "export", "Write a run's model as one .mango file."),
+    "export": _Entry("runs", "export", "Write a run's model as one .mango file."),
     "demo": _Entry("demo", "demo", "Draw mangoes, search a network for them, and grade others."),
     "grade": _Entry("grade", "grade", "Grade images and folders with a .mango model."),
-    "info": _Entry("info", "info", "Print what a .mango model says about itself."),
-    "verify": _Entry("verify", "verify", "Check that a .mango model is whole and answers as it did when made."),
+    "info": _Entry("model", "info", "Print the manifest of a .mango model."),
+    "verify": _Entry("model", "verify", "Check that a .mango model is intact and answers as it did when it was made."),
     "doctor": _Entry("doctor", "doctor", "Print versions and devices, and what is wrong with them."),
 }
 
-# torch's idle threads spin for long by default, which beside any other busy process makes training many times slower
-# (a step of 1.8 s instead of 0.5 s); so briefly, they lose nothing on a machine of their own.
+# torch's idle threads spin for long by default. Beside any other busy process that makes training several times slower
+# (a step of 1.8 s instead of 0.5 s); with this short spin nothing is lost on an otherwise idle machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 # Import name -> the extra of the installation that brings it.

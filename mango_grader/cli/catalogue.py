@@ -33,11 +33,11 @@ _preset_option = click.option(
 )
 
 
-@click.command(short_help="Print the search methods, their papers and settings, and the spaces they search.")
+@click.command()
 @_preset_option
 @json_option
 def methods(preset: str, as_json: bool) -> None:
-    """Print every search method: its paper, its settings and what each may be, and which spaces it can search.
+    """Print every search method: its paper, its settings with their allowed values, and the spaces it can search.
 
     Any setting can be given to `search` as --set method.NAME=VALUE. The settings are those of the preset; those that
     all methods have in common (training, augmentation, teacher) come last.
@@ -63,11 +63,11 @@ def methods(preset: str, as_json: bool) -> None:
         _print_methods(rows, common, preset)
 
 
-@click.command(short_help="Print the search spaces, their papers and settings, and the methods that search them.")
+@click.command()
 @_preset_option
 @json_option
 def spaces(preset: str, as_json: bool) -> None:
-    """Print every search space: its paper and size, its settings and what each may be, and which methods search it.
+    """Print every search space: its paper, size, settings with their allowed values, and the methods for it.
 
     Any setting can be given to `search` as --set space.NAME=VALUE. The settings are those of the preset.
     """

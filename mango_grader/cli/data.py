@@ -8,6 +8,7 @@ import click
 
 from mango_grader.cli.options import (
     FINISHED_WITH_ERRORS,
+    finish,
     group_by_option,
     json_option,
     ordinal_option,
@@ -86,8 +87,7 @@ def inspect(
         print_json(inspection.to_dict())
     else:
         _print(inspection)
-    if strict and inspection.findings:
-        raise click.exceptions.Exit(FINISHED_WITH_ERRORS)
+    finish(not (strict and inspection.findings))
 
 
 def _print(seen: "Inspection") -> None:

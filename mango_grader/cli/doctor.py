@@ -33,7 +33,7 @@ _IDENTITY = (
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What stands here; `broken` keeps grading from working, `advice` does not."""
+    """What was found: `broken` keeps grading from working, `advice` does not."""
 
     mango_grader: str
     python: str
@@ -47,11 +47,11 @@ class Diagnosis:
     advice: tuple[str, ...]
 
 
-@click.command(short_help="Print versions and devices, and what is wrong with them.")
+@click.command()
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, /, as_json: bool) -> None:
-    """Print versions, onnxruntime's providers, devices, and what is wrong. Exit code 1 if grading cannot work."""
+    """Print versions, onnxruntime's providers, devices and problems. The exit code is 1 if grading cannot work."""
     found = diagnose()
     if as_json:
         print_json(asdict(found))
@@ -61,7 +61,7 @@ def doctor(ctx: click.Context, /, as_json: bool) -> None:
 
 
 def diagnose() -> Diagnosis:
-    """Look at this installation; nothing heavy is imported but onnxruntime itself."""
+    """Examine this installation; nothing heavy is imported but onnxruntime."""
     versions = {name: _version(name) for name in (*RUNTIME, *ENGINES, *TRAINING, *OPTIONAL)}
     gpus = _gpus()
     providers, broken = _engine()
@@ -111,7 +111,7 @@ def _advice(versions: dict[str, str | None], gpus: tuple[str, ...], providers: t
     if len(missing) == len(TRAINING):
         said.append("searching and training are not installed; run: pip install 'mango-grader[train]'")
     elif missing:
-        said.append(f"training lacks {', '.join(missing)}; run: pip install 'mango-grader[train]'")
+        said.append(f"packages for training are missing ({', '.join(missing)}); run: pip install 'mango-grader[train]'")
     if versions["albumentations"] not in (None, ALBUMENTATIONS):
         said.append(f"albumentations {versions['albumentations']} is untested; run: pip install albumentations==2.0.8")
     return tuple(said)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from mango_grader.cli.options import (
-    FINISHED_WITH_ERRORS,
+    finish,
     group_by_option,
     json_option,
     model_option,
@@ -24,27 +24,27 @@ from mango_grader.workflow.evaluate import evaluate as run_evaluate
 from mango_grader.workflow.predictions import write_predictions
 
 
-@click.command(short_help="Measure a model on graded photos, exit by exit.")
+@click.command()
 @model_option
 @click.option("--data", required=True, metavar="DIR", help="Folder of graded photos.")
 @group_by_option
-@click.option("--split", metavar="FILE", help="split.json of a run: measure only on its test part.")
+@click.option("--split", metavar="FILE", help="split.json of a run: evaluate on its test part only.")
 @click.option(
     "--policy",
     metavar="full|exit:K|threshold",
-    help="Whose answers the confusion and the predictions are; the model's own policy by default.",
+    help="Exit policy of the confusion and the predictions.  [default: the model's]",
 )
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
-@click.option("--out", metavar="FILE", help="Write the figures to FILE: .json.")
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Precision.")
+@click.option("--out", metavar="FILE", help="Write the metrics to FILE: .json.")
 @click.option("--predictions", metavar="FILE", help="Write a row for each image to FILE: .csv, .jsonl or .parquet.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the bootstrap.")
 @provider_option
 @json_option
 @progress_option
 def evaluate(
     model: str, data: str, out: str | None, predictions: str | None, as_json: bool, progress: Progress, **options: Any
 ) -> None:
-    """Measure a model on graded photos: every exit, every policy, and which classes are taken for which.
+    """Measure a model on graded photos: every exit, every exit policy, and the confusion of classes.
 
     Classes are matched by name. Images that cannot be read are listed and left out; the exit code is then 3.
     """
@@ -65,4 +65,4 @@ def evaluate(
         print_warnings(result.warnings)
         for path, reason in result.errors.items():
             click.echo(one_line(f"left out {path}: {reason}"), err=True)
-    raise click.exceptions.Exit(FINISHED_WITH_ERRORS if result.errors else 0)
+    finish(not result.errors)

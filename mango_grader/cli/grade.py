@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mango_grader.cli.interrupts import resumable
-from mango_grader.cli.options import FINISHED_WITH_ERRORS, model_option, progress_option, provider_option
+from mango_grader.cli.options import finish, model_option, progress_option, provider_option
 from mango_grader.cores import usable_cores
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 _STDIN = "-"
 
 
-@click.command(short_help="Grade images and folders with a .mango model.")
+@click.command()
 @click.argument("paths", nargs=-1, metavar="PATH…")
 @model_option
 @click.option("--files-from", metavar="FILE", help="Also grade the paths in FILE, one per line; - is standard input.")
 @click.option("--recursive", is_flag=True, help="Include sub-folders.")
 @click.option("--out", metavar="FILE", help="Write the rows to FILE: .csv, .jsonl or .parquet.")
 @click.option("--excel", is_flag=True, help="Write a .csv for Excel: semicolons, decimal commas, byte order mark.")
-@click.option("--policy", metavar="full|exit:K|threshold", help="Where images may stop; the model's own by default.")
+@click.option("--policy", metavar="full|exit:K|threshold", help="Exit policy: when to stop.  [default: the model's]")
 @click.option("--workers", type=click.IntRange(min=1), help="Number of threads; one per core by default.")
 @click.option("--resume", is_flag=True, help="Continue a job: grade new, changed and failed images.")
 @click.option("--sort-into", metavar="DIR", help="Copy each image into DIR/GRADE/, failed ones into DIR/_errors/.")
 @click.option(
     "--review-below", type=click.FloatRange(0, 1), metavar="P", help="Mark grades below this confidence for review."
 )
-@click.option("--contact-sheet", metavar="FILE", help="Write thumbnails by grade into one HTML file.")
+@click.option("--contact-sheet", metavar="FILE", help="Write one HTML page of thumbnails, by grade.")
 @provider_option
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Precision.")
 @progress_option
 @click.pass_context
 def grade(
@@ -77,12 +77,12 @@ def grade(
         for one in outcome.uncopied:
             progress.note(f"could not be copied: {one_line(one.path)}: {one_line(one.reason)}")
         if results.out is None:
-            from mango_grader.cli.table import print_table
+            from mango_grader.cli.console import print_table
 
             print_table(journal.records(), outcome.summary, results.review_below)
         else:
             progress.note(f"{outcome.summary} → {one_line(results.out)}")
-    ctx.exit(0 if outcome.sound else FINISHED_WITH_ERRORS)
+    finish(outcome.sound)
 
 
 def _items(

@@ -13,16 +13,16 @@ _CTRL_C, _TERMINATED = 130, 143  # as shells count: 128 + the signal's number
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """The process received SIGTERM."""
 
 
 @contextmanager
 def resumable(command: Callable[[], str | None]) -> Iterator[None]:
-    """Let SIGTERM stop the body as Ctrl-C does; print what continues it, if `command` knows, and exit 143 or 130."""
+    """Let SIGTERM stop the body as Ctrl-C does; print the command that continues it, if any; exit 143 or 130."""
     try:
         with _stopped_by_sigterm():
             yield
-    except (KeyboardInterrupt, click.Abort) as error:  # a command within the body makes the one of the other
+    except (KeyboardInterrupt, click.Abort) as error:  # a click command in the body turns the one into the other
         line = command()
         click.echo("interrupted" + ("" if line is None else f"; continue with: {line}"), err=True)
         sys.stderr.flush()
@@ -32,7 +32,7 @@ def resumable(command: Callable[[], str | None]) -> Iterator[None]:
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # which alone may say what signals do
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
     before = signal.signal(signal.SIGTERM, _terminate)

@@ -1,8 +1,8 @@
-"""Options that several commands share, so that they read and behave the same."""
+"""Options and exit codes that several commands share, so that they read and behave the same."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -15,19 +15,24 @@ Decorator = Callable[[Function], Function]
 FINISHED_WITH_ERRORS = 3
 
 
+def finish(sound: bool) -> NoReturn:
+    """End the command: exit code 0, or 3 where it is done but something in it is not sound."""
+    raise click.exceptions.Exit(0 if sound else FINISHED_WITH_ERRORS)
+
+
 def progress_option(function: Function) -> Function:
     """Add `--progress`; the command receives `progress: Progress`."""
     return _progress(make_progress)(function)
 
 
 def reporter_option(function: Function) -> Function:
-    """Add `--progress`; the command receives `reporter`, which makes a `Progress` in whichever process it is called."""
+    """Add `--progress`; the command receives `reporter`, a function that makes a `Progress` in any process."""
     return _progress(lambda mode: partial(make_progress, mode), "reporter")(function)
 
 
-def _progress(meant: Callable[[Mode], object], name: str = "progress") -> Callable[[Function], Function]:
+def _progress(make: Callable[[Mode], object], name: str = "progress") -> Callable[[Function], Function]:
     def convert(_ctx: click.Context, _parameter: click.Parameter, value: Any) -> object:
-        return meant(value)
+        return make(value)
 
     return click.option(
         "--progress",
@@ -76,7 +81,7 @@ def provider_option(function: Function) -> Function:
         type=click.Choice(["auto", "cpu", "cuda"]),
         default="auto",
         show_default=True,
-        help="Where onnxruntime runs; auto is CUDA where onnxruntime-gpu is installed.",
+        help="What onnxruntime runs on; auto is CUDA if onnxruntime-gpu is installed, else the CPU.",
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""What a run, an evaluation or a comparison prints at its end."""
+"""What a run, an evaluation or a comparison prints when it is done."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mango_grader.cli.console import open_console
-from mango_grader.cli.options import FINISHED_WITH_ERRORS
 from mango_grader.files import read_json
 from mango_grader.report.comparison import comparison_warnings
 from mango_grader.text import counted, one_line
@@ -46,7 +45,7 @@ def print_confusion(answered: Answered, classes: Sequence[str]) -> None:
     """Print how often each class was taken for which, and its recall."""
     console = open_console()
     table = _confusion(answered, [one_line(name) for name in classes], classes=classes)
-    if not _fits(console, table):  # Too many classes for this terminal: number the columns, and let it wrap its lines.
+    if not _fits(console, table):  # too many classes for this terminal: number the columns, and let it wrap lines
         numbers = [str(number) for number in range(1, len(classes) + 1)]
         table = _confusion(answered, numbers, classes=[f"{n} {name}" for n, name in zip(numbers, classes, strict=True)])
         console = open_console(wide=True)
@@ -67,26 +66,23 @@ def _fits(console: Console, table: Table) -> bool:
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
-    """Print what the figures warn of, one line each."""
+    """Print warnings, one line each."""
     console = open_console()
     for line in warnings:
         console.print(f"warning: {one_line(line)}")
 
 
-def print_run(folder: RunFolder) -> int:
-    """Print the test figures of a finished run, what its report warns of, and where its report and model are.
-
-    Returns the exit code: 3 where the model is no better than guessing, else 0.
-    """
+def print_run(folder: RunFolder) -> bool:
+    """Print a run's test metrics, warnings, report and model; return whether the model is better than guessing."""
     measured = Measured.from_dict(read_json(folder.metrics)["test"])
     print_measured(measured)
     print_warnings(folder.read_warnings())
     _print_places(open_console(), report=folder.report, model=folder.model)
-    return FINISHED_WITH_ERRORS if measured.guessing.verdict == "guessing" else 0
+    return measured.guessing.verdict != "guessing"
 
 
 def print_comparison(folder: ComparisonFolder) -> None:
-    """Print where entries stand, what failed or is to doubt, and where the page is."""
+    """Print the ranking of a comparison, its differences and warnings, and where its report is."""
     page = folder.page
     console = open_console()
     console.print(f"{counted(folder.comparison.seeds, 'run')} each, 95 % intervals")
@@ -107,7 +103,7 @@ def print_comparison(folder: ComparisonFolder) -> None:
     console.print(ranking)
     console.print(f"{UNITS}; min: minutes of a run\n")
     console.print(differences)
-    console.print("p: how easily chance in the choice of fruit alone makes the difference to random")
+    console.print("p: probability of such a difference to random by the choice of test images alone")
     print_warnings(comparison_warnings(page))
     _print_places(console, report=folder.report)
 

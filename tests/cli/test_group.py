@@ -24,9 +24,9 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     def info() -> None:
         raise errors[0]
 
-    module = ModuleType("mango_grader.cli.info")
+    module = ModuleType("mango_grader.cli.model")
     module.info = info  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "mango_grader.cli.info", module)
+    monkeypatch.setitem(sys.modules, "mango_grader.cli.model", module)
     return errors
 
 

@@ -12,7 +12,7 @@ import pytest
 from commands import COMMAND, call
 from photos import write_folders
 
-from mango_grader.cli import run as run_options
+from mango_grader.cli import run_folder
 
 ENDLESS = ("--size", "32", "--device", "cpu", "--set", "train.batch_size=8", "--set", "train.epochs=100000")
 NET = "shufflenet_v2_x0_5"
@@ -110,7 +110,7 @@ def test_a_run_without_out_has_a_new_folder_named_after_data_and_date(
 def test_folders_of_one_second_never_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(run_options.claim, ["mangoes-2026-01-01-120000"] * 40))
+        claimed = list(pool.map(run_folder.claim, ["mangoes-2026-01-01-120000"] * 40))
     assert len(set(claimed)) == 40
 
 

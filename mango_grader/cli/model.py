@@ -1,12 +1,13 @@
-"""`mango-grader info`: what a model says about itself."""
+"""`mango-grader info` and `mango-grader verify`: what a model says about itself, and whether that still holds."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mango_grader.cli.console import open_console
-from mango_grader.cli.options import json_option, print_json
+from mango_grader.cli.options import json_option, print_json, provider_option
 from mango_grader.text import counted, one_line
 
 _NAMES = {
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mango_grader.runtime.bundle.archive import Bundle
 
 
-@click.command(short_help="Print what a .mango model says about itself.")
+@click.command()
 @click.argument("model", metavar="MODEL")
 @json_option
 def info(model: str, as_json: bool) -> None:
@@ -33,6 +34,32 @@ def info(model: str, as_json: bool) -> None:
         print_json({"path": str(bundle.path), "digest": bundle.digest, **bundle.manifest.to_dict()})
     else:
         _print(bundle)
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@provider_option
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, /, model: str, provider: str, as_json: bool) -> None:
+    """Check all parts of MODEL, a .mango file or the folder of a finished run, and recompute its golden answers.
+
+    The exit code is 1 if a check fails.
+    """
+    from mango_grader.runtime.bundle.archive import Bundle
+    from mango_grader.runtime.bundle.guessing import Guessing
+    from mango_grader.runtime.inference.verify import verify_bundle
+
+    bundle = Bundle.open(model)
+    findings = verify_bundle(bundle, provider)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.check}: {finding.detail}")
+        if (guessing := Guessing.from_provenance(bundle.manifest.provenance)) is not None:
+            click.echo(f"{'note  ' if guessing.verdict == 'better' else 'WARNING'}  {guessing}")
+    ctx.exit(0 if all(finding.ok for finding in findings) else 1)
 
 
 def _print(bundle: "Bundle") -> None:
@@ -78,12 +105,12 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def _provenance(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield where a model came from; measures of agreement are said in words, their terms in brackets."""
+    """Yield where a model came from; agreement between its forms is described in words, with the key in brackets."""
     for key, value in values.items():
         says = _SAYS.get(key)
         try:
             yield says(value) if says else (_NAMES.get(key, key), _plain(value))
-        except (KeyError, TypeError, ValueError):  # A bundle may tell anything of itself.
+        except (KeyError, TypeError, ValueError):  # a bundle may claim anything
             yield key, _plain(value)
 
 

@@ -1,112 +1,34 @@
-"""Options that `search`, `train` and `compare` share, and the folder that they leave everything in."""
+"""The folder of a run or comparison: a new one, or one to continue."""
 
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from mango_grader.cli.interrupts import resumable
-from mango_grader.cli.options import group_by_option, ordinal_option
-from mango_grader.cli.types import Duration, Fold, Size
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.workflow.config import Places
 from mango_grader.workflow.options import find_places
-from mango_grader.workflow.presets import PRESETS
 from mango_grader.workflow.run.data_changes import data_root
 from mango_grader.workflow.run.folder import RunFolder
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-_SHARED = (
-    click.option("--data", metavar="DIR", help="Folder of graded photos: a folder per class, or a CSV and images."),
-    click.option("--out", metavar="DIR", help="Output directory.  [default: runs/NAME-DATE]"),
-    group_by_option,
-    ordinal_option,
-    click.option(
-        "--preset",
-        type=click.Choice(list(PRESETS)),
-        default="quick",
-        show_default=True,
-        help="; ".join(f"{name}: {preset.help}" for name, preset in PRESETS.items()),
-    ),
-    click.option(
-        "--budget", type=Duration(), metavar="TIME", help="Finish within TIME, the bundle included: 20m, 1h30m."
-    ),
-    click.option(
-        "--device", default="auto", show_default=True, help="Where networks are trained: auto, cpu, cuda or cuda:N."
-    ),
-    click.option(
-        "--size", type=Size(), metavar="PIXELS|HxW", help="Size of the network's input.  [default: the preset's]"
-    ),
-    click.option(
-        "--retrain-on-all",
-        "--refit",
-        "retrain_on_all",
-        is_flag=True,
-        help="Train the result a second time, on training and validation images together.",
-    ),
-    click.option(
-        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change any setting, such as train.epochs=20."
-    ),
-    click.option("--resume", is_flag=True, help="Continue an interrupted run; only --out is needed."),
-)
-_OF_ONE_RUN = (
-    click.option("--fold", type=Fold(), metavar="K/N", help="Test on fold K of N (cross-validation)."),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Of the split, the search and the training.",
-    ),
-    click.option(
-        "--init-from",
-        metavar="RUN|NAME",
-        help="Start from the weights of a run, as far as they fit, or from ImageNet's (efficientnet-lite0).",
-    ),
-    click.option(
-        "--teacher",
-        metavar="RUN|FILE|NAME",
-        help="Also learn from a teacher's answers: a run, a .mango, an .onnx classifier or a torchvision model.",
-    ),
-    click.option("--unlabelled", metavar="DIR", help="Further images; only the teacher's answers to them are learned."),
-    click.option("--plan-only", is_flag=True, help="Time a few steps, print the budget plan and stop."),
-)
-
-
-def run_options(function: Function) -> Function:
-    """Add the options of a run."""
-    return shared_options(_with(_OF_ONE_RUN, function))
-
-
-def shared_options(function: Function) -> Function:
-    """Add the options that one run and a comparison of many have in common."""
-    return _with(_SHARED, function)
-
-
-def _with(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
 _RUNS = Path("runs")
-_BEGUN = ("config.json", "comparison.json")  # what a run and a comparison begin with
+_BEGUN = ("config.json", "comparison.json")  # the first files of a run and of a comparison
 _PLACES = ("data", "init_from", "teacher", "unlabelled")
 _NOT_SETTINGS = {*_PLACES, "out", "resume", "plan_only", "progress", "reporter"}
 
 
 def moved_places(out: str | None, resume: bool) -> Places | None:
-    """Return where those things are now that were moved, where a run is resumed and no setting is said with them.
+    """Return where data, start and teacher are now, if a run is resumed and no settings are given.
 
-    Raises UsageError for settings without the data that go with them.
+    Raises:
+        UsageError: settings are given without the data that belong to them.
     """
     context = click.get_current_context()
     said = {
@@ -129,7 +51,7 @@ def moved_places(out: str | None, resume: bool) -> Places | None:
 
 
 def _require_data(folder: RunFolder, data: str | None) -> None:
-    """Raise UsageError where the data of an unfinished run are not where they are said to be."""
+    """Raise UsageError if the data of an unfinished run are not at `data`."""
     if data is None or data_root(data).is_dir() or folder.finished or not folder.config.exists():
         return
     raise UsageError(f"the images are not at {data}; pass where they are now: {folder.resuming(data='DIR')}")
@@ -137,7 +59,7 @@ def _require_data(folder: RunFolder, data: str | None) -> None:
 
 @contextmanager
 def run_folder(out: str | None, data: str | None, resume: bool) -> Iterator[str]:
-    """Yield the folder of a run: `out`, or a new one below runs/, which is printed, and goes if the run is refused.
+    """Yield the folder of a run: `out`, or a new one below runs/, which is printed, and removed if the run is refused.
 
     An interruption prints the command that continues the run.
     """
@@ -163,7 +85,7 @@ def comparison_folder(out: str | None, data: str | None, resume: bool) -> Iterat
 
 @contextmanager
 def _folder(out: str | None, data: str | None, resume: bool, what: str = "") -> Iterator[Path]:
-    """Yield `out`, or a new folder named after the data, `what` and the time, which goes if the body is refused."""
+    """Yield `out`, or a new folder named after data, `what` and time, which is removed if the body is refused."""
     if out is not None:
         yield Path(out)
         return
@@ -182,7 +104,7 @@ def _folder(out: str | None, data: str | None, resume: bool, what: str = "") -> 
 
 
 def claim(name: str) -> Path:
-    """Make a folder that was not there; of several processes that ask for one name, each gets its own."""
+    """Make a new folder below runs/; several processes that ask for one name get a folder each."""
     for number in count(1):
         path = _RUNS / (name if number == 1 else f"{name}-{number}")
         try:

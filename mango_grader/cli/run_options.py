@@ -1,0 +1,157 @@
+"""Options of `search`, `train` and `compare`, their value types, and the headings under which help lists them."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from mango_grader.cli.options import group_by_option, ordinal_option
+from mango_grader.datasets import parse_fold
+from mango_grader.errors import UsageError
+from mango_grader.workflow.presets import PRESETS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+class Duration(click.ParamType[float]):
+    """20m, 90s, 1h30m → seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds; fails with a usage message."""
+        if isinstance(value, float):
+            return value
+        parts = _PART.findall(value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"{value!r} is no duration; write for example 20m, 90s or 1h30m", param, ctx)
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+class Fold(click.ParamType[tuple[int, int]]):
+    """2/5 → (2, 5): the second of five folds."""
+
+    name = "fold"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return (K, N) with 1 ≤ K ≤ N, N ≥ 2; fails with a usage message."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_fold(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """128 or 120x160 → (height, width) in pixels."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return two numbers of at least 8; fails with a usage message."""
+        if isinstance(value, tuple):
+            return value
+        numbers = value.lower().split("x")
+        if len(numbers) > 2 or not all(number.isdigit() and int(number) >= 8 for number in numbers):
+            self.fail(f"{value!r} is no size; write pixels (8 or more) or HxW, for example 128 or 120x160", param, ctx)
+        return int(numbers[0]), int(numbers[-1])
+
+
+class RunCommand(click.Command):
+    """A command whose help lists its options under headings."""
+
+    HEADINGS: Mapping[str, Sequence[str]] = {
+        "Data": ("data", "group_by", "ordinal", "fold", "folds", "unlabelled"),
+        "Search": ("method", "methods", "space", "metric", "over", "cost"),
+        "Limits on the result": ("max_params", "max_macs", "max_latency"),
+        "Training": ("architecture", "baseline", "init_from", "teacher", "retrain_on_all"),
+        "Settings": ("preset", "settings", "size", "seed", "seeds"),
+        "Running": ("out", "budget", "plan_only", "resume", "jobs", "device"),
+    }
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options heading by heading, those without one last."""
+        left = {str(option.name): option.get_help_record(ctx) for option in self.get_params(ctx)}
+        headed = {heading: [left.pop(name, None) for name in names] for heading, names in self.HEADINGS.items()}
+        for heading, records in {**headed, "Other options": list(left.values())}.items():
+            if written := [record for record in records if record is not None]:
+                with formatter.section(heading):
+                    formatter.write_dl(written)
+
+
+_SHARED = (
+    click.option("--data", metavar="DIR", help="Folder of graded photos: a folder per class, or a CSV and images."),
+    click.option("--out", metavar="DIR", help="Output directory.  [default: runs/NAME-DATE]"),
+    group_by_option,
+    ordinal_option,
+    click.option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        default="quick",
+        show_default=True,
+        help="; ".join(f"{name}: {preset.help}" for name, preset in PRESETS.items()),
+    ),
+    click.option(
+        "--budget", type=Duration(), metavar="TIME", help="Finish within TIME, the bundle included: 20m, 1h30m."
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, help="Where networks are trained: auto, cpu, cuda or cuda:N."
+    ),
+    click.option(
+        "--size", type=Size(), metavar="PIXELS|HxW", help="Size of the network's input.  [default: the preset's]"
+    ),
+    click.option(
+        "--retrain-on-all",
+        "--refit",
+        "retrain_on_all",
+        is_flag=True,
+        help="Train the result a second time, on training and validation images together.",
+    ),
+    click.option(
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change any setting, such as train.epochs=20."
+    ),
+    click.option("--resume", is_flag=True, help="Continue an interrupted run; only --out is needed."),
+)
+_OF_ONE_RUN = (
+    click.option("--fold", type=Fold(), metavar="K/N", help="Test on fold K of N (cross-validation)."),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Random seed of the split, the search and the training.",
+    ),
+    click.option(
+        "--init-from",
+        metavar="RUN|NAME",
+        help="Start from the weights of a run, as far as they fit, or from ImageNet's (efficientnet-lite0).",
+    ),
+    click.option(
+        "--teacher",
+        metavar="RUN|FILE|NAME",
+        help="Also learn from a teacher's answers: a run, a .mango, an .onnx classifier or a torchvision model.",
+    ),
+    click.option("--unlabelled", metavar="DIR", help="Further images; only the teacher's answers to them are learned."),
+    click.option("--plan-only", is_flag=True, help="Time a few steps, print the budget plan and stop."),
+)
+
+
+def run_options(function: Function) -> Function:
+    """Add the options of a run."""
+    return shared_options(_with(_OF_ONE_RUN, function))
+
+
+def shared_options(function: Function) -> Function:
+    """Add the options that one run and a comparison of many have in common."""
+    return _with(_SHARED, function)
+
+
+def _with(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
+    for option in reversed(options):
+        function = option(function)
+    return function
