@@ -125,3 +125,13 @@ def test_a_terminal_without_unicode_gets_escapes(bundle: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert b"12 \xd7 16 pixels" in done.stdout
     assert b"exit:1 \\u2026 exit:2" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["search", "train", "compare"])
+def test_help_lists_every_option_of_a_run_under_a_heading(name: str) -> None:
+    lines = call(name, "--help").stdout.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert headings[0] == "Data:"
+    assert headings[-2:] == ["Running:", "Other options:"]
+    others = lines[lines.index("Other options:") :]
+    assert [line.split()[0] for line in others if line.startswith("  -")] == ["--progress", "-h,"]
