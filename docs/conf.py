@@ -52,6 +52,9 @@ python_maximum_signature_line_length = 100
 # Types in signatures become links where the site documents them; it is no fault that most are not there.
 nitpick_ignore_regex = [("py:.*", ".*")]
 
+# Options begin with two hyphens, which smart quotes would turn into a dash.
+smartquotes = False
+
 html_theme = "furo"
 html_title = "mango-grader"
 html_math_renderer = "mathml"
