@@ -59,6 +59,7 @@ EXCEPTIONS = (
     Instead("--teacher mobilenet_v3_large", "--teacher big.onnx --plan-only", "its weights would be downloaded"),
     Instead("--out runs/by-column", "--out runs/by-column --plan-only", _OPTIONS),
     Instead("--preset quick --budget 20m --seed 0", "--preset quick --seed 0 --plan-only", "--resume goes on with it"),
+    Instead("--out runs/small", "--out runs/small --plan-only", _OPTIONS),
     Instead("--out runs/fast", "--out runs/fast --plan-only", _OPTIONS),
     Instead("--out runs/front", "--out runs/front --plan-only", _OPTIONS),
     Instead("--out runs/best", "--out runs/best --plan-only", _OPTIONS),
