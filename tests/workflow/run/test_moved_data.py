@@ -122,7 +122,7 @@ def test_runs_of_a_comparison_are_never_made_of_different_data(tmp_path: Path) -
     shutil.copy(data / "red" / "000.png", data / "red" / "999.png")
     result = call("compare", "--resume", "--out", out)
     assert result.exit_code == 3, result.output
-    assert "not what the runs before were made of: 1 image added (red/999.png)" in result.stdout
+    assert "not those of the runs before: 1 image added (red/999.png)" in result.stdout
     (data / "red" / "999.png").unlink()
     result = call("compare", "--resume", "--out", out)
     assert result.exit_code == 0, result.output
