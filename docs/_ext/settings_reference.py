@@ -66,13 +66,13 @@ def kind_of(owner: type, field: str) -> str:
 
 def _in_words(hint: Any) -> str:
     parts = [part for part in typing.get_args(hint) if part not in (NoneType, ...)]
-    names = {str: "text", int: "whole number", float: "number", bool: "true | false", dict: "mapping"}
+    names = {str: "text", int: "whole number", float: "number", bool: "true | false", dict: "mapping", Any: "any value"}
     if hint in names:
         return names[hint]
     if typing.get_origin(hint) is typing.Literal:
         return " | ".join(map(str, parts))
     if typing.get_origin(hint) in (tuple, list) or getattr(typing.get_origin(hint), "__name__", "") == "Sequence":
-        return f"list of {_in_words(parts[0])}"
+        return f"list of {_in_words(parts[0])}".replace("number", "numbers")
     if getattr(typing.get_origin(hint), "__name__", "") in {"Mapping", "dict"}:
         return f"mapping of {_in_words(parts[0])} to {_in_words(parts[1])}"
     if typing.get_origin(hint) is not None:
