@@ -23,6 +23,7 @@ LAYERS_CHECKED: tuple[str, ...] = (
     "export",
     "report",
     "workflow",
+    "cli",
 )
 
 

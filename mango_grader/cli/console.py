@@ -27,7 +27,13 @@ def open_console(*, wide: bool = False) -> Console:
 
 
 def print_table(records: Iterable[Record], summary: Summary, review_below: float | None = None) -> None:
-    """Print the first `ROWS` records and the summary to standard output."""
+    """Print the first `ROWS` records and the summary to standard output.
+
+    Args:
+        records: what became of each image, in order.
+        summary: counts over all of them.
+        review_below: confidence, 0..1, below which a grade is marked for review; None marks none.
+    """
     console = open_console()
     table = Table("image", "grade", "confidence", "exit", "ms", box=None, pad_edge=False)
     for column in table.columns[2:]:

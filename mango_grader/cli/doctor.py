@@ -33,7 +33,20 @@ _IDENTITY = (
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found: `broken` keeps grading from working, `advice` does not."""
+    """What `doctor` found.
+
+    Attributes:
+        mango_grader: version of this package.
+        python: version of Python.
+        platform: operating system, its version and the machine's architecture.
+        cpu: name of the processor.
+        cores: number of logical processors, 1 or more.
+        gpus: names of the NVIDIA GPUs.
+        providers: onnxruntime's, by name.
+        versions: of each library; None where it is not installed.
+        broken: one line for each thing that keeps grading from working.
+        advice: one line for each thing that does not, but should be known.
+    """
 
     mango_grader: str
     python: str

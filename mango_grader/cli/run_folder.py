@@ -27,6 +27,10 @@ _NOT_SETTINGS = {*_PLACES, "out", "resume", "plan_only", "progress", "reporter"}
 def moved_places(out: str | None, resume: bool) -> Places | None:
     """Return where data, start and teacher are now, if a run is resumed and no settings are given.
 
+    Args:
+        out: what `--out` names; None without it.
+        resume: whether `--resume` is given.
+
     Raises:
         UsageError: settings are given without the data that belong to them.
     """
@@ -62,6 +66,14 @@ def run_folder(out: str | None, data: str | None, resume: bool) -> Iterator[str]
     """Yield the folder of a run: `out`, or a new one below runs/, which is printed, and removed if the run is refused.
 
     An interruption prints the command that continues the run.
+
+    Args:
+        out: what `--out` names; None takes a new folder.
+        data: what `--data` names, after which a new folder is called.
+        resume: whether `--resume` is given; it needs `out`.
+
+    Raises:
+        UsageError: there is neither `out` nor what a new folder needs.
     """
 
     def continuing() -> str | None:
@@ -73,7 +85,13 @@ def run_folder(out: str | None, data: str | None, resume: bool) -> Iterator[str]
 
 @contextmanager
 def comparison_folder(out: str | None, data: str | None, resume: bool) -> Iterator[str]:
-    """Yield the folder of a comparison, as `run_folder` does that of a run."""
+    """Yield the folder of a comparison, as `run_folder` does that of a run.
+
+    Args:
+        out: what `--out` names; None takes a new folder.
+        data: what `--data` names, after which a new folder is called.
+        resume: whether `--resume` is given; it needs `out`.
+    """
 
     def continuing() -> str | None:
         command = shlex.join(["mango-grader", "compare", "--resume", "--out", str(path)])

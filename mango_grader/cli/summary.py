@@ -42,7 +42,12 @@ def print_measured(measured: Measured) -> None:
 
 
 def print_confusion(answered: Answered, classes: Sequence[str]) -> None:
-    """Print how often each class was taken for which, and its recall."""
+    """Print how often each class was taken for which, and its recall.
+
+    Args:
+        answered: by an exit policy; its confusion is what is printed.
+        classes: names, in the model's order.
+    """
     console = open_console()
     table = _confusion(answered, [one_line(name) for name in classes], classes=classes)
     if not _fits(console, table):  # too many classes for this terminal: number the columns, and let it wrap lines
