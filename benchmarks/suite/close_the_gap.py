@@ -19,9 +19,8 @@ from pathlib import Path
 import click
 
 from benchmarks.lib.compared import measure
-from benchmarks.lib.gap.gains import gains, is_hopeless
+from benchmarks.lib.gap.gains import draw, gains, is_hopeless, show
 from benchmarks.lib.gap.ideas import IDEAS, Beside, Named, on_other_fruit
-from benchmarks.lib.gap.pages import draw, show
 from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
 from mango_grader.datasets import read_dataset
 from mango_grader.workflow.comparison.outcomes import ComparedRun
