@@ -22,18 +22,18 @@ class _Entry(NamedTuple):
 
 COMMANDS = {
     "data": _Entry("data", "data", "Inspect a folder of graded photos, or make one of synthetic mangoes."),
-    "search": _Entry("runs", "search", "Search a network for your photos; train, calibrate and export it."),
+    "search": _Entry("runs", "search", "Search for a network that fits your photos; train, calibrate and export it."),
     "train": _Entry("runs", "train", "Train a known network on new photos, without a search."),
-    "compare": _Entry("compare", "compare", "Compare search methods and known networks on your photos, at equal cost."),
+    "compare": _Entry("compare", "compare", "Compare search methods and known networks on your photos, in equal time."),
     "evaluate": _Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
     "methods": _Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
     "spaces": _Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),
     "export": _Entry("runs", "export", "Write a run's model as one .mango file."),
-    "demo": _Entry("demo", "demo", "Draw mangoes, search a network for them, and grade others."),
+    "demo": _Entry("demo", "demo", "Draw mangoes, search for a network that fits them, and grade others."),
     "grade": _Entry("grade", "grade", "Grade images and folders with a .mango model."),
     "info": _Entry("model", "info", "Print the manifest of a .mango model."),
     "verify": _Entry("model", "verify", "Check that a .mango model is intact and answers as it did when it was made."),
-    "doctor": _Entry("doctor", "doctor", "Print versions and devices, and what is wrong with them."),
+    "doctor": _Entry("doctor", "doctor", "Print versions, devices and problems."),
 }
 
 # torch's idle threads spin for long by default. Beside any other busy process that makes training several times slower
@@ -118,7 +118,7 @@ def _failure(message: str, exit_code: int) -> click.exceptions.Exit:
 def main(debug: bool) -> None:
     """Search, train and run compact anytime classifiers that grade your fruit.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs have errors.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but something is recorded as wrong.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # A terminal that lacks a character gets an escape, not a crash.
         sys.stdout.reconfigure(errors="backslashreplace")

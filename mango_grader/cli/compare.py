@@ -53,8 +53,8 @@ def compare(
     """Compare search methods and known networks on your photos, each run within the same --budget.
 
     Every run has a folder of its own in the output directory, whose comparison.html shows ranking, curves and
-    differences. --resume with --out continues an interrupted comparison. A run that fails is listed and stops no other;
-    the exit code is then 3.
+    differences. --resume with --out continues an interrupted comparison. A failed run is listed, and the others
+    continue; the exit code is then 3.
     """
     moved = moved_places(out, resume)
     if moved is None and (data is None) != (methods is None):

@@ -20,7 +20,7 @@ from mango_grader.workflow.demo import demo as run_demo
 @click.command()
 @click.option("--out", default="demo-run", show_default=True, metavar="DIR", help="Output directory.")
 @click.option(
-    "--budget", type=Duration(), default="200s", show_default=True, help="Time of the search, the bundle included."
+    "--budget", type=Duration(), default="200s", show_default=True, help="Time limit of the run, export included."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 @progress_option
@@ -42,7 +42,7 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     sound = print_run(run)
     console = Console(soft_wrap=True, highlight=False)
     shares = ", ".join(_percent(value) for value in result.accuracy)
-    console.print(f"on {result.unseen} unseen mangoes of other backgrounds, exit by exit: {shares}")
+    console.print(f"on {result.unseen} unseen mangoes on other backgrounds, exit by exit: {shares}")
     console.print(
         f"beside it: always the commonest grade {_percent(result.majority)}, from the border alone "
         f"{_percent(result.border)}, the same model without the lesions {_percent(result.lesion_free)}"

@@ -115,9 +115,9 @@ def _engine() -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _advice(versions: dict[str, str | None], gpus: tuple[str, ...], providers: tuple[str, ...]) -> tuple[str, ...]:
     said = []
     if all(versions[name] for name in ENGINES):
-        said.append("onnxruntime and onnxruntime-gpu hide each other: uninstall both, then install one")
+        said.append("onnxruntime and onnxruntime-gpu conflict: uninstall both, then install one")
     if "CUDAExecutionProvider (does not start)" in providers:
-        said.append("onnxruntime finds no fitting CUDA and cuDNN; run: pip install 'onnxruntime-gpu[cuda,cudnn]'")
+        said.append("onnxruntime finds no compatible CUDA and cuDNN; run: pip install 'onnxruntime-gpu[cuda,cudnn]'")
     elif gpus and "CUDAExecutionProvider" not in providers:
         said.append("the GPU is not used for grading; install onnxruntime-gpu instead of onnxruntime")
     missing = [name for name in TRAINING if versions[name] is None]

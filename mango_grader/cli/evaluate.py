@@ -34,7 +34,13 @@ from mango_grader.workflow.predictions import write_predictions
     metavar="full|exit:K|threshold",
     help="Exit policy of the confusion and the predictions.  [default: the model's]",
 )
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Precision.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="Precision of the stages.",
+)
 @click.option("--out", metavar="FILE", help="Write the metrics to FILE: .json.")
 @click.option("--predictions", metavar="FILE", help="Write a row for each image to FILE: .csv, .jsonl or .parquet.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the bootstrap.")

@@ -38,7 +38,13 @@ _STDIN = "-"
 )
 @click.option("--contact-sheet", metavar="FILE", help="Write one HTML page of thumbnails, by grade.")
 @provider_option
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Precision.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="Precision of the stages.",
+)
 @progress_option
 @click.pass_context
 def grade(

@@ -11,7 +11,7 @@ from mango_grader.cli.options import json_option, print_json, provider_option
 from mango_grader.text import counted, one_line
 
 _NAMES = {
-    "labels_sha256": "labels' digest",
+    "labels_sha256": "digest of labels",
     "test_images": "test images",
     "init_from": "started from",
     "teacher_test_accuracy": "teacher's test accuracy",
@@ -70,7 +70,7 @@ def _print(bundle: "Bundle") -> None:
     manifest = bundle.manifest
     fit = manifest.preprocess
     order = " < ".join(manifest.classes) if manifest.ordinal else ", ".join(manifest.classes)
-    turned = ", portrait images turned" if fit.rotate_portrait else ""
+    turned = ", portrait images rotated" if fit.rotate_portrait else ""
     guessing = Guessing.from_provenance(manifest.provenance)
     told = {key: value for key, value in manifest.provenance.items() if key != "guessing" or guessing is None}
     policies = [f"{name} {_numbers(values)}" for name, values in manifest.policies.items()]
@@ -82,7 +82,7 @@ def _print(bundle: "Bundle") -> None:
         "precisions": ", ".join(manifest.stages),
         "policies": "; ".join(["full", f"exit:1 … exit:{len(manifest.exits)}", *policies]),
         "default policy": manifest.default_policy,
-        **({"lacks": manifest.lacks} if manifest.lacks else {}),
+        **({"missing": manifest.lacks} if manifest.lacks else {}),
         **dict(_provenance(told)),
     }
     width = max(map(len, lines))

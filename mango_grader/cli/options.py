@@ -51,7 +51,7 @@ def group_by_option(function: Function) -> Function:
         "--group-by",
         metavar="COLUMN|FILE:COLUMN|re:…",
         help="Which photos belong together (one fruit, plant or day): a column of the label CSV or of another CSV, or "
-        "a pattern on file names. A split keeps them in one part.",
+        "a pattern on file names. They are never split between training and test.",
     )(function)
 
 

@@ -28,7 +28,7 @@ class Duration(click.ParamType[float]):
             return value
         parts = _PART.findall(value)
         if not parts or "".join(number + unit for number, unit in parts) != value:
-            self.fail(f"{value!r} is no duration; write for example 20m, 90s or 1h30m", param, ctx)
+            self.fail(f"{value!r} is not a duration; write, for example, 20m, 90s or 1h30m", param, ctx)
         return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
@@ -58,7 +58,9 @@ class Size(click.ParamType[tuple[int, int]]):
             return value
         numbers = value.lower().split("x")
         if len(numbers) > 2 or not all(number.isdigit() and int(number) >= 8 for number in numbers):
-            self.fail(f"{value!r} is no size; write pixels (8 or more) or HxW, for example 128 or 120x160", param, ctx)
+            self.fail(
+                f"{value!r} is not a size; write pixels (8 or more) or HxW, for example 128 or 120x160", param, ctx
+            )
         return int(numbers[0]), int(numbers[-1])
 
 
@@ -94,10 +96,10 @@ _SHARED = (
         type=click.Choice(list(PRESETS)),
         default="quick",
         show_default=True,
-        help="; ".join(f"{name}: {preset.help}" for name, preset in PRESETS.items()),
+        help="; ".join(f"{name} ({preset.help})" for name, preset in PRESETS.items()),
     ),
     click.option(
-        "--budget", type=Duration(), metavar="TIME", help="Finish within TIME, the bundle included: 20m, 1h30m."
+        "--budget", type=Duration(), metavar="TIME", help="Time limit for everything, export included: 20m, 1h30m."
     ),
     click.option(
         "--device", default="auto", show_default=True, help="Where networks are trained: auto, cpu, cuda or cuda:N."
@@ -136,7 +138,11 @@ _OF_ONE_RUN = (
         metavar="RUN|FILE|NAME",
         help="Also learn from a teacher's answers: a run, a .mango, an .onnx classifier or a torchvision model.",
     ),
-    click.option("--unlabelled", metavar="DIR", help="Further images; only the teacher's answers to them are learned."),
+    click.option(
+        "--unlabelled",
+        metavar="DIR",
+        help="Folder of ungraded images; the network learns the teacher's answers to them.",
+    ),
     click.option("--plan-only", is_flag=True, help="Time a few steps, print the budget plan and stop."),
 )
 

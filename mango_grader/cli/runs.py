@@ -60,11 +60,11 @@ from mango_grader.workflow.train import train as run_train
 def search(
     out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any
 ) -> None:
-    """Search a network for your photos; train, calibrate and export it.
+    """Search for a network that fits your photos; train, calibrate and export it.
 
     The output directory holds report.html to look at and model.mango to grade with. An interrupted run continues with
-    --resume and --out, to the same result; with --data, --teacher, --unlabelled and --init-from you name the new place
-    of what was moved.
+    --resume and --out, to the same result; if anything was moved, pass its new place with --data,
+    --teacher, --unlabelled or --init-from.
 
     Limits are hard: the search fails if no architecture satisfies them. Exit code 3 means that the model is no better
     than guessing.
@@ -85,8 +85,8 @@ def search(
 def train(out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
     """Train a known network on new photos; calibrate and export it as search does.
 
-    An interrupted run continues with --resume and --out, to the same result; with --data, --teacher, --unlabelled and
-    --init-from you name the new place of what was moved.
+    An interrupted run continues with --resume and --out, to the same result; if anything was moved, pass its new place
+    with --data, --teacher, --unlabelled or --init-from.
 
     Exit code 3 means that the model is no better than guessing.
     """

@@ -15,7 +15,11 @@ from mango_grader.text import counted
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", type=click.IntRange(min=1), required=True, help="Number of fruit.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed: another seed, other fruit."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Random seed; each seed gives different fruit.",
 )
 @click.option("--size", type=int, default=224, show_default=True, help="Width and height of the images in pixels.")
 @click.option(
@@ -23,7 +27,7 @@ from mango_grader.text import counted
     metavar="NAME,…",
     default="",
     callback=lambda _context, _option, names: tuple(name.strip() for name in names.split(",") if name.strip()),
-    help="Use only these backgrounds; an unknown name lists them all.",
+    help="Use only these backgrounds; an unknown name prints all names.",
 )
 @click.option("--views", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each fruit.")
 @click.option("--clean", is_flag=True, help="Also write each image without its defects, to clean/.")

@@ -54,7 +54,7 @@ def search(
     progress: Progress | None = None,
     moved: Places | None = None,
 ) -> RunFolder:
-    """Search a network, train it, calibrate, export and report.
+    """Search for a network, train it, calibrate, export and report.
 
     Args:
         out: folder of the run.

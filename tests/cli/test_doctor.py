@@ -43,13 +43,13 @@ def test_a_wrong_albumentations_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_two_onnxruntimes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     versions(monkeypatch, onnxruntime="1.31.1", onnxruntime_gpu="1.31.1")
-    assert any("hide each other" in line for line in diagnose().advice)
+    assert any("conflict" in line for line in diagnose().advice)
 
 
 def test_a_partial_training_installation_names_what_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     present = dict.fromkeys(doctor.TRAINING, "1") | {"albumentations": "2.0.8", "torch": None}
     versions(monkeypatch, **present)
-    assert diagnose().advice == ("training lacks torch; run: pip install 'mango-grader[train]'",)
+    assert diagnose().advice == ("packages for training are missing (torch); run: pip install 'mango-grader[train]'",)
 
 
 def test_no_training_installation_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
