@@ -151,7 +151,7 @@ def test_a_baseline_goes_the_same_way(fruit: Path, tmp_path: Path) -> None:
         (["--set", "train.ema=1"], "ema must be"),
         (["--set", "train.loss=ordinal"], "the classes have no order"),
         (["--set", "augment.policy=magic"], "policy"),
-        (["--budget", "20 minutes"], "write for example 20m"),
+        (["--budget", "20 minutes"], "write, for example, 20m"),
         (["--budget", "1s"], "the smallest feasible is"),
         (["--fold", "6/5"], "fold"),
         (["--size", "4"], "write pixels"),
