@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from mango_grader.datasets.dataset import FOLDERS, Part
-from mango_grader.datasets.reading.files import Files, find_images, is_image_folder
-from mango_grader.datasets.reading.tables import Table, Unused, find_label_tables, read_label_table, why_unfound
+from mango_grader.datasets.reading.files import Files, is_image_folder
+from mango_grader.datasets.reading.tables import LabelTable, Unused, find_label_tables, read_label_table, why_unfound
 from mango_grader.errors import UsageError
 from mango_grader.text import about
 
@@ -114,13 +114,13 @@ class _Folders:
         """Images by class."""
         return Counter(self.label_of.values())
 
-    def leave_labels_to(self, table: Table, *, is_groups: bool) -> bool:
+    def leave_labels_to(self, table: LabelTable, *, is_groups: bool) -> bool:
         """Return whether a CSV labels what is in these folders: no, if it says the same as they do.
 
         Yes, if the images that it names lie in one folder, as most there do, beside folders of other things (masks).
         Otherwise either could be meant: `UsageError`, except for a CSV of groups.
         """
-        named = _labels_by_path(self._files, table)
+        named = _labels_by_path(table)
         others = {path: label for path, label in named.items() if not _alike(label, self.label_of.get(path))}
         if not others:
             return False
@@ -159,14 +159,14 @@ def _explains(unused: Sequence[Unused], folders: _Folders) -> bool:
     return any(one.meant for one in unused) or (bool(unused) and is_image_folder(only))
 
 
-def _one_or_parts(files: Files, found: Sequence[Table]) -> Sequence[Table]:
+def _one_or_parts(files: Files, found: Sequence[LabelTable]) -> Sequence[LabelTable]:
     if len(found) > 1 and not all(_part_of_table(files, table) for table in found):
         names = ", ".join(_name(files, table) for table in found)
         raise UsageError(f"several label CSVs in {files.root} ({names}); pass the path of the one to use")
     return found
 
 
-def _name(files: Files, table: Table) -> str:
+def _name(files: Files, table: LabelTable) -> str:
     return table.path.relative_to(files.root).as_posix()
 
 
@@ -174,17 +174,16 @@ def _part(path: str) -> Part | None:
     return _PARTS.get(path.split("/", 1)[0].casefold())
 
 
-def _part_of_table(files: Files, table: Table) -> Part | None:
+def _part_of_table(files: Files, table: LabelTable) -> Part | None:
     """Return the part that a CSV is of: train.csv, or train/labels.csv."""
     path = _name(files, table)
     return _PARTS.get(table.path.stem.casefold()) or (_part(path) if "/" in path else None)
 
 
-def _labels_by_path(files: Files, table: Table) -> dict[str, str]:
+def _labels_by_path(table: LabelTable) -> dict[str, str]:
     """Return the label of each image that a CSV names and labels."""
-    column = table.label_column or 0
-    pairs = zip(find_images(files.images, table.ids), table.rows, strict=True)
-    return {path: row[column] for path, row in pairs if path is not None and row[column]}
+    pairs = zip(table.images, table.labels, strict=True)
+    return {path: label for path, label in pairs if path is not None and label}
 
 
 def _alike(one: str, other: str | None) -> bool:
@@ -202,10 +201,8 @@ class _Rows:
     unlabelled: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
 
-    def add(self, table: Table, images: tuple[str, ...], part: Part | None) -> None:
-        column = table.label_column or 0
-        for name, path, row in zip(table.ids, find_images(images, table.ids), table.rows, strict=True):
-            label = row[column]
+    def add(self, table: LabelTable, part: Part | None) -> None:
+        for name, path, label, row in zip(table.ids, table.images, table.labels, table.rows, strict=True):
             if path is None:
                 self.missing.append(name)
             elif not label:
@@ -220,10 +217,10 @@ class _Rows:
                 self.values[path] = dict(zip(table.columns, row, strict=True))
 
 
-def _from_tables(files: Files, tables: Sequence[Table]) -> Labels:
+def _from_tables(files: Files, tables: Sequence[LabelTable]) -> Labels:
     rows = _Rows()
     for table in tables:
-        rows.add(table, files.images, _part_of_table(files, table) if len(tables) > 1 else None)
+        rows.add(table, _part_of_table(files, table) if len(tables) > 1 else None)
     names = ", ".join(_name(files, table) for table in tables)
     if not rows.labels:
         raise UsageError(f"no image has a label in {names}")

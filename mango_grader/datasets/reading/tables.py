@@ -13,7 +13,10 @@ from mango_grader.runtime.images.names import IMAGE_SUFFIXES
 from mango_grader.runtime.inference.records import is_result
 from mango_grader.text import listed
 
-__all__ = ["LabelTables", "Table", "Unused", "find_label_tables", "read_label_table", "read_table", "why_unfound"]
+__all__ = [
+    "LabelTable", "LabelTables", "Table", "Unused", "find_label_tables", "read_label_table", "read_table",
+    "why_unfound",
+]  # fmt: skip
 
 _IDS = (
     "image_id", "path", "image_path", "filepath", "file_path", "filename", "file_name", "image", "image_name", "img",
@@ -124,6 +127,19 @@ def _first(columns: tuple[str, ...], names: tuple[str, ...]) -> int | None:
 
 
 @dataclass(frozen=True)
+class LabelTable(Table):
+    """A CSV that gives labels.
+
+    Attributes:
+        images: path of the image that each row names, relative to the data folder; None where none or several fit.
+        labels: class of each row; "" where it has none.
+    """
+
+    images: tuple[str | None, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Unused:
     """A CSV that gives no labels.
 
@@ -147,7 +163,7 @@ class LabelTables:
         unused: the other CSVs down to that depth.
     """
 
-    found: tuple[Table, ...]
+    found: tuple[LabelTable, ...]
     unused: tuple[Unused, ...]
 
 
@@ -158,7 +174,7 @@ def find_label_tables(files: Files) -> LabelTables:
         files: what lies in the folder.
     """
     is_image = _image_test(files.images)
-    found: list[Table] = []
+    found: list[LabelTable] = []
     unused: list[Unused] = []
     for depth in sorted({path.count("/") for path in files.tables}):
         for path in files.tables:
@@ -169,16 +185,17 @@ def find_label_tables(files: Files) -> LabelTables:
             except UsageError as error:
                 unused.append(Unused(path, str(error), meant=True))
                 continue
-            if (reason := _why_unusable(table, files)) is None:
-                found.append(table)
+            labels = _labels_or_reason(table, files)
+            if isinstance(labels, str):
+                unused.append(Unused(path, f"{path}: {labels}", _is_meant(table)))
             else:
-                unused.append(Unused(path, f"{path}: {reason}", _is_meant(table)))
+                found.append(labels)
         if found:
             break
     return LabelTables(tuple(found), tuple(unused))
 
 
-def read_label_table(files: Files, path: Path) -> Table:
+def read_label_table(files: Files, path: Path) -> LabelTable:
     """Read a label CSV of a data folder.
 
     Args:
@@ -188,10 +205,10 @@ def read_label_table(files: Files, path: Path) -> Table:
     Raises:
         UsageError: it gives no labels; says why.
     """
-    table = read_table(path, _image_test(files.images))
-    if reason := _why_unusable(table, files):
-        raise UsageError(f"{path.name}: {reason}")
-    return table
+    labels = _labels_or_reason(read_table(path, _image_test(files.images)), files)
+    if isinstance(labels, str):
+        raise UsageError(f"{path.name}: {labels}")
+    return labels
 
 
 def why_unfound(ids: Iterable[str], images: Sequence[str]) -> str | None:
@@ -219,10 +236,12 @@ def why_unfound(ids: Iterable[str], images: Sequence[str]) -> str | None:
     return None
 
 
-def _why_unusable(table: Table, files: Files) -> str | None:
+def _labels_or_reason(table: Table, files: Files) -> LabelTable | str:
+    """Return the labels that a CSV gives, or the reason why it gives none."""
+    column = table.label_column
     if table.is_result:
         return "it holds predictions of mango-grader, not labels"
-    if table.id_column is None or table.label_column is None:
+    if table.id_column is None or column is None:
         if table.begins_with_comment:
             return f"its first line is a comment ({table.columns[0]}); remove it"
         hint = f"; write the class names {listed(table.one_hot)} into one column label" if table.one_hot else ""
@@ -230,11 +249,12 @@ def _why_unusable(table: Table, files: Files) -> str | None:
         return f"it needs the columns image_id and label; it has: {titles}{hint}"
     if not table.rows:
         return "it has no rows"
-    if not any(find_images(files.images, table.ids)):
+    images = find_images(files.images, table.ids)
+    if not any(images):
         unlike = f"its ids look like {table.ids[0]}, the image paths like {files.images[0]}"
         why = why_unfound(table.ids, files.images) or unlike
         return f"none of the {len(table.rows)} rows names an image in {files.root}: {why}"
-    return None
+    return LabelTable(table.path, table.columns, table.rows, tuple(images), tuple(row[column] for row in table.rows))
 
 
 def _is_meant(table: Table) -> bool:
