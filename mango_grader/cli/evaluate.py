@@ -9,6 +9,8 @@ from mango_grader.cli.options import (
     group_by_option,
     json_option,
     model_option,
+    policy_option,
+    precision_option,
     print_json,
     progress_option,
     provider_option,
@@ -29,18 +31,8 @@ from mango_grader.workflow.predictions import write_predictions
 @click.option("--data", required=True, metavar="DIR", help="Folder of graded photos.")
 @group_by_option
 @click.option("--split", metavar="FILE", help="split.json of a run: evaluate on its test part only.")
-@click.option(
-    "--policy",
-    metavar="full|exit:K|threshold",
-    help="Exit policy of the confusion and the predictions.  [default: the model's]",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "int8"]),
-    default="fp32",
-    show_default=True,
-    help="Precision of the stages.",
-)
+@policy_option("Exit policy of the confusion and the predictions.")
+@precision_option
 @click.option("--out", metavar="FILE", help="Write the metrics to FILE: .json.")
 @click.option("--predictions", metavar="FILE", help="Write a row for each image to FILE: .csv, .jsonl or .parquet.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the bootstrap.")

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mango_grader.cli.interrupts import resumable
-from mango_grader.cli.options import finish, model_option, progress_option, provider_option
+from mango_grader.cli.options import (
+    finish,
+    model_option,
+    policy_option,
+    precision_option,
+    progress_option,
+    provider_option,
+)
 from mango_grader.cores import usable_cores
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
@@ -29,7 +36,7 @@ _STDIN = "-"
 @click.option("--recursive", is_flag=True, help="Include sub-folders.")
 @click.option("--out", metavar="FILE", help="Write the rows to FILE: .csv, .jsonl or .parquet.")
 @click.option("--excel", is_flag=True, help="Write a .csv for Excel: semicolons, decimal commas, byte order mark.")
-@click.option("--policy", metavar="full|exit:K|threshold", help="Exit policy: when to stop.  [default: the model's]")
+@policy_option("Exit policy: when to stop.")
 @click.option("--workers", type=click.IntRange(min=1), help="Number of threads; one per core by default.")
 @click.option("--resume", is_flag=True, help="Continue a job: grade new, changed and failed images.")
 @click.option("--sort-into", metavar="DIR", help="Copy each image into DIR/GRADE/, failed ones into DIR/_errors/.")
@@ -38,13 +45,7 @@ _STDIN = "-"
 )
 @click.option("--contact-sheet", metavar="FILE", help="Write one HTML page of thumbnails, by grade.")
 @provider_option
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "int8"]),
-    default="fp32",
-    show_default=True,
-    help="Precision of the stages.",
-)
+@precision_option
 @progress_option
 @click.pass_context
 def grade(

@@ -10,7 +10,6 @@ from mango_grader.files import to_json
 from mango_grader.progress import Mode, make_progress
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Decorator = Callable[[Function], Function]
 
 FINISHED_WITH_ERRORS = 3
 
@@ -71,6 +70,26 @@ def model_option(function: Function) -> Function:
     """Add the required `--model`; the command receives `model: str`."""
     return click.option(
         "--model", required=True, metavar="MODEL", help="A .mango file, or the folder of a finished run."
+    )(function)
+
+
+def policy_option(use: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds `--policy`; the command receives `policy: str | None`.
+
+    Args:
+        use: what the command does with the exit policy, as help says it.
+    """
+    return click.option("--policy", metavar="full|exit:K|threshold", help=f"{use}  [default: the model's]")
+
+
+def precision_option(function: Function) -> Function:
+    """Add `--precision`; the command receives `precision: str`."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["fp32", "int8"]),
+        default="fp32",
+        show_default=True,
+        help="Precision of the stages.",
     )(function)
 
 
