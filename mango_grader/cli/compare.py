@@ -8,7 +8,7 @@ import click
 
 from mango_grader.cli.options import finish, reporter_option
 from mango_grader.cli.run_folder import comparison_folder, moved_places
-from mango_grader.cli.run_options import RunCommand, shared_options
+from mango_grader.cli.run_options import RunCommand, shared_options, size_limit_options
 from mango_grader.cli.summary import print_comparison
 from mango_grader.progress import Progress
 from mango_grader.workflow.comparison import Comparison
@@ -34,10 +34,7 @@ from mango_grader.workflow.options import SearchOptions
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side; they share the cores."
 )
 @shared_options
-@click.option("--max-params", type=click.IntRange(min=1), help="Maximum number of parameters of a searched network.")
-@click.option(
-    "--max-macs", type=click.IntRange(min=1), help="Maximum number of multiply-adds per image of a searched network."
-)
+@size_limit_options
 @reporter_option
 def compare(
     out: str | None,

@@ -145,6 +145,10 @@ _OF_ONE_RUN = (
     ),
     click.option("--plan-only", is_flag=True, help="Time a few steps, print the budget plan and stop."),
 )
+_SIZE_LIMITS = (
+    click.option("--max-params", type=click.IntRange(min=1), help="Limit on the parameters of a searched network."),
+    click.option("--max-macs", type=click.IntRange(min=1), help="Limit on its multiply-adds per image."),
+)
 
 
 def run_options(function: Function) -> Function:
@@ -155,6 +159,11 @@ def run_options(function: Function) -> Function:
 def shared_options(function: Function) -> Function:
     """Add the options that one run and a comparison of many have in common."""
     return _with(_SHARED, function)
+
+
+def size_limit_options(function: Function) -> Function:
+    """Add the limits that a search and a comparison of searches have in common."""
+    return _with(_SIZE_LIMITS, function)
 
 
 def _with(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:

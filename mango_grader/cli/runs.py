@@ -8,7 +8,7 @@ from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.options import finish, progress_option
 from mango_grader.cli.run_folder import moved_places, run_folder
-from mango_grader.cli.run_options import RunCommand, run_options
+from mango_grader.cli.run_options import RunCommand, run_options, size_limit_options
 from mango_grader.cli.summary import print_run
 from mango_grader.models.baselines import BASELINES
 from mango_grader.progress import Progress
@@ -48,8 +48,7 @@ from mango_grader.workflow.train import train as run_train
     show_default=True,
     help="Cost of a network: its multiply-adds (macs), or its latency, measured on this machine.",
 )
-@click.option("--max-params", type=click.IntRange(min=1), help="Limit on the network's parameters.")
-@click.option("--max-macs", type=click.IntRange(min=1), help="Limit on its multiply-adds per image.")
+@size_limit_options
 @click.option(
     "--max-latency",
     type=click.FloatRange(min=0, min_open=True),
