@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mango_grader.cli.console import open_console
 from mango_grader.cli.options import json_option, print_json, provider_option
 from mango_grader.text import counted, one_line
 
@@ -65,6 +64,7 @@ def verify(ctx: click.Context, /, model: str, provider: str, as_json: bool) -> N
 def _print(bundle: "Bundle") -> None:
     from rich.table import Table
 
+    from mango_grader.cli.console import open_console
     from mango_grader.runtime.bundle.guessing import Guessing
 
     manifest = bundle.manifest
