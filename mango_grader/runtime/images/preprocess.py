@@ -130,7 +130,7 @@ class Preprocess:
         """Turn, resize and lay an upright RGB image on the fill.
 
         Args:
-            image: decoded, in RGB: an image of Pillow's, or (H, W, 3) uint8.
+            image: decoded: an RGB image of Pillow's, or an array, usually (H, W, 3) uint8, that `decode` takes.
 
         Raises:
             ImageError: if an array has another shape or type, or no pixels.
@@ -145,7 +145,7 @@ class Preprocess:
             ```
         """
         if isinstance(image, np.ndarray):
-            image = decode_with_warning(image).image
+            image = self.decode(image).image
         if self._turns(*image.size):
             image = image.transpose(Image.Transpose.ROTATE_90)
         size = scaled(*image.size, (self.width, self.height))

@@ -117,6 +117,13 @@ def test_a_call_is_decoding_and_fitting(exact: bool) -> None:
     assert np.array_equal(preprocess.fit(decoded.image).pixels, preprocess(buffer.getvalue(), exact=exact))
 
 
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 1), (6, 4, 4)])
+def test_a_part_of_any_shape_is_fitted_as_an_array_is_prepared(shape: tuple[int, ...]) -> None:
+    part = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    preprocess = Preprocess(8, 8, fill=(250, 0, 0))
+    assert np.array_equal(preprocess.fit(part).pixels, preprocess(part))
+
+
 @pytest.mark.parametrize("crop", [np.zeros((0, 5, 3), np.uint8), np.zeros((5, 5, 3)), np.zeros((5, 5, 2), np.uint8)])
 def test_a_part_that_is_no_image_is_refused(crop: np.ndarray) -> None:
     with pytest.raises(ImageError, match="array of"):
