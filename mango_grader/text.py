@@ -24,12 +24,12 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def about(names: Sequence[str], noun: str, what: str) -> str:
-    """Return a line about things by name.
+    """Return a line that counts things, says what they are, and names the first of them.
 
     Args:
-        names: of the things.
-        noun: for them, in the singular.
-        what: is said of them.
+        names: of all things.
+        noun: for one of them, in the singular.
+        what: said of them, after the noun.
 
     Example:
         >>> about(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], "image", "without a label")
