@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mango_grader import __version__
 from mango_grader.files import write_text
 from mango_grader.progress import format_seconds
 from mango_grader.report import formatting
@@ -74,14 +73,11 @@ def render_comparison(data: ComparisonData) -> str:
         "comparison.html",
         autoescape=True,
         data=data,
-        version=__version__,
         warnings=comparison_warnings(data),
         curves=_curves(data.ranking) if data.ranking else None,
         to_best=_differences([(each.name, each.to_best) for each in data.ranking]),
         to_random=_differences([(each.name, each.to_random) for each in data.ranking]),
         duration=format_seconds,
-        settings=dict(formatting.flat(data.settings)),
-        provenance=dict(formatting.flat(data.provenance)),
     )
 
 

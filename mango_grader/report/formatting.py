@@ -5,6 +5,7 @@ from typing import Any
 
 import jinja2
 
+from mango_grader import __version__
 from mango_grader.text import counted, printable_path
 from mango_grader.training.bootstrap import Difference, Estimate
 
@@ -100,7 +101,7 @@ def render(template: str, *, autoescape: bool, **values: Any) -> str:
     Args:
         template: file name of the template.
         autoescape: whether values are escaped for HTML.
-        **values: what the template names.
+        **values: what the template names, besides `version`.
 
     Raises:
         jinja2.UndefinedError: the template names a value that is missing.
@@ -120,5 +121,6 @@ def render(template: str, *, autoescape: bool, **values: Any) -> str:
         amount=amount,
         field=field,
         counted=counted,
+        flat=lambda settings: list(flat(settings)),
     )
-    return printable_path(environment.get_template(template).render(**values))
+    return printable_path(environment.get_template(template).render(version=__version__, **values))

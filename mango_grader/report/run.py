@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mango_grader import __version__
 from mango_grader.files import write_text
 from mango_grader.report import formatting, plots
 from mango_grader.report.architecture import draw_architecture
@@ -45,7 +44,6 @@ def render_report(data: ReportData) -> str:
         "run.html",
         autoescape=True,
         data=data,
-        version=__version__,
         warnings=warnings(data),
         limits=limits(data),
         charts=charts,
@@ -54,8 +52,6 @@ def render_report(data: ReportData) -> str:
         exits=[_exit_view(exit_metrics, data.classes) for exit_metrics in data.exits],
         wrong=[_example_view(each) for each in data.examples if not each.correct],
         correct=[_example_view(each) for each in data.examples if each.correct],
-        settings=dict(formatting.flat(data.settings)),
-        provenance=dict(formatting.flat(data.provenance)),
     )
 
 
@@ -65,9 +61,7 @@ def model_card(data: ReportData) -> str:
     Args:
         data: the content that the run's report has, too.
     """
-    return formatting.render(
-        "card.md", autoescape=False, data=data, version=__version__, warnings=warnings(data), limits=limits(data)
-    )
+    return formatting.render("card.md", autoescape=False, data=data, warnings=warnings(data), limits=limits(data))
 
 
 @dataclass(frozen=True)
