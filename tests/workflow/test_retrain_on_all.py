@@ -104,7 +104,7 @@ def test_a_plan_counts_both_trainings(
     )
     assert once == 10 * EPOCHS
     assert twice == pytest.approx(once * (1 + len(data.with_val().train) / len(data.train)))
-    assert TrainCost(epoch=2.0, view=1.0, views=3, making=5.0).times(2.5).seconds(4) == 5.0 + 4 * 5.0 + 3 * 2.5
+    assert TrainCost(epoch=2.0, view=1.0, views=3, preparation=5.0).times(2.5).seconds(4) == 5.0 + 4 * 5.0 + 3 * 2.5
 
 
 def test_the_option_and_the_setting_of_earlier_versions_still_work(fruit: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def training_batches(run: RunContext, source: TeacherSource | None, phase: str, 
     batches = plain_batches(run.config, run.data)
     if source is None or run.config.teacher is None:
         return batches
-    teacher = source.make(run.progress)
+    teacher = source.make()
     measure_teacher(source.name, teacher, run)
     if not (views := run.config.teacher.views):
         return DistillationBatches.uncached(batches, teacher)
@@ -81,6 +81,6 @@ def with_teacher_cost(cost: TrainCost, source: TeacherSource, run: RunContext, b
     views = run.config.teacher.views
     asked = seconds_of(lambda: source.stand_in(batches[0].images), _PROBE_STEPS, run.device)
     measuring = asked * (len(run.data.val) + len(run.data.test)) / batches.batch_size
-    made = replace(cost, making=source.making + measuring)
+    made = replace(cost, preparation=source.make_seconds + measuring)
     view = asked * batches.per_epoch
     return replace(made, view=view, views=views) if views else replace(made, epoch=cost.epoch + view)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from mango_grader.errors import UsageError
 from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
-from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches
 from mango_grader.training.device import seed_everything
 from mango_grader.training.distillation import Teacher
@@ -51,23 +50,23 @@ class Pretrained:
         return TorchTeacher(build_network(self.spec), self.run.device)
 
     @cached_property
-    def making(self) -> float:
-        """Estimated seconds of the fine-tuning."""
+    def make_seconds(self) -> float:
+        """Estimated duration of the fine-tuning."""
         learner = Learner(build_network(self.spec), self.recipe, self._batches, self.run.device)
         return epoch_seconds(learner, len(self.run.data.val), self.run.device) * self.recipe.epochs
 
-    def make(self, progress: Progress) -> Teacher:
+    def make(self) -> Teacher:
         """Return the fine-tuned network, continuing from its checkpoint if there is one."""
         seed_everything(self.run.config.seed, _SEED)
         net = build_network(self.spec)
         if self._weights.exists():
             load_weights(net, self._weights)
         else:
-            self._fine_tune(net, progress)
+            self._fine_tune(net)
             save_weights(net, self._weights)
         return TorchTeacher(net, self.run.device)
 
-    def _fine_tune(self, net: AnytimeClassifier, progress: Progress) -> None:
+    def _fine_tune(self, net: AnytimeClassifier) -> None:
         own = net.state_dict()
         fitting = {name: value for name, value in self._published.items() if own[name].shape == value.shape}
         net.load_state_dict(fitting, strict=False)  # all but the head, which has other classes
@@ -82,7 +81,7 @@ class Pretrained:
             checkpoint_every=self.run.config.checkpoint_every,
             name=f"fine-tune {self.name}",
             settings="teacher.recipe",
-        ).run(progress)
+        ).run(self.run.progress)
 
     @property
     def _weights(self) -> Path:

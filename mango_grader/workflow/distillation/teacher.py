@@ -13,7 +13,6 @@ from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import AnytimeClassifier, NetworkSpec
 from mango_grader.models.baselines.torchvision import classifier_spec
-from mango_grader.progress import Progress
 from mango_grader.runtime import Bundle
 from mango_grader.training.batches import Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
@@ -36,7 +35,7 @@ class TeacherSource(Protocol):
     Attributes:
         name: the teacher's name in reports.
         stand_in: a network that takes as long to answer as the teacher will; known before the teacher is made.
-        making: estimated seconds that `make` takes.
+        make_seconds: estimated duration of `make`.
     """
 
     @property
@@ -48,10 +47,10 @@ class TeacherSource(Protocol):
         """A network that takes as long to answer as the teacher will."""
 
     @property
-    def making(self) -> float:
-        """Estimated seconds that `make` takes."""
+    def make_seconds(self) -> float:
+        """Estimated duration of `make`."""
 
-    def make(self, progress: Progress) -> Teacher:
+    def make(self) -> Teacher:
         """Return the teacher. If it has to be trained first, it learns from training images alone."""
 
 
@@ -62,14 +61,14 @@ class Ready:
     Attributes:
         name: the teacher's name in reports.
         stand_in: the teacher itself.
-        making: 0 seconds.
+        make_seconds: 0.
     """
 
     name: str
     stand_in: Teacher
-    making: float = 0.0
+    make_seconds: float = 0.0
 
-    def make(self, progress: Progress) -> Teacher:
+    def make(self) -> Teacher:
         """Return the teacher."""
         return self.stand_in
 

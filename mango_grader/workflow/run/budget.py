@@ -23,13 +23,13 @@ class TrainCost:
         epoch: seconds of each epoch.
         view: further seconds of each epoch that a teacher answers.
         views: epochs, from the first on, that a teacher answers.
-        making: seconds until the teacher can answer.
+        preparation: seconds before the first epoch, in which the teacher is made and measured.
     """
 
     epoch: float
     view: float = 0.0
     views: int = 0
-    making: float = 0.0
+    preparation: float = 0.0
 
     def times(self, factor: float) -> "TrainCost":
         """Return the cost of a training that sees `factor` times as many images an epoch."""
@@ -37,11 +37,11 @@ class TrainCost:
 
     def seconds(self, epochs: int) -> float:
         """Return the estimated time of so many epochs."""
-        return self.making + epochs * self.epoch + min(epochs, self.views) * self.view
+        return self.preparation + epochs * self.epoch + min(epochs, self.views) * self.view
 
     def epochs(self, seconds: float) -> int:
         """Return how many epochs `seconds` allow, at least 2."""
-        left = seconds - self.making
+        left = seconds - self.preparation
         answered = min(self.views, int(left / (self.epoch + self.view)))
         allowed = int((left - self.view * answered) / self.epoch) if answered == self.views else answered
         return max(MIN_TRAIN_EPOCHS, allowed)

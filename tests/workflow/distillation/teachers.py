@@ -108,6 +108,4 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 def accuracy(folder: RunFolder, config: RunConfig) -> float:
     """Return the share of test images that the run's teacher answers correctly."""
     run, source = opened(folder, config)
-    return float(
-        (teacher_logits(source.make(SilentProgress()), run.data.test).argmax(1) == run.data.test.targets).mean()
-    )
+    return float((teacher_logits(source.make(), run.data.test).argmax(1) == run.data.test.targets).mean())

@@ -140,7 +140,7 @@ def test_all_but_the_head_of_a_torchvision_model_is_as_published(
     published: dict[str, torch.Tensor], student: Path, fruit: Path, tmp_path: Path
 ) -> None:
     folder, config = started(tmp_path / "run", student, fruit, "teacher.recipe.epochs=0", teacher=NAME)
-    opened(folder, config)[1].make(SilentProgress())
+    opened(folder, config)[1].make()
     kept = teachers.read_tensors(folder.teacher / "weights.safetensors")
     same = {name for name, value in published.items() if torch.equal(kept[f"nodes.{NAME}.{name}"], value)}
     assert published.keys() - same == {"fc.weight", "fc.bias"}

@@ -84,7 +84,7 @@ def test_a_network_unlike_the_probed_one_gets_as_much_time_and_not_as_many_epoch
 @pytest.mark.parametrize("views", [0, 1, 3, 10, 1000])
 @pytest.mark.parametrize("left", [1, 9, 50, 51.3, 137, 500, 5000])
 def test_a_teachers_time_counts(views: int, left: float) -> None:
-    cost = TrainCost(epoch=2.0, view=5.0, views=views, making=8.0)
+    cost = TrainCost(epoch=2.0, view=5.0, views=views, preparation=8.0)
     epochs = cost.epochs(left)
     assert epochs == MIN_TRAIN_EPOCHS or cost.seconds(epochs) <= left
     assert cost.seconds(epochs + 1) > left, "one more would not fit"
@@ -92,7 +92,7 @@ def test_a_teachers_time_counts(views: int, left: float) -> None:
 
 
 def test_a_distilled_plan_fits_its_budget() -> None:
-    probe = replace(PROBE, training=TrainCost(2.0, view=10.0, views=20, making=30.0))
+    probe = replace(PROBE, training=TrainCost(2.0, view=10.0, views=20, preparation=30.0))
     for budget in (200, 600, 2000):
         found = make_plan(budget, 60, probe, seconds)
         assert found.total_s <= budget
