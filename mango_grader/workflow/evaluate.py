@@ -189,7 +189,13 @@ def _read_images(data: str, options: EvaluateOptions, ordinal: bool, progress: P
 
 @dataclass(frozen=True)
 class _Outputs:
-    """indices: of N answered images. probabilities: (exits, N, classes). errors: index → reason of the others."""
+    """What every exit answered.
+
+    Attributes:
+        indices: of the N images that have an answer.
+        probabilities: (exits, N, classes).
+        errors: by index, why another image has no answer.
+    """
 
     indices: tuple[int, ...]
     probabilities: NDArray[np.float32]

@@ -63,12 +63,12 @@ class Comparison:
         """
         entries = read_entries(self.entries)
         return tuple(
-            ComparedRun(entry, repeat, entry.config(self._told(repeat)))
+            ComparedRun(entry, repeat, entry.config(self._options_of(repeat)))
             for repeat in range(1, self.seeds + 1)
             for entry in entries
         )
 
-    def _told(self, repeat: int) -> SearchOptions:
+    def _options_of(self, repeat: int) -> SearchOptions:
         fold = ((repeat - 1) % self.folds + 1, self.folds)
         return replace(self.options, seed=repeat - 1, fold=fold, split_seed=0)
 

@@ -123,16 +123,16 @@ class ComparedRun:
         except MangoError as error:
             return self.failed(str(error))
         metrics = read_json(folder.metrics)
-        tested, validated = metrics["test"]["exits"], metrics["val"]["exits"]
+        tested, validated = (Measured.from_dict(metrics[part]) for part in ("test", "val"))
         figures = RunFigures(
             tuple(
-                ExitFigures(test["accuracy"]["value"], val["accuracy"]["value"], test["macs"], test["params"])
-                for test, val in zip(tested, validated, strict=True)
+                ExitFigures(test.accuracy.value, val.accuracy.value, test.macs, test.params)
+                for test, val in zip(tested.exits, validated.exits, strict=True)
             ),
-            validated[-1]["count"],
+            validated.exits[-1].count,
             _seconds(folder, started) if fresh else None,
             answers_of(folder).marks(),
-            Measured.from_dict(metrics["test"]).guessing.commonest,
+            tested.guessing.commonest,
         )
         return Outcome(self.entry.name, self.repeat, figures)
 

@@ -70,9 +70,9 @@ def _packed(root: Path, preprocess: Preprocess, folder: RunFolder, progress: Pro
 
 def _seen_elsewhere(dataset: Dataset, data: PreparedData, progress: Progress) -> set[int]:
     """Return the items of `dataset` that are duplicates or near-duplicates of validation or test images."""
-    judged = _items(data.dataset, sorted((*data.split.val, *data.split.test)))
-    both = _joined(scan(judged, progress), scan(dataset, progress))
-    count = len(judged.items)
+    evaluated = _items(data.dataset, sorted((*data.split.val, *data.split.test)))
+    both = _joined(scan(evaluated, progress), scan(dataset, progress))
+    count = len(evaluated.items)
     return {int(second) - count for first, second in near_pairs(both) if first < count <= second}
 
 

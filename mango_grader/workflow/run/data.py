@@ -75,11 +75,11 @@ class PreparedData:
         return replace(self, train=replace(self.train, rows=np.union1d(self.train.rows, self.val.rows)))
 
     def held_out(self, share: float, seed: int) -> tuple[Examples, Examples]:
-        """Return what the weights learn from, and what only the architecture sees, parted by group.
+        """Return what the weights learn from and what only the architecture sees, split by group.
 
         Args:
             share: of the training examples that is held out, in [0, 1); 0 shows all of them to both.
-            seed: of the parting.
+            seed: of that split.
         """
         if not share:
             return self.train, self.train

@@ -99,7 +99,7 @@ def test_failures_and_interruptions_leave_no_figures() -> None:
     assert alone.exits[-1].accuracy.sd is None
 
 
-def test_random_search_on_the_same_space_is_the_judge() -> None:
+def test_random_search_on_the_same_space_is_the_baseline() -> None:
     names = ["random/layerwise", "random/dag", "dso/dag"]
     assert random_rival("dso/dag", names) == "random/dag"
     assert random_rival("betanas/mbconv", names) == "random/layerwise"
