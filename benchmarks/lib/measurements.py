@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import torch
@@ -22,7 +22,6 @@ from mango_grader.files import read_json, write_text
 from mango_grader.workflow.comparison.processes import end_with_parent
 
 RESULTS = Path(__file__).parents[1] / "results"
-F = TypeVar("F", bound=Callable[..., Any])
 Rows = Sequence[Mapping[str, Any]]
 """A summary: one row a method, network or claim; values may be nested."""
 
@@ -223,21 +222,3 @@ def _flat(row: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat({str(place): each for place, each in enumerate(value, start=1)}, f"{name}.")
         else:
             yield name, " ".join(map(str, value)) if isinstance(value, list) else value
-
-
-def measurement_options(benchmark: str, minutes: float) -> Callable[[F], F]:
-    """Return the decorator that gives a script's command --minutes, --jobs, --resume and --out."""
-    out = click.Path(path_type=Path)
-    options = (
-        click.option("--minutes", type=float, default=minutes, show_default=True, help="Start no measurement later."),
-        click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Measurements at a time."),
-        click.option("--resume", is_flag=True, help="Measure what --out lacks."),
-        click.option("--out", type=out, default=RESULTS / f"{benchmark}.json", help="The JSON file."),
-    )
-
-    def decorate(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate

@@ -20,7 +20,8 @@ import click
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Ledger, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, measure_all
+from benchmarks.lib.options import measurement_options
 from benchmarks.lib.plots import save_plot
 from benchmarks.lib.studies import STUDIES
 from benchmarks.lib.studies.data import PARTS

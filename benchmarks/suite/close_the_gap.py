@@ -21,7 +21,8 @@ import click
 from benchmarks.lib.compared import measure
 from benchmarks.lib.gap.gains import draw, gains, is_hopeless, show
 from benchmarks.lib.gap.ideas import IDEAS, Beside, Named, on_other_fruit
-from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all
+from benchmarks.lib.options import fold_options, measurement_options
 from mango_grader.datasets import read_dataset
 from mango_grader.workflow.comparison.outcomes import ComparedRun
 
@@ -33,9 +34,7 @@ def teacher_of(fold: int, teachers: Path | None) -> str | None:
 
 
 @click.command()
-@click.option("--data", default="../shared/data/mango_lesions", show_default=True)
-@click.option("--group-by", default="groups.csv:group", show_default=True)
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
+@fold_options
 @click.option("--until", type=click.IntRange(1), help="Only the folds up to this one.")
 @click.option("--idea", "names", multiple=True, type=click.Choice(list(IDEAS)), help="Only these; all unless named.")
 @click.option("--epochs", type=click.IntRange(1), default=40, show_default=True)

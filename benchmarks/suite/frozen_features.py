@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.lib.measurements import Ledger, Measurement, MeasurementFailedError, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, MeasurementFailedError, measure_all
+from benchmarks.lib.options import fold_options, measurement_options
 from benchmarks.lib.peers.catalogue import PYTHON, SCRIPTS
 from benchmarks.lib.peers.runs import as_text
 from benchmarks.lib.plots import draw_intervals
@@ -148,9 +149,7 @@ def pooled(correct: Sequence[str]) -> NDArray[np.bool_]:
 
 
 @click.command()
-@click.option("--data", default="../shared/data/mango_lesions", show_default=True)
-@click.option("--group-by", default="groups.csv:group", show_default=True)
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
+@fold_options
 @click.option("--seed", default=0, show_default=True)
 @click.option("--look", "names", multiple=True, type=click.Choice(list(LOOKS)), help="Only these; all unless named.")
 @click.option(

@@ -20,7 +20,8 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all
+from benchmarks.lib.options import measurement_options
 from mango_grader.automl.latency import LatencyTable, compare, latency, places
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SPACES

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.lib.conditions import conditions
+from benchmarks.lib.options import fold_options
 from mango_grader import SearchOptions, TrainOptions, search, train
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import make_progress
@@ -75,9 +76,7 @@ class Job:
 
 
 @click.command()
-@click.option("--data", default="../shared/data/mango_lesions", show_default=True)
-@click.option("--group-by", default="groups.csv:group", show_default=True)
-@click.option("--folds", default=5, show_default=True)
+@fold_options
 @click.option("--seed", default=0, show_default=True)
 @click.option("--preset", default="quick", show_default=True)
 @click.option("--method", default=SearchOptions.method, show_default=True)

@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from benchmarks.lib.compared import measure, summary
-from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all
+from benchmarks.lib.options import fold_options, measurement_options
 from benchmarks.lib.plots import save_plot
 from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
@@ -109,11 +110,9 @@ def _gap(gap: Mapping[str, Any]) -> str:
 
 
 @click.command()
-@click.option("--data", default="../shared/data/mango_lesions", show_default=True)
-@click.option("--group-by", default="groups.csv:group", show_default=True)
+@fold_options
 @click.option("--pairs", "asked", default=",".join(pairs()), help="METHOD/SPACE, with commas; all unless named.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--budget", type=Duration(), default="4m", show_default=True, help="Of each run, up to its bundle.")
 @click.option("--max-params", type=click.IntRange(1), default=350_000, show_default=True)
 @click.option("--preset", default="quick", show_default=True)

@@ -23,11 +23,12 @@ import numpy as np
 import torch
 from scipy.stats import wilcoxon
 
-from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all
 from benchmarks.lib.nasbench.gaussian import GaussianProcess
 from benchmarks.lib.nasbench.pages import draw, print_table
 from benchmarks.lib.nasbench.searchers import VAE, Searcher, searchers, spend
 from benchmarks.lib.nasbench.table import DATA, Queries, Table, read_table
+from benchmarks.lib.options import measurement_options
 from mango_grader.training.device import seed_everything
 
 QUERIES = (50, 100, 200, 500)

@@ -18,7 +18,8 @@ from typing import Any
 
 import click
 
-from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all
+from benchmarks.lib.options import fold_options, measurement_options
 from benchmarks.lib.peers.catalogue import PYTHON, Foreign, Scale, peers_of
 from benchmarks.lib.peers.runs import pack_fold
 from benchmarks.lib.peers.summary import draw, latency_name, measurement_name, show, summary
@@ -26,9 +27,7 @@ from mango_grader.cli.run_options import Duration
 
 
 @click.command()
-@click.option("--data", default="../shared/data/mango_lesions", show_default=True)
-@click.option("--group-by", default="groups.csv:group", show_default=True)
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
+@fold_options
 @click.option("--until", type=click.IntRange(1), default=None, help="Measure folds 1 to this one only.")
 @click.option("--peers", "chosen", default=",".join(peers_of(PYTHON)), show_default=True, help="Names, by commas.")
 @click.option(

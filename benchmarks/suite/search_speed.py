@@ -23,7 +23,8 @@ import click
 import matplotlib.pyplot as plt
 import numpy as np
 
-from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all
+from benchmarks.lib.options import measurement_options
 from benchmarks.lib.plots import save_plot
 from mango_grader import SearchOptions, search
 from mango_grader.automl.methods import METHODS

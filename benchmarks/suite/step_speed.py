@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.lib.measurements import Ledger, Measurement, measure_all, measurement_options
+from benchmarks.lib.measurements import Ledger, Measurement, measure_all
+from benchmarks.lib.options import measurement_options
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SPACES
 from mango_grader.automl.supernet import gates_of
