@@ -40,7 +40,7 @@ from mango_grader.workflow.run.folder import RunFolder
 
 @dataclass(frozen=True)
 class Scale:
-    """Which images, and how they are parted."""
+    """Which images, and how they are split."""
 
     data: str
     group_by: str

@@ -36,21 +36,21 @@ _COLUMNS = 3
 
 def pairs() -> list[str]:
     """Return every method on its default space and on the common one, then random search on each of these spaces."""
-    methods = [METHODS[name] for name in judged()]
+    methods = [METHODS[name] for name in compared_methods()]
     spaces = dict.fromkeys([_COMMON, *(method.default_space for method in methods)])
     own = dict.fromkeys(f"{method.name}/{space}" for method in methods for space in (method.default_space, _COMMON))
     return [*own, *(f"{_RANDOM}/{space}" for space in spaces)]
 
 
-def judged() -> list[str]:
-    """Return the methods that random search is the baseline of."""
+def compared_methods() -> list[str]:
+    """Return the methods that are compared with random search."""
     return [name for name in METHODS if name != _RANDOM]
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """Draw the accuracy–MACs curve of each method, a panel for each space; known networks are in every panel."""
     spaces = list(dict.fromkeys(space for row in rows if (space := row["name"].partition("/")[2]))) or [""]
-    colours = {_RANDOM: "black", **{name: f"C{place}" for place, name in enumerate(judged())}}
+    colours = {_RANDOM: "black", **{name: f"C{place}" for place, name in enumerate(compared_methods())}}
     lines = -(-len(spaces) // _COLUMNS)
     figure = Figure(figsize=(max(7, 4.6 * min(_COLUMNS, len(spaces))), 0.6 + 3.6 * lines), layout="constrained")
     axes = figure.subplots(lines, min(_COLUMNS, len(spaces)), sharey=True, squeeze=False).ravel()
@@ -130,10 +130,10 @@ def main(
     jobs: int,
     resume: bool,
     out: Path,
-    **told: Any,
+    **options: Any,
 ) -> None:
     """Measure every pair, all first repeats first; write the JSON, the plot and a short table."""
-    comparison = Comparison(tuple(asked.split(",")), SearchOptions(**told), seeds, folds, jobs)
+    comparison = Comparison(tuple(asked.split(",")), SearchOptions(**options), seeds, folds, jobs)
     setup = plain(comparison)
     del setup["options"]["method"], setup["options"]["space"]  # the pairs say that
     ledger = Ledger("methods_on_mangoes", out, setup, summary)
@@ -142,8 +142,10 @@ def main(
     measure_all(ledger, measurements, minutes, jobs)
     if rows := ledger.save():
         show(rows)
-        given = f"{told['budget']:.0f} s a run, ≤ {told['max_params']:,} parameters, {rows[0]['groups']} groups pooled"
-        draw(rows, out.with_suffix(".png"), f"{Path(told['data']).name}: {given}")
+        limits = f"{options['budget']:.0f} s a run, ≤ {options['max_params']:,} parameters"
+        draw(
+            rows, out.with_suffix(".png"), f"{Path(options['data']).name}: {limits}, {rows[0]['groups']} groups pooled"
+        )
 
 
 if __name__ == "__main__":

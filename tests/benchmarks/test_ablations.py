@@ -5,9 +5,9 @@ import pytest
 from scripts import measurements_done, run_script
 
 from benchmarks.lib.studies.betanas import spread_in
+from benchmarks.lib.studies.claims import ALIKE, BETTER, Claim, claim_rows, verdict
 from benchmarks.lib.studies.dso import SEARCHES, randomly_pruned, share_kept
 from benchmarks.lib.studies.frame import Scale
-from benchmarks.lib.studies.judge import ALIKE, BETTER, Claim, judged, verdict
 from benchmarks.lib.studies.ms_ranas import PLAN, SETTINGS, _mean_beyond, measure, summarise
 from benchmarks.lib.studies.room import components
 from mango_grader.automl.architecture import Architecture
@@ -17,7 +17,7 @@ from mango_grader.synthetic import Series, write_synthetic
 TINY = ("--jobs", "1", "--seeds", "2", "--size", "32", "--effort", "0.01", "--width", "0.5")
 
 
-def test_a_tiny_run_judges_claims_and_repeats_nothing(tmp_path: Path) -> None:
+def test_a_tiny_run_tests_claims_and_repeats_nothing(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "fruit", 45, Series(0, size=64))
     out = tmp_path / "ablations.json"
     studies = [word for study in ("betanas", "dso", "mnet", "room") for word in ("--study", study)]
@@ -44,19 +44,19 @@ def test_a_verdict_needs_the_whole_interval() -> None:
     assert verdict(0.03, 0.05, ALIKE) == "does not hold"
 
 
-def test_claims_are_judged_by_seed_and_by_image() -> None:
+def test_claims_are_tested_by_seed_and_by_image() -> None:
     def net(right: str) -> dict[str, object]:
         return {"accuracy": [0.0, right.count("1") / 4], "macs": [1, 2], "correct": right, "groups": "0 0 1 2"}
 
     nets = {"new": {0: net("1111"), 1: net("1110"), 2: net("1111")}, "old": {0: net("1000"), 1: net("0000")}}
-    (row,) = judged([Claim("new is better", "Fig 1", "new", "old")], nets, "tiny")
+    (row,) = claim_rows([Claim("new is better", "Fig 1", "new", "old")], nets, "tiny")
     assert row["n"] == 2  # the seeds of both
     assert row["difference"]["mean"] == pytest.approx(0.75)
     assert row["verdict"] == "holds"
     assert row["images"]["n"] == 8
     assert row["images"]["value"] == pytest.approx(0.75)
     assert row["images"]["p"] < 0.05
-    (turned,) = judged([Claim("old is better", "Fig 1", "old", "new")], nets, "tiny")
+    (turned,) = claim_rows([Claim("old is better", "Fig 1", "old", "new")], nets, "tiny")
     assert turned["difference"]["mean"] == pytest.approx(-0.75)
     assert turned["verdict"] == "does not hold"
 

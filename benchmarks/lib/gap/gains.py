@@ -65,10 +65,10 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
         at, last, gain = row["pooled"], row["exits"][-1], row["gain"]
         interval = f"{100 * at['value']:.1f} ({100 * at['low']:.1f} to {100 * at['high']:.1f})"
         in_points = {key: 100 * gain[key] for key in ("value", "low", "high", "validation")} if gain else {}
-        told = "{validation:+.1f}, {value:+.1f} ({low:+.1f} to {high:+.1f})".format(**in_points) if gain else ""
+        gained = "{validation:+.1f}, {value:+.1f} ({low:+.1f} to {high:+.1f})".format(**in_points) if gain else ""
         click.echo(
             f"{row['name']:42}{row['runs']:6}{100 * last['validation']['mean']:12.1f}{interval:>22}"
-            f"{last['macs']['mean'] / 1e6:8.1f}{last['params']['mean'] / 1e3:10.0f}  {told}"
+            f"{last['macs']['mean'] / 1e6:8.1f}{last['params']['mean'] / 1e3:10.0f}  {gained}"
         )
 
 

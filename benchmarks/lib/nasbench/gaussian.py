@@ -58,7 +58,7 @@ class GaussianProcess:
         self._believed = None
 
     def posterior(self) -> Posterior:
-        """Fit the scores told so far."""
+        """Fit the scores known so far."""
         if self._believed is None:
             self._believed = self._fitted_posterior()
         return self._believed
@@ -81,10 +81,10 @@ class GaussianProcess:
         return Posterior(mean * scale + cut.mean(), sd * scale, float(np.sqrt(variance * noise)) * scale)
 
     def choice(self, cost: Mapping[Architecture, float], within: float) -> Architecture:
-        """Return the dearest of those asked whose mean is `within` standard deviations of the noise of the best mean.
+        """Return the costliest of those asked whose mean is `within` standard deviations of the noise of the best mean.
 
-        Scores are noisy: their mean forgives luck. And short trainings understate dear networks, which learn slower, so
-        that among equals the dear ones are the better bet.
+        Scores are noisy, and the mean smooths their noise. Short trainings understate costly networks, which learn more
+        slowly, so that among equals the costly ones are the better choice.
         """
         believed = self.posterior()
         asked = np.array(list(self._scores))

@@ -47,7 +47,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Searcher:
-    """A query method: how it is made for a table, how many it asks at a time, on how many seeds it is judged.
+    """A query method: how it is made for a table, how many it asks at a time, on how many seeds it is measured.
 
     model: what it learned, to draw from after the queries; None where it is no distribution.
     """

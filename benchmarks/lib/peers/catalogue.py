@@ -35,7 +35,7 @@ class Scale:
     settings: tuple[str, ...]
 
     def place(self, fold: int) -> dict[str, Any]:
-        """Return what our searches and trainings of a fold are told alike."""
+        """Return the options that our searches and trainings of a fold have in common."""
         split = {"data": self.data, "group_by": self.group_by, "fold": (fold, self.folds), "seed": self.seed}
         return {**split, "size": (self.size, self.size), "device": "cpu"}
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from scipy.stats import kendalltau, mannwhitneyu
 
 from benchmarks.lib.measurements import Measurement
+from benchmarks.lib.studies.claims import WORSE, nets_of, paired_row, spread_of, verdict
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
-from benchmarks.lib.studies.judge import WORSE, nets_of, paired_row, spread_of, verdict
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import SharedWeights
 from mango_grader.automl.methods import BetaNas, BetaNasSettings, RandomSearch, RandomSettings
@@ -53,7 +53,7 @@ def fig6(seed: int, scale: Scale) -> dict[str, Any]:
     bench = Bench.of(scale, scale.cifar10(), seed, part=_DATA)
     space = bench.space(_SPACE)
     found, search = bench.search(BetaNas, space, scale.lasting(_BALANCED))
-    rival = equally_dear(space, found, np.random.default_rng(seed))
+    rival = random_of_equal_macs(space, found, np.random.default_rng(seed))
     nets = {name: bench.train(bench.final(each), _RECIPE) for name, each in (("betanas", found), ("random", rival))}
     return {"nets": nets, "steps": steps_of(search.method)}
 
@@ -65,7 +65,7 @@ def fig5(seed: int, scale: Scale) -> dict[str, Any]:
     return {"nets": {"proxylessnas": bench.train(bench.final(found), _RECIPE)}, "steps": steps_of(search.method)}
 
 
-def equally_dear(space: SearchSpace, found: Architecture, rng: np.random.Generator) -> Architecture:
+def random_of_equal_macs(space: SearchSpace, found: Architecture, rng: np.random.Generator) -> Architecture:
     """Return a random architecture within 1 % of the MACs of `found`, as trained, or the nearest of all drawn."""
     target = space.final.derive(found).macs()[-1]
     nearest, least = found, math.inf
@@ -117,8 +117,8 @@ def _scores(bench: Bench, space: SearchSpace, ranked: Sequence[Architecture], ep
     _, search = bench.search(RandomSearch, space, settings)
     assert search.training is not None
     batches = list(bench.data.val.shuffled(bench.seed).in_order(256))
-    judge = SharedWeights(search.problem, search.training.net, batches, pick_device())
-    return [judge.score(Architecture(space.config, each.choices)) for each in ranked]
+    shared = SharedWeights(search.problem, search.training.net, batches, pick_device())
+    return [shared.score(Architecture(space.config, each.choices)) for each in ranked]
 
 
 def measurements(scale: Scale) -> list[tuple[int, Measurement]]:

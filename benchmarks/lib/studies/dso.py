@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Measurement
-from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
-from benchmarks.lib.studies.judge import ALIKE, WORSE, Claim, judged, nets_of, paired_row, spread_of
+from benchmarks.lib.studies.claims import ALIKE, WORSE, Claim, claim_rows, nets_of, paired_row, spread_of
+from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study, each_arm
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import GraphCost, memory_accesses
 from mango_grader.automl.limits import Limits, widest
@@ -70,7 +69,7 @@ def measure(arm: str, seed: int, scale: Scale) -> dict[str, Any]:
     found = widest(pruned, limits)
     nets = {arm: found}
     if arm in RIVALS:
-        nets[RIVALS[arm]] = equally_dear(space, pruned, limits, np.random.default_rng(seed))
+        nets[RIVALS[arm]] = random_of_equal_macs(space, pruned, limits, np.random.default_rng(seed))
     return {
         "nets": {name: bench.train(bench.final(each), _RECIPE) for name, each in nets.items()},
         "kept": share_kept(space, pruned),
@@ -104,7 +103,9 @@ def share_kept(space: SearchSpace, pruned: Architecture) -> float:
     return sum(map(len, pruned.choices.values())) / sum(len(d.candidates) for d in space.decisions)
 
 
-def equally_dear(space: SearchSpace, pruned: Architecture, limits: Limits, rng: np.random.Generator) -> Architecture:
+def random_of_equal_macs(
+    space: SearchSpace, pruned: Architecture, limits: Limits, rng: np.random.Generator
+) -> Architecture:
     """Return a random pruning that keeps each connection as often as `pruned`, its width fitted to the same limit.
 
     Of several, it is the one whose MACs come nearest to those of `pruned` at the width that fits.
@@ -119,19 +120,10 @@ def randomly_pruned(space: SearchSpace, share: float, rng: np.random.Generator) 
     return space.nearest({d.name: share - rng.random(len(d.candidates)) for d in space.decisions})
 
 
-def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
-    """One for each search."""
-    return [
-        (seed, Measurement(f"dso/{arm}/{seed}", partial(measure, arm, seed, scale)))
-        for seed in range(scale.seeds)
-        for arm in SEARCHES
-    ]
-
-
 def summarise(figures: Figures, scale: Scale) -> list[dict[str, Any]]:
     """Return the claims on accuracy at equal MACs, and what the two adaptive penalties do to blocks and memory."""
     nets, text = nets_of(figures, "dso"), f"{scale.cifar10()}; {_RECIPE.epochs} epochs at {scale}"
-    rows = judged(CLAIMS, nets, text)
+    rows = claim_rows(CLAIMS, nets, text)
     for row in rows:
         for side in ("first", "second"):
             if kept := [found["macs_kept"] for found in _measured(figures, row[side]["arm"])]:
@@ -168,4 +160,6 @@ def draw(axes: Axes, figures: Figures) -> None:
         axes.legend(fontsize=7)
 
 
-DSO = Study("DSO-NAS (Zhang et al.)", (SEARCHES, _RECIPE, _BUDGET), measurements, summarise, draw)
+DSO = Study(
+    "DSO-NAS (Zhang et al.)", (SEARCHES, _RECIPE, _BUDGET), partial(each_arm, "dso", SEARCHES, measure), summarise, draw
+)

@@ -1,7 +1,8 @@
 """What every study does: search a space, train a network, and keep what it answered on each test image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,17 @@ class Study:
     measurements: Callable[[Scale], list[tuple[int, Measurement]]]
     summarise: Callable[[Figures, Scale], list[dict[str, Any]]]
     draw: Callable[[Axes, Figures], None]
+
+
+def each_arm(
+    study: str, arms: Iterable[str], measure: Callable[[str, int, Scale], Any], scale: Scale
+) -> list[tuple[int, Measurement]]:
+    """Return one measurement for each seed and arm of a study, called study/arm/seed, with its seed."""
+    return [
+        (seed, Measurement(f"{study}/{arm}/{seed}", partial(measure, arm, seed, scale)))
+        for seed in range(scale.seeds)
+        for arm in arms
+    ]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Measurement
-from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
-from benchmarks.lib.studies.judge import BETTER, Claim, judged, nets_of
+from benchmarks.lib.studies.claims import BETTER, Claim, claim_rows, nets_of
+from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study, each_arm
 from mango_grader.automl.methods import Enas, EnasSettings, MethodSettings, RandomSearch, RandomSettings, SearchMethod
 from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.training.recipe import TrainRecipe
@@ -48,15 +47,6 @@ def measure(arm: str, seed: int, scale: Scale) -> dict[str, Any]:
     return {"nets": {arm: bench.train(bench.final(found), _RECIPE)}, "chosen": chosen}
 
 
-def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
-    """One for each search."""
-    return [
-        (seed, Measurement(f"mnet/{arm}/{seed}", partial(measure, arm, seed, scale)))
-        for seed in range(scale.seeds)
-        for arm in ARMS
-    ]
-
-
 def chosen_by(figures: Figures, arms: Sequence[str]) -> list[str]:
     """Return the convolutions of all layers and seeds that the searches of these arms chose."""
     return [
@@ -80,7 +70,7 @@ def counts_of(chosen: Sequence[str]) -> dict[str, dict[int, int]]:
 def summarise(figures: Figures, scale: Scale) -> list[dict[str, Any]]:
     """Return the claims, and what was chosen: counted, not tested, as the layers of one network are no sample."""
     text = f"{scale.mangoes()}; {_RECIPE.epochs} epochs at {scale}"
-    rows = judged(CLAIMS, nets_of(figures, "mnet"), text)
+    rows = claim_rows(CLAIMS, nets_of(figures, "mnet"), text)
     for arm in ARMS:
         chosen = chosen_by(figures, [arm])
         for what, counts in counts_of(chosen).items() if chosen else ():
@@ -112,4 +102,4 @@ def draw(axes: Axes, figures: Figures) -> None:
     axes.legend(fontsize=7)
 
 
-MNET = Study("MNet (Chen & Fuh)", (_SPACE, ARMS, _RECIPE), measurements, summarise, draw)
+MNET = Study("MNet (Chen & Fuh)", (_SPACE, ARMS, _RECIPE), partial(each_arm, "mnet", ARMS, measure), summarise, draw)

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Measurement
-from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study, Trained
-from benchmarks.lib.studies.judge import ALIKE, BETTER, Claim, judged, nets_of, paired_row, spread_of
+from benchmarks.lib.studies.claims import ALIKE, BETTER, Claim, claim_rows, nets_of, paired_row, spread_of
+from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study, Trained, each_arm
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.methods import MsRanas, MsRanasSettings
 from mango_grader.automl.spaces import MultiscaleConfig
@@ -121,19 +120,10 @@ def msdnet_of(ours: NetworkSpec) -> NetworkSpec:
     return nearest(replace(widened, exit_channels=width) for width in range(max(1, own // 2), 2 * own + 1))[1]
 
 
-def measurements(scale: Scale) -> list[tuple[int, Measurement]]:
-    """One for each search, with all trainings of its cell."""
-    return [
-        (seed, Measurement(f"ms-ranas/{arm}/{seed}", partial(measure, arm, seed, scale)))
-        for seed in range(scale.seeds)
-        for arm in PLAN
-    ]
-
-
 def summarise(figures: Figures, scale: Scale) -> list[dict[str, Any]]:
     """Return the claims about the last exit, about the first, and about the whole curve."""
     nets, text = nets_of(figures, "ms-ranas"), f"{scale.cifar10()}; {_RECIPE.epochs} epochs at {scale}"
-    rows = judged(CLAIMS, nets, text)
+    rows = claim_rows(CLAIMS, nets, text)
     for arm in ("all>all-cutout", "all>all"):
         ours = list(nets.get(arm, {}).values())
         if len(ours) > 1:
@@ -182,4 +172,10 @@ def draw(axes: Axes, figures: Figures) -> None:
         axes.legend()
 
 
-MS_RANAS = Study("MS-RANAS (Chiroşca et al.)", (_SPACE, _SETTINGS, _RECIPE, SETTINGS), measurements, summarise, draw)
+MS_RANAS = Study(
+    "MS-RANAS (Chiroşca et al.)",
+    (_SPACE, _SETTINGS, _RECIPE, SETTINGS),
+    partial(each_arm, "ms-ranas", PLAN, measure),
+    summarise,
+    draw,
+)

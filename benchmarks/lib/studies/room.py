@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from scipy.stats import f_oneway
 
 from benchmarks.lib.measurements import Measurement
+from benchmarks.lib.studies.claims import nets_of
 from benchmarks.lib.studies.data import Fruit, Source
 from benchmarks.lib.studies.frame import Bench, Figures, Scale, Study
-from benchmarks.lib.studies.judge import nets_of
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Limits, fitted
 from mango_grader.automl.search_space import SearchSpace

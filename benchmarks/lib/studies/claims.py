@@ -43,7 +43,7 @@ def nets_of(figures: Mapping[str, Any], study: str) -> Nets:
     return nets
 
 
-def judged(claims: Sequence[Claim], nets: Nets, scale: str) -> list[Row]:
+def claim_rows(claims: Sequence[Claim], nets: Nets, scale: str) -> list[Row]:
     """Return a row for each claim of which at least two seeds are there."""
     rows = []
     for claim in claims:
