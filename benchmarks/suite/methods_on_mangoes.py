@@ -42,6 +42,13 @@ def pairs() -> list[str]:
     return [*own, *(f"{_RANDOM}/{space}" for space in spaces)]
 
 
+def setup_of(comparison: Comparison) -> dict[str, Any]:
+    """Return what all measurements have in common, as the results keep it."""
+    setup: dict[str, Any] = plain(comparison)
+    del setup["options"]["method"], setup["options"]["space"]  # the pairs say that
+    return setup
+
+
 def compared_methods() -> list[str]:
     """Return the methods that are compared with random search."""
     return [name for name in METHODS if name != _RANDOM]
@@ -134,9 +141,7 @@ def main(
 ) -> None:
     """Measure every pair, all first repeats first; write the JSON, the plot and a short table."""
     comparison = Comparison(tuple(asked.split(",")), SearchOptions(**options), seeds, folds, jobs)
-    setup = plain(comparison)
-    del setup["options"]["method"], setup["options"]["space"]  # the pairs say that
-    ledger = Ledger("methods_on_mangoes", out, setup, summary)
+    ledger = Ledger("methods_on_mangoes", out, setup_of(comparison), summary)
     ledger.open(resume)
     measurements = [Measurement(run.name, partial(measure, run, work)) for run in comparison.runs()]
     measure_all(ledger, measurements, minutes, jobs)

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 from scripts import measurements_done, run_script
 
+from benchmarks.lib.measurements import RESULTS
+from benchmarks.suite.methods_on_mangoes import setup_of
+from mango_grader.files import read_json
 from mango_grader.synthetic import Series, write_synthetic
+from mango_grader.workflow.comparison import Comparison
+from mango_grader.workflow.config import checked
 
 TINY = (
     "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",
@@ -49,3 +54,9 @@ def test_a_smoke_run_measures_pairs_against_random_and_resumes(mangoes: Path, tm
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     again = run_script("methods_on_mangoes", *options, "--resume", out=out)
     assert measurements_done(again) == measurements_done(found)
+
+
+def test_the_committed_measurements_can_be_resumed() -> None:
+    """A setting was renamed, and the script refused its own results as measured with another setup."""
+    kept = read_json(RESULTS / "methods_on_mangoes.json")["setup"]
+    assert setup_of(checked(Comparison, kept)) == kept
