@@ -44,8 +44,8 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
     shares = ", ".join(_percent(value) for value in result.accuracy)
     console.print(f"on {result.unseen} unseen mangoes on other backgrounds, exit by exit: {shares}")
     console.print(
-        f"beside it: always the commonest grade {_percent(result.majority)}, from the border alone "
-        f"{_percent(result.border)}, the same model without the lesions {_percent(result.lesion_free)}"
+        f"for comparison: always the most common grade {_percent(result.majority)}, the image border alone "
+        f"{_percent(result.border)}, the same model on the fruit without lesions {_percent(result.lesion_free)}"
     )
     console.print(f"grades  {rows}\nsheet   {sheet}", markup=False)
     if (reached := result.accuracy[-1]) < EXPECTED_ACCURACY:
