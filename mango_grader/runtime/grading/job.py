@@ -95,8 +95,7 @@ class Job:
     """Grades images into a journal, which survives a kill, and writes results from it.
 
     Attributes:
-        grader: the model.
-        precision: in which the model computes, "fp32" or "int8"; a journal belongs to one.
+        grader: the model; a journal belongs to one model, exit policy and precision.
         results: the results to write.
 
     Example:
@@ -105,7 +104,7 @@ class Job:
 
         from mango_grader.runtime import Grader, Job, Results, make_items
 
-        job = Job(Grader.load("model.mango"), "fp32", Results(out="rows.csv"))
+        job = Job(Grader.load("model.mango"), Results(out="rows.csv"))
         frames = [np.zeros((100, 120, 3), np.uint8), np.full((100, 120, 3), 255, np.uint8)]
         with job.opened() as journal:
             job.grade(journal, make_items(frames))
@@ -114,7 +113,6 @@ class Job:
     """
 
     grader: Grader
-    precision: str
     results: Results
 
     @contextmanager
@@ -125,7 +123,10 @@ class Job:
             UsageError: if another process works on the same `out`, or if what is there may be neither continued nor
                 replaced.
         """
-        header = {"model": self.grader.bundle.digest, "policy": str(self.grader.policy), "precision": self.precision}
+        grader = self.grader
+        header = {
+            "model": grader.bundle.digest, "policy": str(grader.policy), "precision": grader.model.precision,
+        }  # fmt: skip
         out = self.results.out
         if out is None:
             with tempfile.TemporaryDirectory() as folder, Journal.create(Path(folder, "journal"), header) as journal:

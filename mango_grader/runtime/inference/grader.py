@@ -76,7 +76,7 @@ class Grader:
             policy = parse_exit_policy(policy or bundle.manifest.default_policy, bundle.manifest)
         model = StagedModel.load(bundle, provider, precision)
         if check:
-            check_golden(model, bundle, precision)
+            check_golden(model, bundle)
         known_formats()  # Now, not within the first image's time.
         return cls(bundle, model, policy, exact=exact)
 

@@ -85,10 +85,11 @@ class StagedModel:
     Args:
         stages: in their order.
         classes: number of classes.
+        precision: in which they compute, "fp32" or "int8".
     """
 
-    def __init__(self, stages: tuple[_Stage, ...], classes: int) -> None:
-        self._stages, self._classes = stages, classes
+    def __init__(self, stages: tuple[_Stage, ...], classes: int, precision: str) -> None:
+        self._stages, self._classes, self.precision = stages, classes, precision
 
     @classmethod
     def load(cls, bundle: Bundle, provider: str = "auto", precision: str = "fp32") -> Self:
@@ -110,7 +111,7 @@ class StagedModel:
             known = {port.name: port for port in outputs}
             _check_logits(bundle, name, known.get(LOGITS))
             stages.append(_Stage(session, inputs, outputs, info.temperature, count))
-        return cls(tuple(stages), count)
+        return cls(tuple(stages), count, precision)
 
     @property
     def provider(self) -> str:

@@ -56,16 +56,15 @@ def verify_bundle(bundle: Bundle, provider: str = "auto") -> list[Finding]:
     return findings
 
 
-def check_golden(model: StagedModel, bundle: Bundle, precision: str) -> None:
+def check_golden(model: StagedModel, bundle: Bundle) -> None:
     """Raise `BundleError` unless a model reproduces its golden answers, and those to image files if it has them.
 
     Args:
         model: that was loaded from the bundle.
         bundle: of the model.
-        precision: of the model, "fp32" or "int8".
     """
     try:
-        findings = _judge(model, bundle, precision), _judge_originals(model, bundle, precision)
+        findings = _judge(model, bundle), _judge_originals(model, bundle)
     except BundleError:
         raise
     except MangoError as error:
@@ -89,7 +88,7 @@ def _hashes(bundle: Bundle) -> Finding:
 
 def _stages(bundle: Bundle, provider: str, precision: str) -> Finding:
     try:
-        return _judge(StagedModel.load(bundle, provider, precision), bundle, precision)
+        return _judge(StagedModel.load(bundle, provider, precision), bundle)
     except UsageError:
         raise
     except MangoError as error:
@@ -109,28 +108,28 @@ def _full(bundle: Bundle, provider: str) -> Finding:
 
 def _originals(bundle: Bundle, provider: str) -> Finding:
     try:
-        return _judge_originals(StagedModel.load(bundle, provider), bundle, "fp32")
+        return _judge_originals(StagedModel.load(bundle, provider), bundle)
     except UsageError:
         raise
     except MangoError as error:
         return Finding(_ORIGINALS, False, str(error))
 
 
-def _judge(model: StagedModel, bundle: Bundle, precision: str) -> Finding:
+def _judge(model: StagedModel, bundle: Bundle) -> Finding:
     golden = bundle.golden()
-    tolerance = TOLERANCE[model.provider] if precision == "fp32" else np.inf
+    tolerance = TOLERANCE[model.provider] if model.precision == "fp32" else np.inf
     answers = model.every_exit(golden.images)
-    return _compare(f"golden answers, {precision} stages", answers, golden.probabilities, tolerance)
+    return _compare(f"golden answers, {model.precision} stages", answers, golden.probabilities, tolerance)
 
 
-def _judge_originals(model: StagedModel, bundle: Bundle, precision: str) -> Finding:
+def _judge_originals(model: StagedModel, bundle: Bundle) -> Finding:
     originals = bundle.originals()
     if originals is None:
         return Finding(_ORIGINALS, True, f"not checked: the model lacks {bundle.manifest.lacks}")
     pixels = _prepared(originals, bundle.manifest.preprocess)
     if isinstance(pixels, Finding):
         return pixels
-    tolerance = ORIGINAL_TOLERANCE if precision == "fp32" else np.inf
+    tolerance = ORIGINAL_TOLERANCE if model.precision == "fp32" else np.inf
     return _compare(_ORIGINALS, model.every_exit(pixels), originals.probabilities, tolerance)
 
 

@@ -38,7 +38,7 @@ class Task:
             os.kill(os.getpid(), signal.SIGKILL)
 
 model, arrays, out, rows = sys.argv[1:]
-job = Job(Grader.load(model), "fp32", Results(out=out, resume=True))
+job = Job(Grader.load(model), Results(out=out, resume=True))
 with job.opened() as journal:
     job.grade(journal, make_items(np.load(arrays)), 1, Killing())
     job.write(journal)
@@ -46,7 +46,7 @@ with job.opened() as journal:
 
 
 def run(bundle: Path, items: list[ImageItem], results: Results) -> tuple[Outcome, list[Entry]]:
-    job = Job(Grader.load(bundle), "fp32", results)
+    job = Job(Grader.load(bundle), results)
     with job.opened() as journal:
         job.grade(journal, items)
         return job.write(journal), list(journal.entries())
