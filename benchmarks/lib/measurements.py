@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.lib.conditions import conditions
 from mango_grader.files import read_json, write_text
@@ -124,6 +126,11 @@ def figures_of(kept: Mapping[str, Any]) -> dict[str, Any]:
         return figures
 
     return {name: whole(measurement["figures"]) for name, measurement in kept["measurements"].items()}
+
+
+def as_text(correct: NDArray[np.bool_]) -> str:
+    """Return which answers are correct, (N,), as results keep them: "1" for each that is, else "0"."""
+    return "".join("1" if each else "0" for each in correct)
 
 
 def measure_all(ledger: Ledger, measurements: Sequence[Measurement], minutes: float, jobs: int) -> None:

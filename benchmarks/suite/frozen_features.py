@@ -25,10 +25,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.lib.measurements import Ledger, Measurement, MeasurementFailedError, measure_all
+from benchmarks.lib.measurements import Ledger, Measurement, MeasurementFailedError, as_text, measure_all
 from benchmarks.lib.options import fold_options, measurement_options
 from benchmarks.lib.peers.catalogue import PYTHON, SCRIPTS
-from benchmarks.lib.peers.runs import as_text
 from benchmarks.lib.plots import draw_intervals
 from mango_grader import SearchOptions
 from mango_grader.progress import SilentProgress

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.lib.measurements import MeasurementFailedError
+from benchmarks.lib.measurements import MeasurementFailedError, as_text
 from mango_grader import search, train
 from mango_grader.automl.latency import Chain
 from mango_grader.export.onnx_graphs import IMAGES
@@ -188,7 +188,3 @@ def latency(graphs: Sequence[bytes], image: dict[str, Any]) -> list[float]:
     chain = Chain(graphs, image)
     runs = [chain.run() for _ in range(WARM_UP + TIMED)][WARM_UP:]
     return [float(value) for value in np.median(runs, axis=0)]
-
-
-def as_text(correct: NDArray[np.bool_]) -> str:
-    return "".join("1" if each else "0" for each in correct)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.lib.measurements import Measurement
+from benchmarks.lib.measurements import Measurement, as_text
 from benchmarks.lib.studies.data import Cifar10, Fruit, Source
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import SearchProblem
@@ -149,7 +149,7 @@ class Bench:
             "accuracy": correct.mean(1).tolist(),
             "macs": list(spec.macs()),
             "params": list(spec.params()),
-            "correct": "".join("01"[answer] for answer in correct[-1].astype(int)),
+            "correct": as_text(correct[-1]),
             "groups": " ".join(map(str, groups)) if len(set(groups)) < len(groups) else "",
         }
 
