@@ -95,8 +95,7 @@ class Search:
         if self.training is not None and any(phase.kind == "weights" for phase in round_.phases):
             figures.require_weights(self.training.net.state_dict())
         self.method.end_epoch(self._counted, rng)
-        kinds = "-".join(dict.fromkeys(phase.kind for phase in round_.phases))
-        self.history.append({"phase": f"search-{kinds}", "round": number + 1, **row})
+        self.history.append({"phase": f"search-{round_.kinds}", "round": number + 1, **row})
         if timetable is not None:
             timetable.took(number, timetable.watch.seconds - began, self._scored - scored)
         return row

@@ -95,11 +95,11 @@ class Timetable:
     def __post_init__(self) -> None:
         # By kind of round, what is left from each round on: a schedule may have thousands, and each asks twice.
         self._rest: dict[str, list[tuple[float, int]]] = {}
-        for kinds in {_kinds(round_) for round_ in self.schedule}:
+        for kinds in {round_.kinds for round_ in self.schedule}:
             seconds, count = 0.0, 0
             rest = [(seconds, count)]
             for round_ in reversed(self.schedule):
-                if _kinds(round_) == kinds:
+                if round_.kinds == kinds:
                     seconds, count = seconds + self.expected.of(round_), count + 1
                 rest.append((seconds, count))
             self._rest[kinds] = rest[::-1]
@@ -141,7 +141,7 @@ class Timetable:
         self.taken += 1
         self._between = scores
         expected = self.expected.of(self.schedule[number]) + scores * self.expected.score
-        for pace in (self._all, self._paces.setdefault(_kinds(self.schedule[number]), _Pace())):
+        for pace in (self._all, self._paces.setdefault(self.schedule[number].kinds, _Pace())):
             pace.add(expected, seconds)
 
     def state_dict(self) -> dict[str, Any]:
@@ -163,7 +163,3 @@ class Timetable:
             seconds, count = rest[number]
             need += self._paces.get(kinds, self._all).ratio * (seconds + count * self._between * self.expected.score)
         return need
-
-
-def _kinds(round_: Round) -> str:
-    return "-".join(dict.fromkeys(phase.kind for phase in round_.phases))

@@ -58,6 +58,11 @@ class Round:
                 for _ in range(phase.steps):
                     yield phase.kind
 
+    @property
+    def kinds(self) -> str:
+        """The kinds of its phases, each once, joined by "-": how history and timetable tell rounds apart."""
+        return "-".join(dict.fromkeys(phase.kind for phase in self.phases))
+
 
 def weight_epochs(count: int, steps_per_epoch: int) -> tuple[Round, ...]:
     """Return rounds in each of which the shared weights see the training part once.
