@@ -216,6 +216,11 @@ def test_checkpoints_return_what_they_were_given(tmp_path: Path) -> None:
     assert isinstance(loaded["pair"], tuple)
 
 
+def test_a_training_stores_what_it_always_stored(tmp_path: Path) -> None:
+    trainer(1, tmp_path / "state").run(SilentProgress())
+    assert load_checkpoint(tmp_path / "state").keys() == {"epoch", "net", "kept", "optimiser", "history"}
+
+
 def test_checkpoints_refuse_objects(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="cannot hold"):
         save_checkpoint(tmp_path / "state", {"object": object()})
