@@ -9,7 +9,7 @@ import numpy as np
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
-from mango_grader.automl.limits import InfeasibleError
+from mango_grader.automl.limits import Constraint, InfeasibleError
 from mango_grader.automl.samplers.base import TRIES, Sampler, distinct
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.ranges import Count, CountOrNone, Ranged, Share
@@ -69,7 +69,7 @@ class Evolution:
     def __init__(
         self,
         space: SearchSpace,
-        feasible: Callable[[Architecture], bool],
+        feasible: Constraint,
         settings: EvolutionSettings,
         first: Sampler | None = None,
     ) -> None:
