@@ -1,4 +1,4 @@
-"""Batches with a teacher's logits: computed anew at each step, or computed once for some epochs and kept."""
+"""A teacher's logits for batches, computed anew at each step or once and kept, and the teacher's own accuracy."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

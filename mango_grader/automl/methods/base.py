@@ -130,7 +130,7 @@ class SearchMethod(ABC):
     `state_dict`, so that the same seed gives the same result, interrupted or not.
 
     Attributes:
-        name: what `--method` and checkpoints call the method.
+        name: what `--method` and config.json call the method.
         paper: where it was published.
         default_space: kind of the space that it searches where none is named: that of its paper.
         settings_type: its settings, a frozen dataclass.

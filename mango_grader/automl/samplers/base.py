@@ -56,7 +56,7 @@ def distinct(
 
 
 class UniformSampler:
-    """Draws each feasible architecture with the same probability, by rejection.
+    """Draws as `SearchSpace.sample` does, and rejects what is not feasible.
 
     Args:
         space: to draw from.
