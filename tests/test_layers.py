@@ -301,13 +301,22 @@ def own_public_names(module: str) -> Iterator[str]:
 
 
 def test_importing_the_package_and_its_command_line_costs_no_torch() -> None:
+    assert heavy_after("mango_grader, mango_grader.runtime, mango_grader.cli") == "[]"
+
+
+def test_networks_and_architectures_as_data_cost_no_torch() -> None:
+    assert heavy_after("mango_grader.models, mango_grader.automl.architecture, mango_grader.automl.spaces") == "[]"
+
+
+def heavy_after(names: str) -> str:
+    """Return which costly libraries are loaded once these modules are imported."""
     code = (
-        "import sys, mango_grader, mango_grader.runtime, mango_grader.cli\n"
+        f"import sys, {names}\n"
         "heavy = {'torch', 'torchvision', 'sklearn', 'cv2', 'matplotlib', 'albumentations', 'pyarrow'}\n"
         "print(sorted(heavy & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("module", modules())
