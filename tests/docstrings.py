@@ -14,6 +14,7 @@ from typing import Any
 
 import docutils.core
 import docutils.nodes
+from docstring_markup import fences_as_directives
 from docstring_parser import DocstringStyle, parse
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
@@ -80,17 +81,6 @@ def form(documented: Any) -> list[str]:
     tree = docutils.core.publish_doctree(rst, settings_overrides=quiet)
     messages = [m for m in tree.findall(docutils.nodes.system_message) if m["level"] >= _WARNING]
     return found + [f"markup: {message.astext()}" for message in messages]
-
-
-def fences_as_directives(text: str) -> str:
-    """Return reStructuredText in which fenced blocks are code-block directives, as the site reads docstrings, too."""
-
-    def directive(block: re.Match[str]) -> str:
-        indent, language, code = block.groups()
-        body = textwrap.indent(textwrap.dedent(code), f"{indent}    ")
-        return f"{indent}.. code-block:: {language or 'text'}\n\n{body}"
-
-    return re.sub(r"^( *)```(\w*)\n(.*?)^ *```$", directive, text, flags=re.MULTILINE | re.DOTALL)
 
 
 def python_blocks(text: str) -> list[str]:
