@@ -1,4 +1,4 @@
-"""A sorting line in thirty lines: frames come in, fruit that the model is unsure of goes to a person.
+"""A sorting line in forty lines: frames come in, fruit that the model is unsure of goes to a person.
 
     python examples/sorting_line.py runs/mangos/model.mango ./belt
 
