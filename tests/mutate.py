@@ -1,12 +1,13 @@
-"""Damages encoded images of every format that is read, and checks what decoding makes of them.
+"""Damages encoded images of every format that is read, and checks what a grader makes of them.
 
-    python tests/mutate.py images --count 2000 --seed 0        decode them
-    python tests/mutate.py images --count 2000 --write DIR     keep them, for whole commands to read
+    python tests/mutate.py images --count 5000 --seed 0        grade them
+    python tests/mutate.py images --count 5000 --write DIR     keep them, for whole commands to read
 
-Case i is a function of the seed and i alone. Each is decoded as `grade` does it, from a file and from bytes, in a
-process of its own, whose standard output and error are watched at the level of file descriptors: C libraries do
-not print through Python. A case fails by a raw exception, a reason that is not one line, a printed byte, a crash, or
-by taking longer than the limit.
+Case i is a function of the seed and i alone. Each is graded from a file (large JPEGs at a reduced size) and from bytes
+(in full), in a process of its own that may have `MOST_MEMORY`, and whose standard output and error are watched at the
+level of file descriptors: C libraries do not print through Python. A case fails by a raw exception, a reason that is
+not one line, a grade that does not follow from the decoded pixels, a printed byte, a crash, or by taking longer than
+the limit.
 """
 
 import argparse
@@ -25,14 +26,23 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from bundles import expected, make_bundle
 from deepfiles import MAX, pgm, png, tiff
 from heic import CLEAR, HEIC
+from memory import forget_peak, limit_memory, peak_mib
 from PIL import Image, features
+
+from mango_grader.errors import ImageError
+from mango_grader.runtime.images.decode import ImageSource
+from mango_grader.runtime.inference.grader import Grader
 
 LIMIT = 120.0
 """Seconds that one case may take; a machine may be busy."""
+MOST_MEMORY = 4096
+"""Mebibytes of address space. The largest image that is read has 2**27 pixels, 512 MiB with four channels."""
 
 _COMPRESSIONS = ("tiff_lzw", "jpeg", "packbits", "zstd")
 
@@ -54,6 +64,7 @@ def originals() -> dict[str, bytes]:
         "palette.png": _encoded(image.convert("P"), "PNG", transparency=0),
         "alpha.png": _encoded(image.convert("RGBA"), "PNG"), "deep.png": png(deep, 12), "deep_rgb.png": png(colours),
         "animated.png": _encoded(image, "PNG", save_all=True),
+        "flat.png": _encoded(Image.new("1", (2500, 2500)), "PNG"),  # A thousand bytes that become 25 MB.
         "still.gif": _encoded(image, "GIF"), "animated.gif": _encoded(image, "GIF", save_all=True),
         "rgb.bmp": _encoded(image, "BMP"), "palette.bmp": _encoded(image.convert("P"), "BMP"),
         "bare.dib": _encoded(image, "DIB"),
@@ -114,7 +125,9 @@ def _set_number(data: bytes, rng: random.Random) -> bytes:
     code = rng.choice(("<H", ">H", "<I", ">I", "<i"))
     size = struct.calcsize(code)
     value = (
-        rng.choice((0, 1, 2, 0x7FFF, 0xFFFF, 65500)) if size == 2 else rng.choice((0, 1, 20000, 1 << 20, (1 << 31) - 1))
+        rng.choice((0, 1, 2, 11_000, 0x7FFF, 0xFFFF, 65500))
+        if size == 2
+        else rng.choice((0, 1, 11_000, 20_000, 1 << 20, (1 << 31) - 1))
     )
     place = rng.randrange(min(len(data), 512))
     return data[:place] + struct.pack(code, value) + data[place + size :]
@@ -178,7 +191,10 @@ MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a case: `result` is "decoded" or the reason, `failure` what must not happen, or None."""
+    """What became of a case: `result` is "graded" or the reason, `failure` what must not happen, or None.
+
+    `peak` is the most mebibytes in memory at once, the process itself included.
+    """
 
     number: int
     name: str
@@ -186,6 +202,7 @@ class Outcome:
     result: str
     failure: str | None
     seconds: float
+    peak: int = 0
 
 
 def run(count: int, seed: int, limit: float = LIMIT, first: int = 0) -> Iterator[Outcome]:
@@ -203,7 +220,7 @@ def run(count: int, seed: int, limit: float = LIMIT, first: int = 0) -> Iterator
                     yield Outcome(number, name, how, "", values, seconds)
                     number += 1
                     break
-                yield Outcome(number, name, how, values["result"], values["failure"], seconds)
+                yield Outcome(number, name, how, seconds=seconds, **values)
                 number += 1
 
 
@@ -223,7 +240,7 @@ class _Worker:
         self._process.kill()
         self._process.communicate()
 
-    def answer(self, limit: float) -> dict[str, str | None] | str:
+    def answer(self, limit: float) -> dict[str, Any] | str:
         """Return the next case's answer, or why there is none."""
         assert self._process.stdout is not None
         limit = limit if self._begun else limit + 60  # Python and its imports take their time, too.
@@ -238,42 +255,58 @@ class _Worker:
             self._rest += more
         self._begun = True
         line, _, self._rest = self._rest.partition(b"\n")
-        answer: dict[str, str | None] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 def _work(first: int, count: int, seed: int) -> None:
-    from mango_grader.errors import ImageError
-    from mango_grader.runtime.images.preprocess import Preprocess
-
+    limit_memory(MOST_MEMORY)
     answers = os.fdopen(os.dup(1), "w")
-    sound, preprocess = originals(), Preprocess(96, 128)
+    sound = originals()
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryDirectory() as folder:
+        model = make_bundle(Path(folder, "model.mango"))
+        graders = [Grader.load(model, "cpu", "fp32", "full", exact=exact) for exact in (False, True)]
         os.dup2(printed.fileno(), 1)
         os.dup2(printed.fileno(), 2)
         for number in range(first, first + count):
             name, data, _ = case(sound, seed, number)
             path = Path(folder, name)
             path.write_bytes(data)
-            result, failure = "decoded", None
-            for source, exact in ((path, False), (data, True)):
+            forget_peak()
+            result, failure = "", None
+            for grader, source in zip(graders, (path, data), strict=True):
                 try:
-                    prepared = preprocess.prepare(source, exact=exact)
-                    result = "decoded, with a warning" if prepared.warning else "decoded"
-                except ImageError as error:
-                    result = str(error)
-                    if not result.strip() or len(result.splitlines()) != 1:
-                        failure = f"not one line: {result!r}"
+                    result, wrong = _graded(grader, source)
+                    failure = failure or wrong
                 except BaseException as error:
                     failure = f"raised {error!r}"
+            peak = peak_mib()
             sys.stderr.flush()
             if os.fstat(printed.fileno()).st_size:
                 printed.seek(0)
                 failure = f"printed {printed.read()[:200]!r}"
                 printed.truncate(0)
                 printed.seek(0)
-            answers.write(json.dumps({"result": result, "failure": failure}) + "\n")
+            answers.write(json.dumps({"result": result, "failure": failure, "peak": peak}) + "\n")
             answers.flush()
+
+
+def _graded(grader: Grader, source: ImageSource) -> tuple[str, str | None]:
+    """Grade one image; return "graded" or the reason, and what the record must not say, or None."""
+    record = grader.grade(source)
+    try:
+        prepared = grader.manifest.preprocess.prepare(source, exact=grader.exact)
+    except ImageError as error:
+        reason = str(error)
+        if (record.error, record.grade, record.probabilities) != (reason, None, None):
+            return reason, f"does not say that {reason!r} alone: {record}"
+        return reason, None if len(reason.strip().splitlines()) == 1 else f"not one line: {reason!r}"
+    answer = expected(prepared.pixels[None])[-1, 0]
+    if record.error is not None or not np.allclose(record.probabilities, answer, atol=1e-4):
+        return "", f"the pixels decode to {answer}: {record}"
+    if record.grade != grader.manifest.classes[int(np.argmax(record.probabilities))]:
+        return "", f"not the most probable grade: {record}"
+    return "graded, with a warning" if record.warning else "graded", None
 
 
 def _photo() -> Image.Image:
@@ -299,13 +332,13 @@ def _pfm(image: Image.Image) -> bytes:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Damage images and decode them.")
+    parser = argparse.ArgumentParser(description="Damage images and grade them.")
     parser.add_argument("what", choices=["images", "worker"])
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that a case may take")
-    parser.add_argument("--write", type=Path, metavar="DIR", help="write the cases into DIR instead of decoding them")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write the cases into DIR instead of grading them")
     options = parser.parse_args(arguments)
     if options.what == "worker":
         _work(options.first, options.count, options.seed)
@@ -321,11 +354,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = [one for one in outcomes if one.failure is not None]
     for one in failed:
         print(f"case {one.number}: {one.name}, {one.how}: {one.failure}")
-    kinds = Counter("decoded" if one.result.startswith("decoded") else "reason" for one in outcomes if not one.failure)
-    slowest = max(outcomes, key=lambda one: one.seconds)
+    kinds = Counter("graded" if one.result.startswith("graded") else "reason" for one in outcomes if not one.failure)
+    slowest, largest = max(outcomes, key=lambda one: one.seconds), max(outcomes, key=lambda one: one.peak)
     print(f"{len(outcomes)} mutated images of {len(originals())} originals, seed {options.seed}: ", end="")
-    print(f"{kinds['decoded']} decoded, {kinds['reason']} refused with a reason, {len(failed)} failed; ", end="")
-    print(f"slowest {slowest.seconds:.2f} s (case {slowest.number}, {slowest.name}, {slowest.how})")
+    print(f"{kinds['graded']} graded, {kinds['reason']} refused with a reason, {len(failed)} failed; ", end="")
+    print(f"slowest {slowest.seconds:.2f} s (case {slowest.number}, {slowest.name}, {slowest.how}), ", end="")
+    print(f"largest {largest.peak} MiB (case {largest.number}, {largest.name}, {largest.how})")
     return 1 if failed else 0
 
 
