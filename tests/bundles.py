@@ -4,6 +4,7 @@ import json
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,8 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from mango_grader.export.originals import draw_originals
 from mango_grader.files import digest
 from mango_grader.runtime.bundle.archive import CARD, MANIFEST, write_bundle
+from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
 from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
-from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest
+from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest, Thresholds
 from mango_grader.runtime.images.preprocess import Preprocess
 
 CLASSES = ("green", "yellow", "red")
@@ -50,6 +52,8 @@ def make_bundle(
     originals: Originals | None = None,
     noise: float = 0.0,
     schema: int = SCHEMA,
+    calibration: CalibrationData | None = None,
+    **fields: Any,
 ) -> Path:
     """Write a bundle whose exits agree with `expected`; `noise` shifts the int8 stages' logits."""
     images = np.stack([np.full((*SIZE, 3), colour, np.uint8) for colour in COLOURS.values()])
@@ -61,9 +65,14 @@ def make_bundle(
         preprocess=Preprocess(*SIZE),
         exits=(ExitInfo("first", 100, 10, TEMPERATURES[0]), ExitInfo("last", 400, 40, TEMPERATURES[1])),
         stages={"fp32": ("stage0.onnx", "stage1.onnx"), "int8": ("int8/stage0.onnx", "int8/stage1.onnx")},
-        policies={"threshold": (0.6,)} if policies is None else policies,
+        policies={
+            name: Thresholds("confidence", values)
+            for name, values in ({"threshold": (0.6,)} if policies is None else policies).items()
+        },
+        calibration=None if calibration is None else calibration.info(),
         originals=tuple(originals.files) if schema > 1 else (),
         provenance={"created": "2025-01-01", "method": "by hand", "metrics": {"accuracy": 1.0}},
+        **fields,
     )
     parts = {
         "stage0.onnx": _stage0(0.0), "stage1.onnx": _stage1(0.0), "full.onnx": _full(),
@@ -71,6 +80,8 @@ def make_bundle(
     }  # fmt: skip
     golden = golden or Golden(images, expected(images), tuple(range(len(images))))
     parts |= golden_parts(golden) | (original_parts(originals) if schema > 1 else {})
+    if calibration is not None:
+        parts |= calibration_parts(dict.fromkeys(("fp32", "int8"), calibration))
     write_bundle(path, manifest, parts)
     return path
 

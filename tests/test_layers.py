@@ -23,7 +23,8 @@ ROOT = PACKAGE.parent
 # From the bottom up: a module imports only its own layer and those below. `line` and `serve` have their places already.
 LAYERS = (
     *("errors", "files", "text", "ranges", "progress", "lazy", "cores"),
-    *("runtime.images", "runtime.bundle", "runtime.inference", "runtime.grading", "runtime"),
+    *("runtime.images", "runtime.bundle", "runtime.exits", "runtime.decisions", "runtime.inference"),
+    *("runtime.grading", "runtime"),
     *("synthetic", "line", "serve", "datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
 )
 

@@ -19,6 +19,7 @@ _NAMES = {
 
 if TYPE_CHECKING:
     from mango_grader.runtime.bundle.archive import Bundle
+    from mango_grader.runtime.bundle.manifest import CalibrationInfo
 
 
 @click.command()
@@ -73,7 +74,7 @@ def _print(bundle: "Bundle") -> None:
     turned = ", portrait images rotated" if fit.rotate_portrait else ""
     guessing = Guessing.from_provenance(manifest.provenance)
     told = {key: value for key, value in manifest.provenance.items() if key != "guessing" or guessing is None}
-    policies = [f"{name} {_numbers(values)}" for name, values in manifest.policies.items()]
+    policies = [f"{name} {tuned.signal} {_numbers(tuned.values)}" for name, tuned in manifest.policies.items()]
     lines = {
         "model": f"{bundle.path} ({bundle.path.stat().st_size / 1e6:.2f} MB, schema {manifest.schema})",
         "digest": bundle.digest,
@@ -82,7 +83,9 @@ def _print(bundle: "Bundle") -> None:
         "precisions": ", ".join(manifest.stages),
         "policies": "; ".join(["full", f"exit:1 … exit:{len(manifest.exits)}", *policies]),
         "default policy": manifest.default_policy,
-        **({"missing": manifest.lacks} if manifest.lacks else {}),
+        "default decision rule": manifest.default_decide,
+        "calibration data": _calibration(manifest.calibration),
+        **({"missing": "; ".join(manifest.lacks)} if manifest.lacks else {}),
         **dict(_provenance(told)),
     }
     width = max(map(len, lines))
@@ -98,6 +101,14 @@ def _print(bundle: "Bundle") -> None:
     open_console().print(table)
     if guessing is not None:
         click.echo(f"\n{guessing}")
+
+
+def _calibration(info: "CalibrationInfo | None") -> str:
+    if info is None:
+        return "none"
+    graded = "graded" if info.labelled else "not graded"
+    retrained = "; the model was trained on them since" if info.retrained else ""
+    return f"{counted(info.images, 'image')} of {counted(info.groups, 'fruit', 'fruit')}, {graded}{retrained}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -5,21 +5,21 @@ from typing import TYPE_CHECKING
 from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mango_grader.export.bundle import Description, ExportImages, Interface, export_bundle
+    from mango_grader.export.bundle import CalibrationImages, Description, ExportImages, Interface, export_bundle
     from mango_grader.export.onnx_graphs import Graphs, export_graphs
     from mango_grader.export.parity import Agreement, Parity, check_parity, quantised_agreement
     from mango_grader.export.quantise import quantise_stages
 
 __all__ = [
-    "Agreement", "Description", "ExportImages", "Graphs", "Interface", "Parity", "check_parity", "export_bundle",
-    "export_graphs", "quantise_stages", "quantised_agreement",
+    "Agreement", "CalibrationImages", "Description", "ExportImages", "Graphs", "Interface", "Parity", "check_parity",
+    "export_bundle", "export_graphs", "quantise_stages", "quantised_agreement",
 ]  # fmt: skip
 
 # The ONNX exporter takes seconds to import, so names are fetched when asked for.
 __getattr__ = lazy_names(
     __name__,
     {
-        "bundle": ("Description", "ExportImages", "Interface", "export_bundle"),
+        "bundle": ("CalibrationImages", "Description", "ExportImages", "Interface", "export_bundle"),
         "onnx_graphs": ("Graphs", "export_graphs"),
         "parity": ("Agreement", "Parity", "check_parity", "quantised_agreement"),
         "quantise": ("quantise_stages",),

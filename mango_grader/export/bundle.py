@@ -19,8 +19,9 @@ from mango_grader.export.parity import check_parity, quantised_agreement
 from mango_grader.export.quantise import quantise_stages
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.archive import CARD, Bundle, write_bundle
+from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
 from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
-from mango_grader.runtime.bundle.manifest import ExitInfo, Manifest
+from mango_grader.runtime.bundle.manifest import ExitInfo, Manifest, Thresholds
 from mango_grader.runtime.images.preprocess import Preprocess
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.verify import verify_bundle
@@ -46,6 +47,24 @@ class Interface:
 
 
 @dataclass(frozen=True, eq=False)
+class CalibrationImages:
+    """Preprocessed images whose answers the bundle keeps, for choosing exit policies and decision rules.
+
+    Attributes:
+        images: uint8 (N, H, W, 3), of the validation part.
+        labels: int (N,), their classes, 0..C - 1.
+        groups: int (N,), the fruit of each image, numbered from 0.
+        network: that answers them, if the exported network was trained on them, too: the same network before that. None
+            is the exported network.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.integer]
+    groups: NDArray[np.integer]
+    network: AnytimeClassifier | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class ExportImages:
     """Preprocessed images that the export works with.
 
@@ -54,11 +73,13 @@ class ExportImages:
         golden_labels: (G,), their classes.
         quantisation: uint8 (N, H, W, 3) of the training part, which set the ranges of the int8 stages; None for a
             bundle without int8 stages.
+        calibration: whose answers the bundle keeps; None for a bundle without them.
     """
 
     golden: NDArray[np.uint8]
     golden_labels: tuple[int, ...]
     quantisation: NDArray[np.uint8] | None = None
+    calibration: CalibrationImages | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +135,7 @@ def export_bundle(
     originals = Originals(drawn, pixels, calibrated(chain.logits(pixels), temperatures))
     answers = calibrated(chain.logits(images.golden), temperatures)
     golden = Golden(images.golden, answers, tuple(map(int, images.golden_labels)))
+    kept = {} if images.calibration is None else _calibration_data(images.calibration, stages, images.quantisation)
     spec = network.spec
     manifest = Manifest(
         classes=interface.classes,
@@ -121,8 +143,9 @@ def export_bundle(
         preprocess=preprocess,
         exits=tuple(map(ExitInfo, spec.exits, spec.macs(), spec.params(), map(float, temperatures))),
         stages=names,
-        policies={THRESHOLD: tuple(map(float, calibration.thresholds))},
+        policies={THRESHOLD: Thresholds("confidence", tuple(map(float, calibration.thresholds)))},
         default_policy=THRESHOLD if len(spec.exits) > 1 else "full",
+        calibration=kept["fp32"].info(retrained=images.calibration.network is not None) if images.calibration else None,
         originals=tuple(originals.files),
         provenance=_printable({**description.provenance, **measured}),
     )
@@ -130,6 +153,7 @@ def export_bundle(
         **{name: graph for kind in stages for name, graph in zip(names[kind], stages[kind], strict=True)},
         **golden_parts(golden),
         **original_parts(originals),
+        **(calibration_parts(kept) if kept else {}),
         manifest.full: graphs.full,
         CARD: description.card.encode(errors="backslashreplace"),  # names of files that are not UTF-8
     }
@@ -137,6 +161,19 @@ def export_bundle(
         manifest = write_bundle(temporary, manifest, parts)
         _prove(temporary)
     return manifest
+
+
+def _calibration_data(
+    images: CalibrationImages, stages: Mapping[str, tuple[bytes, ...]], quantisation: NDArray[np.uint8] | None
+) -> dict[str, CalibrationData]:
+    """Return the answers to the calibration images, by precision."""
+    if images.network is not None:
+        fp32 = export_graphs(images.network).stages
+        stages = {"fp32": fp32} | ({} if quantisation is None else {"int8": quantise_stages(fp32, quantisation)})
+    groups, labels = images.groups.astype(np.int32), images.labels.astype(np.int32)
+    return {
+        name: CalibrationData(StageChain(each).logits(images.images), groups, labels) for name, each in stages.items()
+    }
 
 
 def _check(network: AnytimeClassifier, interface: Interface, calibration: Calibration, images: ExportImages) -> None:

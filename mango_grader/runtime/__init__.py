@@ -6,21 +6,33 @@ from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mango_grader.runtime.bundle.archive import Bundle, write_bundle
+    from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
     from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
-    from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest
+    from mango_grader.runtime.bundle.manifest import SCHEMA, CalibrationInfo, ExitInfo, Manifest, Prices, Thresholds
+    from mango_grader.runtime.decisions import Argmax, DecisionRule, Decisions, parse_decision_rule
+    from mango_grader.runtime.exits import (
+        CalibrationSet,
+        ExitAt,
+        ExitPolicy,
+        Full,
+        Reached,
+        Threshold,
+        parse_exit_policy,
+    )
     from mango_grader.runtime.grading.items import ImageItem, make_items
     from mango_grader.runtime.grading.job import Job, Outcome, Results
     from mango_grader.runtime.images.preprocess import ImageSource, Preprocess
-    from mango_grader.runtime.inference.exit_policy import ExitAt, ExitPolicy, Full, Threshold, parse_exit_policy
     from mango_grader.runtime.inference.grader import Grader
     from mango_grader.runtime.inference.records import Record
     from mango_grader.runtime.inference.sessions import StagedModel
     from mango_grader.runtime.inference.verify import Finding, verify_bundle
 
 __all__ = [
-    "SCHEMA", "Bundle", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "ImageItem",
-    "ImageSource", "Job", "Manifest", "Originals", "Outcome", "Preprocess", "Record", "Results", "StagedModel",
-    "Threshold", "golden_parts", "make_items", "original_parts", "parse_exit_policy", "verify_bundle", "write_bundle",
+    "SCHEMA", "Argmax", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "DecisionRule", "Decisions",
+    "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "ImageItem", "ImageSource", "Job",
+    "Manifest", "Originals", "Outcome", "Preprocess", "Prices", "Reached", "Record", "Results", "StagedModel",
+    "Threshold", "Thresholds", "calibration_parts", "golden_parts", "make_items", "original_parts",
+    "parse_decision_rule", "parse_exit_policy", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Names are imported when they are used: training needs the preprocessing and must not start onnxruntime for it.
@@ -30,8 +42,10 @@ __getattr__ = lazy_names(
         "bundle.archive": ("Bundle", "write_bundle"),
         "bundle.golden": ("Golden", "Originals", "golden_parts", "original_parts"),
         "inference.grader": ("Grader",),
-        "bundle.manifest": ("SCHEMA", "ExitInfo", "Manifest"),
-        "inference.exit_policy": ("ExitAt", "Full", "ExitPolicy", "Threshold", "parse_exit_policy"),
+        "bundle.calibration": ("CalibrationData", "calibration_parts"),
+        "bundle.manifest": ("SCHEMA", "CalibrationInfo", "ExitInfo", "Manifest", "Prices", "Thresholds"),
+        "decisions": ("Argmax", "DecisionRule", "Decisions", "parse_decision_rule"),
+        "exits": ("CalibrationSet", "ExitAt", "Full", "ExitPolicy", "Reached", "Threshold", "parse_exit_policy"),
         "grading.items": ("ImageItem", "make_items"),
         "grading.job": ("Job", "Outcome", "Results"),
         "images.preprocess": ("ImageSource", "Preprocess"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from mango_grader.runtime.bundle.guessing import Guessing
-from mango_grader.runtime.inference.exit_policy import ExitPolicy
+from mango_grader.runtime.exits import ExitPolicy, stop_exits
 from mango_grader.training.bootstrap import Difference, Estimate, Floats, GroupBootstrap
 
 BINS = 15
@@ -182,7 +182,7 @@ def policy_metrics(
         evaluated: the N images.
         macs: (K,), multiply-adds up to and with each exit.
     """
-    settled = settled_exits(policy, probabilities)
+    settled = stop_exits(policy, probabilities)
     correct = probabilities.argmax(axis=2) == evaluated.labels
     answers = correct[settled, np.arange(len(settled))]
     spent = np.asarray(macs, dtype=np.float64)[settled]
@@ -197,22 +197,6 @@ def policy_metrics(
         shares=tuple((np.bincount(settled, minlength=len(macs)) / len(settled)).tolist()),
         loss=bootstrap.difference(correct[-1], answers),
     )
-
-
-def settled_exits(policy: ExitPolicy, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the index of the exit, from 0, at which each image stops: int (N,).
-
-    Args:
-        policy: decides exit by exit which images stop.
-        probabilities: (K, N, C), calibrated, of every exit.
-    """
-    settled = np.full(probabilities.shape[1], len(probabilities) - 1, dtype=np.int64)
-    waiting = np.arange(probabilities.shape[1])
-    for index in range(len(probabilities) - 1):
-        stops = np.asarray(policy.settled(index, probabilities[index, waiting]), dtype=bool)
-        settled[waiting[stops]] = index
-        waiting = waiting[~stops]
-    return settled
 
 
 def _one_exit(

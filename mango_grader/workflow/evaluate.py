@@ -13,8 +13,9 @@ from mango_grader.progress import Progress, SilentProgress
 from mango_grader.report import ReportData
 from mango_grader.report.caveats import warnings
 from mango_grader.runtime import Grader
+from mango_grader.runtime.exits import stop_exits
 from mango_grader.training.bootstrap import Estimate
-from mango_grader.training.metrics import EvaluationSet, exit_metrics, settled_exits
+from mango_grader.training.metrics import EvaluationSet, exit_metrics
 from mango_grader.workflow.predictions import Prediction
 from mango_grader.workflow.run.measure import Measured, measure
 
@@ -135,7 +136,7 @@ def evaluate(
     macs, params = [info.macs for info in manifest.exits], [info.params for info in manifest.exits]
     measured = measure(outputs.probabilities, evaluated, macs=macs, params=params, policies=manifest.policies)
     policy = options.policy or manifest.default_policy
-    settled = settled_exits(grader.policy, outputs.probabilities)
+    settled = stop_exits(grader.policy, outputs.probabilities)
     answers = outputs.probabilities[settled, np.arange(len(labels))]
     # The answers of a policy, wherever each was given, are counted like those of one exit.
     (counts,) = exit_metrics(answers[None], evaluated, macs[-1:], params[-1:])

@@ -1,7 +1,7 @@
 """The end of every run: calibrate, measure, export, report."""
 
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.errors import UsageError
-from mango_grader.export import Description, ExportImages, Interface, export_bundle
+from mango_grader.export import CalibrationImages, Description, ExportImages, Interface, export_bundle
 from mango_grader.files import read_json, write_json
 from mango_grader.models import AnytimeClassifier
 from mango_grader.progress import Progress
@@ -48,7 +48,7 @@ def finalize(run: RunContext) -> None:
     write_json(folder.border, border and asdict(border))
     report = report_data(run, net.spec, measured, border)
     progress.note("exporting, and comparing the exported graphs with the network")
-    _export(folder.model, net.cpu().eval(), data, measured, report)
+    _export(folder.model, _Networks(net.cpu().eval(), before_refit.cpu().eval()), data, measured, report)
     write_json(folder.warnings, list(warnings(report)))
     write_report(folder.report, report)
 
@@ -87,7 +87,8 @@ def export_run(run: str, out: str | None, moved_data: str | None, progress: Prog
         context = RunContext(folder, config, data, Device("cpu"), progress)
         report = report_data(context, net.spec, measured, _border(context))
         progress.note("exporting, and comparing the exported graphs with the network")
-        _export(target, net.eval(), data, measured, report)
+        before_refit = load_network(folder, before_refit=True) if config.retrain_on_all else net
+        _export(target, _Networks(net.eval(), before_refit.eval()), data, measured, report)
     return target
 
 
@@ -98,20 +99,33 @@ def _border(run: RunContext) -> ProbeResult | None:
     return probe_border(run.data, run.config.seed, run.progress)  # a run of an older version
 
 
-def _export(
-    path: Path, net: AnytimeClassifier, data: PreparedData, measured: RunMeasurements, report: ReportData
-) -> None:
+@dataclass(frozen=True)
+class _Networks:
+    """The trained network, and the same before it was trained on the validation part, too."""
+
+    final: AnytimeClassifier
+    before_refit: AnytimeClassifier
+
+    @property
+    def of_calibration(self) -> AnytimeClassifier | None:
+        """The network that answers the calibration images; None where that is the final one."""
+        return None if self.final is self.before_refit else self.before_refit
+
+
+def _export(path: Path, networks: _Networks, data: PreparedData, measured: RunMeasurements, report: ReportData) -> None:
     golden = _first_of_each_class(data.val, len(data.dataset.classes))
     images = data.packed.images
+    groups = np.unique(data.groups(data.val), return_inverse=True)[1]
     export_bundle(
         path,
-        net,
+        networks.final,
         Interface(data.preprocess, data.dataset.classes, data.dataset.ordinal),
         measured.calibration,
         ExportImages(
             golden=images[golden],
             golden_labels=tuple(int(label) for label in data.packed.labels[golden]),
             quantisation=images[_spread(data.train, _QUANTISATION_IMAGES)],
+            calibration=CalibrationImages(images[data.val.rows], data.val.targets, groups, networks.of_calibration),
         ),
         Description(card=model_card(report), provenance=report.provenance),
     )

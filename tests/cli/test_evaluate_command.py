@@ -129,7 +129,7 @@ def test_a_split_says_which_images_belong_together(model: Path, graded: Path, tm
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--policy", "often"], "use full, exit:1 … exit:2, threshold"),
+        (["--policy", "often"], "use full, exit:K, threshold"),
         (["--policy", "exit:3"], "exits 1 to 2"),
         (["--precision", "fp16"], "'fp32', 'int8'"),
         (["--predictions", "rows.txt"], ".csv, .jsonl, .parquet"),

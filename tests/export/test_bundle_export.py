@@ -1,3 +1,4 @@
+import copy
 import io
 import subprocess
 import sys
@@ -7,15 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from exporting import HEIGHT, TEMPERATURES, WIDTH, random_images
 from PIL import Image
 
 from mango_grader.errors import ExportError
-from mango_grader.export import Description, ExportImages, Interface, export_bundle
+from mango_grader.export import CalibrationImages, Description, ExportImages, Interface, export_bundle
 from mango_grader.export.originals import draw_originals
 from mango_grader.export.parity import torch_logits
 from mango_grader.models import AnytimeClassifier
-from mango_grader.runtime import Bundle, Grader, Manifest, Preprocess
+from mango_grader.runtime import Bundle, CalibrationInfo, Grader, Manifest, Preprocess, Thresholds
 from mango_grader.runtime.images.decode import scaled
 from mango_grader.runtime.inference.verify import PIXEL_TOLERANCE, verify_bundle
 from mango_grader.training.calibration import Calibration, calibrated
@@ -47,11 +49,36 @@ def test_manifest_says_what_the_network_is(exported: tuple[Path, Manifest], netw
     assert tuple(info.macs for info in manifest.exits) == network.spec.macs()
     assert tuple(info.params for info in manifest.exits) == network.spec.params()
     assert tuple(info.temperature for info in manifest.exits) == TEMPERATURES
-    assert (manifest.policies, manifest.default_policy) == ({"threshold": (0.7, 0.6)}, "threshold")
+    assert (manifest.policies, manifest.default_policy) == (
+        {"threshold": Thresholds("confidence", (0.7, 0.6))},
+        "threshold",
+    )
     assert manifest.provenance["method"] == "enas"
     assert max(manifest.provenance["parity"]["staged"]) <= 1e-4
     assert manifest.provenance["int8"]["images"] == 49
     assert min(manifest.provenance["int8"]["same_answer"]) > 0.8
+
+
+@pytest.mark.parametrize("retrained", [False, True])
+def test_the_bundle_keeps_the_answers_to_the_calibration_images(
+    network: AnytimeClassifier, tmp_path: Path, retrained: bool
+) -> None:
+    images, before = random_images(6, seed=2), copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in before.parameters():
+            parameter *= 0.9
+    kept = CalibrationImages(
+        images, np.array([0, 1, 2] * 2), np.array([0, 0, 1, 2, 3, 3]), before if retrained else None
+    )
+    export_bundle(tmp_path / "m.mango", network, *PARTS._replace(images=replace(PARTS.images, calibration=kept)))
+    bundle = Bundle.open(tmp_path / "m.mango")
+    assert bundle.manifest.calibration == CalibrationInfo(6, 4, labelled=True, retrained=retrained)
+    found, int8 = bundle.calibration(), bundle.calibration("int8")
+    assert found is not None
+    assert int8 is not None
+    answered = torch_logits(before if retrained else network, images)
+    np.testing.assert_allclose(found.logits, answered, atol=1e-3)
+    assert 0 < np.abs(int8.logits - answered).max() < 0.5 * np.abs(answered).max()
 
 
 @pytest.mark.parametrize("count", [1, 5])

@@ -7,9 +7,9 @@ from exporting import random_images, three_exits
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.datasets.summary import DataSummary, PartSummary
 from mango_grader.report import Reference, ReportData, pick_examples
-from mango_grader.runtime.inference.exit_policy import Full, Threshold
+from mango_grader.runtime.exits import Full, Threshold, stop_exits
 from mango_grader.training.bootstrap import Estimate
-from mango_grader.training.metrics import EvaluationSet, exit_metrics, policy_metrics, settled_exits
+from mango_grader.training.metrics import EvaluationSet, exit_metrics, policy_metrics
 
 CLASSES = ("A", "B & co", "C <last>")
 
@@ -47,7 +47,7 @@ def data() -> ReportData:
             [f"C <last>/photo {row}.jpg" for row in range(90)],
             labels,
             probabilities,
-            settled_exits(policy, probabilities),
+            stop_exits(policy, probabilities),
             each=5,
         ),
         data=DataSummary(

@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mango_grader.runtime.inference.exit_policy import Threshold
+from mango_grader.runtime.exits import Threshold, stop_exits
 from mango_grader.training.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, tune_threshold
-from mango_grader.training.metrics import settled_exits
 
 MACS = (20, 55, 100)
 
@@ -32,7 +31,7 @@ def exits(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]
 
 
 def cost(thresholds: tuple[float, ...], probabilities: NDArray[np.float64]) -> float:
-    return float((np.array(MACS)[settled_exits(Threshold(thresholds), probabilities)] / MACS[-1]).mean())
+    return float((np.array(MACS)[stop_exits(Threshold(thresholds), probabilities)] / MACS[-1]).mean())
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.5, 8.0])
@@ -95,13 +94,13 @@ def test_the_margin_holds_on_data_that_were_not_seen() -> None:
 def test_confident_images_leave_first() -> None:
     probabilities, labels = exits(400, 3)
     thresholds = tune_threshold(probabilities, labels, MACS)
-    settled = settled_exits(Threshold(thresholds), probabilities)
+    settled = stop_exits(Threshold(thresholds), probabilities)
     confidence = probabilities[0].max(axis=1)
     assert confidence[settled == 0].min() >= confidence[settled > 0].max()
 
 
 def accuracy(thresholds: tuple[float, ...], probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    settled = settled_exits(Threshold(thresholds), probabilities)
+    settled = stop_exits(Threshold(thresholds), probabilities)
     return float((probabilities[settled, np.arange(len(labels))].argmax(axis=1) == labels).mean())
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, log_loss, recall_score
 
-from mango_grader.runtime.inference.exit_policy import ExitAt, Full, Threshold
+from mango_grader.runtime.exits import ExitAt, Full, Threshold, stop_exits
 from mango_grader.training.bootstrap import GroupBootstrap, paired_difference
 from mango_grader.training.metrics import (
     EvaluationSet,
@@ -17,7 +17,6 @@ from mango_grader.training.metrics import (
     exit_metrics,
     policy_metrics,
     quadratic_kappa,
-    settled_exits,
 )
 
 MACS, PARAMS = (100, 250, 1000), (10, 20, 40)
@@ -193,7 +192,7 @@ def test_threshold_policy_settles_row_by_row() -> None:
     second = [[0.5, 0.5], [0.2, 0.8], [0.5, 0.5]]
     probabilities = np.array([first, second, [[0.1, 0.9]] * 3])
     policy = Threshold((0.8, 0.7))
-    assert settled_exits(policy, probabilities).tolist() == [0, 1, 2]
+    assert stop_exits(policy, probabilities).tolist() == [0, 1, 2]
     found = policy_metrics(
         "t", policy, probabilities, EvaluationSet(np.array([0, 1, 0]), list("abc"), "AB", ordinal=False), MACS
     )

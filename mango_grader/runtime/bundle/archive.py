@@ -9,6 +9,14 @@ from typing import Self
 
 from mango_grader import files
 from mango_grader.errors import BundleError, UsageError
+from mango_grader.runtime.bundle.arrays import read_images, read_integers, read_numbers
+from mango_grader.runtime.bundle.calibration import (
+    CALIBRATION_GROUPS,
+    CALIBRATION_LABELS,
+    CalibrationData,
+    calibration_logits,
+    calibration_names,
+)
 from mango_grader.runtime.bundle.golden import (
     GOLDEN_IMAGES,
     GOLDEN_LABELS,
@@ -17,9 +25,7 @@ from mango_grader.runtime.bundle.golden import (
     ORIGINAL_PROBABILITIES,
     Golden,
     Originals,
-    read_images,
     read_labels,
-    read_numbers,
 )
 from mango_grader.runtime.bundle.graph import check_graph
 from mango_grader.runtime.bundle.manifest import Manifest
@@ -144,6 +150,33 @@ class Bundle:
             raise BundleError(f"{self.path}: {error}") from error
         return originals
 
+    def calibration(self, precision: str = "fp32") -> CalibrationData | None:
+        """Return the calibration data of one precision, None if the bundle has none.
+
+        Args:
+            precision: of the stages that gave the answers.
+
+        Raises:
+            UsageError: if there are no stages of that precision.
+            BundleError: if the data do not fit the manifest.
+        """
+        info = self.manifest.calibration
+        if precision not in self.manifest.stages:
+            raise UsageError(f"{self.path} has no {precision} stages, only {', '.join(self.manifest.stages)}")
+        if info is None:
+            return None
+        logits, labels = calibration_logits(precision), CALIBRATION_LABELS
+        try:
+            data = CalibrationData(
+                read_numbers(self.read(logits), logits),
+                read_integers(self.read(CALIBRATION_GROUPS), CALIBRATION_GROUPS),
+                read_integers(self.read(labels), labels) if info.labelled else None,
+            )
+            data.check(self.manifest)
+        except BundleError as error:
+            raise BundleError(f"{self.path}: {error}") from error
+        return data
+
 
 def write_bundle(path: str | os.PathLike[str], manifest: Manifest, parts: Mapping[str, bytes]) -> Manifest:
     """Write a bundle atomically.
@@ -205,4 +238,4 @@ def _needed(manifest: Manifest) -> set[str]:
     stages = {name for files_of_one in manifest.stages.values() for name in files_of_one}
     golden = {GOLDEN_IMAGES, GOLDEN_PROBABILITIES, GOLDEN_LABELS}
     originals = {*manifest.originals, ORIGINAL_PIXELS, ORIGINAL_PROBABILITIES} if manifest.originals else set()
-    return stages | golden | originals | {manifest.full, CARD}
+    return stages | golden | originals | calibration_names(manifest) | {manifest.full, CARD}

@@ -95,7 +95,7 @@ class Job:
     """Grades images into a journal, which survives a kill, and writes results from it.
 
     Attributes:
-        grader: the model; a journal belongs to one model, exit policy and precision.
+        grader: the model; a journal belongs to one model, exit policy, decision rule and precision.
         results: the results to write.
 
     Example:
@@ -127,6 +127,8 @@ class Job:
         header = {
             "model": grader.bundle.digest, "policy": str(grader.policy), "precision": grader.model.precision,
         }  # fmt: skip
+        if (rule := str(grader.rule)) != "argmax":  # Journals of earlier versions name no rule.
+            header["decide"] = rule
         out = self.results.out
         if out is None:
             with tempfile.TemporaryDirectory() as folder, Journal.create(Path(folder, "journal"), header) as journal:
@@ -152,7 +154,8 @@ class Job:
                 return journal
             journal.close()
             if resume:
-                differs = ", ".join(key for key in header if journal.header.get(key) != header[key])
+                names = header.keys() | journal.header.keys()
+                differs = ", ".join(sorted(key for key in names if journal.header.get(key) != header.get(key)))
                 raise UsageError(f"{path} was made with another {differs}; choose another --out")
             if not journal.finished:
                 raise UsageError(f"{path} is from an interrupted job; add --resume, or delete it")

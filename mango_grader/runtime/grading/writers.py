@@ -18,6 +18,7 @@ Row = Mapping[str, Any]
 
 _CHUNK = 8192
 _KINDS: dict[str, type] = {"path": str, "grade": str, "exit": int, "error": str, "review": bool, "warning": str}
+_KINDS |= {"set": str, "late": bool}
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,21 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.cores import ordered_map
-from mango_grader.errors import ImageError, UsageError
+from mango_grader.errors import BundleError, ImageError, UsageError
 from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.bundle.manifest import Manifest
+from mango_grader.runtime.decisions import DecisionRule, parse_decision_rule, stopped
+from mango_grader.runtime.exits import ExitPolicy, parse_exit_policy
 from mango_grader.runtime.images.formats import known_formats
 from mango_grader.runtime.images.preprocess import ImageSource, Prepared
-from mango_grader.runtime.inference.exit_policy import ExitPolicy, parse_exit_policy
+from mango_grader.runtime.inference.model_context import policy_context, rule_context
 from mango_grader.runtime.inference.records import Record
 from mango_grader.runtime.inference.sessions import StagedModel
 from mango_grader.runtime.inference.verify import check_golden
@@ -25,12 +28,13 @@ BATCH_SIZE = 8
 
 
 class Grader:
-    """A loaded model with its exit policy; safe to use from several threads.
+    """A loaded model with its exit policy and decision rule; safe to use from several threads.
 
     Args:
         bundle: of the model.
         model: loaded from the bundle.
         policy: which images stop at which exit.
+        rule: what is answered, and which images a person should look at.
         exact: whether to decode large JPEGs in full, see `load`.
 
     Example:
@@ -41,8 +45,10 @@ class Grader:
         ```
     """
 
-    def __init__(self, bundle: Bundle, model: StagedModel, policy: ExitPolicy, *, exact: bool = False) -> None:
-        self.bundle, self.model, self.policy, self.exact = bundle, model, policy, exact
+    def __init__(
+        self, bundle: Bundle, model: StagedModel, policy: ExitPolicy, rule: DecisionRule, *, exact: bool = False
+    ) -> None:
+        self.bundle, self.model, self.policy, self.rule, self.exact = bundle, model, policy, rule, exact
 
     @classmethod
     def load(
@@ -51,6 +57,7 @@ class Grader:
         provider: str = "auto",
         precision: str = "fp32",
         policy: ExitPolicy | str | None = None,
+        decide: DecisionRule | str | None = None,
         *,
         check: bool = True,
         exact: bool = False,
@@ -62,23 +69,31 @@ class Grader:
             provider: "cpu", "cuda", or "auto", which takes CUDA if it can be started.
             precision: "fp32" or "int8".
             policy: an exit policy or its name, see `parse_exit_policy`; None is the bundle's own.
+            decide: a decision rule or its name, see `parse_decision_rule`; None is the bundle's own.
             check: whether to recompute the golden answers first.
             exact: whether to decode large JPEGs in full. By default, a JPEG that comes as a path, bytes or a file is
                 decoded at a reduced size, fast and as in training; its probabilities differ by up to some 0.01 from
                 those of its decoded array. In full, both get the same answer.
 
         Raises:
-            UsageError: if there is no such model, provider, precision or exit policy.
+            UsageError: if there is no such model, provider, precision, exit policy or decision rule, or if the model
+                lacks what they need.
             BundleError: if the bundle is damaged or of a later version.
         """
         bundle = Bundle.open(path)
-        if not isinstance(policy, ExitPolicy):
-            policy = parse_exit_policy(policy or bundle.manifest.default_policy, bundle.manifest)
         model = StagedModel.load(bundle, provider, precision)
+        context = policy_context(bundle, precision)
+        if not isinstance(policy, ExitPolicy):
+            with _own(bundle, policy is None):
+                policy = parse_exit_policy(policy or bundle.manifest.default_policy, context)
+        if not isinstance(decide, DecisionRule):
+            with _own(bundle, decide is None):
+                rules = rule_context(bundle, context, policy)
+                decide = parse_decision_rule(decide or bundle.manifest.default_decide, rules)
         if check:
             check_golden(model, bundle)
         known_formats()  # Now, not within the first image's time.
-        return cls(bundle, model, policy, exact=exact)
+        return cls(bundle, model, policy, decide, exact=exact)
 
     @property
     def manifest(self) -> Manifest:
@@ -127,13 +142,14 @@ class Grader:
                 yield from records
 
     def _grade_batch(self, images: list[ImageSource]) -> list[Record]:
+        started = time.perf_counter()
         decoded = [self._decode(image) for image in images]
         sound = [prepared.pixels for prepared, _ in decoded if isinstance(prepared, Prepared)]
-        graded = self._infer(np.stack(sound)) if sound else iter(())
+        graded = self._answer(np.stack(sound), started) if sound else iter(())
         return [
             Record.failed(_path(image), str(prepared), decode_ms)
             if isinstance(prepared, ImageError)
-            else self._record(_path(image), decode_ms, prepared.warning, *next(graded))
+            else self._record(_path(image), decode_ms, prepared.warning, next(graded))
             for image, (prepared, decode_ms) in zip(images, decoded, strict=True)
         ]
 
@@ -145,25 +161,68 @@ class Grader:
             prepared = error
         return prepared, (time.perf_counter() - start) * 1e3
 
-    def _infer(self, images: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.float32], int, float]]:
-        answers = self.model.run(images, self.policy)
-        return zip(answers.probabilities, answers.exits.tolist(), answers.infer_ms.tolist(), strict=True)
+    def _answer(self, images: NDArray[np.uint8], started: float) -> Iterator["_Answer"]:
+        """Yield what the model and the rule say to each of the decoded images."""
+        answers = self.model.run(images, self.policy, started)
+        probabilities = stopped(answers.history, answers.exits)
+        finite = np.isfinite(probabilities).all(axis=1)
+        history = np.where(finite[None, :, None], answers.history, np.float32(0))  # No rule has to expect NaN.
+        decisions = self.rule.decide(history, answers.exits)
+        for row, (values, stop, infer_ms) in enumerate(
+            zip(probabilities.tolist(), answers.exits.tolist(), answers.infer_ms.tolist(), strict=True)
+        ):
+            yield _Answer(
+                tuple(values) if finite[row] else None,
+                int(decisions.answers[row]),
+                stop,
+                infer_ms,
+                None if decisions.review is None else bool(decisions.review[row]),
+                None if decisions.costs is None else float(decisions.costs[row]),
+                None if decisions.sets is None else tuple(np.flatnonzero(decisions.sets[row]).tolist()),
+            )
 
-    def _record(
-        self,
-        path: str,
-        decode_ms: float,
-        warning: str | None,
-        probabilities: NDArray[np.float32],
-        stop: int,
-        infer_ms: float,
-    ) -> Record:
-        if not np.isfinite(probabilities).all():
-            return Record.failed(path, "the model gave no finite answer", decode_ms, infer_ms)
-        best = int(probabilities.argmax())
-        values = tuple(probabilities.tolist())
-        grade = self.manifest.classes[best]
-        return Record(path, grade, values, values[best], stop, decode_ms, infer_ms, None, warning)
+    def _record(self, path: str, decode_ms: float, warning: str | None, answer: "_Answer") -> Record:
+        values, classes = answer.probabilities, self.manifest.classes
+        if values is None:
+            return Record.failed(path, "the model gave no finite answer", decode_ms, answer.infer_ms)
+        return Record(
+            path=path,
+            grade=classes[answer.answer],
+            probabilities=values,
+            confidence=values[answer.answer],
+            exit=answer.exit,
+            decode_ms=decode_ms,
+            infer_ms=answer.infer_ms,
+            error=None,
+            warning=warning,
+            review=answer.review,
+            cost=answer.cost,
+            labels=None if answer.labels is None else tuple(classes[index] for index in answer.labels),
+        )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is known of one decoded image; `probabilities` are None where they are not finite."""
+
+    probabilities: tuple[float, ...] | None
+    answer: int
+    exit: int
+    infer_ms: float
+    review: bool | None
+    cost: float | None
+    labels: tuple[int, ...] | None
+
+
+@contextlib.contextmanager
+def _own(bundle: Bundle, own: bool) -> Iterator[None]:
+    """Turn a `UsageError` into a `BundleError` where the bundle itself names what cannot be used."""
+    try:
+        yield
+    except UsageError as error:
+        if not own:
+            raise
+        raise BundleError(f"{bundle.path}: its default cannot be used: {error}") from error
 
 
 def _path(image: ImageSource) -> str:

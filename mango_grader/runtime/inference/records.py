@@ -21,6 +21,10 @@ class Record:
         infer_ms: milliseconds in the network, as this image's share of its batch.
         error: why the image has no grade; None if it has one.
         warning: why a graded image may not show what it should, such as an image of one colour; None otherwise.
+        review: whether the decision rule asks for a person's look; None for a rule that never asks.
+        cost: expected cost of the decision, in the unit of the rule's prices; None for a rule without prices.
+        labels: classes that the decision rule cannot exclude; None for a rule without such sets.
+        late: whether the answer came after its deadline; None without a deadline.
     """
 
     path: str
@@ -32,10 +36,23 @@ class Record:
     infer_ms: float
     error: str | None
     warning: str | None = None
+    review: bool | None = None
+    cost: float | None = None
+    labels: tuple[str, ...] | None = None
+    late: bool | None = None
 
     def to_review(self, below: float | None) -> bool | None:
-        """Return whether the grade is less sure than `below`; None if there is no grade, or if `below` is None."""
-        return None if below is None or self.confidence is None else self.confidence < below
+        """Return whether a person should look: the rule asks for it, or the grade is less sure than `below`.
+
+        Args:
+            below: confidence, 0..1; None where only the rule asks.
+
+        Returns:
+            None if there is no grade, or if neither the rule nor `below` can ask.
+        """
+        if self.confidence is None or (below is None and self.review is None):
+            return None
+        return bool(self.review) or (below is not None and self.confidence < below)
 
     @classmethod
     def failed(cls, path: str, error: str, decode_ms: float, infer_ms: float = 0.0) -> Self:
@@ -49,8 +66,8 @@ class Record:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild from `to_dict`, of earlier versions too; raise `KeyError` or `TypeError` for anything else."""
-        numbers = values["probabilities"]
-        return cls(**{**values, "probabilities": None if numbers is None else tuple(numbers)})
+        rows = {name: values.get(name) for name in ("probabilities", "labels")}
+        return cls(**{**values, **{name: None if row is None else tuple(row) for name, row in rows.items()}})
 
 
 @dataclass
@@ -62,6 +79,7 @@ class Summary:
         errors: number of images without a grade.
         review: number of grades to review.
         warnings: number of graded images with a warning.
+        late: number of images that were answered after their deadline.
         grades: number of images by grade.
         exits: number of images by the exit that answered, from 1.
         decode_ms: milliseconds to decode and fit all images.
@@ -72,6 +90,7 @@ class Summary:
     errors: int = 0
     review: int = 0
     warnings: int = 0
+    late: int = 0
     grades: dict[str, int] = field(default_factory=dict)
     exits: dict[int, int] = field(default_factory=dict)
     decode_ms: float = 0.0
@@ -89,6 +108,7 @@ class Summary:
         self.images += 1
         self.decode_ms += record.decode_ms
         self.infer_ms += record.infer_ms
+        self.late += bool(record.late)
         if record.grade is None or record.exit is None or record.confidence is None:
             self.errors += 1
             return
@@ -102,6 +122,7 @@ class Summary:
         parts += [f"{grade} {count}" for grade, count in sorted(self.grades.items())]
         parts += [f"to review {self.review}"] if self.review else []
         parts += [f"with a warning {self.warnings}"] if self.warnings else []
+        parts += [f"late {self.late}"] if self.late else []
         parts += [f"errors {self.errors}"] if self.errors else []
         return ", ".join(parts)
 
@@ -110,7 +131,7 @@ def columns(classes: Sequence[str]) -> list[str]:
     """Return the column names of a result table for these classes."""
     return [
         "path", "grade", *(f"p_{name}" for name in classes), "confidence", "exit", "decode_ms", "infer_ms", "error",
-        "review", "warning",
+        "review", "warning", "cost", "set", "late",
     ]  # fmt: skip
 
 
@@ -127,7 +148,7 @@ def to_row(record: Record, classes: Sequence[str], review_below: float | None = 
     Args:
         record: the result.
         classes: of the model, in its order.
-        review_below: confidence, 0..1; less sure grades have `review` true. None leaves `review` None.
+        review_below: confidence, 0..1; less sure grades have `review` true. None leaves `review` to the rule.
     """
     numbers = record.probabilities or (None,) * len(classes)
     return {
@@ -141,6 +162,9 @@ def to_row(record: Record, classes: Sequence[str], review_below: float | None = 
         "error": None if record.error is None else printable_path(record.error),
         "review": record.to_review(review_below),
         "warning": record.warning,
+        "cost": _rounded(record.cost, 6),
+        "set": None if record.labels is None else "|".join(record.labels),
+        "late": record.late,
     }
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mango_grader.errors import BundleError, MangoError, UsageError
 from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.bundle.manifest import Manifest
-from mango_grader.runtime.inference.exit_policy import ExitPolicy
+from mango_grader.runtime.exits import ExitPolicy, Reached
 from mango_grader.text import one_line
 
 Provider = Literal["auto", "cpu", "cuda"]
@@ -31,12 +31,12 @@ class Answers:
     """The answers of a model to a batch.
 
     Attributes:
-        probabilities: (N, C) calibrated, of the exit where each image stopped.
-        exits: (N,) numbers of these exits, from 1.
+        history: (K, N, C) calibrated probabilities of every exit; NaN where an image stopped before the exit.
+        exits: (N,) numbers of the exits where the images stopped, from 1.
         infer_ms: (N,) milliseconds, each image's share of its batches.
     """
 
-    probabilities: NDArray[np.float32]
+    history: NDArray[np.float32]
     exits: NDArray[np.int64]
     infer_ms: NDArray[np.float64]
 
@@ -118,28 +118,32 @@ class StagedModel:
         """Device that it runs on, "cpu" or "cuda"."""
         return _where(self._stages[0].session)
 
-    def run(self, images: NDArray[np.uint8], policy: ExitPolicy) -> Answers:
+    def run(self, images: NDArray[np.uint8], policy: ExitPolicy, started: float | None = None) -> Answers:
         """Grade a batch; after each stage, only the images go on that the exit policy does not stop.
 
         Args:
             images: (N, H, W, 3) uint8 RGB, preprocessed.
             policy: which images stop at which exit.
+            started: seconds on the clock of `time.perf_counter` at which the first image was handed in; None is now.
         """
         count, last = len(images), len(self._stages) - 1
-        probabilities = np.zeros((count, self._classes), np.float32)
+        started = time.perf_counter() if started is None else started
+        history = np.full((len(self._stages), count, self._classes), np.nan, np.float32)
         exits, infer_ms = np.zeros(count, np.int64), np.zeros(count)
         rows, state = np.arange(count), {IMAGES: images}
         for index, stage in enumerate(self._stages):
             start = time.perf_counter()
             answer, state = stage.run(state, len(rows))
             infer_ms[rows] += (time.perf_counter() - start) * 1e3 / len(rows)
-            settled = np.ones(len(rows), np.bool_) if index == last else policy.settled(index, answer)
-            probabilities[rows[settled]], exits[rows[settled]] = answer[settled], index + 1
+            history[index, rows], exits[rows] = answer, index + 1
+            if index == last:
+                break
+            settled = policy.settled(Reached(history[: index + 1, rows], started))
             if settled.all():
                 break
             if settled.any():
                 rows, state = rows[~settled], {name: value[~settled] for name, value in state.items()}
-        return Answers(probabilities, exits, infer_ms)
+        return Answers(history, exits, infer_ms)
 
     def every_exit(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the calibrated probabilities (K, N, C) of all exits for `images` (N, H, W, 3)."""

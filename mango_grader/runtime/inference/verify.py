@@ -125,7 +125,7 @@ def _judge(model: StagedModel, bundle: Bundle) -> Finding:
 def _judge_originals(model: StagedModel, bundle: Bundle) -> Finding:
     originals = bundle.originals()
     if originals is None:
-        return Finding(_ORIGINALS, True, f"not checked: the model lacks {bundle.manifest.lacks}")
+        return Finding(_ORIGINALS, True, f"not checked: the model lacks {bundle.manifest.lacks[0]}")
     pixels = _prepared(originals, bundle.manifest.preprocess)
     if isinstance(pixels, Finding):
         return pixels

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.files import read_json
-from mango_grader.runtime.inference.exit_policy import Threshold
-from mango_grader.training.metrics import settled_exits
+from mango_grader.runtime.exits import Threshold, stop_exits
 from mango_grader.workflow.run.folder import RunFolder
 
 Marks = Mapping[str, Mapping[str, str]]
@@ -50,7 +49,7 @@ def answers_of(run: RunFolder) -> Answers:
     probabilities = np.moveaxis(np.array([row["probabilities"] for row in rows]), 1, 0)
     labels = np.array([metrics["classes"].index(row["label"]) for row in rows])
     correct = probabilities.argmax(2) == labels
-    settled = settled_exits(Threshold(tuple(metrics["calibration"]["thresholds"])), probabilities)
+    settled = stop_exits(Threshold(tuple(metrics["calibration"]["thresholds"])), probabilities)
     macs = np.array([each["macs"] for each in metrics["test"]["exits"]], dtype=float)
     return Answers(
         tuple(row["path"] for row in rows),

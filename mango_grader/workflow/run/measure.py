@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mango_grader.files import read_json, to_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.guessing import Guessing
-from mango_grader.runtime.inference.exit_policy import ExitPolicy, Full, Threshold
+from mango_grader.runtime.bundle.manifest import Thresholds
+from mango_grader.runtime.exits import ExitPolicy, Full, Threshold
 from mango_grader.training.batches import Examples
 from mango_grader.training.calibration import Calibration, calibrated, fit_temperature, tune_threshold
 from mango_grader.training.divergence import DivergedError
@@ -56,7 +57,7 @@ def measure(
     *,
     macs: Sequence[int],
     params: Sequence[int],
-    policies: Mapping[str, tuple[float, ...]],
+    policies: Mapping[str, Thresholds],
 ) -> Measured:
     """Measure every exit and the exit policies, among them always "full".
 
@@ -68,7 +69,7 @@ def measure(
         policies: thresholds of each tuned policy, by its name.
     """
     exits = exit_metrics(probabilities, evaluated, macs, params)
-    tried: dict[str, ExitPolicy] = {"full": Full(), **{name: Threshold(values) for name, values in policies.items()}}
+    tried: dict[str, ExitPolicy] = {"full": Full(), **{name: Threshold.of(tuned) for name, tuned in policies.items()}}
     measured = (policy_metrics(name, policy, probabilities, evaluated, macs) for name, policy in tried.items())
     return Measured(exits, tuple(measured))
 
@@ -161,7 +162,7 @@ def measure_run(run: RunContext, net: AnytimeClassifier, before_refit: AnytimeCl
         evaluated = EvaluationSet(
             examples.targets, data.groups(examples), dataset.classes, dataset.ordinal, run.config.seed
         )
-        policies = {"threshold": thresholds} if thresholds else {}
+        policies = {"threshold": Thresholds("confidence", thresholds)} if thresholds else {}
         return measure(probabilities, evaluated, macs=macs, params=params, policies=policies)
 
     calibration = Calibration(temperatures, thresholds)

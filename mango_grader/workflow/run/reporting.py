@@ -14,9 +14,8 @@ from mango_grader.files import digest, read_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, pick_examples
-from mango_grader.runtime.inference.exit_policy import Threshold
+from mango_grader.runtime.exits import Threshold, stop_exits
 from mango_grader.training.distillation import TeacherFigures
-from mango_grader.training.metrics import settled_exits
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
@@ -44,7 +43,7 @@ def report_data(
     folder, config, data = run.folder, run.config, run.data
     kept = folder.teacher_figures
     teacher = TeacherFigures.from_dict(read_json(kept)) if kept.exists() else None
-    settled = settled_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
+    settled = stop_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
     rows = data.test.rows
     return ReportData(
         title=folder.path.resolve().name,

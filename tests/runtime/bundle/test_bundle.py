@@ -13,7 +13,7 @@ from bundles import make_bundle
 
 from mango_grader.errors import BundleError, UsageError
 from mango_grader.runtime.bundle.archive import MANIFEST, Bundle, write_bundle
-from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest
+from mango_grader.runtime.bundle.manifest import SCHEMA, CalibrationInfo, ExitInfo, Manifest, Prices, Thresholds
 from mango_grader.runtime.images.preprocess import Preprocess
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.verify import verify_bundle
@@ -47,7 +47,7 @@ def test_what_is_written_is_read(own: Path) -> None:
     assert bundle.manifest.classes == ("green", "yellow", "red")
     assert bundle.manifest.preprocess == Preprocess(12, 16)
     assert bundle.manifest.exits[1] == ExitInfo("last", 400, 40, 1.5)
-    assert bundle.manifest.policies == {"threshold": (0.6,)}
+    assert bundle.manifest.policies == {"threshold": Thresholds("confidence", (0.6,))}
     assert bundle.card == "# By hand\n"
     assert bundle.golden().probabilities.shape == (2, 3, 3)
     assert bundle.golden().labels == (0, 1, 2)
@@ -103,7 +103,7 @@ def test_a_later_schema_says_to_upgrade(own: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["classes", "preprocess", "exits", "stages", "full", "policies", "hashes", "schema"])
-@pytest.mark.parametrize("value", [None, 3, "?", {"a": 1}])
+@pytest.mark.parametrize("value", [None, 7, "?", {"a": 1}])
 def test_a_damaged_manifest_is_a_bundle_error(own: Path, key: str, value: object) -> None:
     with pytest.raises(BundleError):
         Bundle.open(change_manifest(own, **{key: value}))
@@ -181,8 +181,11 @@ def test_a_bundle_that_lacks_a_needed_part_is_not_written(tmp_path: Path, own: P
     "change",
     [
         {"classes": ("a",)}, {"classes": ("a", "b", "a")}, {"exits": ()}, {"stages": {"int8": ("a", "b")}},
-        {"stages": {"fp32": ("a",)}}, {"policies": {"threshold": (0.5, 0.5)}}, {"default_policy": "risk"},
+        {"stages": {"fp32": ("a",)}}, {"policies": {"threshold": Thresholds("confidence", (0.5, 0.5))}},
+        {"schema": 2, "default_policy": "risk"},
         {"exits": (ExitInfo("a", 1, 1, 0.0), ExitInfo("b", 1, 1, 1.0))}, {"schema": 0},
+        {"prices": Prices(((0.0, 1.0), (1.0, 0.0)))}, {"calibration": CalibrationInfo(3, 4, labelled=True)},
+        {"schema": 2, "calibration": CalibrationInfo(4, 4, labelled=True)}, {"schema": 2, "default_decide": "cost"},
     ],
 )  # fmt: skip
 def test_a_manifest_that_contradicts_itself_is_refused(bundle: Path, change: dict[str, Any]) -> None:

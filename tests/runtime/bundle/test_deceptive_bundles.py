@@ -135,7 +135,7 @@ def test_an_array_header_that_pythons_parser_would_choke_on_is_one_line(own: Pat
 def test_arrays_in_fortran_order_are_read_as_they_were(tmp_path: Path) -> None:
     import io
 
-    from mango_grader.runtime.bundle.golden import read_images
+    from mango_grader.runtime.bundle.arrays import read_images
 
     values = np.asfortranarray(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     buffer = io.BytesIO()

@@ -108,7 +108,7 @@ def test_a_failure_on_the_way_leaves_the_old_file(tmp_path: Path, suffix: str) -
 def test_columns_are_the_promised_ones() -> None:
     assert columns(["A", "B"]) == [
         "path", "grade", "p_A", "p_B", "confidence", "exit", "decode_ms", "infer_ms", "error",
-        "review", "warning",
+        "review", "warning", "cost", "set", "late",
     ]  # fmt: skip
 
 

@@ -1,0 +1,53 @@
+"""The exit policy that stops an image as soon as an exit is sure enough."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.errors import UsageError
+from mango_grader.runtime.bundle.manifest import Thresholds
+from mango_grader.runtime.exits.base import PolicyContext, Reached
+from mango_grader.runtime.exits.signals import SIGNALS
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """An image stops at an exit if a signal reaches the exit's threshold.
+
+    Source: MSDNet (arXiv:1703.09844), budgeted batch classification.
+
+    Attributes:
+        thresholds: one per exit but the last; no image stops at an exit whose threshold is above 1.
+        signal: name of the signal, see `SIGNALS`.
+    """
+
+    form: ClassVar[str] = "threshold"
+    thresholds: tuple[float, ...]
+    signal: str = "confidence"
+
+    def settled(self, reached: Reached) -> NDArray[np.bool_]:
+        """Return True for images that are sure enough."""
+        if reached.exit_index >= len(self.thresholds):
+            return np.ones(reached.probabilities.shape[1], np.bool_)
+        sure: NDArray[np.bool_] = SIGNALS[self.signal](reached.probabilities) >= self.thresholds[reached.exit_index]
+        return sure
+
+    def __str__(self) -> str:
+        signal = "" if self.signal == "confidence" else f"{self.signal},"
+        return f"threshold:{signal}" + ",".join(f"{value:.9g}" for value in self.thresholds)
+
+    @classmethod
+    def of(cls, tuned: Thresholds) -> Self:
+        """Return the policy with thresholds of a manifest."""
+        return cls(tuned.values, tuned.signal)
+
+    @classmethod
+    def parse(cls, argument: str, context: PolicyContext) -> Self:
+        """Return the policy with the thresholds that were tuned in training; it takes no argument."""
+        if argument:
+            raise UsageError("policy threshold takes no numbers: its thresholds were tuned in training")
+        if "threshold" not in context.thresholds:
+            raise UsageError("policy threshold: no thresholds were tuned for this model")
+        return cls.of(context.thresholds["threshold"])
