@@ -1,8 +1,41 @@
 """Names of packages that are imported when they are used, so that importing a package costs little."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LazyRegistry(Mapping[str, T]):
+    """Names → objects, of which each is imported when it is asked for; the names alone import nothing.
+
+    Args:
+        package: dotted name of the package that holds the modules.
+        homes: for each name, where its object is: "module.NAME", relative to the package.
+
+    Example:
+        >>> folders = LazyRegistry("os", {"join": "path.join", "split": "path.split"})
+        >>> list(folders), folders["join"]("a", "b")
+        (['join', 'split'], 'a/b')
+    """
+
+    def __init__(self, package: str, homes: Mapping[str, str]) -> None:
+        self._package, self._homes = package, homes
+
+    def __getitem__(self, name: str) -> T:
+        module, _, attribute = self._homes[name].rpartition(".")
+        found: T = getattr(import_module(f"{self._package}.{module}"), attribute)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._homes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._homes)
+
+    def __len__(self) -> int:
+        return len(self._homes)
 
 
 def lazy_names(

@@ -7,7 +7,7 @@ import pytest
 from documents import FIRST_LINE, WITH_CODE, Reader, prepare, python_names, tiny_preset
 from filelock import FileLock
 
-from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.presets import quick
 
 FROM_NOTHING = {"docs/tutorial.md"}
 """Pages that begin in an empty folder."""
@@ -22,7 +22,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             made = tmp_path_factory.mktemp("documents")
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(made)
-                patch.setitem(PRESETS, "quick", tiny_preset())  # type: ignore[arg-type]
+                patch.setattr(quick, "QUICK", tiny_preset())
                 prepare(made)
             made.rename(shared)
     return shared
@@ -38,5 +38,5 @@ def test_every_block_of_a_page_runs(
     else:
         shutil.copytree(request.getfixturevalue("prepared"), folder)
     monkeypatch.chdir(folder)
-    monkeypatch.setitem(PRESETS, "quick", tiny_preset())  # type: ignore[arg-type]
+    monkeypatch.setattr(quick, "QUICK", tiny_preset())
     Reader(folder, () if page in FROM_NOTHING else (FIRST_LINE,), dict(python_names(folder))).read(page)

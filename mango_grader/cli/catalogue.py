@@ -3,20 +3,21 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from mango_grader.automl.methods import METHODS
-from mango_grader.automl.spaces import SPACES, SpaceConfig
-from mango_grader.cli.console import open_console
+from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.options import json_option, print_json
 from mango_grader.ranges import allowed_values
-from mango_grader.workflow.config import TeacherConfig, plain
-from mango_grader.workflow.options import SearchOptions
-from mango_grader.workflow.presets import PRESETS, Preset
+from mango_grader.workflow.presets import PRESETS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mango_grader.automl.spaces import SpaceConfig
+    from mango_grader.workflow.presets import Preset
 
 _COMMON = "whatever the method; teacher.* with --teacher"
 # What is printed with methods and spaces, or has an option of its own.
@@ -42,6 +43,8 @@ def methods(preset: str, as_json: bool) -> None:
     Any setting can be given to `search` as --set method.NAME=VALUE. The settings are those of the preset; those that
     all methods have in common (training, augmentation, teacher) come last.
     """
+    from mango_grader.workflow.config import plain
+
     chosen = PRESETS[preset]
     spaces = {kind: _space(chosen, kind) for kind in SPACES}
     rows = [
@@ -71,6 +74,8 @@ def spaces(preset: str, as_json: bool) -> None:
 
     Any setting can be given to `search` as --set space.NAME=VALUE. The settings are those of the preset.
     """
+    from mango_grader.workflow.config import plain
+
     chosen = PRESETS[preset]
     rows = []
     for kind in SPACES:
@@ -93,7 +98,7 @@ def spaces(preset: str, as_json: bool) -> None:
         _print_spaces(rows, preset)
 
 
-def _space(preset: Preset, kind: str) -> SpaceConfig:
+def _space(preset: "Preset", kind: str) -> "SpaceConfig":
     return preset.space(kind, preset.setup.height, preset.setup.width)
 
 
@@ -114,6 +119,9 @@ def _allowed(settings: object, prefix: str) -> dict[str, str]:
 
 def _common(preset: str) -> dict[str, Any]:
     """Return the settings besides a method's and a space's own, as a search with the default method has them."""
+    from mango_grader.workflow.config import TeacherConfig, plain
+    from mango_grader.workflow.options import SearchOptions
+
     config = replace(SearchOptions(data=".", preset=preset).config(), teacher=TeacherConfig(""))
     words = {name: each for name, each in allowed_values(config).items() if each and not name.startswith(_ELSEWHERE)}
     settings = {name: value for name, value in _flat(plain(config)) if name in words}
@@ -121,6 +129,10 @@ def _common(preset: str) -> dict[str, Any]:
 
 
 def _print_methods(rows: list[dict[str, Any]], common: dict[str, Any], preset: str) -> None:
+    from rich.table import Table
+
+    from mango_grader.cli.console import open_console
+
     console = open_console()
     table = Table("space", *METHODS, box=None, pad_edge=False)
     for kind in SPACES:
@@ -138,6 +150,10 @@ def _print_methods(rows: list[dict[str, Any]], common: dict[str, Any], preset: s
 
 
 def _print_spaces(rows: list[dict[str, Any]], preset: str) -> None:
+    from rich.table import Table
+
+    from mango_grader.cli.console import open_console
+
     console = open_console()
     table = Table("space", "decisions", "architectures", "searched by", box=None, pad_edge=False)
     for row in rows:
@@ -150,7 +166,7 @@ def _print_spaces(rows: list[dict[str, Any]], preset: str) -> None:
         _print_settings(console, row, preset)
 
 
-def _print_settings(console: Console, row: Mapping[str, Any], preset: str) -> None:
+def _print_settings(console: "Console", row: Mapping[str, Any], preset: str) -> None:
     console.print(f"\n{row['name']}: {row['paper']}")
     console.print(f"  settings (preset {preset}), and what each may be:")
     for name, value in row["settings"].items():

@@ -9,11 +9,7 @@ import click
 from mango_grader.cli.options import finish, reporter_option
 from mango_grader.cli.run_folder import comparison_folder, moved_places
 from mango_grader.cli.run_options import RunCommand, shared_options, size_limit_options
-from mango_grader.cli.summary import print_comparison
 from mango_grader.progress import Progress
-from mango_grader.workflow.comparison import Comparison
-from mango_grader.workflow.comparison import compare as run_compare
-from mango_grader.workflow.options import SearchOptions
 
 
 @click.command(cls=RunCommand)
@@ -53,6 +49,11 @@ def compare(
     differences. --resume with --out continues an interrupted comparison. A failed run is listed, and the others
     continue; the exit code is then 3.
     """
+    from mango_grader.cli.summary import print_comparison
+    from mango_grader.workflow.comparison import Comparison
+    from mango_grader.workflow.comparison import compare as run_compare
+    from mango_grader.workflow.options import SearchOptions
+
     moved = moved_places(out, resume)
     if moved is None and (data is None) != (methods is None):
         raise click.UsageError("--data and --methods go together")

@@ -4,17 +4,13 @@ import shlex
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from mango_grader.cli.grade import grade
 from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.options import FINISHED_WITH_ERRORS, finish, progress_option
 from mango_grader.cli.run_options import Duration
-from mango_grader.cli.summary import print_run
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
-from mango_grader.workflow.demo import EXPECTED_ACCURACY
-from mango_grader.workflow.demo import demo as run_demo
 
 
 @click.command()
@@ -29,6 +25,12 @@ def demo(out: str, budget: float, seed: int, progress: Progress) -> None:
 
     Run it again to continue after an interruption. Exit code 3 means that the model did not learn to grade.
     """
+    from rich.console import Console
+
+    from mango_grader.cli.summary import print_run
+    from mango_grader.workflow.demo import EXPECTED_ACCURACY
+    from mango_grader.workflow.demo import demo as run_demo
+
     folder = Path(out)
     if folder.exists() and not _is_demo(folder):
         raise UsageError(f"--out {folder} exists and is not the folder of a demo; choose a new or empty one")

@@ -15,15 +15,8 @@ from mango_grader.cli.options import (
     progress_option,
     provider_option,
 )
-from mango_grader.cli.summary import print_confusion, print_measured, print_warnings
-from mango_grader.files import write_json
 from mango_grader.progress import Progress
-from mango_grader.runtime.grading.outputs import FIGURES, check_replaceable
-from mango_grader.runtime.grading.writers import check_output
 from mango_grader.text import one_line
-from mango_grader.workflow.evaluate import EvaluateOptions
-from mango_grader.workflow.evaluate import evaluate as run_evaluate
-from mango_grader.workflow.predictions import write_predictions
 
 
 @click.command()
@@ -46,6 +39,14 @@ def evaluate(
 
     Classes are matched by name. Images that cannot be read are listed and left out; the exit code is then 3.
     """
+    from mango_grader.cli.summary import print_confusion, print_measured, print_warnings
+    from mango_grader.files import write_json
+    from mango_grader.runtime.grading.outputs import FIGURES, check_replaceable
+    from mango_grader.runtime.grading.writers import check_output
+    from mango_grader.workflow.evaluate import EvaluateOptions
+    from mango_grader.workflow.evaluate import evaluate as run_evaluate
+    from mango_grader.workflow.predictions import write_predictions
+
     if out is not None:
         check_replaceable(out, FIGURES)
     if predictions is not None:

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from mango_grader.cli.interrupts import resumable
 from mango_grader.errors import MangoError, UsageError
-from mango_grader.workflow.config import Places
-from mango_grader.workflow.options import find_places
-from mango_grader.workflow.run.data_changes import data_root
-from mango_grader.workflow.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from mango_grader.workflow.config import Places
+    from mango_grader.workflow.run.folder import RunFolder
 
 _RUNS = Path("runs")
 _BEGUN = ("config.json", "comparison.json")  # the first files of a run and of a comparison
@@ -24,7 +25,7 @@ _PLACES = ("data", "init_from", "teacher", "unlabelled")
 _NOT_SETTINGS = {*_PLACES, "out", "resume", "plan_only", "progress", "reporter"}
 
 
-def moved_places(out: str | None, resume: bool) -> Places | None:
+def moved_places(out: str | None, resume: bool) -> "Places | None":
     """Return where data, start and teacher are now, if a run is resumed and no settings are given.
 
     Args:
@@ -34,6 +35,9 @@ def moved_places(out: str | None, resume: bool) -> Places | None:
     Raises:
         UsageError: settings are given without the data that belong to them.
     """
+    from mango_grader.workflow.options import find_places
+    from mango_grader.workflow.run.folder import RunFolder
+
     context = click.get_current_context()
     said = {
         option.name: option.opts[0]
@@ -54,8 +58,10 @@ def moved_places(out: str | None, resume: bool) -> Places | None:
     return find_places(**{name: context.params[name] for name in _PLACES if name in said})
 
 
-def _require_data(folder: RunFolder, data: str | None) -> None:
+def _require_data(folder: "RunFolder", data: str | None) -> None:
     """Raise UsageError if the data of an unfinished run are not at `data`."""
+    from mango_grader.workflow.run.data_changes import data_root
+
     if data is None or data_root(data).is_dir() or folder.finished or not folder.config.exists():
         return
     raise UsageError(f"the images are not at {data}; pass where they are now: {folder.resuming(data='DIR')}")
@@ -75,6 +81,7 @@ def run_folder(out: str | None, data: str | None, resume: bool) -> Iterator[str]
     Raises:
         UsageError: there is neither `out` nor what a new folder needs.
     """
+    from mango_grader.workflow.run.folder import RunFolder
 
     def continuing() -> str | None:
         return RunFolder(path).resuming() if RunFolder(path).config.exists() else None
@@ -104,6 +111,8 @@ def comparison_folder(out: str | None, data: str | None, resume: bool) -> Iterat
 @contextmanager
 def _folder(out: str | None, data: str | None, resume: bool, what: str = "") -> Iterator[Path]:
     """Yield `out`, or a new folder named after data, `what` and time, which is removed if the body is refused."""
+    from mango_grader.workflow.run.data_changes import data_root
+
     if out is not None:
         yield Path(out)
         return

@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 import click
 
 from mango_grader.cli.options import group_by_option, ordinal_option
-from mango_grader.datasets import parse_fold
 from mango_grader.errors import UsageError
-from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.presets import PRESET_HELP, PRESETS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,6 +40,8 @@ class Fold(click.ParamType[tuple[int, int]]):
         """Return (K, N) with 1 ≤ K ≤ N, N ≥ 2; fails with a usage message."""
         if isinstance(value, tuple):
             return value
+        from mango_grader.datasets import parse_fold
+
         try:
             return parse_fold(value)
         except UsageError as error:
@@ -96,7 +97,7 @@ _SHARED = (
         type=click.Choice(list(PRESETS)),
         default="quick",
         show_default=True,
-        help="; ".join(f"{name} ({preset.help})" for name, preset in PRESETS.items()),
+        help="; ".join(f"{name} ({says})" for name, says in PRESET_HELP.items()),
     ),
     click.option(
         "--budget", type=Duration(), metavar="TIME", help="Time limit for everything, export included: 20m, 1h30m."

@@ -9,14 +9,8 @@ from mango_grader.automl.spaces import SPACES
 from mango_grader.cli.options import finish, progress_option
 from mango_grader.cli.run_folder import moved_places, run_folder
 from mango_grader.cli.run_options import RunCommand, run_options, size_limit_options
-from mango_grader.cli.summary import print_run
 from mango_grader.models.baselines import BASELINES
 from mango_grader.progress import Progress
-from mango_grader.runtime.grading.outputs import BUNDLE, check_replaceable
-from mango_grader.workflow.finalize import export_run
-from mango_grader.workflow.options import SearchOptions, TrainOptions
-from mango_grader.workflow.search import search as run_search
-from mango_grader.workflow.train import train as run_train
 
 
 @click.command(cls=RunCommand)
@@ -68,6 +62,10 @@ def search(
     Limits are hard: the search fails if no architecture satisfies them. Exit code 3 means that the model is no better
     than guessing.
     """
+    from mango_grader.cli.summary import print_run
+    from mango_grader.workflow.options import SearchOptions
+    from mango_grader.workflow.search import search as run_search
+
     moved = moved_places(out, resume)
     config = None if data is None or moved is not None else SearchOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
@@ -89,6 +87,10 @@ def train(out: str | None, resume: bool, plan_only: bool, data: str | None, prog
 
     Exit code 3 means that the model is no better than guessing.
     """
+    from mango_grader.cli.summary import print_run
+    from mango_grader.workflow.options import TrainOptions
+    from mango_grader.workflow.train import train as run_train
+
     moved = moved_places(out, resume)
     config = None if data is None or moved is not None else TrainOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
@@ -104,6 +106,9 @@ def train(out: str | None, resume: bool, plan_only: bool, data: str | None, prog
 @progress_option
 def export(run: str, out: str | None, data: str | None, progress: Progress) -> None:
     """Write the trained model of RUN as one .mango file, checked against torch on every exit."""
+    from mango_grader.runtime.grading.outputs import BUNDLE, check_replaceable
+    from mango_grader.workflow.finalize import export_run
+
     if out is not None:
         check_replaceable(out, BUNDLE)
     click.echo(export_run(run, out, data, progress))

@@ -1,12 +1,13 @@
 """torchvision's classifiers, untrained, as one-node networks: trainer, export and report treat them like any other."""
 
-from torch import Tensor, device, nn
-from torch import empty as empty_tensor
-from torch.utils.flop_counter import FlopCounterMode
+from typing import TYPE_CHECKING
 
 from mango_grader.errors import UsageError
 from mango_grader.models.operations import Shape, Torchvision
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TORCHVISION = (
     *("alexnet", "vgg16", "resnet18", "resnext50_32x4d", "densenet121"),
@@ -44,6 +45,7 @@ def classifier_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec:
     Raises:
         UsageError: for a name that torchvision does not know, and for images too small, naming the smallest size.
     """
+    from torch import device
     from torchvision import models
 
     known = set(models.list_models(module=models)) - _OF_SEVERAL_OUTPUTS
@@ -64,7 +66,7 @@ def classifier_spec(name: str, input_shape: Shape, classes: int) -> NetworkSpec:
     return NetworkSpec(input_shape, (Node(name, op, (IMAGE,)),), (name,))
 
 
-def build_torchvision(name: str, classes: int) -> nn.Module:
+def build_torchvision(name: str, classes: int) -> "nn.Module":
     """Return a torchvision model, freshly initialised; no weights are fetched.
 
     Args:
@@ -77,9 +79,12 @@ def build_torchvision(name: str, classes: int) -> nn.Module:
     return network
 
 
-def _count_macs(network: nn.Module, height: int, width: int) -> int | None:
+def _count_macs(network: "nn.Module", height: int, width: int) -> int | None:
     """Return the multiply-accumulates for one image; None where a window is larger than what it slides over."""
-    image: Tensor = empty_tensor(1, 3, height, width, device="meta")
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    image = torch.empty(1, 3, height, width, device="meta")
     try:
         with FlopCounterMode(display=False) as counter:
             network(image)

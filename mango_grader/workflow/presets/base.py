@@ -35,14 +35,12 @@ class Preset:
     """Settings that make sense together, for every method and every space.
 
     Attributes:
-        help: what the preset is for, in a line.
         setup: how images are shown and the result is trained, whatever the method.
         spaces: settings by space; a space without an entry has its published ones.
         methods: settings by method; a method without an entry has its published ones.
         setups: by method, where its paper has a training setup of its own.
     """
 
-    help: str
     setup: TrainingSetup
     spaces: Mapping[str, SpaceConfig] = field(default_factory=dict)
     methods: Mapping[str, MethodSettings] = field(default_factory=dict)

@@ -57,7 +57,6 @@ def _spos() -> TrainingSetup:
 
 
 PAPER = Preset(
-    help="every published setting of the method's paper, MNet's at 24×32 pixels, days on a CPU",
     setup=_mnet(24, 32),
     setups={
         "ms-ranas": _darts(),
@@ -68,4 +67,4 @@ PAPER = Preset(
         "spos": _spos(),
     },
 )
-PAPER_LARGE = Preset(help="those of MNet at 120×160 pixels", setup=_mnet(120, 160))
+PAPER_LARGE = Preset(setup=_mnet(120, 160))

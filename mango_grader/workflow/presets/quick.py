@@ -64,7 +64,6 @@ CONTROLLER = ControllerSettings(lr=0.01, baseline_decay=0.9)
 VAE = VaeSettings(layers=1)
 
 QUICK = Preset(
-    help="two CPU cores, minutes, 128×128 pixels",
     setup=TrainingSetup(_SIZE, _SIZE, TrainRecipe(epochs=60), Augment()),
     spaces={
         # Dilated depthwise convolutions train at half the speed on CPUs, and five halvings see far enough without.

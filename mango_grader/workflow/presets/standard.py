@@ -31,7 +31,6 @@ _SIZE = 224
 _CLASSES = 2
 
 STANDARD = Preset(
-    help="one GPU, about an hour, 224×224 pixels",
     setup=TrainingSetup(_SIZE, _SIZE, TrainRecipe(epochs=200, batch_size=64), Augment(), search_batch=64),
     spaces={
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=64, stem=32, exits=(3, 6, 9, 12), dilations=(1, 2)),
