@@ -137,6 +137,11 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise FormatError(f"{path} is not JSON: it is damaged, or was changed by hand ({error})") from error
 
 
+def user_cache() -> Path:
+    """Return the folder for what can be measured or made again: in `XDG_CACHE_HOME`, else in `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mango-grader"
+
+
 def digest(data: bytes) -> str:
     """Return the SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

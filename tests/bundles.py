@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,14 @@ def make_bundle(
     noise: float = 0.0,
     schema: int = SCHEMA,
     calibration: CalibrationData | None = None,
+    products: int = 0,
     **fields: Any,
 ) -> Path:
-    """Write a bundle whose exits agree with `expected`; `noise` shifts the int8 stages' logits."""
+    """Write a bundle whose exits agree with `expected`.
+
+    `noise` shifts the int8 stages' logits; `products` of 256 × 256 matrices slow the second fp32 stage down, about
+    half a millisecond each.
+    """
     images = np.stack([np.full((*SIZE, 3), colour, np.uint8) for colour in COLOURS.values()])
     originals = originals or drawn_originals()
     manifest = Manifest(
@@ -75,7 +81,7 @@ def make_bundle(
         **fields,
     )
     parts = {
-        "stage0.onnx": _stage0(0.0), "stage1.onnx": _stage1(0.0), "full.onnx": _full(),
+        "stage0.onnx": _stage0(0.0), "stage1.onnx": _stage1(0.0, products), "full.onnx": _full(),
         "int8/stage0.onnx": _stage0(noise), "int8/stage1.onnx": _stage1(noise), CARD: b"# By hand\n",
     }  # fmt: skip
     golden = golden or Golden(images, expected(images), tuple(range(len(images))))
@@ -125,7 +131,7 @@ def _constants(noise: float) -> list[onnx.TensorProto]:
     arrays = {
         "axes": np.array([1, 2], np.int64), "range": np.float32(255), "half": np.float32(0.5),
         "weights0": WEIGHTS * SHARPNESS[0], "weights1": WEIGHTS * SHARPNESS[1],
-        "noise": np.array([noise, 0, 0], np.float32),
+        "noise": np.array([noise, 0, 0], np.float32), "eye": np.eye(256, dtype=np.float32), "zero": np.float32(0),
     }  # fmt: skip
     return [numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()]
 
@@ -150,8 +156,25 @@ def _stage0(noise: float) -> bytes:
     return _model([*_mean(), *_head(0, "logits")], [_image()], [_vector("logits"), _vector("state0")], noise)
 
 
-def _stage1(noise: float) -> bytes:
-    return _model(_head(1, "logits"), [_vector("state0")], [_vector("logits")], noise)
+def _stage1(noise: float, products: int = 0) -> bytes:
+    nodes = _head(1, "logits")
+    if products:
+        nodes[-1].output[0] = "answer"
+        nodes += _slow(products)
+    return _model(nodes, [_vector("state0")], [_vector("logits")], noise)
+
+
+def _slow(products: int) -> list[onnx.NodeProto]:
+    """Add zero times the product of many matrices, which depend on the input, so that it is not computed at load."""
+    chain = [f"product{number}" for number in range(products + 1)]
+    return [
+        helper.make_node("ReduceMean", ["state0"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["eye", "mean"], [chain[0]]),
+        *(helper.make_node("MatMul", [one, "eye"], [other]) for one, other in pairwise(chain)),
+        helper.make_node("ReduceMean", [chain[-1]], ["end"], keepdims=0),
+        helper.make_node("Mul", ["end", "zero"], ["nothing"]),
+        helper.make_node("Add", ["answer", "nothing"], ["logits"]),
+    ]
 
 
 def _full() -> bytes:

@@ -4,7 +4,6 @@ ProxylessNAS (Cai et al. 2019, §3.2) and BetaNAS (§3.3) take such tables for t
 """
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +25,7 @@ from mango_grader.automl.search_space import SearchSpace
 from mango_grader.cores import cpu_name
 from mango_grader.export.onnx_graphs import IMAGES, LOGITS, export_graphs
 from mango_grader.export.operations import INPUT, copy_graph, export_from_bytes, export_operations
-from mango_grader.files import digest, read_json, write_json
+from mango_grader.files import digest, read_json, user_cache, write_json
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.models.operations import Operation, Shape
 from mango_grader.progress import Progress, SilentProgress
@@ -54,8 +53,7 @@ def host() -> dict[str, str | int]:
 
 def default_path() -> Path:
     """Return this host's table in the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "mango-grader" / f"latency-{digest(json.dumps(host()).encode())[:12]}.json"
+    return user_cache() / f"latency-{digest(json.dumps(host()).encode())[:12]}.json"
 
 
 class LatencyTable:

@@ -54,7 +54,8 @@ def print_table(records: Iterable[Record], summary: Summary, review_below: float
         per_image = (
             f"{summary.decode_ms / summary.images:.1f} ms decoding, {summary.infer_ms / graded:.2f} ms inference"
         )
-        console.print(f"exits {exits}; per image {per_image}")
+        late = f"; late {summary.late / summary.images:.1%}" if summary.late else ""
+        console.print(f"exits {exits}; per image {per_image}{late}")
 
 
 def _print_warnings(console: Console, records: Sequence[Record]) -> None:

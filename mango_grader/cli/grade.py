@@ -77,7 +77,10 @@ def grade(
     results = Results(**options)
     items = _items(paths, files_from, recursive, model, results)
     results.check([item.file for item in items if item.file is not None])
-    job = Job(Grader.load(model, provider, precision, policy), results)
+    grader = Grader.load(model, provider, precision, policy)
+    if grader.warning is not None:
+        progress.note(f"warning: {grader.warning}")
+    job = Job(grader, results)
     with resumable(lambda: _again(ctx, results)), job.opened() as journal:
         job.grade(journal, items, workers or usable_cores(), progress)
         outcome = job.write(journal)

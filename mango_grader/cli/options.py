@@ -79,7 +79,9 @@ def policy_option(use: str) -> Callable[[Function], Function]:
     Args:
         use: what the command does with the exit policy, as help says it.
     """
-    return click.option("--policy", metavar="full|exit:K|threshold", help=f"{use}  [default: the model's]")
+    return click.option(
+        "--policy", metavar="full|exit:K|threshold|deadline:25ms", help=f"{use}  [default: the model's]"
+    )
 
 
 def precision_option(function: Function) -> Function:

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from mango_grader.runtime.decisions import Argmax, DecisionRule, Decisions, parse_decision_rule
     from mango_grader.runtime.exits import (
         CalibrationSet,
+        Deadline,
         ExitAt,
         ExitPolicy,
         Full,
         Reached,
+        StageTimes,
         Threshold,
         parse_exit_policy,
     )
@@ -23,16 +25,25 @@ if TYPE_CHECKING:
     from mango_grader.runtime.grading.job import Job, Outcome, Results
     from mango_grader.runtime.images.preprocess import ImageSource, Preprocess
     from mango_grader.runtime.inference.grader import Grader
+    from mango_grader.runtime.inference.host_profile import (
+        DecodeCost,
+        Host,
+        HostProfile,
+        Memory,
+        StageLatency,
+        Throughput,
+    )
     from mango_grader.runtime.inference.records import Record
     from mango_grader.runtime.inference.sessions import StagedModel
     from mango_grader.runtime.inference.verify import Finding, verify_bundle
 
 __all__ = [
-    "SCHEMA", "Argmax", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "DecisionRule", "Decisions",
-    "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "ImageItem", "ImageSource", "Job",
-    "Manifest", "Originals", "Outcome", "Preprocess", "Prices", "Reached", "Record", "Results", "StagedModel",
-    "Threshold", "Thresholds", "calibration_parts", "golden_parts", "make_items", "original_parts",
-    "parse_decision_rule", "parse_exit_policy", "verify_bundle", "write_bundle",
+    "SCHEMA", "Argmax", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Deadline", "DecisionRule",
+    "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "Host",
+    "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory", "Originals", "Outcome", "Preprocess",
+    "Prices", "Reached", "Record", "Results", "StageLatency", "StageTimes", "StagedModel", "Threshold", "Thresholds",
+    "Throughput", "calibration_parts", "golden_parts", "make_items", "original_parts", "parse_decision_rule",
+    "parse_exit_policy", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Names are imported when they are used: training needs the preprocessing and must not start onnxruntime for it.
@@ -45,10 +56,21 @@ __getattr__ = lazy_names(
         "bundle.calibration": ("CalibrationData", "calibration_parts"),
         "bundle.manifest": ("SCHEMA", "CalibrationInfo", "ExitInfo", "Manifest", "Prices", "Thresholds"),
         "decisions": ("Argmax", "DecisionRule", "Decisions", "parse_decision_rule"),
-        "exits": ("CalibrationSet", "ExitAt", "Full", "ExitPolicy", "Reached", "Threshold", "parse_exit_policy"),
+        "exits": (
+            "CalibrationSet",
+            "Deadline",
+            "ExitAt",
+            "Full",
+            "ExitPolicy",
+            "Reached",
+            "StageTimes",
+            "Threshold",
+            "parse_exit_policy",
+        ),
         "grading.items": ("ImageItem", "make_items"),
         "grading.job": ("Job", "Outcome", "Results"),
         "images.preprocess": ("ImageSource", "Preprocess"),
+        "inference.host_profile": ("DecodeCost", "Host", "HostProfile", "Memory", "StageLatency", "Throughput"),
         "inference.records": ("Record",),
         "inference.sessions": ("StagedModel",),
         "inference.verify": ("Finding", "verify_bundle"),

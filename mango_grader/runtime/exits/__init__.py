@@ -11,15 +11,22 @@ from mango_grader.runtime.exits.base import (
     Reached,
     stop_exits,
 )
+from mango_grader.runtime.exits.deadline import Deadline
 from mango_grader.runtime.exits.fixed import ExitAt, Full
+from mango_grader.runtime.exits.stage_times import StageTimes
 from mango_grader.runtime.exits.threshold import Threshold
 
 __all__ = [
-    "EXIT_POLICIES", "CalibrationSet", "ExitAt", "ExitPolicy", "Full", "PolicyContext", "Reached", "Threshold",
-    "parse_exit_policy", "stop_exits",
+    "EXIT_POLICIES", "CalibrationSet", "Deadline", "ExitAt", "ExitPolicy", "Full", "PolicyContext", "Reached",
+    "StageTimes", "Threshold", "parse_exit_policy", "stop_exits",
 ]  # fmt: skip
 
-EXIT_POLICIES: Mapping[str, type[ParsedPolicy]] = {"full": Full, "exit": ExitAt, "threshold": Threshold}
+EXIT_POLICIES: Mapping[str, type[ParsedPolicy]] = {
+    "full": Full,
+    "exit": ExitAt,
+    "threshold": Threshold,
+    "deadline": Deadline,
+}
 """Every exit policy, by the name before its colon."""
 
 

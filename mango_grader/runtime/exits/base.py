@@ -7,7 +7,9 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.manifest import Thresholds
+from mango_grader.runtime.exits.stage_times import StageTimes
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,10 @@ class CalibrationSet:
         return len(np.unique(self.groups))
 
 
+def _no_times() -> StageTimes:
+    raise UsageError("a deadline needs the times of the stages on this host: load the model with Grader.load")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PolicyContext:
     """What a model offers to an exit policy or a decision rule that is made for it.
@@ -74,11 +80,14 @@ class PolicyContext:
         macs: (K,), multiply-adds of one image up to and with each exit.
         thresholds: of the policies that were tuned in training, by their names.
         read_calibration: returns the calibration data; raises `UsageError` where the model has none.
+        stage_times: returns how long the stages take on this host, and may measure it for a second; raises
+            `UsageError` where no model is loaded.
     """
 
     macs: tuple[int, ...]
     thresholds: Mapping[str, Thresholds]
     read_calibration: Callable[[], CalibrationSet]
+    stage_times: Callable[[], StageTimes] = _no_times
 
     @property
     def exits(self) -> int:

@@ -5,7 +5,8 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -16,9 +17,11 @@ from mango_grader.errors import BundleError, ImageError, UsageError
 from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.bundle.manifest import Manifest
 from mango_grader.runtime.decisions import DecisionRule, parse_decision_rule, stopped
-from mango_grader.runtime.exits import ExitPolicy, parse_exit_policy
+from mango_grader.runtime.exits import Deadline, ExitPolicy, StageTimes, parse_exit_policy
+from mango_grader.runtime.exits.deadline import check_ms
 from mango_grader.runtime.images.formats import known_formats
 from mango_grader.runtime.images.preprocess import ImageSource, Prepared
+from mango_grader.runtime.inference.measuring import MeasuredTimes
 from mango_grader.runtime.inference.model_context import policy_context, rule_context
 from mango_grader.runtime.inference.records import Record
 from mango_grader.runtime.inference.sessions import StagedModel
@@ -36,6 +39,7 @@ class Grader:
         policy: which images stop at which exit.
         rule: what is answered, and which images a person should look at.
         exact: whether to decode large JPEGs in full, see `load`.
+        times: of the stages on this host; None measures them when a deadline first asks for them.
 
     Example:
         ```python
@@ -46,9 +50,17 @@ class Grader:
     """
 
     def __init__(
-        self, bundle: Bundle, model: StagedModel, policy: ExitPolicy, rule: DecisionRule, *, exact: bool = False
+        self,
+        bundle: Bundle,
+        model: StagedModel,
+        policy: ExitPolicy,
+        rule: DecisionRule,
+        *,
+        exact: bool = False,
+        times: MeasuredTimes | None = None,
     ) -> None:
         self.bundle, self.model, self.policy, self.rule, self.exact = bundle, model, policy, rule, exact
+        self._times = times or MeasuredTimes(bundle, model)
 
     @classmethod
     def load(
@@ -82,7 +94,8 @@ class Grader:
         """
         bundle = Bundle.open(path)
         model = StagedModel.load(bundle, provider, precision)
-        context = policy_context(bundle, precision)
+        times = MeasuredTimes(bundle, model)
+        context = policy_context(bundle, precision, times)
         if not isinstance(policy, ExitPolicy):
             with _own(bundle, policy is None):
                 policy = parse_exit_policy(policy or bundle.manifest.default_policy, context)
@@ -93,20 +106,47 @@ class Grader:
         if check:
             check_golden(model, bundle)
         known_formats()  # Now, not within the first image's time.
-        return cls(bundle, model, policy, decide, exact=exact)
+        return cls(bundle, model, policy, decide, exact=exact, times=times)
 
     @property
     def manifest(self) -> Manifest:
         """The description of the model."""
         return self.bundle.manifest
 
-    def grade(self, image: ImageSource) -> Record:
+    @property
+    def warning(self) -> str | None:
+        """Why the exit policy cannot do what it was asked to do on this host; None if it can."""
+        return self.policy.warning if isinstance(self.policy, Deadline) else None
+
+    def stage_times(self, workers: int = 1) -> StageTimes:
+        """Return how long the stages take on this host; without a profile of `bench`, it is measured for a second.
+
+        Whatever has a deadline asks for them. A program whose first image cannot wait for a second calls this before.
+
+        Args:
+            workers: number of threads that grade side by side, 1 or more.
+        """
+        return self._times.of(workers)
+
+    def grade(self, image: ImageSource, *, deadline_ms: float | None = None) -> Record:
         """Grade one image; a record with an `error` is returned for an image that cannot be decoded.
 
         Args:
             image: a path, encoded bytes, a binary file, an image of Pillow's, or an array in RGB.
+            deadline_ms: milliseconds from this call to its answer, above 0; the image stops as soon as the deadline or
+                the grader's own policy says so. Without a profile of `bench`, the first call with a deadline measures
+                the stages for about a second before its clock starts, see `stage_times`. None sets no deadline.
+
+        Raises:
+            UsageError: if `deadline_ms` is not above 0.
         """
-        return self._grade_batch([image])[0]
+        policy = self.policy if deadline_ms is None else self._policy_within(check_ms(deadline_ms))
+        return self._grade_batch([image], policy, time.perf_counter())[0]
+
+    def _policy_within(self, ms: float) -> Deadline:
+        if isinstance(self.policy, Deadline):
+            return self.policy.tightened(ms)
+        return Deadline(ms, self.stage_times(), self.policy)
 
     def stream(self, images: Iterable[ImageSource]) -> Iterator[Record]:
         """Yield each image's record before the next image is asked for, as a live camera needs it.
@@ -118,40 +158,54 @@ class Grader:
         return map(self.grade, images)
 
     def grade_many(
-        self, images: Iterable[ImageSource], batch_size: int = BATCH_SIZE, workers: int = 1
+        self, images: Iterable[ImageSource], batch_size: int | None = None, workers: int = 1
     ) -> Iterator[Record]:
         """Yield one record per image, in order, with no more than a few batches in memory at a time.
 
-        The first record comes after the first `batch_size` images; `stream` answers each image at once.
+        The first record comes after the first `batch_size` images; `stream` answers each image at once. The clock of a
+        deadline starts when an image has been taken from `images`.
 
         Args:
             images: as for `grade`; they may be endless.
-            batch_size: images that are inferred together, 1 or more.
+            batch_size: images that are inferred together, 1 or more; None is 8, or 1 with a deadline.
             workers: number of threads that decode and infer, 1 or more. Records do not depend on it.
         """
         _check_many(images, "grade_many")
-        if batch_size < 1 or workers < 1:
+        policy = self.policy
+        hurried = isinstance(policy, Deadline)
+        size = (1 if hurried else BATCH_SIZE) if batch_size is None else batch_size
+        if size < 1 or workers < 1:
             raise UsageError("batch size and workers must be at least 1")
-        return self._grade_batches(images, batch_size, workers)
+        if hurried and size > 1:
+            raise UsageError(f"a deadline is kept for one image at a time: leave batch_size={size} out")
+        if isinstance(policy, Deadline) and workers > 1:
+            policy = replace(policy, times=self.stage_times(workers))
+        return self._grade_batches(_drawn(images, size), policy, workers)
 
-    def _grade_batches(self, images: Iterable[ImageSource], size: int, workers: int) -> Iterator[Record]:
-        source = iter(images)
-        batches = iter(lambda: list(itertools.islice(source, size)), [])
-        with contextlib.closing(ordered_map(self._grade_batch, batches, workers, ahead=2)) as graded:
+    def _grade_batches(self, batches: Iterable["_Batch"], policy: ExitPolicy, workers: int) -> Iterator[Record]:
+        ahead = 1 if isinstance(policy, Deadline) else 2  # An image that waits for a worker loses time.
+        grade = partial(self._grade_drawn, policy)
+        with contextlib.closing(ordered_map(grade, batches, workers, ahead=ahead)) as graded:
             for records in graded:
                 yield from records
 
-    def _grade_batch(self, images: list[ImageSource]) -> list[Record]:
-        started = time.perf_counter()
+    def _grade_drawn(self, policy: ExitPolicy, batch: "_Batch") -> list[Record]:
+        return self._grade_batch(batch.images, policy, batch.started)
+
+    def _grade_batch(self, images: list[ImageSource], policy: ExitPolicy, started: float) -> list[Record]:
         decoded = [self._decode(image) for image in images]
         sound = [prepared.pixels for prepared, _ in decoded if isinstance(prepared, Prepared)]
-        graded = self._answer(np.stack(sound), started) if sound else iter(())
-        return [
+        graded = self._answer(np.stack(sound), policy, started) if sound else iter(())
+        records = [
             Record.failed(_path(image), str(prepared), decode_ms)
             if isinstance(prepared, ImageError)
             else self._record(_path(image), decode_ms, prepared.warning, next(graded))
             for image, (prepared, decode_ms) in zip(images, decoded, strict=True)
         ]
+        if not isinstance(policy, Deadline):
+            return records
+        late = policy.missed(started)
+        return [replace(record, late=late) for record in records]
 
     def _decode(self, image: ImageSource) -> tuple[Prepared | ImageError, float]:
         start = time.perf_counter()
@@ -161,9 +215,11 @@ class Grader:
             prepared = error
         return prepared, (time.perf_counter() - start) * 1e3
 
-    def _answer(self, images: NDArray[np.uint8], started: float) -> Iterator["_Answer"]:
+    def _answer(self, images: NDArray[np.uint8], policy: ExitPolicy, started: float) -> Iterator["_Answer"]:
         """Yield what the model and the rule say to each of the decoded images."""
-        answers = self.model.run(images, self.policy, started)
+        answers = self.model.run(images, policy, started)
+        if isinstance(policy, Deadline):
+            policy.times.learn(answers.stage_ms[:, 0].tolist())
         probabilities = stopped(answers.history, answers.exits)
         finite = np.isfinite(probabilities).all(axis=1)
         history = np.where(finite[None, :, None], answers.history, np.float32(0))  # No rule has to expect NaN.
@@ -199,6 +255,20 @@ class Grader:
             cost=answer.cost,
             labels=None if answer.labels is None else tuple(classes[index] for index in answer.labels),
         )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Images that are inferred together, and when the last of them was handed in (`time.perf_counter`)."""
+
+    images: list[ImageSource]
+    started: float
+
+
+def _drawn(images: Iterable[ImageSource], size: int) -> Iterator[_Batch]:
+    source = iter(images)
+    while batch := list(itertools.islice(source, size)):
+        yield _Batch(batch, time.perf_counter())
 
 
 @dataclass(frozen=True)

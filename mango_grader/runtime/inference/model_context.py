@@ -6,21 +6,24 @@ from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.decisions import RuleContext
 from mango_grader.runtime.exits import CalibrationSet, ExitPolicy, PolicyContext
+from mango_grader.runtime.inference.measuring import MeasuredTimes
 from mango_grader.runtime.inference.sessions import softmax
 
 
-def policy_context(bundle: Bundle, precision: str = "fp32") -> PolicyContext:
+def policy_context(bundle: Bundle, precision: str = "fp32", times: MeasuredTimes | None = None) -> PolicyContext:
     """Return what a bundle offers to an exit policy.
 
     Args:
         bundle: of the model.
         precision: in which the stages compute.
+        times: of the stages on this host; None where the model is not loaded, so that no deadline can be kept.
     """
     manifest = bundle.manifest
     return PolicyContext(
         macs=tuple(info.macs for info in manifest.exits),
         thresholds=manifest.policies,
         read_calibration=lambda: read_calibration(bundle, precision),
+        **({} if times is None else {"stage_times": times.of}),
     )
 
 

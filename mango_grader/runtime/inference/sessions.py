@@ -33,12 +33,18 @@ class Answers:
     Attributes:
         history: (K, N, C) calibrated probabilities of every exit; NaN where an image stopped before the exit.
         exits: (N,) numbers of the exits where the images stopped, from 1.
-        infer_ms: (N,) milliseconds, each image's share of its batches.
+        stage_ms: (K, N) milliseconds of every stage, each image's share of its batch; NaN where a stage did not run.
     """
 
     history: NDArray[np.float32]
     exits: NDArray[np.int64]
-    infer_ms: NDArray[np.float64]
+    stage_ms: NDArray[np.float64]
+
+    @property
+    def infer_ms(self) -> NDArray[np.float64]:
+        """Milliseconds in all stages, (N,)."""
+        total: NDArray[np.float64] = np.nansum(self.stage_ms, axis=0)
+        return total
 
 
 @dataclass(frozen=True)
@@ -129,12 +135,12 @@ class StagedModel:
         count, last = len(images), len(self._stages) - 1
         started = time.perf_counter() if started is None else started
         history = np.full((len(self._stages), count, self._classes), np.nan, np.float32)
-        exits, infer_ms = np.zeros(count, np.int64), np.zeros(count)
+        exits, stage_ms = np.zeros(count, np.int64), np.full((len(self._stages), count), np.nan)
         rows, state = np.arange(count), {IMAGES: images}
         for index, stage in enumerate(self._stages):
             start = time.perf_counter()
             answer, state = stage.run(state, len(rows))
-            infer_ms[rows] += (time.perf_counter() - start) * 1e3 / len(rows)
+            stage_ms[index, rows] = (time.perf_counter() - start) * 1e3 / len(rows)
             history[index, rows], exits[rows] = answer, index + 1
             if index == last:
                 break
@@ -143,7 +149,7 @@ class StagedModel:
                 break
             if settled.any():
                 rows, state = rows[~settled], {name: value[~settled] for name, value in state.items()}
-        return Answers(history, exits, infer_ms)
+        return Answers(history, exits, stage_ms)
 
     def every_exit(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the calibrated probabilities (K, N, C) of all exits for `images` (N, H, W, 3)."""
