@@ -1,8 +1,10 @@
 """The .mango model file: one uncompressed ZIP with a hash of every part; nothing in it is ever unpickled."""
 
 import os
+import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -35,6 +37,9 @@ MODEL = "model.mango"
 MANIFEST = "manifest.json"
 CARD = "card.md"
 _LARGEST_MANIFEST = 1 << 22  # bytes
+_LARGEST_DIRECTORY = 1 << 20  # bytes: 1,000 parts with the longest names take a quarter
+_END = struct.Struct("<4s4H2LH")  # end of central directory record, of a ZIP of less than 4 GiB
+_LOCATOR_64 = 20  # bytes before it, where a larger ZIP has the place of other sizes
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # The same model gives the same bytes, whenever it is written.
 
 
@@ -71,7 +76,7 @@ class Bundle:
         """
         path = _file(Path(path))
         try:
-            with zipfile.ZipFile(path) as archive:
+            with _archive(path) as archive:
                 names = _names(archive, path.stat().st_size)
                 data = archive.read(MANIFEST)
         except BundleError as error:
@@ -93,7 +98,7 @@ class Bundle:
         if name not in self.manifest.hashes:
             raise BundleError(f"{self.path} has no part {name}")
         try:
-            with zipfile.ZipFile(self.path) as archive:
+            with _archive(self.path) as archive:
                 _names(archive, self.path.stat().st_size)
                 data = archive.read(name)
         except Exception as error:  # As above.
@@ -217,6 +222,27 @@ def _file(path: Path) -> Path:
     except OSError as error:  # such as a name that is too long, or a folder that may not be entered
         raise UsageError(f"no such model: {path}: {error.strerror}") from error
     return path
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a ZIP whose directory is small and at its very end; raise `BundleError` otherwise.
+
+    zipfile reads the whole directory into memory first, however many parts it lists.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _END.size - _LOCATOR_64))
+        end = file.read()
+        if len(end) < _END.size:
+            raise BundleError("it is no ZIP")
+        mark, *_, directory, _, comment = _END.unpack(end[-_END.size :])
+        if mark != b"PK\x05\x06" or comment or end.startswith(b"PK\x06\x07"):
+            raise BundleError("it is no ZIP of less than 4 GiB without a comment, or its end is missing")
+        if directory > _LARGEST_DIRECTORY:
+            raise BundleError("it lists too many parts")
+        with zipfile.ZipFile(file) as archive:
+            yield archive
 
 
 def _names(archive: zipfile.ZipFile, size: int) -> set[str]:

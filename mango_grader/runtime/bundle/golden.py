@@ -1,5 +1,6 @@
 """The answers of a model when it was made, as parts of its bundle: for preprocessed images and for image files."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from mango_grader.errors import BundleError
 from mango_grader.runtime.bundle.arrays import to_npy
 from mango_grader.runtime.bundle.manifest import Manifest
 from mango_grader.runtime.bundle.strict_json import parse_json
+from mango_grader.runtime.images.formats import open_image
+from mango_grader.runtime.images.quiet import quiet
 
 GOLDEN_IMAGES = "golden/images.npy"
 GOLDEN_PROBABILITIES = "golden/probabilities.npy"
@@ -19,6 +22,7 @@ ORIGINAL_PIXELS = "encoded/pixels.npy"
 ORIGINAL_PROBABILITIES = "encoded/probabilities.npy"
 LARGEST_ORIGINAL = 1 << 16
 """Bytes that an encoded original may have at most."""
+_MOST_PIXELS = 1 << 22  # of an encoded original; a small file can become a very large image
 _SUM_TOLERANCE = 1e-3
 
 
@@ -64,6 +68,8 @@ class Originals:
             raise BundleError(f"it has {len(self.files)} original files, and the pixels of {len(self.pixels)}")
         if large := [name for name, data in self.files.items() if len(data) > LARGEST_ORIGINAL]:
             raise BundleError(f"{large[0]} has more than {LARGEST_ORIGINAL} bytes")
+        if large := [name for name, data in self.files.items() if _declared_pixels(data) > _MOST_PIXELS]:
+            raise BundleError(f"{large[0]} has more than {_MOST_PIXELS} pixels")
 
 
 def golden_parts(golden: Golden) -> dict[str, bytes]:
@@ -101,6 +107,15 @@ def read_labels(data: bytes, classes: int) -> tuple[int, ...]:
     """
     labels = parse_json(data, GOLDEN_LABELS).items(1, 1_000_000)
     return tuple(one.integer(0, classes - 1) for one in labels)
+
+
+def _declared_pixels(data: bytes) -> int:
+    """Return the number of pixels of an image file; 0 if it is none, which decoding it will say."""
+    try:
+        with quiet, open_image(io.BytesIO(data)) as image:
+            return image.width * image.height
+    except Exception:  # Pillow's readers raise exceptions of nearly every type on damaged files.
+        return 0
 
 
 def _check_answers(

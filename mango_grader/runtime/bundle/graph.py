@@ -3,25 +3,33 @@
 Only the few fields of ONNX's protobuf messages that matter are read; onnxruntime reads and checks the rest.
 """
 
+import math
 from collections.abc import Iterator
 
-from mango_grader.errors import BundleError
+import numpy as np
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+from mango_grader.errors import BundleError
+from mango_grader.runtime.bundle.protobuf import encode, fields
+
 _DOMAINS = (b"", b"ai.onnx")
+_MOST_NODES = 10_000
 # Field numbers of onnx.proto.
 _GRAPH, _TRAINING, _FUNCTIONS = 7, 20, 25  # ModelProto
-_NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # GraphProto
-_ATTRIBUTE, _DOMAIN = 5, 7  # NodeProto
-_TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS, _SPARSES = 5, 6, 10, 11, (22, 23)  # AttributeProto
-_EXTERNAL, _LOCATION = 13, 14  # TensorProto
+_NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUES, _SPARSE = 1, 5, 11, 12, 13, 15  # GraphProto
+_OUTPUTS, _ATTRIBUTE, _DOMAIN = 2, 5, 7  # NodeProto
+_FLOAT, _TENSOR, _SUBGRAPH, _FLOATS, _TENSORS, _SUBGRAPHS, _SPARSES = 2, 5, 6, 7, 10, 11, (22, 23)  # AttributeProto
+_DIMS, _TYPE, _FLOAT_DATA, _RAW, _DOUBLE_DATA, _EXTERNAL, _LOCATION = 1, 2, 4, 9, 10, 13, 14  # TensorProto
+_NAME, _PORT_TYPE, _TENSOR_TYPE, _SHAPE, _DIM, _DIM_NAME = 1, 2, 1, 2, 1, 2  # ValueInfoProto and inside it
+_FLOATING = {1: "<f4", 10: "<f2", 11: "<f8"}  # TensorProto.DataType
+_WHOLE = (2, 3, 4, 5, 6, 7, 9, 12, 13)
 
 
 def check_graph(data: bytes) -> None:
     """Raise `BundleError` unless a serialised ONNX model is one flat graph that holds all its weights.
 
-    Weights in other files, graphs within graphs (a loop in one may never end), functions, and operations that are not
-    ONNX's own are refused. Our exports have none of them.
+    Weights in other files, weights that are not finite or not all there, graphs within graphs (a loop in one may never
+    end), functions, operations that are not ONNX's own, and more than 10,000 operations are refused. Our exports have
+    none of them.
     """
     try:
         fault = _model_fault(memoryview(data))
@@ -31,89 +39,113 @@ def check_graph(data: bytes) -> None:
         raise BundleError(f"its graph is refused: it has {fault}")
 
 
+def with_all_values(data: bytes) -> tuple[bytes, frozenset[str]]:
+    """Return a model that passed `check_graph` with every value as an output and no size declared but of its inputs.
+
+    Args:
+        data: serialised ONNX model.
+
+    Returns:
+        The serialised model, and the names that its inputs have for their free sizes.
+
+    Raises:
+        ValueError: if it is cut off, or if such a name is not UTF-8.
+    """
+    model, names = bytearray(), set()
+    for outer in fields(memoryview(data)):
+        if outer.number != _GRAPH:
+            model += outer.encoded
+            continue
+        graph = bytearray()
+        for inner in fields(outer.message):
+            if inner.number not in (_OUTPUT, _VALUES):
+                graph += inner.encoded
+            if inner.number == _INPUT:
+                names |= {bytes(name).decode() for name in _free_sizes(inner.message)}
+            elif inner.number == _NODE:
+                outputs = [one.message for one in fields(inner.message) if one.number == _OUTPUTS]
+                for name in filter(len, outputs):
+                    graph += encode(_OUTPUT, encode(_NAME, bytes(name)))
+        model += encode(_GRAPH, bytes(graph))
+    return bytes(model), frozenset(names)
+
+
+def _free_sizes(port: memoryview) -> Iterator[memoryview]:
+    found = [port]
+    for number in (_PORT_TYPE, _TENSOR_TYPE, _SHAPE, _DIM, _DIM_NAME):
+        found = [one.message for message in found for one in fields(message) if one.number == number]
+    yield from found
+
+
 def _model_fault(model: memoryview) -> str | None:
     graphs = 0
-    for number, value in _fields(model):
-        if number in (_TRAINING, _FUNCTIONS):
+    for one in fields(model):
+        if one.number in (_TRAINING, _FUNCTIONS):
             return "functions or training steps"
-        if number == _GRAPH:
+        if one.number == _GRAPH:
             graphs += 1
-            if fault := _graph_fault(_message(value)):
+            if fault := _graph_fault(one.message):
                 return fault
     return None if graphs == 1 else f"{graphs} graphs instead of one"
 
 
 def _graph_fault(graph: memoryview) -> str | None:
-    for number, value in _fields(graph):
-        if number == _SPARSE:
+    nodes = 0
+    for one in fields(graph):
+        if one.number == _SPARSE:
             return "sparse weights"
-        if number == _INITIALIZER and _is_outside(_message(value)):
-            return "weights in another file"
-        if number == _NODE and (fault := _node_fault(_message(value))):
+        if one.number == _INITIALIZER and (fault := _tensor_fault(one.message)):
             return fault
-    return None
+        if one.number == _NODE:
+            nodes += 1
+            if fault := _node_fault(one.message):
+                return fault
+    return None if nodes <= _MOST_NODES else f"{nodes} operations, more than {_MOST_NODES}"
 
 
 def _node_fault(node: memoryview) -> str | None:
-    for number, value in _fields(node):
-        if number == _DOMAIN and bytes(_message(value)) not in _DOMAINS:
+    for one in fields(node):
+        if one.number == _DOMAIN and bytes(one.message) not in _DOMAINS:
             return "operations that are not ONNX's own"
-        if number == _ATTRIBUTE and (fault := _attribute_fault(_message(value))):
+        if one.number == _ATTRIBUTE and (fault := _attribute_fault(one.message)):
             return fault
     return None
 
 
 def _attribute_fault(attribute: memoryview) -> str | None:
-    for number, value in _fields(attribute):
-        if number in (_SUBGRAPH, _SUBGRAPHS):
+    for one in fields(attribute):
+        if one.number in (_SUBGRAPH, _SUBGRAPHS):
             return "a graph within the graph"
-        if number in _SPARSES:
+        if one.number in _SPARSES:
             return "sparse weights"
-        if number in (_TENSOR, _TENSORS) and _is_outside(_message(value)):
-            return "weights in another file"
+        if one.number in (_TENSOR, _TENSORS) and (fault := _tensor_fault(one.message)):
+            return fault
+        if one.number in (_FLOAT, _FLOATS) and not _finite(one.message, "<f4"):
+            return "a setting that is not finite"
     return None
 
 
-def _is_outside(tensor: memoryview) -> bool:
-    return any(number == _EXTERNAL or (number == _LOCATION and value != 0) for number, value in _fields(tensor))
+def _tensor_fault(tensor: memoryview) -> str | None:
+    """Return what is wrong with weights: elsewhere, of a strange kind, fewer than declared, or not finite."""
+    count, kind, numbers = 1, 0, []
+    for one in fields(tensor):
+        if one.number == _EXTERNAL or (one.number == _LOCATION and one.value != 0):
+            return "weights in another file"
+        if one.number == _DIMS:
+            count *= math.prod(one.numbers)
+        elif one.number == _TYPE:
+            (kind,) = one.numbers
+        elif one.number in (_FLOAT_DATA, _RAW, _DOUBLE_DATA):
+            numbers.append((one.number, one.message))
+    if kind not in _FLOATING and kind not in _WHOLE:
+        return f"weights of the unknown kind {kind}"
+    if count > len(tensor):
+        return "weights that declare more values than they hold"
+    stored = {_FLOAT_DATA: "<f4", _DOUBLE_DATA: "<f8", _RAW: _FLOATING.get(kind)}
+    if not all(_finite(values, dtype) for number, values in numbers if (dtype := stored[number])):
+        return "weights that are not finite"
+    return None
 
 
-def _message(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("a number instead of a message")
-    return value
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield each field's number with its value, an int or the bytes; raise ValueError where they are cut off."""
-    place = 0
-    while place < len(message):
-        key, place = _varint(message, place)
-        kind = key & 7
-        if kind == _VARINT:
-            number, place = _varint(message, place)
-            yield key >> 3, number
-            continue
-        if kind == _BYTES:
-            size, place = _varint(message, place)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise ValueError(f"a field of unknown kind {kind}")
-        if size > len(message) - place:
-            raise ValueError("it is cut off")
-        yield key >> 3, message[place : place + size]
-        place += size
-
-
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(message):
-            raise ValueError("it is cut off")
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    raise ValueError("a number is too long")
+def _finite(values: memoryview, dtype: str) -> bool:
+    return bool(np.isfinite(np.frombuffer(values, dtype)).all())

@@ -14,6 +14,7 @@ from mango_grader.errors import BundleError, MangoError, UsageError
 from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.bundle.manifest import Manifest
 from mango_grader.runtime.exits import ExitPolicy, Reached
+from mango_grader.runtime.inference.activations import check_activations
 from mango_grader.text import one_line
 
 Provider = Literal["auto", "cpu", "cuda"]
@@ -260,6 +261,7 @@ def _start(bundle: Bundle, name: str, provider: str) -> tuple[Any, tuple[_Port, 
     """Start the session of one graph, and read what it declares."""
     graph = bundle.graph(name)
     try:
+        check_activations(graph)
         session = make_session(graph, provider)
         return session, _ports(session.get_inputs()), _ports(session.get_outputs())
     except BundleError as error:

@@ -19,6 +19,7 @@ PIXEL_TOLERANCE = 2
 ORIGINAL_TOLERANCE = 0.02
 """Difference in any probability that follows from it at most."""
 _ORIGINALS = "encoded originals"
+_TOGETHER = 8  # images
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _full(bundle: Bundle, provider: str) -> Finding:
     check = "golden answers, full graph"
     try:
         model, golden = FullModel(bundle, provider), bundle.golden()
-        return _compare(check, model.every_exit(golden.images), golden.probabilities, TOLERANCE[model.provider])
+        return _compare(check, _answers(model, golden.images), golden.probabilities, TOLERANCE[model.provider])
     except UsageError:
         raise
     except MangoError as error:
@@ -118,7 +119,7 @@ def _originals(bundle: Bundle, provider: str) -> Finding:
 def _judge(model: StagedModel, bundle: Bundle) -> Finding:
     golden = bundle.golden()
     tolerance = TOLERANCE[model.provider] if model.precision == "fp32" else np.inf
-    answers = model.every_exit(golden.images)
+    answers = _answers(model, golden.images)
     return _compare(f"golden answers, {model.precision} stages", answers, golden.probabilities, tolerance)
 
 
@@ -131,6 +132,12 @@ def _judge_originals(model: StagedModel, bundle: Bundle) -> Finding:
         return pixels
     tolerance = ORIGINAL_TOLERANCE if model.precision == "fp32" else np.inf
     return _compare(_ORIGINALS, model.every_exit(pixels), originals.probabilities, tolerance)
+
+
+def _answers(model: StagedModel | FullModel, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the probabilities (K, N, C) of all exits, a few images at a time: a bundle may hold any number."""
+    starts = range(0, len(images), _TOGETHER)
+    return np.concatenate([model.every_exit(images[start : start + _TOGETHER]) for start in starts], axis=1)
 
 
 def _prepared(originals: Originals, preprocess: Preprocess) -> NDArray[np.uint8] | Finding:
