@@ -65,11 +65,11 @@ class _Port:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One session, its inputs and outputs, its exit's temperature, and its number of classes."""
+    """One session, the names of what it reads and gives, its exit's temperature, and its number of classes."""
 
     session: Any
-    inputs: tuple[_Port, ...]
-    outputs: tuple[_Port, ...]
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
     temperature: float
     classes: int
 
@@ -78,8 +78,8 @@ class _Stage:
 
         Raises `BundleError` if the graph's answers have other shapes than it declares.
         """
-        values = run_session(self.session, {port.name: state[port.name] for port in self.inputs})
-        state = {port.name: value for port, value in zip(self.outputs, values, strict=True)}
+        values = run_session(self.session, {name: state[name] for name in self.reads})
+        state = dict(zip(self.gives, values, strict=True))
         logits = state.pop(LOGITS)
         if logits.shape != (rows, self.classes) or any(value.shape[:1] != (rows,) for value in state.values()):
             raise BundleError(f"a stage of the model answers {rows} images with {logits.shape} values")
@@ -117,7 +117,8 @@ class StagedModel:
                 raise BundleError(f"{bundle.path}: {name} has an output that is not a tensor")
             known = {port.name: port for port in outputs}
             _check_logits(bundle, name, known.get(LOGITS))
-            stages.append(_Stage(session, inputs, outputs, info.temperature, count))
+            reads, gives = (tuple(port.name for port in ports) for ports in (inputs, outputs))
+            stages.append(_Stage(session, reads, gives, info.temperature, count))
         return cls(tuple(stages), count, precision)
 
     @property
@@ -137,19 +138,23 @@ class StagedModel:
         started = time.perf_counter() if started is None else started
         history = np.full((len(self._stages), count, self._classes), np.nan, np.float32)
         exits, stage_ms = np.zeros(count, np.int64), np.full((len(self._stages), count), np.nan)
-        rows, state = np.arange(count), {IMAGES: images}
+        rows: slice | NDArray[np.int64] = slice(None)  # Until one stops; numpy reaches all faster than each by number.
+        state = {IMAGES: images}
         for index, stage in enumerate(self._stages):
             start = time.perf_counter()
-            answer, state = stage.run(state, len(rows))
-            stage_ms[index, rows] = (time.perf_counter() - start) * 1e3 / len(rows)
+            answer, state = stage.run(state, count)
+            stage_ms[index, rows] = (time.perf_counter() - start) * 1e3 / count
             history[index, rows], exits[rows] = answer, index + 1
             if index == last:
                 break
             settled = policy.settled(Reached(history[: index + 1, rows], started))
-            if settled.all():
+            stopping = int(np.count_nonzero(settled))
+            if stopping == count:
                 break
-            if settled.any():
-                rows, state = rows[~settled], {name: value[~settled] for name, value in state.items()}
+            if stopping:
+                going = ~settled
+                rows = np.flatnonzero(going) if isinstance(rows, slice) else rows[going]
+                count, state = count - stopping, {name: value[going] for name, value in state.items()}
         return Answers(history, exits, stage_ms)
 
     def every_exit(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -252,9 +257,12 @@ def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
         temperature: above 0.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # NaN is the answer; a warning would add nothing.
-        logits = logits / np.float32(temperature)
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+        # In place, and without the functions that numpy wraps around reductions: an early exit takes microseconds.
+        values = np.divide(logits, np.float32(temperature))
+        np.subtract(values, np.maximum.reduce(values, axis=-1, keepdims=True), out=values)
+        np.exp(values, out=values)
+        np.divide(values, np.add.reduce(values, axis=-1, keepdims=True), out=values)
+        return np.asarray(values, np.float32)
 
 
 def _start(bundle: Bundle, name: str, provider: str) -> tuple[Any, tuple[_Port, ...], tuple[_Port, ...]]:
