@@ -24,7 +24,7 @@ ROOT = PACKAGE.parent
 LAYERS = (
     *("errors", "files", "text", "ranges", "progress", "lazy", "cores"),
     *("runtime.images", "runtime.bundle", "runtime.exits", "runtime.decisions", "runtime.inference"),
-    *("runtime.grading", "runtime"),
+    *("runtime.grading", "runtime.bench", "runtime"),
     *("synthetic", "line", "serve", "datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
 )
 
@@ -48,7 +48,7 @@ INSTALLS = {
         (
             *("__init__", "__main__", "errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime"),
             *("cli.__init__", "cli.console", "cli.interrupts", "cli.options"),
-            *("cli.grade", "cli.model", "cli.doctor"),
+            *("cli.grade", "cli.model", "cli.bench", "cli.doctor"),
         ),
     ),
     "line": Install(frozenset({"cv2"}), ("synthetic", "line"), on=("base",)),

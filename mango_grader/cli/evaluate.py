@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from mango_grader.cli.options import (
+    chosen_precision,
     finish,
     group_by_option,
     json_option,
@@ -51,6 +52,7 @@ def evaluate(
         check_replaceable(out, FIGURES)
     if predictions is not None:
         check_output(predictions)
+    options["precision"] = chosen_precision(model, options["provider"], options["precision"], progress)
     result = run_evaluate(model, data, EvaluateOptions(**options), progress)
     if out is not None:
         write_json(out, result.to_dict())

@@ -10,6 +10,7 @@ import click
 
 from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.options import (
+    chosen_precision,
     finish,
     model_option,
     policy_option,
@@ -77,7 +78,7 @@ def grade(
     results = Results(**options)
     items = _items(paths, files_from, recursive, model, results)
     results.check([item.file for item in items if item.file is not None])
-    grader = Grader.load(model, provider, precision, policy)
+    grader = Grader.load(model, provider, chosen_precision(model, provider, precision, progress), policy)
     if grader.warning is not None:
         progress.note(f"warning: {grader.warning}")
     job = Job(grader, results)

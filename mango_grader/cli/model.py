@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mango_grader.cli.options import json_option, print_json, provider_option
+from mango_grader.errors import BundleError
 from mango_grader.text import counted, one_line
 
 _NAMES = {
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="MODEL")
 @json_option
 def info(model: str, as_json: bool) -> None:
-    """Print the manifest of MODEL, a .mango file or the folder of a finished run."""
+    """Print the manifest of MODEL, a .mango file or the folder of a finished run, and how fast it is here.
+
+    The speed is known once `mango-grader bench` has measured it.
+    """
     from mango_grader.runtime.bundle.archive import Bundle
 
     bundle = Bundle.open(model)
     if as_json:
-        print_json({"path": str(bundle.path), "digest": bundle.digest, **bundle.manifest.to_dict()})
+        from mango_grader.runtime.inference.host_profile import HostProfile
+
+        profile, auto = HostProfile.read(bundle), _auto_precision(bundle)
+        here = {"measured_here": None if profile is None else profile.summary(), "auto_precision": auto}
+        print_json({"path": str(bundle.path), "digest": bundle.digest, **bundle.manifest.to_dict(), **here})
     else:
         _print(bundle)
 
@@ -85,6 +93,8 @@ def _print(bundle: "Bundle") -> None:
         "default policy": manifest.default_policy,
         "default decision rule": manifest.default_decide,
         "calibration data": _calibration(manifest.calibration),
+        "speed here": _speed(bundle),
+        "precision auto": "{precision}: {reason}".format_map(_auto_precision(bundle)),
         **({"missing": "; ".join(manifest.lacks)} if manifest.lacks else {}),
         **dict(_provenance(told)),
     }
@@ -109,6 +119,30 @@ def _calibration(info: "CalibrationInfo | None") -> str:
     graded = "graded" if info.labelled else "not graded"
     retrained = "; the model was trained on them since" if info.retrained else ""
     return f"{counted(info.images, 'image')} of {counted(info.groups, 'fruit', 'fruit')}, {graded}{retrained}"
+
+
+def _speed(bundle: "Bundle") -> str:
+    from mango_grader.runtime.inference.host_profile import HostProfile
+
+    profile = HostProfile.read(bundle)
+    if profile is None:
+        return f"not measured yet; run mango-grader bench --model {bundle.path}"
+    alone = (one for one in profile.latency if one.workers == 1)
+    times = ", ".join(f"{one.precision} {one.whole()['p50']:.3g} ms" for one in alone)
+    decoding = profile.decoding[-1].ms_per_megapixel if profile.decoding else None
+    decoded = "" if decoding is None else f"; decoding {decoding:.2g} ms a megapixel"
+    return f"all stages {times} an image in one thread{decoded} (bench of {profile.measured[:10]})"
+
+
+def _auto_precision(bundle: "Bundle") -> dict[str, str]:
+    """Return what `--precision auto` takes, and why; a bundle whose calibration data are damaged says that."""
+    from mango_grader.runtime.inference.precision import PrecisionChoice, choose_precision
+
+    try:
+        choice = choose_precision(bundle)
+    except BundleError as error:
+        choice = PrecisionChoice("none", str(error))
+    return asdict(choice)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

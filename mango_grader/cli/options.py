@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from mango_grader.files import to_json
-from mango_grader.progress import Mode, make_progress
+from mango_grader.progress import Mode, Progress, make_progress
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -85,14 +85,33 @@ def policy_option(use: str) -> Callable[[Function], Function]:
 
 
 def precision_option(function: Function) -> Function:
-    """Add `--precision`; the command receives `precision: str`."""
+    """Add `--precision`; the command receives `precision: str`, see `chosen_precision`."""
     return click.option(
         "--precision",
-        type=click.Choice(["fp32", "int8"]),
+        type=click.Choice(["fp32", "int8", "auto"]),
         default="fp32",
         show_default=True,
-        help="Precision of the stages.",
+        help="Precision of the stages; auto is int8 where bench found it faster here and few grades change, else fp32.",
     )(function)
+
+
+def chosen_precision(model: str, provider: str, precision: str, progress: Progress) -> str:
+    """Return "fp32" or "int8"; where that is chosen for this host, report why.
+
+    Args:
+        model: a .mango file, or the folder of a finished run.
+        provider: "auto", "cpu" or "cuda".
+        precision: "fp32", "int8" or "auto".
+        progress: where to report to.
+    """
+    if precision != "auto":
+        return precision
+    from mango_grader.runtime.bundle.archive import Bundle
+    from mango_grader.runtime.inference.precision import choose_precision
+
+    choice = choose_precision(Bundle.open(model), provider)
+    progress.note(f"precision {choice}")
+    return choice.precision
 
 
 def provider_option(function: Function) -> Function:

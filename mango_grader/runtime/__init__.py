@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         StageLatency,
         Throughput,
     )
+    from mango_grader.runtime.inference.precision import PrecisionChoice, choose_precision
     from mango_grader.runtime.inference.records import Record
     from mango_grader.runtime.inference.sessions import StagedModel
     from mango_grader.runtime.inference.verify import Finding, verify_bundle
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA", "Argmax", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Deadline", "DecisionRule",
     "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "Host",
-    "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory", "Originals", "Outcome", "Preprocess",
-    "Prices", "Reached", "Record", "Results", "StageLatency", "StageTimes", "StagedModel", "Threshold", "Thresholds",
-    "Throughput", "calibration_parts", "golden_parts", "make_items", "original_parts", "parse_decision_rule",
-    "parse_exit_policy", "verify_bundle", "write_bundle",
+    "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory", "Originals", "Outcome", "PrecisionChoice",
+    "Preprocess", "Prices", "Reached", "Record", "Results", "StageLatency", "StageTimes", "StagedModel", "Threshold",
+    "Thresholds", "Throughput", "calibration_parts", "choose_precision", "golden_parts", "make_items",
+    "original_parts", "parse_decision_rule", "parse_exit_policy", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Names are imported when they are used: training needs the preprocessing and must not start onnxruntime for it.
@@ -71,6 +72,7 @@ __getattr__ = lazy_names(
         "grading.job": ("Job", "Outcome", "Results"),
         "images.preprocess": ("ImageSource", "Preprocess"),
         "inference.host_profile": ("DecodeCost", "Host", "HostProfile", "Memory", "StageLatency", "Throughput"),
+        "inference.precision": ("PrecisionChoice", "choose_precision"),
         "inference.records": ("Record",),
         "inference.sessions": ("StagedModel",),
         "inference.verify": ("Finding", "verify_bundle"),

@@ -29,7 +29,7 @@ class EvaluateOptions:
     Attributes:
         policy: exit policy whose answers are counted class by class: "full", "exit:K" or "threshold"; None for the
             model's own.
-        precision: "fp32" or "int8".
+        precision: "fp32", "int8", or "auto", see `choose_precision`.
         provider: where onnxruntime runs: "auto", "cpu" or "cuda".
         group_by: which images belong together in the intervals: a column of the labels, FILE:COLUMN, or "re:" and a
             pattern on file names.
@@ -157,7 +157,7 @@ def evaluate(
         default_policy=policy,
     )
     return Evaluation(
-        model, data, options.precision, manifest.classes, measured, answered, tuple(predictions), warnings(report)
+        model, data, grader.model.precision, manifest.classes, measured, answered, tuple(predictions), warnings(report)
     )
 
 

@@ -23,6 +23,7 @@ from mango_grader.runtime.images.formats import known_formats
 from mango_grader.runtime.images.preprocess import ImageSource, Prepared
 from mango_grader.runtime.inference.measuring import MeasuredTimes
 from mango_grader.runtime.inference.model_context import policy_context, rule_context
+from mango_grader.runtime.inference.precision import choose_precision
 from mango_grader.runtime.inference.records import Record
 from mango_grader.runtime.inference.sessions import StagedModel
 from mango_grader.runtime.inference.verify import check_golden
@@ -79,7 +80,7 @@ class Grader:
         Args:
             path: of a .mango file, or of the folder of a finished run.
             provider: "cpu", "cuda", or "auto", which takes CUDA if it can be started.
-            precision: "fp32" or "int8".
+            precision: "fp32", "int8", or "auto", see `choose_precision`.
             policy: an exit policy or its name, see `parse_exit_policy`; None is the bundle's own.
             decide: a decision rule or its name, see `parse_decision_rule`; None is the bundle's own.
             check: whether to recompute the golden answers first.
@@ -93,6 +94,8 @@ class Grader:
             BundleError: if the bundle is damaged or of a later version.
         """
         bundle = Bundle.open(path)
+        if precision == "auto":
+            precision = choose_precision(bundle, provider).precision
         model = StagedModel.load(bundle, provider, precision)
         times = MeasuredTimes(bundle, model)
         context = policy_context(bundle, precision, times)

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 
 from mango_grader.cores import cpu_name
-from mango_grader.files import digest, read_json, user_cache, write_json
+from mango_grader.files import digest, read_json, to_json, user_cache, write_text
 from mango_grader.runtime.bundle.archive import Bundle
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
@@ -97,7 +97,7 @@ class DecodeCost:
     @property
     def ms_per_megapixel(self) -> float:
         """Milliseconds per million pixels."""
-        return self.ms / self.megapixels
+        return round(self.ms / self.megapixels, 3)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class HostProfile:
     def write(self, bundle: Bundle) -> Path:
         """Keep this in the user's cache folder, and return the file."""
         path = profile_path(bundle)
-        write_json(path, self.to_dict())
+        write_text(path, to_json(self.to_dict()) + "\n")
         return path
 
     def to_dict(self) -> dict[str, Any]:
@@ -224,4 +224,4 @@ def _samples(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
 
 def _quantiles(times: Any) -> dict[str, float]:
     values = np.quantile(np.asarray(times, np.float64), list(QUANTILES.values()))
-    return dict(zip(QUANTILES, values.tolist(), strict=True))
+    return dict(zip(QUANTILES, np.round(values, 4).tolist(), strict=True))

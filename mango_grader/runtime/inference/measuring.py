@@ -13,13 +13,13 @@ from mango_grader.runtime.inference.host_profile import HostProfile
 from mango_grader.runtime.inference.sessions import StagedModel
 
 MOST_SAMPLES = 1000
-"""Images whose times are taken at most."""
+"""Images whose times are kept of one measurement."""
 _FEWEST_SAMPLES, _WARM_UP = 10, 3
 _DIGITS = 4  # of a millisecond
 
 
 def measure_stages(
-    model: StagedModel, images: NDArray[np.uint8], seconds: float = 1.0, workers: int = 1
+    model: StagedModel, images: NDArray[np.uint8], seconds: float = 1.0, workers: int = 1, *, most: int = MOST_SAMPLES
 ) -> tuple[tuple[float, ...], ...]:
     """Run a model on one image after another, to the last exit, and return how long its stages took.
 
@@ -28,16 +28,17 @@ def measure_stages(
         images: (M, H, W, 3) uint8 RGB, preprocessed; used in turn.
         seconds: after which no image is begun, if each worker has had 10.
         workers: number of threads that run the model side by side, 1 or more.
+        most: number of images whose times are taken at most, 1 or more.
 
     Returns:
-        K rows of n milliseconds, n at most 1,000; column i is one image's way through all stages.
+        K rows of n milliseconds, n at most `most`; column i is one image's way through all stages.
     """
-    most = -(-MOST_SAMPLES // workers)
+    each = -(-most // workers)
 
     def work(first: int) -> list[NDArray[np.float64]]:
         found: list[NDArray[np.float64]] = []
         end = time.perf_counter() + seconds
-        for number in range(-_WARM_UP, most):
+        for number in range(-_WARM_UP, each):
             if number >= _FEWEST_SAMPLES and time.perf_counter() > end:
                 break
             one = (first + number) % len(images)
@@ -51,7 +52,7 @@ def measure_stages(
     else:
         with ThreadPoolExecutor(workers) as pool:
             times = [one for found in pool.map(work, range(workers)) for one in found]
-    rows = np.round(np.stack(times, axis=1)[:, :MOST_SAMPLES], _DIGITS)
+    rows = np.round(np.stack(times, axis=1)[:, :most], _DIGITS)
     return tuple(tuple(row) for row in rows.tolist())
 
 
