@@ -24,7 +24,7 @@ from mango_grader.progress import Progress
 from mango_grader.text import one_line
 
 if TYPE_CHECKING:
-    from mango_grader.runtime.grading.items import ImageItem
+    from mango_grader.runtime.grading.items import FileItems, ImageItem
     from mango_grader.runtime.grading.job import Results
 
 _STDIN = "-"
@@ -77,7 +77,7 @@ def grade(
 
     results = Results(**options)
     items = _items(paths, files_from, recursive, model, results)
-    results.check([item.file for item in items if item.file is not None])
+    results.check([] if isinstance(items, list) else items.files)
     grader = Grader.load(model, provider, chosen_precision(model, provider, precision, progress), policy)
     if grader.warning is not None:
         progress.note(f"warning: {grader.warning}")
@@ -98,10 +98,10 @@ def grade(
 
 def _items(
     paths: tuple[str, ...], files_from: str | None, recursive: bool, model: str, results: "Results"
-) -> "list[ImageItem]":
+) -> "list[ImageItem] | FileItems":
     """Return the images to grade."""
     from mango_grader.runtime.grading.inputs import list_inputs, parse_list
-    from mango_grader.runtime.grading.items import ImageItem
+    from mango_grader.runtime.grading.items import FileItems, ImageItem
 
     if _STDIN in paths:
         asked = {
@@ -117,7 +117,7 @@ def _items(
     listed = [] if files_from is None else parse_list(_read(files_from))
     listed = [os.path.join(os.curdir, path) if path == _STDIN else path for path in listed]  # noqa: PTH118
     exclude = [model, *results.own_files(), *([] if files_from in (None, _STDIN) else [str(files_from)])]
-    return [ImageItem.of_file(one) for one in list_inputs(paths, listed=listed, recursive=recursive, exclude=exclude)]
+    return FileItems(list_inputs(paths, listed=listed, recursive=recursive, exclude=exclude))
 
 
 def _read(files_from: str) -> bytes:

@@ -85,5 +85,5 @@ def test_an_interruption_keeps_the_rows_and_prints_what_continues(
     _, err = process.communicate(timeout=600)
     command = f"mango-grader grade --model {bundle} --out '{out}' --resume {folder}"
     assert (process.returncode, err.decode()) == (code, f"interrupted; continue with: {command}\n")
-    assert lines(journal) > 20
+    assert lines(journal) >= 20
     assert not out.exists()

@@ -119,8 +119,9 @@ def _files(path: str, recursive: bool, left_out: set[str]) -> list[str]:
     """Return the files that one path names, with links after the files."""
     if not _is_folder(path):
         return [path]
-    inside = (one for one in _walk(path, recursive, left_out) if not is_own(one))
-    return sorted(inside, key=lambda one: (os.path.islink(one), one))  # noqa: PTH114
+    inside = sorted(one for one in _walk(path, recursive, left_out) if not is_own(one))
+    links = {one for one in inside if os.path.islink(one)}  # noqa: PTH114
+    return [*(one for one in inside if one not in links), *sorted(links)] if links else inside
 
 
 def _copies(found: Collection[str]) -> set[str]:
@@ -135,16 +136,22 @@ def _copies(found: Collection[str]) -> set[str]:
 
 
 def _walk(folder: str, recursive: bool, left_out: set[str]) -> Iterator[str]:
+    found: list[str] = []  # Paths alone: entries would take most of the memory of a large job.
+    inside: list[os.DirEntry[str]] = []
     try:
         with os.scandir(folder) as entries:
-            inside = [one for one in entries if not is_clutter(one.name)]
+            for one in entries:
+                if is_clutter(one.name):
+                    continue
+                if _is_folder(one.path):
+                    inside.append(one)
+                else:
+                    found.append(one.path)
     except OSError:
         yield folder
         return
+    yield from found
     for entry in inside:
-        if not _is_folder(entry.path):
-            yield entry.path
-            continue
         if real_path(entry.path) in left_out:
             continue
         if entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)) or (recursive and entry.is_symlink()):

@@ -1,17 +1,19 @@
 """The images of a grading job: the id of each, and the state of its file when it was graded."""
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
+from mango_grader.errors import UsageError
 from mango_grader.runtime.images.preprocess import ImageSource
 
 _CLOCK = 2_000_000_000
 """Nanoseconds by which file systems may round the time of a copy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageItem:
     """One image to grade.
 
@@ -52,7 +54,36 @@ def make_items(images: Iterable[ImageSource]) -> list[ImageItem]:
     ]
 
 
-@dataclass(frozen=True)
+class FileItems(Collection[ImageItem]):
+    """The items of image files, each made when it is asked for: a job of a million images holds their paths alone.
+
+    Args:
+        files: paths of different files.
+    """
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[ImageItem]:
+        return map(ImageItem.of_file, self.files)
+
+    def __contains__(self, item: object) -> bool:
+        return any(one == item for one in self)
+
+
+def require_unique(items: Collection[ImageItem]) -> None:
+    """Raise `UsageError` if two items have the same id."""
+    if isinstance(items, FileItems):  # of different files
+        return
+    counts = Counter(item.id for item in items)
+    if twice := [key for key, count in counts.items() if count > 1]:
+        raise UsageError(f"two images have the id {twice[0]!r}; each image needs its own")
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file as it was at one moment.
 
@@ -75,6 +106,10 @@ class Source:
             return cls(real_path(path), None, None)
         return cls(real_path(path), seen.st_size, seen.st_mtime_ns)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"file": self.file, "size": self.size, "mtime_ns": self.mtime_ns}
+
     def same_content(self, other: "Source") -> bool:
         """Return whether size and time agree; False where they are unknown."""
         return self.size is not None and (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
@@ -91,4 +126,5 @@ def real_path(path: str) -> str:
     if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
         folder, name = os.path.split(path)
         return os.path.normcase(os.path.join(os.path.realpath(folder), name))  # noqa: PTH118
-    return os.path.normcase(os.path.realpath(path))
+    found = os.path.normcase(os.path.realpath(path))
+    return path if found == path else found  # No second copy of each path of a large job.

@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections import Counter, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from mango_grader import files
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.grading.contact_sheet import write_sheet
-from mango_grader.runtime.grading.items import ImageItem, Source
+from mango_grader.runtime.grading.items import ImageItem, Source, require_unique
 from mango_grader.runtime.grading.journal import Entry, Journal
 from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
 from mango_grader.runtime.grading.sorting import Uncopied, check_folder, sort_into
@@ -162,7 +162,7 @@ class Job:
         return Journal.create(path, header)
 
     def grade(
-        self, journal: Journal, items: Sequence[ImageItem], workers: int = 1, progress: Progress | None = None
+        self, journal: Journal, items: Collection[ImageItem], workers: int = 1, progress: Progress | None = None
     ) -> None:
         """Grade those of `items` that have no current row in `journal`, and add their rows as they come.
 
@@ -176,24 +176,22 @@ class Job:
             UsageError: if two items have the same id.
         """
         progress = progress or SilentProgress()
-        counts = Counter(item.id for item in items)
-        if twice := [key for key, count in counts.items() if count > 1]:
-            raise UsageError(f"two images have the id {twice[0]!r}; each image needs its own")
+        require_unique(items)
         todo = journal.pending(items)
-        if again := sum(item in journal for item in todo):
+        if again := journal.forget(todo):
             progress.note(f"graded again because they changed or had an error: {counted(again, 'image')}")
-        journal.forget(todo)
-        sources: deque[Source | None] = deque()
+        drawn: deque[tuple[ImageItem, Source | None]] = deque()
 
         def looked_at() -> Iterator[ImageSource]:
             for item in todo:
-                sources.append(None if item.file is None else Source.of(item.file))
+                drawn.append((item, None if item.file is None else Source.of(item.file)))
                 yield item.image
 
         with progress.task("grading", len(items), len(items) - len(todo)) as task:
             graded = self.grader.grade_many(looked_at(), workers=workers)
-            for item, record in zip(todo, graded, strict=True):
-                journal.append(Entry(item.id, replace(record, path=item.path), sources.popleft()))
+            for record in graded:
+                item, source = drawn.popleft()
+                journal.append(Entry(item.id, replace(record, path=item.path), source))
                 task.advance()
 
     def write(self, journal: Journal) -> Outcome:

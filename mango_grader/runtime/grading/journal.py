@@ -1,10 +1,11 @@
 """The journal of a grading job: one JSON line per image as it comes, which a killed process leaves readable."""
 
+import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +33,7 @@ class Entry:
     source: Source | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Row:
     """The offset of a row in the file, and those of its values that are needed without reading it."""
 
@@ -40,6 +41,38 @@ class _Row:
     path: str
     graded: bool
     source: Source | None
+
+
+class _Index:
+    """The rows of a journal by the ids of their items, and those of files also by their paths as rows spell them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, _Row] = {}
+        self._ids: dict[str, str] = {}
+
+    def add(self, entry: Entry, offset: int) -> None:
+        """Add a row, in place of earlier ones of the same item."""
+        path, is_file = entry.record.path, entry.source is not None
+        earlier = {entry.id, self._ids.get(path, entry.id) if is_file else entry.id}
+        for key in earlier & self.rows.keys():
+            self._ids.pop(self.rows.pop(key).path, None)
+        self.rows[entry.id] = _Row(offset, path, entry.record.grade is not None, entry.source)
+        if is_file:
+            self._ids[path] = entry.id
+
+    def find(self, item: ImageItem) -> str | None:
+        """Return the id of the row of an item; None if it has no row."""
+        if item.id in self.rows or item.file is None:
+            return item.id if item.id in self.rows else None
+        return self._ids.get(item.file)
+
+    def is_current(self, item: ImageItem) -> bool:
+        """Return whether an item has a grade, and its file is as it was when it got it."""
+        known = self.find(item)
+        row = None if known is None else self.rows[known]
+        if row is None or not row.graded or item.file is None:
+            return row is not None and row.graded
+        return row.source is not None and row.source.same_content(Source.of(item.file))
 
 
 class Journal:
@@ -56,8 +89,11 @@ class Journal:
 
     def __init__(self, path: Path, header: Mapping[str, Any], finished: bool = False) -> None:
         self.path, self.header, self.finished = path, header, finished
-        self._rows: dict[str, _Row] = {}  # by id
-        self._ids: dict[str, str] = {}  # of rows of files: path → id
+        self._count = 0
+        # While paths and ids only ever rise, as they do in a job that nothing interrupted, the rows need no index: it
+        # would take most of the memory of a large job.
+        self._in_order, self._last = True, ("", "")
+        self._index: _Index | None = None
         self._file = path.open("ab")
 
     @classmethod
@@ -91,38 +127,43 @@ class Journal:
                     break
                 journal.finished = "finished" in values
                 if not journal.finished:
-                    journal._index(_entry(values), sound)
+                    journal._note(_entry(values), sound)
                 sound += len(line)
         journal._file.truncate(sound)
         journal._file.seek(0, os.SEEK_END)
         if kind in _EARLIER:
-            journal._rewrite()
+            journal._rewrite(journal._indexed().rows)
         return journal
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count if self._in_order else len(self._indexed().rows)
 
     def __contains__(self, item: ImageItem) -> bool:
-        return self._known(item.id, item.file) is not None
+        return len(self) > 0 and self._indexed().find(item) is not None
 
-    def pending(self, items: Iterable[ImageItem]) -> list[ImageItem]:
+    def pending(self, items: Collection[ImageItem]) -> Collection[ImageItem]:
         """Return those of `items` that must be graded.
 
         These are new items, items without a grade, and items whose file has another size or time than when it was
         graded, or of which that is unknown.
         """
-        return [item for item in items if not self._current(item)] if self._rows else list(items)
+        return [item for item in items if not self._indexed().is_current(item)] if len(self) else items
 
-    def forget(self, items: Iterable[ImageItem]) -> None:
-        """Take out the rows of these items, all in one write."""
-        known = {row for item in items if (row := self._known(item.id, item.file)) is not None}
+    def forget(self, items: Iterable[ImageItem]) -> int:
+        """Take out the rows of these items, all in one write; return how many there were."""
+        if not len(self):
+            return 0
+        index = self._indexed()
+        known = {row for item in items if (row := index.find(item)) is not None}
         if known:
-            self._rows = {key: row for key, row in self._rows.items() if key not in known}
-            self._rewrite()
+            self._rewrite({key: row for key, row in index.rows.items() if key not in known})
+        if self._in_order:
+            self._index = None
+        return len(known)
 
     def append(self, entry: Entry) -> None:
         """Add a row, which replaces an earlier one of the same item; a killed process does not lose it."""
-        self._index(entry, self._file.tell())
+        self._note(entry, self._file.tell())
         self._write(_values(entry))
         self.finished = False
 
@@ -134,8 +175,11 @@ class Journal:
 
     def entries(self) -> Iterator[Entry]:
         """Yield the rows in the order of their paths, one at a time from the disk."""
+        if self._in_order:
+            yield from (entry for entry, _ in self._read())
+            return
         with self.path.open("rb") as file:
-            for _, row in sorted(self._rows.items(), key=lambda item: (item[1].path, item[0])):
+            for _, row in sorted(self._indexed().rows.items(), key=lambda item: (item[1].path, item[0])):
                 file.seek(row.offset)
                 yield _entry(json.loads(file.readline()))
 
@@ -153,42 +197,49 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _known(self, key: str, file: str | None) -> str | None:
-        """Return the id of the row of an item with the id `key` and the path `file`; None if it has no row."""
-        if key in self._rows or file is None:
-            return key if key in self._rows else None
-        return self._ids.get(file)
+    def _note(self, entry: Entry, offset: int) -> None:
+        """Take notice of a row that is, or will be, at the end of the file."""
+        last, self._last = self._last, (entry.record.path, entry.id)
+        rises = not self._count or (last[0] < self._last[0] and last[1] < self._last[1])
+        if self._in_order and not rises:
+            self._indexed()  # of the rows before this one, while they are all that there is
+            self._in_order = False
+        if self._index is not None:
+            self._index.add(entry, offset)
+        self._count += 1
 
-    def _current(self, item: ImageItem) -> bool:
-        known = self._known(item.id, item.file)
-        row = None if known is None else self._rows[known]
-        if row is None or not row.graded or item.file is None:
-            return row is not None and row.graded
-        return row.source is not None and row.source.same_content(Source.of(item.file))
+    def _indexed(self) -> _Index:
+        """Return the index of the rows, made now if there is none."""
+        if self._index is None:
+            self._index = _Index()
+            for entry, offset in itertools.islice(self._read(), self._count):
+                self._index.add(entry, offset)
+        return self._index
 
-    def _index(self, entry: Entry, offset: int) -> None:
-        path, is_file = entry.record.path, entry.source is not None
-        earlier = {entry.id, self._ids.get(path, entry.id) if is_file else entry.id}
-        for key in earlier & self._rows.keys():
-            self._ids.pop(self._rows.pop(key).path, None)
-        self._rows[entry.id] = _Row(offset, path, entry.record.grade is not None, entry.source)
-        if is_file:
-            self._ids[path] = entry.id
+    def _read(self) -> Iterator[tuple[Entry, int]]:
+        """Yield all rows of the file, with their offsets."""
+        with self.path.open("rb") as file:
+            offset = len(file.readline())
+            for line in file:
+                values: dict[str, Any] = json.loads(line)
+                if "finished" not in values:
+                    yield _entry(values), offset
+                offset += len(line)
 
-    def _rewrite(self) -> None:
-        """Write the journal again, whole, with the rows that it has now."""
+    def _rewrite(self, rows: Mapping[str, _Row]) -> None:
+        """Write the journal again, whole, with no rows but these."""
         self._file.close()  # Windows cannot replace an open file.
-        rows: dict[str, _Row] = {}
+        kept = sorted(rows.values(), key=lambda row: row.offset)
         with files.replacing(self.path) as temporary, temporary.open("wb") as new:
             new.write(_line({"kind": _KIND, **self.header}))
             with self.path.open("rb") as old:
-                for key, row in sorted(self._rows.items(), key=lambda item: item[1].offset):
+                for row in kept:
                     old.seek(row.offset)
-                    rows[key] = replace(row, offset=new.tell())
                     new.write(old.readline())
-        self._rows, self.finished = rows, False
-        self._ids = {row.path: key for key, row in rows.items() if row.source is not None}
         self._file = self.path.open("ab")
+        self._count, self._in_order, self._index, self.finished = 0, True, None, False
+        for entry, offset in self._read():
+            self._note(entry, offset)
 
     def _write(self, values: Mapping[str, Any]) -> None:
         self._file.write(_line(values))
@@ -200,7 +251,7 @@ def _line(values: Mapping[str, Any]) -> bytes:
 
 
 def _values(entry: Entry) -> dict[str, Any]:
-    source = None if entry.source is None else asdict(entry.source)
+    source = None if entry.source is None else entry.source.to_dict()
     return {"id": entry.id, **entry.record.to_dict(), "source": source}
 
 

@@ -180,7 +180,8 @@ def _upright(
         image.draft(None, size[::-1] if turned else size)
         image.load()
     image, warning = eight_bits(image, depth, None if file is None else lambda: _image_in(file))
-    image = _to_rgb(image, fill)
+    if file is None or image.mode != "RGB" or image.has_transparency_data:  # `convert` would copy what is RGB.
+        image = _to_rgb(image, fill)
     upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
     return Decoded(upright, warning, orientation)
 

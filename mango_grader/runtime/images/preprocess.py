@@ -1,6 +1,7 @@
 """The one preprocessing: of images that are cached for training, searched with, and graded."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -151,12 +152,16 @@ class Preprocess:
         size = scaled(*image.size, (self.width, self.height))
         if size != image.size:
             image = image.resize(size, _FILTER)
-        canvas = np.empty((self.height, self.width, 3), np.uint8)
-        canvas[:] = self.fill
+        canvas = self._ground.copy()
         left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
         inside = np.asarray(image)
         canvas[top : top + size[1], left : left + size[0]] = inside
         return Prepared(canvas, one_colour(inside))
+
+    @cached_property
+    def _ground(self) -> NDArray[np.uint8]:
+        """An image of nothing but `fill`; numpy copies it in a tenth of the time that it takes to fill one."""
+        return np.full((self.height, self.width, 3), self.fill, np.uint8)
 
     def _turns(self, width: int, height: int) -> bool:
         return self.rotate_portrait and height > width

@@ -1,5 +1,6 @@
 import json
 import os
+import tracemalloc
 from dataclasses import asdict
 from pathlib import Path
 
@@ -238,3 +239,45 @@ def test_json_that_is_no_journal_is_refused_or_cut_off(tmp_path: Path, data: byt
         journal.append(entry("b"))
     with Journal.open(tmp_path / "j") as journal:
         assert [row.path for row in journal.records()] == ["a", "b"]
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("abcde"), st.booleans()), max_size=8),
+    again=st.lists(st.sampled_from("abcde"), max_size=3),
+)
+def test_rows_in_any_order_replace_earlier_ones_of_the_same_item(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, bool]], again: list[str]
+) -> None:
+    """Against the plain rule: an item has one row, found by its id, and that of a file also by its path."""
+    expected: dict[str, Entry] = {}
+    path = tmp_path_factory.mktemp("any") / "j"
+    with Journal.create(path, HEADER) as journal:
+        for key, name, is_file in rows:
+            row = Entry(key, record(name), Source(key, 1, 1) if is_file else None)
+            same_path = {one for one, old in expected.items() if is_file and old.source and old.record.path == name}
+            for one in {key} | same_path:
+                expected.pop(one, None)
+            expected[key] = row
+            journal.append(row)
+        for key in again:
+            assert journal.forget([ImageItem(key, b"")]) == (key in expected)
+            expected.pop(key, None)
+        wanted = sorted(expected.values(), key=lambda row: (row.record.path, row.id))
+        assert list(journal.entries()) == wanted
+        assert len(journal) == len(wanted)
+        assert all(ImageItem(key, b"") in journal for key in expected)
+    with Journal.open(path) as journal:
+        assert list(journal.entries()) == wanted
+
+
+def test_rows_that_come_in_order_take_no_memory(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        journal.append(Entry("000000", record("000000")))
+        tracemalloc.start()
+        try:
+            for number in range(1, 3000):
+                journal.append(Entry(f"{number:06}", record(f"{number:06}")))
+            assert sum(1 for _ in journal.records()) == len(journal) == 3000
+            assert tracemalloc.get_traced_memory()[1] < 100_000
+        finally:
+            tracemalloc.stop()
