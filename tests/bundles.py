@@ -17,7 +17,7 @@ from mango_grader.files import digest
 from mango_grader.runtime.bundle.archive import CARD, MANIFEST, write_bundle
 from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
 from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
-from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest, Prices, Thresholds
+from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest, Thresholds
 from mango_grader.runtime.images.preprocess import Preprocess
 
 CLASSES = ("green", "yellow", "red")
@@ -64,6 +64,7 @@ def make_bundle(
     """
     images = np.stack([np.full((*SIZE, 3), colour, np.uint8) for colour in COLOURS.values()])
     originals = originals or drawn_originals()
+    heat = ("heat/stage0.onnx", "heat/stage1.onnx") if schema > 2 else ()
     manifest = Manifest(
         schema=schema,
         classes=tuple(classes),
@@ -76,31 +77,23 @@ def make_bundle(
             for name, values in ({"threshold": (0.6,)} if policies is None else policies).items()
         },
         calibration=None if calibration is None else calibration.info(),
+        heat=heat,
         originals=tuple(originals.files) if schema > 1 else (),
         provenance={"created": "2025-01-01", "method": "by hand", "metrics": {"accuracy": 1.0}},
         **fields,
     )
     parts = {
-        "stage0.onnx": _stage0(0.0), "stage1.onnx": _stage1(0.0, products), "full.onnx": _full(),
-        "int8/stage0.onnx": _stage0(noise), "int8/stage1.onnx": _stage1(noise), CARD: b"# By hand\n",
+        "stage0.onnx": _stage0(0.0), "stage1.onnx": _stage1(products), "full.onnx": _full(),
+        "int8/stage0.onnx": _stage0(noise), "int8/stage1.onnx": _stage1(), CARD: b"# By hand\n",
     }  # fmt: skip
+    if heat:
+        parts |= {heat[0]: _heat(0, "state0"), heat[1]: _heat(1, "features")}
     golden = golden or Golden(images, expected(images), tuple(range(len(images))))
     parts |= golden_parts(golden) | (original_parts(originals) if schema > 1 else {})
     if calibration is not None:
         parts |= calibration_parts(dict.fromkeys(("fp32", "int8"), calibration))
     write_bundle(path, manifest, parts)
     return path
-
-
-def make_whole_bundle(path: Path) -> Path:
-    """Write a bundle that has everything that one may have: calibration data and prices, too."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, len(CLASSES), 300).astype(np.int32)
-    logits = rng.normal(0, 1, (2, 300, len(CLASSES))) + 4 * np.eye(len(CLASSES))[labels]
-    groups = np.arange(300, dtype=np.int32) // 2
-    prices = Prices(tuple(tuple(abs(a - b) * 2.0 for b in range(3)) for a in range(3)), (0.5,) * 3)
-    calibration = CalibrationData(logits.astype(np.float32), groups, labels)
-    return make_bundle(path, calibration=calibration, prices=prices, default_policy="threshold")
 
 
 def change_bundle(path: Path, change: Callable[[dict[str, bytes]], object], *, rehash: bool = True) -> Path:
@@ -126,7 +119,7 @@ def overflow(parts: dict[str, bytes]) -> None:
     """Give the last int8 stage finite weights whose answers to red are not finite."""
     model = onnx.load_from_string(parts["int8/stage1.onnx"])
     (weights,) = [one for one in model.graph.initializer if one.name == "weights1"]
-    values = np.array([[3e38] * 3, [-3e38] * 3, [-3e38] * 3], np.float32)
+    values = np.array([[3e38] * 3, [-3e38] * 3, [-3e38] * 3, [0] * 3], np.float32)
     weights.CopyFrom(numpy_helper.from_array(values, weights.name))
     parts["int8/stage1.onnx"] = model.SerializeToString()
 
@@ -139,49 +132,62 @@ def drawn_originals() -> Originals:
     return Originals(drawn, pixels, expected(pixels))
 
 
-def _image(name: str = "images") -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", *SIZE, 3])
+def _image() -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *SIZE, 3])
 
 
 def _vector(name: str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3])
 
 
+def _map(name: str, channels: int = 4) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, *SIZE])
+
+
+def _weights(number: int) -> NDArray[np.float32]:
+    """Weights (4, 3) of a head: of the three colours, and of the noise, which shifts the first class."""
+    return np.concatenate([WEIGHTS * SHARPNESS[number], [[1, 0, 0]]]).astype(np.float32)
+
+
 def _constants(noise: float) -> list[onnx.TensorProto]:
     arrays = {
-        "axes": np.array([1, 2], np.int64), "range": np.float32(255), "half": np.float32(0.5),
-        "weights0": WEIGHTS * SHARPNESS[0], "weights1": WEIGHTS * SHARPNESS[1],
-        "noise": np.array([noise, 0, 0], np.float32), "eye": np.eye(256, dtype=np.float32), "zero": np.float32(0),
+        "range": np.float32(255), "half": np.float32(0.5), "noise": np.float32(noise),
+        "one_more": np.array([0, 0, 0, 0, 0, 1, 0, 0]), "positions": np.array([2, 3]),
+        "weights0": _weights(0), "weights1": _weights(1), "eye": np.eye(256, dtype=np.float32), "zero": np.float32(0),
+        "kernels0": _weights(0).T[:, :, None, None].copy(), "kernels1": _weights(1).T[:, :, None, None].copy(),
     }  # fmt: skip
     return [numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()]
 
 
-def _mean() -> list[onnx.NodeProto]:
+def _pixels() -> list[onnx.NodeProto]:
+    """Make "state0", the centred colours with the noise as a fourth channel."""
     return [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
-        helper.make_node("Div", ["means", "range"], ["unit"]),
-        helper.make_node("Sub", ["unit", "half"], ["state0"]),
+        helper.make_node("Div", ["floats", "range"], ["unit"]),
+        helper.make_node("Sub", ["unit", "half"], ["centred"]),
+        helper.make_node("Transpose", ["centred"], ["colours"], perm=[0, 3, 1, 2]),
+        helper.make_node("Pad", ["colours", "one_more", "noise"], ["state0"]),
     ]
 
 
 def _head(number: int, out: str) -> list[onnx.NodeProto]:
     return [
-        helper.make_node("MatMul", ["state0", f"weights{number}"], [f"{out}_clean"]),
-        helper.make_node("Add", [f"{out}_clean", "noise"], [out]),
+        helper.make_node("ReduceMean", ["state0", "positions"], [f"means{number}"], keepdims=0),
+        helper.make_node("MatMul", [f"means{number}", f"weights{number}"], [out]),
     ]
 
 
 def _stage0(noise: float) -> bytes:
-    return _model([*_mean(), *_head(0, "logits")], [_image()], [_vector("logits"), _vector("state0")], noise)
+    return _model([*_pixels(), *_head(0, "logits")], [_image()], [_vector("logits"), _map("state0")], noise)
 
 
-def _stage1(noise: float, products: int = 0) -> bytes:
+def _stage1(products: int = 0) -> bytes:
     nodes = _head(1, "logits")
     if products:
         nodes[-1].output[0] = "answer"
         nodes += _slow(products)
-    return _model(nodes, [_vector("state0")], [_vector("logits")], noise)
+    nodes.append(helper.make_node("Identity", ["state0"], ["features"]))
+    return _model(nodes, [_map("state0")], [_vector("logits"), _map("features")])
 
 
 def _slow(products: int) -> list[onnx.NodeProto]:
@@ -197,16 +203,21 @@ def _slow(products: int) -> list[onnx.NodeProto]:
     ]
 
 
+def _heat(number: int, taken: str) -> bytes:
+    node = helper.make_node("Conv", [taken, f"kernels{number}"], ["maps"])
+    return _model([node], [_map(taken)], [_map("maps", channels=3)])
+
+
 def _full() -> bytes:
-    nodes = [*_mean(), *_head(0, "logits0"), *_head(1, "logits1")]
-    return _model(nodes, [_image()], [_vector("logits0"), _vector("logits1")], 0.0)
+    nodes = [*_pixels(), *_head(0, "logits0"), *_head(1, "logits1")]
+    return _model(nodes, [_image()], [_vector("logits0"), _vector("logits1")])
 
 
 def _model(
     nodes: list[onnx.NodeProto],
     inputs: list[onnx.ValueInfoProto],
     outputs: list[onnx.ValueInfoProto],
-    noise: float,
+    noise: float = 0.0,
 ) -> bytes:
     used = {name for node in nodes for name in node.input}
     constants = [one for one in _constants(noise) if one.name in used]

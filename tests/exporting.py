@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mango_grader.export import check_parity, export_graphs
+from mango_grader.export import check_heat, check_parity, export_graphs
 from mango_grader.models import AnytimeClassifier, NetworkSpec, Node, build_network
 from mango_grader.models.operations import (
     Add,
@@ -64,11 +64,17 @@ def random_images(count: int, seed: int = 0, height: int = HEIGHT, width: int = 
 
 
 def check_exported(spec: NetworkSpec) -> None:
-    """Export with statistics worth folding, and compare every exit with torch; raises ExportError beyond 1e-4."""
+    """Export with statistics worth folding; compare every exit with torch, and class maps with their exit.
+
+    Raises ExportError beyond 1e-4.
+    """
     network = seasoned(spec)
     with torch.no_grad():
         for name in spec.exits:  # answers far from certain, so that differences show
             network.get_submodule(f"nodes.{name}.linear").weight.mul_(0.1)
     images = random_images(6, height=spec.input[1], width=spec.input[2])
-    found = check_parity(network, export_graphs(network), images, [1.0] * len(spec.exits))
+    graphs = export_graphs(network)
+    assert len(graphs.heat) == len(spec.exits)
+    check_heat(graphs, images, [1.0] * len(spec.exits))
+    found = check_parity(network, graphs, images, [1.0] * len(spec.exits))
     assert len(found.staged) == len(found.full) == len(spec.exits)

@@ -29,7 +29,7 @@ from mango_grader.files import digest, read_json, user_cache, write_json
 from mango_grader.models import NetworkSpec, build_network
 from mango_grader.models.operations import Operation, Shape
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.runtime.inference.sessions import make_session, run_session
+from mango_grader.runtime.inference.sessions import FEATURES, make_session, run_session
 
 _AT_ONCE = 16  # operations that are exported together
 _FITTED_ON = 3  # whole networks that the factor is fitted on
@@ -295,7 +295,7 @@ def _image(height: int, width: int) -> NDArray[np.uint8]:
 
 
 class Chain:
-    """Serialised graphs that follow one another; a graph's outputs, but for logits, are the next one's inputs.
+    """Serialised graphs that follow one another; a graph's outputs, logits and features aside, are the next's inputs.
 
     Args:
         graphs: in order.
@@ -304,7 +304,10 @@ class Chain:
 
     def __init__(self, graphs: Sequence[bytes], feed: dict[str, Any]) -> None:
         sessions = [make_session(graph, "cpu") for graph in graphs]
-        self._stages = [(session, [output.name for output in session.get_outputs()]) for session in sessions]
+        self._stages = [
+            (session, [output.name for output in session.get_outputs() if output.name != FEATURES])
+            for session in sessions
+        ]
         self._feed = feed
 
     def run(self) -> list[float]:
@@ -316,7 +319,7 @@ class Chain:
         state, passed = self._feed, []
         start = time.thread_time()
         for session, names in self._stages:
-            state = dict(zip(names, run_session(session, state), strict=True))
+            state = dict(zip(names, run_session(session, state, names), strict=True))
             state.pop(LOGITS, None)
             passed.append((time.thread_time() - start) * 1e3)
         return passed

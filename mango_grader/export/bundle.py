@@ -15,7 +15,7 @@ from mango_grader.errors import ExportError
 from mango_grader.export.chain import StageChain
 from mango_grader.export.onnx_graphs import export_graphs
 from mango_grader.export.originals import draw_originals
-from mango_grader.export.parity import check_parity, quantised_agreement
+from mango_grader.export.parity import check_heat, check_parity, quantised_agreement
 from mango_grader.export.quantise import quantise_stages
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.archive import CARD, Bundle, write_bundle
@@ -123,6 +123,7 @@ def export_bundle(
     _check(network, interface, calibration, images)
     graphs, temperatures, preprocess = export_graphs(network), calibration.temperatures, interface.preprocess
     parity = check_parity(network, graphs, images.golden, temperatures)
+    check_heat(graphs, images.golden, temperatures)
     measured: dict[str, Any] = {"parity": asdict(parity)}
     stages = {"fp32": graphs.stages}
     if images.quantisation is not None:
@@ -146,11 +147,13 @@ def export_bundle(
         policies={THRESHOLD: Thresholds("confidence", tuple(map(float, calibration.thresholds)))},
         default_policy=THRESHOLD if len(spec.exits) > 1 else "full",
         calibration=kept["fp32"].info(retrained=images.calibration.network is not None) if images.calibration else None,
+        heat=tuple(f"heat/stage{index}.onnx" for index in range(len(graphs.heat))),
         originals=tuple(originals.files),
         provenance=_printable({**description.provenance, **measured}),
     )
     parts = {
         **{name: graph for kind in stages for name, graph in zip(names[kind], stages[kind], strict=True)},
+        **dict(zip(manifest.heat, graphs.heat, strict=True)),
         **golden_parts(golden),
         **original_parts(originals),
         **(calibration_parts(kept) if kept else {}),

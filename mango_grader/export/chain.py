@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.export.onnx_graphs import IMAGES, LOGITS
-from mango_grader.runtime.inference.sessions import make_session, run_session
+from mango_grader.runtime.inference.sessions import FEATURES, make_session, run_session
 
 BATCH = 32
 
@@ -45,6 +45,19 @@ class StageChain:
         """
         return np.concatenate([self._batch(feed) for feed in self.feeds(images, 0)], axis=1)
 
+    def maps(self, images: NDArray[np.uint8], stage: int, heat: bytes) -> NDArray[np.float32]:
+        """Return the class maps (N, C, h, w) of one exit.
+
+        Args:
+            images: uint8 (N, H, W, 3).
+            stage: index of the exit's stage, from 0.
+            heat: serialised graph of the maps.
+        """
+        session = make_session(heat, "cpu")
+        (name,) = [taken.name for taken in session.get_inputs()]
+        features = (run_session(self._sessions[stage], feed, [name])[0] for feed in self.feeds(images, stage))
+        return np.concatenate([run_session(session, {name: each})[0] for each in features])
+
     def _batch(self, feed: Feed) -> NDArray[np.float32]:
         found = []
         for session in self._sessions:
@@ -66,6 +79,6 @@ def full_logits(graph: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _run(session: Any, feed: Feed) -> tuple[NDArray[np.float32], Feed]:
-    names = [output.name for output in session.get_outputs()]
-    values = dict(zip(names, run_session(session, feed), strict=True))
+    names = [output.name for output in session.get_outputs() if output.name != FEATURES]
+    values = dict(zip(names, run_session(session, feed, names), strict=True))
     return values.pop(LOGITS), values

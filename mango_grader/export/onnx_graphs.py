@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from mango_grader.errors import ExportError
+from mango_grader.export.heat_graphs import find_head, heat_graph
+from mango_grader.export.serialise import OPSET, serialise
 from mango_grader.models import AnytimeClassifier, FromBytes
 from mango_grader.models.spec import IMAGE
+from mango_grader.runtime.inference.sessions import FEATURES
 
-# What onnxruntime 1.20, the oldest that the runtime takes, can read.
-OPSET, IR_VERSION = 18, 10
 IMAGES, LOGITS = "images", "logits"
 
 _Proto = TypeVar("_Proto", onnx.NodeProto, onnx.TensorProto)
@@ -28,10 +29,13 @@ class Graphs:
     Attributes:
         stages: one graph per exit, in order.
         full: one graph with every exit: its outputs are logits0, logits1, …
+        heat: one graph per exit, in order, from an output of its stage to its class maps; none where the classifier of
+            an exit has no such maps.
     """
 
     stages: tuple[bytes, ...]
     full: bytes
+    heat: tuple[bytes, ...] = ()
 
 
 def export_graphs(network: AnytimeClassifier) -> Graphs:
@@ -39,7 +43,8 @@ def export_graphs(network: AnytimeClassifier) -> Graphs:
 
     Stage 0 and the full graph take "images", uint8 (N, H, W, 3) with N free. A stage gives "logits" (N, C) and then
     what later stages need as "state0", "state1", …, numbered on through the chain: no graph has one name on both of its
-    sides.
+    sides. What the exit takes the mean of over positions is one of these, or one more, "features": onnxruntime computes
+    it anyway, and it costs nothing unless it is asked for.
 
     Args:
         network: trained; it is not changed.
@@ -52,15 +57,22 @@ def export_graphs(network: AnytimeClassifier) -> Graphs:
     images = torch.zeros(2, height, width, 3, dtype=torch.uint8)  # a batch of one would be taken for a constant
     # Torch traces the network once, in a second or two; the stages are cut from that one graph.
     carried = tuple(dict.fromkeys(name for names in spec.carried for name in names))
-    features = {name: f"feature{number}" for number, name in enumerate(carried)}
+    carried_as = {name: f"feature{number}" for number, name in enumerate(carried)}
     logits = [f"{LOGITS}{index}" for index in range(len(spec.exits))]
-    whole = to_onnx(_WithState(reference_copy(network), carried), images, [IMAGES], [*logits, *features.values()])
-    stages, inputs, states = [], {IMAGES: IMAGES}, 0
-    for answer, names in zip(logits, (*spec.carried, ()), strict=True):
-        state = {features[name]: f"state{number}" for number, name in enumerate(names, start=states)}
-        stages.append(cut(whole, inputs, {answer: LOGITS, **state}))
+    whole = to_onnx(_WithState(reference_copy(network), carried), images, [IMAGES], [*logits, *carried_as.values()])
+    heads = [head for answer in logits if (head := find_head(whole, answer)) is not None]
+    if len(heads) < len(logits):
+        heads = []
+    stages, heat, inputs, states = [], list[bytes](), {IMAGES: IMAGES}, 0
+    for index, (answer, names) in enumerate(zip(logits, (*spec.carried, ()), strict=True)):
+        state = {carried_as[name]: f"state{number}" for number, name in enumerate(names, start=states)}
+        outputs = {answer: LOGITS, **state}
+        if heads:
+            pooled = outputs.setdefault(heads[index].features, FEATURES)
+            heat.append(heat_graph(whole, heads[index], pooled))
+        stages.append(cut(whole, inputs, outputs))
         inputs, states = state, states + len(state)
-    return Graphs(tuple(stages), cut(whole, {IMAGES: IMAGES}, {name: name for name in logits}))
+    return Graphs(tuple(stages), cut(whole, {IMAGES: IMAGES}, {name: name for name in logits}), tuple(heat))
 
 
 def reference_copy(network: AnytimeClassifier) -> AnytimeClassifier:
@@ -148,7 +160,7 @@ def cut(whole: onnx.ModelProto, inputs: Mapping[str, str], outputs: Mapping[str,
         node.output[:] = [names.get(name, name) for name in node.output]
     handed_on = [name for name in outputs if name in inputs]
     nodes += [onnx.helper.make_node("Identity", [inputs[name]], [outputs[name]]) for name in handed_on]
-    types = {value.name: value.type for value in (*whole.graph.input, *whole.graph.output)}
+    types = {value.name: value.type for value in (*whole.graph.input, *whole.graph.value_info, *whole.graph.output)}
     graph = onnx.helper.make_graph(
         nodes,
         "mango-grader",
@@ -156,9 +168,7 @@ def cut(whole: onnx.ModelProto, inputs: Mapping[str, str], outputs: Mapping[str,
         [onnx.helper.make_value_info(new, types[name]) for name, new in outputs.items()],
         [_bare(value) for value in whole.graph.initializer if value.name in needed],
     )
-    model = onnx.helper.make_model(graph, opset_imports=whole.opset_import, ir_version=IR_VERSION)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
+    return serialise(graph, whole)
 
 
 def _bare(proto: _Proto) -> _Proto:

@@ -7,7 +7,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from mango_grader.export.onnx_graphs import IR_VERSION, OPSET, cut, to_onnx
+from mango_grader.export.onnx_graphs import cut, to_onnx
+from mango_grader.export.serialise import IR_VERSION, OPSET
 from mango_grader.models import FromBytes
 from mango_grader.models.modules import build_operation, call
 from mango_grader.models.operations import Operation, Shape

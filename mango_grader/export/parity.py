@@ -70,10 +70,27 @@ def check_parity(
         ("full graph and torch", parity.full),
         ("stages and full graph", parity.staged_to_full),
     ):
-        if not all(value <= TOLERANCE for value in found):  # a NaN passes no comparison
-            figures = ", ".join(f"exit {number}: {value:.2g}" for number, value in enumerate(found, start=1))
-            raise ExportError(f"{what} differ by more than {TOLERANCE:g} in probability ({figures})")
+        _require(what, found)
     return parity
+
+
+def check_heat(graphs: Graphs, images: NDArray[np.uint8], temperatures: Sequence[float]) -> None:
+    """Compare each exit's answers with the means of its class maps, in calibrated probabilities.
+
+    Args:
+        graphs: of one network.
+        images: uint8 (G, H, W, 3).
+        temperatures: (K,), one per exit.
+
+    Raises:
+        ExportError: where a probability differs by more than 1e-4 or is not finite.
+    """
+    if not graphs.heat:
+        return
+    chain = StageChain(graphs.stages)
+    means = np.stack([chain.maps(images, number, heat).mean(axis=(2, 3)) for number, heat in enumerate(graphs.heat)])
+    found = _largest(calibrated(means, temperatures), calibrated(chain.logits(images), temperatures))
+    _require("class maps and exits", found)
 
 
 def quantised_agreement(
@@ -104,6 +121,12 @@ def torch_logits(network: AnytimeClassifier, images: NDArray[np.uint8]) -> NDArr
         batches = (torch.tensor(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
         parts = [torch.stack(network(from_bytes(batch))) for batch in batches]
     return np.asarray(torch.cat(parts, dim=1).numpy())
+
+
+def _require(what: str, differences: Sequence[float]) -> None:
+    if not all(value <= TOLERANCE for value in differences):  # a NaN passes no comparison
+        figures = ", ".join(f"exit {number}: {value:.2g}" for number, value in enumerate(differences, start=1))
+        raise ExportError(f"{what} differ by more than {TOLERANCE:g} in probability ({figures})")
 
 
 def _largest(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, ...]:

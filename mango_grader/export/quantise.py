@@ -13,7 +13,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from mango_grader.errors import ExportError
 from mango_grader.export.chain import Feed, StageChain
-from mango_grader.export.onnx_graphs import IR_VERSION
+from mango_grader.export.serialise import IR_VERSION
 
 # What carries the cost, and what lies between: a node left out would cost a step to float and back.
 _QUANTISED = ["Conv", "Relu", "Clip", "Add", "Concat", "AveragePool", "MaxPool"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mango_grader.runtime.grading.job import Job, Outcome, Results
     from mango_grader.runtime.images.preprocess import ImageSource, Preprocess
     from mango_grader.runtime.inference.grader import Grader
+    from mango_grader.runtime.inference.heat_map import HeatMap
     from mango_grader.runtime.inference.host_profile import (
         DecodeCost,
         Host,
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA", "Argmax", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Deadline", "DecisionRule",
-    "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "Host",
-    "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory", "Originals", "Outcome", "PrecisionChoice",
-    "Preprocess", "Prices", "Reached", "Record", "Results", "StageLatency", "StageTimes", "StagedModel", "Threshold",
-    "Thresholds", "Throughput", "calibration_parts", "choose_precision", "golden_parts", "make_items",
-    "original_parts", "parse_decision_rule", "parse_exit_policy", "verify_bundle", "write_bundle",
+    "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "HeatMap",
+    "Host", "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory", "Originals", "Outcome",
+    "PrecisionChoice", "Preprocess", "Prices", "Reached", "Record", "Results", "StageLatency", "StageTimes",
+    "StagedModel", "Threshold", "Thresholds", "Throughput", "calibration_parts", "choose_precision", "golden_parts",
+    "make_items", "original_parts", "parse_decision_rule", "parse_exit_policy", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Names are imported when they are used: training needs the preprocessing and must not start onnxruntime for it.
@@ -72,6 +73,7 @@ __getattr__ = lazy_names(
         "grading.job": ("Job", "Outcome", "Results"),
         "images.preprocess": ("ImageSource", "Preprocess"),
         "inference.host_profile": ("DecodeCost", "Host", "HostProfile", "Memory", "StageLatency", "Throughput"),
+        "inference.heat_map": ("HeatMap",),
         "inference.precision": ("PrecisionChoice", "choose_precision"),
         "inference.records": ("Record",),
         "inference.sessions": ("StagedModel",),

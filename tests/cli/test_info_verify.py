@@ -26,7 +26,7 @@ def test_info_as_json_is_the_whole_manifest(bundle: Path) -> None:
     values = json.loads(call("info", bundle, "--json").stdout)
     assert values["classes"] == ["green", "yellow", "red"]
     assert values["exits"][1] == {"name": "last", "macs": 400, "params": 40, "temperature": 1.5}
-    assert len(values["hashes"]) == 15
+    assert len(values["hashes"]) == 17
     assert len(values["originals"]) == 4
     assert len(values["digest"]) == 64
 
@@ -95,11 +95,11 @@ def test_every_command_takes_the_folder_of_a_finished_run(tmp_path: Path) -> Non
 def test_verify_finds_a_sound_model_sound(bundle: Path) -> None:
     done = call("verify", bundle)
     assert done.exit_code == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 5
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 6
     findings = json.loads(call("verify", bundle, "--json").stdout)
     assert [one["check"] for one in findings] == [
         "hashes", "golden answers, fp32 stages", "golden answers, int8 stages", "golden answers, full graph",
-        "encoded originals",
+        "encoded originals", "heat maps",
     ]  # fmt: skip
     assert all(one["ok"] for one in findings)
 

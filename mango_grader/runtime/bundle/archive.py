@@ -264,4 +264,4 @@ def _needed(manifest: Manifest) -> set[str]:
     stages = {name for files_of_one in manifest.stages.values() for name in files_of_one}
     golden = {GOLDEN_IMAGES, GOLDEN_PROBABILITIES, GOLDEN_LABELS}
     originals = {*manifest.originals, ORIGINAL_PIXELS, ORIGINAL_PROBABILITIES} if manifest.originals else set()
-    return stages | golden | originals | calibration_names(manifest) | {manifest.full, CARD}
+    return stages | golden | originals | calibration_names(manifest) | {*manifest.heat, manifest.full, CARD}

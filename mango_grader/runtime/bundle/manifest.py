@@ -23,7 +23,7 @@ MOST_ORIGINALS = 4
 MOST_CALIBRATION_IMAGES = 1_000_000
 _LARGEST_PRICE = 1e12
 _ONLY_SIGNAL = "confidence"  # of schemas 1 and 2
-_SINCE = {"originals": 2, "default_decide": 3, "prices": 3, "calibration": 3}  # first schema of a field
+_SINCE = {"originals": 2, "default_decide": 3, "prices": 3, "calibration": 3, "heat": 3}  # first schema of a field
 _PART = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -105,6 +105,8 @@ class Manifest:
         default_decide: decision rule that is used unless another one is named.
         prices: that the decision rule "cost" uses unless others are named; None if there are none.
         calibration: images whose answers are kept; None if there are none, as before schema 3.
+        heat: part names of the graphs that make class maps, one per exit; none before schema 3, and where a classifier
+            of the network does not take the mean over positions.
         originals: part names of 1 to 4 encoded images whose preprocessing is checked at each load; schema 1 has none.
         provenance: where the model comes from, as plain JSON values.
         hashes: SHA-256 of each part but manifest.json, by its name.
@@ -122,6 +124,7 @@ class Manifest:
     default_decide: str = "argmax"
     prices: Prices | None = None
     calibration: CalibrationInfo | None = None
+    heat: tuple[str, ...] = ()
     originals: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
@@ -140,6 +143,8 @@ class Manifest:
             raise BundleError(f"manifest: each policy needs {exits - 1} thresholds")
         if any(name == "full" or name.startswith("exit:") for name in self.policies):
             raise BundleError("manifest: no policy can be called full or exit:…, which have another meaning")
+        if len(self.heat) not in (0, exits) or len(set(self.heat)) != len(self.heat):
+            raise BundleError(f"manifest: heat maps need {exits} different graphs, or none")
         self._check_prices()
         if len(set(self.originals)) != len(self.originals) or (self.schema == 1) != (not self.originals):
             raise BundleError("manifest: schemas 2 and 3 have different originals, schema 1 has none")
@@ -161,8 +166,10 @@ class Manifest:
         if self.default_policy not in {"full", *self.policies}:
             raise BundleError(f"manifest: default policy {self.default_policy!r} is not defined")
         signals = {tuned.signal for tuned in self.policies.values()} - {_ONLY_SIGNAL}
-        if self.calibration or self.prices or self.default_decide != "argmax" or signals:
-            raise BundleError(f"manifest: schema {self.schema} has no calibration, prices, decision rules and signals")
+        if self.calibration or self.prices or self.heat or self.default_decide != "argmax" or signals:
+            raise BundleError(
+                f"manifest: schema {self.schema} has no calibration, prices, decision rules, signals and heat maps"
+            )
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -178,6 +185,8 @@ class Manifest:
                 f"calibration data (schema {self.schema}): exit policies and decision rules that need them are refused;"
                 " export the run again, or run mango-grader calibrate"
             )
+        if self.schema < 3:
+            found.append(f"heat maps (schema {self.schema}): --explain is refused; export the run again")
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
@@ -239,6 +248,7 @@ def _fields_of(root: Checked, schema: int) -> dict[str, Any]:
     if schema > 1:
         found["originals"] = tuple(_part(one) for one in values["originals"].items(1, MOST_ORIGINALS))
     if schema > 2:
+        found["heat"] = tuple(_part(one) for one in values["heat"].items(0, _MOST_EXITS))
         found["default_decide"] = values["default_decide"].text(200)
         found["prices"] = None if values["prices"].value is None else _prices(values["prices"])
         found["calibration"] = None if values["calibration"].value is None else _calibration(values["calibration"])

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from mango_grader.runtime.exits import Deadline, ExitPolicy, StageTimes, parse_e
 from mango_grader.runtime.exits.deadline import check_ms
 from mango_grader.runtime.images.formats import known_formats
 from mango_grader.runtime.images.preprocess import ImageSource, Prepared
+from mango_grader.runtime.inference.heat_map import HeatMap, HeatMaps
 from mango_grader.runtime.inference.measuring import MeasuredTimes
 from mango_grader.runtime.inference.model_context import policy_context, rule_context
 from mango_grader.runtime.inference.precision import choose_precision
@@ -62,10 +63,6 @@ class Grader:
     ) -> None:
         self.bundle, self.model, self.policy, self.rule, self.exact = bundle, model, policy, rule, exact
         self._times = times or MeasuredTimes(bundle, model)
-        if isinstance(policy, Deadline) and len(policy.times) != len(bundle.manifest.exits):
-            raise UsageError(
-                f"{policy} has times of {len(policy.times)} stages, the model has {len(bundle.manifest.exits)}"
-            )
 
     @classmethod
     def load(
@@ -154,6 +151,36 @@ class Grader:
         if isinstance(self.policy, Deadline):
             return self.policy.tightened(ms)
         return Deadline(ms, self.stage_times(), self.policy)
+
+    def explain(self, image: ImageSource, record: Record | None = None) -> HeatMap:
+        """Return where in an image the evidence for its grade lies, at the exit that answered.
+
+        Args:
+            image: as for `grade`; a file is read from its start again.
+            record: its result of `grade`; None grades it first.
+
+        Raises:
+            UsageError: if the model has no heat maps.
+            ImageError: if the image has no grade.
+
+        Example:
+            ```python
+            grader = Grader.load("model.mango")
+            heat_map = grader.explain("mango.jpg")
+            print(heat_map.grade, heat_map.peak)
+            ```
+        """
+        heat_maps = self.heat_maps
+        record = record or self.grade(image)
+        if record.grade is None or record.exit is None:
+            raise ImageError(record.error or "it has no grade")
+        pixels = self.manifest.preprocess(image, exact=self.exact)
+        return heat_maps.heat_map(pixels, record.grade, record.exit)
+
+    @cached_property
+    def heat_maps(self) -> HeatMaps:
+        """The model's heat maps, loaded when they are first asked for; raises as `HeatMaps.load` does."""
+        return HeatMaps.load(self.bundle, self.model)
 
     def stream(self, images: Iterable[ImageSource]) -> Iterator[Record]:
         """Yield each image's record before the next image is asked for, as a live camera needs it.

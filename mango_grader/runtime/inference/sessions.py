@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -24,6 +25,8 @@ _SILENT = 4  # Errors included: they are raised, and must not be printed, too.
 # and not at each session, so that an application may set it otherwise.
 onnxruntime.set_default_logger_severity(_SILENT)
 IMAGES, LOGITS = "images", "logits"
+FEATURES = "features"
+"""Output of a stage that heat maps alone need: what its exit takes the mean of, unless that is a state anyway."""
 _FLOAT, _BYTE = "tensor(float)", "tensor(uint8)"
 
 
@@ -49,14 +52,20 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class _Port:
-    """One input or output as a graph declares it; free sizes are None."""
+class Port:
+    """One input or output as a graph declares it.
+
+    Attributes:
+        name: of the tensor.
+        kind: its type as onnxruntime spells it, such as "tensor(float)".
+        shape: its sizes; None for those that are free.
+    """
 
     name: str
     kind: str
     shape: tuple[int | None, ...]
 
-    def takes(self, other: "_Port") -> bool:
+    def takes(self, other: "Port") -> bool:
         """Return whether `other` fits this: the same kind and rank, a free batch size, no size that differs."""
         same_rank = len(self.shape) == len(other.shape) > 0 and self.shape[0] is None and other.shape[0] is None
         sizes = zip(self.shape, other.shape, strict=False)
@@ -65,11 +74,15 @@ class _Port:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One session, the names of what it reads and gives, its exit's temperature, and its number of classes."""
+    """One session, what it reads and gives, its exit's temperature, and its number of classes.
+
+    `declared` are all outputs of the graph; `gives` those of every run, to which the one for heat maps does not belong.
+    """
 
     session: Any
     reads: tuple[str, ...]
     gives: tuple[str, ...]
+    declared: tuple[Port, ...]
     temperature: float
     classes: int
 
@@ -78,12 +91,15 @@ class _Stage:
 
         Raises `BundleError` if the graph's answers have other shapes than it declares.
         """
-        values = run_session(self.session, {name: state[name] for name in self.reads})
-        state = dict(zip(self.gives, values, strict=True))
+        state = dict(zip(self.gives, self.tensors(state, self.gives), strict=True))
         logits = state.pop(LOGITS)
         if logits.shape != (rows, self.classes) or any(value.shape[:1] != (rows,) for value in state.values()):
             raise BundleError(f"a stage of the model answers {rows} images with {logits.shape} values")
         return softmax(logits, self.temperature), state
+
+    def tensors(self, state: dict[str, Any], names: Sequence[str]) -> list[Any]:
+        """Return the outputs of these names."""
+        return run_session(self.session, {name: state[name] for name in self.reads}, names)
 
 
 class StagedModel:
@@ -110,7 +126,7 @@ class StagedModel:
             raise UsageError(f"{bundle.path} has no {precision} stages, only {', '.join(manifest.stages)}")
         stages, known, count = [], {IMAGES: _images(manifest)}, len(manifest.classes)
         for name, info in zip(manifest.stages[precision], manifest.exits, strict=True):
-            session, inputs, outputs = _start(bundle, name, provider)
+            session, inputs, outputs = start_graph(bundle, name, provider)
             if not inputs or not all(port.name in known and known[port.name].takes(port) for port in inputs):
                 raise BundleError(f"{bundle.path}: {name} does not follow what comes before it")
             if not all(port.kind.startswith("tensor(") for port in outputs):
@@ -118,7 +134,8 @@ class StagedModel:
             known = {port.name: port for port in outputs}
             _check_logits(bundle, name, known.get(LOGITS))
             reads, gives = (tuple(port.name for port in ports) for ports in (inputs, outputs))
-            stages.append(_Stage(session, reads, gives, info.temperature, count))
+            gives = tuple(one for one in gives if one != FEATURES)
+            stages.append(_Stage(session, reads, gives, outputs, info.temperature, count))
         return cls(tuple(stages), count, precision)
 
     @property
@@ -165,6 +182,23 @@ class StagedModel:
             found.append(answer)
         return np.stack(found)
 
+    def output(self, number: int, name: str) -> Port | None:
+        """Return an output of the stage of exit `number`, from 1; None if it has none of that name."""
+        return next((port for port in self._stages[number - 1].declared if port.name == name), None)
+
+    def tensor(self, images: NDArray[np.uint8], number: int, name: str) -> NDArray[np.float32]:
+        """Return an output of one stage for images that run through all stages up to it.
+
+        Args:
+            images: (N, H, W, 3) uint8 RGB, preprocessed.
+            number: of the stage's exit, from 1.
+            name: of the output, see `output`.
+        """
+        state: dict[str, Any] = {IMAGES: images}
+        for stage in self._stages[: number - 1]:
+            state = stage.run(state, len(images))[1]
+        return np.asarray(self._stages[number - 1].tensors(state, [name])[0])
+
 
 class FullModel:
     """The graph with all exits, which other runtimes use; the stages must give the same answers.
@@ -177,7 +211,7 @@ class FullModel:
     def __init__(self, bundle: Bundle, provider: str = "auto") -> None:
         """Start its session; raise as `StagedModel.load` does."""
         manifest = self._manifest = bundle.manifest
-        self._session, inputs, outputs = _start(bundle, manifest.full, provider)
+        self._session, inputs, outputs = start_graph(bundle, manifest.full, provider)
         if len(inputs) != 1 or inputs[0].name != IMAGES or not _images(manifest).takes(inputs[0]):
             raise BundleError(f"{bundle.path}: {manifest.full} does not take the images that its manifest describes")
         if [port.name for port in outputs] != [f"{LOGITS}{index}" for index in range(len(manifest.exits))]:
@@ -233,18 +267,19 @@ def make_session(graph: bytes | str, provider: str = "auto", threads: int = 1) -
     raise BundleError(f"onnxruntime cannot load a graph: {_line(failed)}") from failed
 
 
-def run_session(session: Any, feed: dict[str, Any]) -> list[Any]:
-    """Return all outputs of a session.
+def run_session(session: Any, feed: dict[str, Any], outputs: Sequence[str] | None = None) -> list[Any]:
+    """Return outputs of a session.
 
     Args:
         session: of `make_session`.
         feed: arrays by the names of the inputs.
+        outputs: their names; None is all of them.
 
     Raises:
         MangoError: if onnxruntime fails.
     """
     try:
-        return list(session.run(None, feed))
+        return list(session.run(outputs, feed))
     except Exception as error:  # As above.
         raise MangoError(f"onnxruntime failed: {_line(error)}") from error
 
@@ -265,8 +300,17 @@ def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
         return np.asarray(values, np.float32)
 
 
-def _start(bundle: Bundle, name: str, provider: str) -> tuple[Any, tuple[_Port, ...], tuple[_Port, ...]]:
-    """Start the session of one graph, and read what it declares."""
+def start_graph(bundle: Bundle, name: str, provider: str) -> tuple[Any, tuple[Port, ...], tuple[Port, ...]]:
+    """Return a session of one graph of a bundle, and the inputs and outputs that it declares.
+
+    Args:
+        bundle: of the model.
+        name: of the part.
+        provider: "auto", "cpu" or "cuda".
+
+    Raises:
+        BundleError: if the graph is damaged, or onnxruntime cannot load it.
+    """
     graph = bundle.graph(name)
     try:
         check_activations(graph)
@@ -278,18 +322,18 @@ def _start(bundle: Bundle, name: str, provider: str) -> tuple[Any, tuple[_Port, 
         raise BundleError(f"{bundle.path}: {name}: a name in its graph is not UTF-8") from error
 
 
-def _ports(declared: list[Any]) -> tuple[_Port, ...]:
+def _ports(declared: list[Any]) -> tuple[Port, ...]:
     return tuple(
-        _Port(one.name, one.type, tuple(size if isinstance(size, int) else None for size in one.shape))
+        Port(one.name, one.type, tuple(size if isinstance(size, int) else None for size in one.shape))
         for one in declared
     )
 
 
-def _images(manifest: Manifest) -> _Port:
-    return _Port(IMAGES, _BYTE, (None, manifest.preprocess.height, manifest.preprocess.width, 3))
+def _images(manifest: Manifest) -> Port:
+    return Port(IMAGES, _BYTE, (None, manifest.preprocess.height, manifest.preprocess.width, 3))
 
 
-def _check_logits(bundle: Bundle, name: str, port: _Port | None) -> None:
+def _check_logits(bundle: Bundle, name: str, port: Port | None) -> None:
     classes = len(bundle.manifest.classes)
     if port is None or port.kind != _FLOAT or port.shape != (None, classes):
         raise BundleError(f"{bundle.path}: {name} does not answer with one number for each of {classes} classes")

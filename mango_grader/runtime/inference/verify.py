@@ -9,6 +9,7 @@ from mango_grader.errors import BundleError, ImageError, MangoError, UsageError
 from mango_grader.runtime.bundle.archive import CARD, Bundle
 from mango_grader.runtime.bundle.golden import Originals
 from mango_grader.runtime.images.preprocess import Preprocess
+from mango_grader.runtime.inference.heat_map import HeatMaps
 from mango_grader.runtime.inference.sessions import FullModel, StagedModel
 
 # GPU kernels add in another order, and choose it by the device.
@@ -54,6 +55,7 @@ def verify_bundle(bundle: Bundle, provider: str = "auto") -> list[Finding]:
     if findings[0].ok:
         findings += [_stages(bundle, provider, precision) for precision in bundle.manifest.stages]
         findings += [_full(bundle, provider), _originals(bundle, provider)]
+        findings += [_heat(bundle, provider)] if bundle.manifest.heat else []
     return findings
 
 
@@ -114,6 +116,18 @@ def _originals(bundle: Bundle, provider: str) -> Finding:
         raise
     except MangoError as error:
         return Finding(_ORIGINALS, False, str(error))
+
+
+def _heat(bundle: Bundle, provider: str) -> Finding:
+    check = "heat maps"
+    try:
+        for precision in bundle.manifest.stages:
+            HeatMaps.load(bundle, StagedModel.load(bundle, provider, precision))
+    except UsageError:
+        raise
+    except MangoError as error:
+        return Finding(check, False, str(error))
+    return Finding(check, True, f"those of {len(bundle.manifest.heat)} exits sum up to their answers")
 
 
 def _judge(model: StagedModel, bundle: Bundle) -> Finding:

@@ -188,7 +188,7 @@ def graph_of(parts: Parts, change: Callable[[onnx.ModelProto], object], name: st
 
 def _two_classes(model: onnx.ModelProto) -> None:
     for tensor in model.graph.initializer:
-        if tensor.name.startswith(("weights", "noise")):
+        if tensor.name.startswith("weights"):
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[..., :2], tensor.name))
     for port in model.graph.output:
         if port.name.startswith("logits"):
