@@ -3,6 +3,9 @@
 import json
 import random
 import re
+import struct
+import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 from bundles import change_bundle
-from onnx import TensorProto, helper
+from graph_mutations import EXTREMES, GRAPH_CHANGES
 
 from mango_grader.runtime.bundle.archive import MANIFEST
 
@@ -41,6 +44,41 @@ def _zip_bytes(path: Path, rng: random.Random) -> tuple[str, bool]:
     return f"{how} at {place}", False
 
 
+def _entries(path: Path, rng: random.Random) -> tuple[str, bool]:
+    """Write a ZIP whose list of parts is wrong: other names, parts twice, compressed, elsewhere or too large."""
+    with zipfile.ZipFile(path) as archive:
+        parts = [(name, archive.read(name)) for name in archive.namelist()]
+    place = rng.randrange(len(parts))
+    name, content = parts[place]
+    how = rng.choice(["name", "twice", "without", "more", "compressed", "shared", "size", "flag", "comment", "method"])
+    strange = rng.choice([*PATHS, " ", ".", "a\\b", f"./{name}", f"{name}/", name.upper(), "x" * 60_000, "\u202e"])
+    if how == "name":
+        parts[place] = strange, content
+    elif how == "twice":
+        parts.append((name, rng.choice([content, b"", b"other"])))
+    elif how == "without":
+        del parts[place]
+    elif how == "more":
+        parts.extend((f"{strange}{number}", b"") for number in range(rng.choice([1, 10, 2000])))
+    kind = zipfile.ZIP_DEFLATED if how == "compressed" else zipfile.ZIP_STORED
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", kind) as archive:
+        warnings.simplefilter("ignore")
+        for one in parts:
+            archive.writestr(*one)
+        archive.comment = rng.randbytes(99) if how == "comment" else b""
+    data = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(rb"PK\x01\x02", data)]
+    one, other = rng.choice(starts), rng.choice(starts)
+    if how == "shared":
+        data[one + 42 : one + 46] = data[other + 42 : other + 46]
+    elif how == "size":
+        data[one + 20 : one + 28] = struct.pack("<LL", *[rng.choice([0, 1, 1 << 31, (1 << 32) - 1])] * 2)
+    elif how in ("flag", "method"):
+        data[one + (8 if how == "flag" else 10)] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+    return f"{how} at {name}", False
+
+
 PATHS = ["../x", "/etc/passwd"]
 STRANGE: dict[type, list[Any]] = {
     str: [None, 3, True, [], {}, "", " ", "\x1b[2Jred", "a\nb", "\ud800", *PATHS, "x" * 5000],
@@ -58,6 +96,17 @@ def _places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     for key, one in members:
         yield (*way, key)
         yield from _places(one, (*way, key))
+
+
+def _may_be(place: str, value: Any) -> bool:
+    """Return whether a place of the manifest may hold a strange value."""
+    if place.startswith("provenance"):  # What a run tells of itself is free.
+        return isinstance(value, dict) or "." in place
+    if place.startswith("prices."):  # What an answer earns is a negative price; nobody may be there to ask.
+        return value == -1.0 or (place == "prices.review" and value is None)
+    # A class or an exit may be called like a path. Which policy is known is not for the manifest to say.
+    named = place.startswith(("classes.", "exits.", "default_")) and value in PATHS
+    return named or (place, value) == ("prices", None)
 
 
 def _field(path: Path, rng: random.Random) -> tuple[str, bool]:
@@ -81,9 +130,7 @@ def _field(path: Path, rng: random.Random) -> tuple[str, bool]:
             said = f"{strange!r}"[:40]
         place = ".".join(map(str, [*way, last]))
         said += f" at {place}"
-        # A class or an exit may be called like a path, and what a run tells of itself is free.
-        named = place.startswith(("classes.", "exits.")) and strange in PATHS and not said.startswith("without")
-        invalid = not (named or place.startswith("provenance."))
+        invalid = not (place.startswith("provenance.") if said.startswith("without") else _may_be(place, strange))
         parts[MANIFEST] = json.dumps(values).encode()
 
     change_bundle(path, change, rehash=False)
@@ -185,23 +232,6 @@ def _header(path: Path, rng: random.Random) -> tuple[str, bool]:
     return said, False
 
 
-EXTREMES = [0, -1, 1, 3, 2**20, 2**31 - 1, 2**31, 2**62, -(2**63)]
-OPERATIONS = [
-    "Conv",
-    "Reshape",
-    "Resize",
-    "Expand",
-    "Tile",
-    "Pad",
-    "Gather",
-    "Slice",
-    "Concat",
-    "NonZero",
-    "TopK",
-    "Mystery",
-]
-
-
 def _graph(path: Path, rng: random.Random) -> tuple[str, bool]:
     """Change one thing in an ONNX graph that onnx itself can still write."""
     said = ""
@@ -219,106 +249,31 @@ def _graph(path: Path, rng: random.Random) -> tuple[str, bool]:
     return said, False
 
 
-def _attribute(model: onnx.ModelProto, rng: random.Random) -> None:
-    found = [one for node in model.graph.node for one in node.attribute if one.ints or one.HasField("i")]
-    if not found:
-        return _operation(model, rng)
-    one = rng.choice(found)
-    if one.ints:
-        one.ints[rng.randrange(len(one.ints))] = rng.choice(EXTREMES)
-    else:
-        one.i = rng.choice(EXTREMES)
-    return None
+def _values(path: Path, rng: random.Random) -> tuple[str, bool]:
+    """Put extremes into an array whose header stays."""
+    said = ""
+
+    def change(parts: Parts) -> None:
+        nonlocal said
+        name = rng.choice([one for one in sorted(parts) if one.endswith(".npy")])
+        data = bytearray(parts[name])
+        start = data.index(b"\n") + 1
+        kind = "<i4" if b"<i4" in data[:start] else "<f4" if b"<f4" in data[:start] else "|u1"
+        values = np.frombuffer(data, kind, offset=start)
+        numbers = [np.nan, np.inf, -1.0, 2.0, 3e38, 1e-45] if kind == "<f4" else [0, 255, 7]
+        numbers = [one % (1 << 32) for one in EXTREMES] if kind == "<i4" else numbers
+        for _ in range(rng.choice([1, 3, len(values)])):
+            number = np.array(rng.choice(numbers)).astype(np.uint32 if kind == "<i4" else kind)
+            values[rng.randrange(len(values))] = number.view(np.int32) if kind == "<i4" else number
+        parts[name] = bytes(data)
+        said = f"extremes in {name}"
+
+    change_bundle(path, change)
+    return said, False
 
 
-def _operation(model: onnx.ModelProto, rng: random.Random) -> None:
-    rng.choice(model.graph.node).op_type = rng.choice(OPERATIONS)
-
-
-def _wires(model: onnx.ModelProto, rng: random.Random) -> None:
-    node = rng.choice([one for one in model.graph.node if one.input])
-    names = [name for one in model.graph.node for name in (*one.input, *one.output)]
-    node.input[rng.randrange(len(node.input))] = rng.choice([*names, "", "nowhere", "\x1b[31m", "x" * 9999])
-
-
-def _ports(model: onnx.ModelProto, rng: random.Random) -> None:
-    port = rng.choice([*model.graph.input, *model.graph.output])
-    tensor = port.type.tensor_type
-    how = rng.choice(["name", "kind", "size", "rank", "none", "sequence"])
-    if how == "name":
-        port.name = rng.choice(["photos", "", "logits", "\u202e", "\x1b[2J"])
-    elif how == "kind":
-        tensor.elem_type = rng.choice([0, 1, 2, 7, 8, 11, 16, 99])
-    elif how == "size" and tensor.shape.dim:
-        rng.choice(tensor.shape.dim).dim_value = rng.choice(EXTREMES)
-    elif how == "rank":
-        tensor.shape.dim.add().dim_value = 1
-    elif how == "sequence":
-        port.type.sequence_type.elem_type.tensor_type.elem_type = 1
-    else:
-        port.ClearField("type")
-
-
-def _weights(model: onnx.ModelProto, rng: random.Random) -> None:
-    tensor = rng.choice(model.graph.initializer)
-    how = rng.choice(["sizes", "kind", "short", "values", "external", "name"])
-    if how == "sizes" and tensor.dims:
-        tensor.dims[rng.randrange(len(tensor.dims))] = rng.choice(EXTREMES)
-    elif how == "kind":
-        tensor.data_type = rng.choice([0, 1, 2, 7, 8, 10, 11, 99])
-    elif how == "short":
-        tensor.raw_data = tensor.raw_data[:-1]
-    elif how == "values":
-        size = len(tensor.raw_data) // 4
-        tensor.raw_data = np.full(size, rng.choice([np.nan, np.inf, 3e38, 0]), np.float32).tobytes()
-    elif how == "external":
-        tensor.ClearField("raw_data")
-        tensor.data_location = TensorProto.EXTERNAL
-        entry = tensor.external_data.add()
-        entry.key, entry.value = "location", rng.choice(["/etc/passwd", "../x", "weights.bin"])
-    else:
-        tensor.name = rng.choice(["", "images", "logits"])
-
-
-def _inside(model: onnx.ModelProto, rng: random.Random) -> None:
-    port = helper.make_tensor_value_info
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["still"])],
-        "body",
-        [port("turn", TensorProto.INT64, []), port("go", TensorProto.BOOL, [])],
-        [port("still", TensorProto.BOOL, [])],
-    )
-    model.graph.initializer.append(helper.make_tensor("for_ever", TensorProto.INT64, [], [2**62]))
-    model.graph.initializer.append(helper.make_tensor("yes", TensorProto.BOOL, [], [True]))
-    model.graph.node.append(helper.make_node("Loop", ["for_ever", "yes"], [], body=body))
-
-
-def _nodes(model: onnx.ModelProto, rng: random.Random) -> None:
-    nodes = list(model.graph.node)
-    how = rng.choice(["drop", "twice", "turned", "none", "domain"])
-    if how == "drop":
-        del model.graph.node[rng.randrange(len(nodes))]
-    elif how == "twice":
-        model.graph.node.append(rng.choice(nodes))
-    elif how == "domain":
-        rng.choice(model.graph.node).domain = rng.choice(["com.microsoft", "com.example", "ai.onnx.ml"])
-    else:
-        model.graph.ClearField("node")
-        model.graph.node.extend(reversed(nodes) if how == "turned" else [])
-
-
-def _versions(model: onnx.ModelProto, rng: random.Random) -> None:
-    if rng.random() < 0.5:
-        model.ir_version = rng.choice([0, 1, 99, 2**40])
-    else:
-        model.opset_import[0].version = rng.choice([0, 1, 7, 99, 2**40])
-
-
-GRAPH_CHANGES: dict[str, Callable[[onnx.ModelProto, random.Random], None]] = {
-    "attribute": _attribute, "operation": _operation, "wires": _wires, "ports": _ports, "weights": _weights,
-    "loop": _inside, "nodes": _nodes, "versions": _versions,
-}  # fmt: skip
 # Each returns what it did, and whether the manifest is certainly invalid now.
 LEVELS: dict[str, Callable[[Path, random.Random], tuple[str, bool]]] = {
     "zip": _zip_bytes, "field": _field, "graph": _graph, "part": _part, "header": _header, "text": _text,
+    "entries": _entries, "values": _values,
 }  # fmt: skip

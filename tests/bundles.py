@@ -17,7 +17,7 @@ from mango_grader.files import digest
 from mango_grader.runtime.bundle.archive import CARD, MANIFEST, write_bundle
 from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
 from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
-from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest, Thresholds
+from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest, Prices, Thresholds
 from mango_grader.runtime.images.preprocess import Preprocess
 
 CLASSES = ("green", "yellow", "red")
@@ -94,6 +94,17 @@ def make_bundle(
         parts |= calibration_parts(dict.fromkeys(("fp32", "int8"), calibration))
     write_bundle(path, manifest, parts)
     return path
+
+
+def make_whole_bundle(path: Path) -> Path:
+    """Write a bundle that has everything that one may have: calibration data and prices, too."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, len(CLASSES), 300).astype(np.int32)
+    logits = rng.normal(0, 1, (2, 300, len(CLASSES))) + 4 * np.eye(len(CLASSES))[labels]
+    groups = np.arange(300, dtype=np.int32) // 2
+    prices = Prices(tuple(tuple(abs(a - b) * 2.0 for b in range(3)) for a in range(3)), (0.5,) * 3)
+    calibration = CalibrationData(logits.astype(np.float32), groups, labels)
+    return make_bundle(path, calibration=calibration, prices=prices, default_policy="threshold")
 
 
 def change_bundle(path: Path, change: Callable[[dict[str, bytes]], object], *, rehash: bool = True) -> Path:

@@ -12,16 +12,12 @@ the limit.
 
 import argparse
 import dataclasses
+import functools
 import io
-import json
-import os
 import random
-import select
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +28,8 @@ import numpy as np
 from bundles import expected, make_bundle
 from deepfiles import MAX, pgm, png, tiff
 from heic import CLEAR, HEIC
-from memory import forget_peak, limit_memory, peak_mib
 from PIL import Image, features
+from workers import answer_each, answers
 
 from mango_grader.errors import ImageError
 from mango_grader.runtime.images.decode import ImageSource
@@ -199,96 +195,40 @@ class Outcome:
     number: int
     name: str
     how: str
-    result: str
-    failure: str | None
     seconds: float
+    result: str = ""
+    failure: str | None = None
     peak: int = 0
 
 
 def run(count: int, seed: int, limit: float = LIMIT, first: int = 0) -> Iterator[Outcome]:
-    """Decode cases `first` to `first + count - 1` in worker processes; a new one follows each that hung or crashed."""
+    """Grade cases `first` to `first + count - 1`, each within `limit` seconds."""
     sound = originals()
-    number = first
-    while number < first + count:
-        with _Worker(number, first + count - number, seed) as worker:
-            while number < first + count:
-                start = time.monotonic()
-                values = worker.answer(limit)
-                name, _, how = case(sound, seed, number)
-                seconds = time.monotonic() - start
-                if isinstance(values, str):
-                    yield Outcome(number, name, how, "", values, seconds)
-                    number += 1
-                    break
-                yield Outcome(number, name, how, seconds=seconds, **values)
-                number += 1
 
+    def command(start: int) -> list[str]:
+        return [__file__, "worker", f"--first={start}", f"--count={first + count - start}", f"--seed={seed}"]
 
-class _Worker:
-    """A process that decodes cases one after the other and says one line of JSON about each."""
-
-    def __init__(self, first: int, count: int, seed: int) -> None:
-        command = [sys.executable, __file__, "worker", f"--first={first}", f"--count={count}", f"--seed={seed}"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self._begun = False
-        self._rest = b""
-
-    def __enter__(self) -> "_Worker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def answer(self, limit: float) -> dict[str, Any] | str:
-        """Return the next case's answer, or why there is none."""
-        assert self._process.stdout is not None
-        limit = limit if self._begun else limit + 60  # Python and its imports take their time, too.
-        until = time.monotonic() + limit
-        while b"\n" not in self._rest:
-            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))
-            if not ready:
-                return f"hung for more than {limit:.0f} s"
-            more = os.read(self._process.stdout.fileno(), 1 << 16)
-            if not more:
-                return f"crashed with exit code {self._process.wait()}"
-            self._rest += more
-        self._begun = True
-        line, _, self._rest = self._rest.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+    for number, said, seconds in answers(command, first, count, limit):
+        name, _, how = case(sound, seed, number)
+        values = {"failure": said} if isinstance(said, str) else said
+        yield Outcome(number, name, how, seconds=seconds, **values)
 
 
 def _work(first: int, count: int, seed: int) -> None:
-    limit_memory(MOST_MEMORY)
-    answers = os.fdopen(os.dup(1), "w")
     sound = originals()
-    with tempfile.TemporaryFile() as printed, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         model = make_bundle(Path(folder, "model.mango"))
         graders = [Grader.load(model, "cpu", "fp32", "full", exact=exact) for exact in (False, True)]
-        os.dup2(printed.fileno(), 1)
-        os.dup2(printed.fileno(), 2)
-        for number in range(first, first + count):
+
+        def grade(number: int) -> dict[str, Any]:
             name, data, _ = case(sound, seed, number)
             path = Path(folder, name)
             path.write_bytes(data)
-            forget_peak()
-            result, failure = "", None
-            for grader, source in zip(graders, (path, data), strict=True):
-                try:
-                    result, wrong = _graded(grader, source)
-                    failure = failure or wrong
-                except BaseException as error:
-                    failure = f"raised {error!r}"
-            peak = peak_mib()
-            sys.stderr.flush()
-            if os.fstat(printed.fileno()).st_size:
-                printed.seek(0)
-                failure = f"printed {printed.read()[:200]!r}"
-                printed.truncate(0)
-                printed.seek(0)
-            answers.write(json.dumps({"result": result, "failure": failure, "peak": peak}) + "\n")
-            answers.flush()
+            found = [_graded(*each) for each in zip(graders, (path, data), strict=True)]
+            failures = [failure for _, failure in found if failure is not None]
+            return {"result": found[-1][0], "failure": next(iter(failures), None)}
+
+        answer_each((functools.partial(grade, number) for number in range(first, first + count)), MOST_MEMORY)
 
 
 def _graded(grader: Grader, source: ImageSource) -> tuple[str, str | None]:

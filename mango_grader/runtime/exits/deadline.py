@@ -43,10 +43,12 @@ class Deadline:
 
         Stored answers are replayed as if each stage took its expected time and decoding took none.
         """
-        stage = reached.exit_index + 1
-        if stage >= len(self.times) or self._passed(reached) + self._needed(stage) > self.ms:
-            return np.ones(reached.probabilities.shape[1], np.bool_)
-        return self.within.settled(reached)
+        stage, settled = reached.exit_index + 1, self.within.settled(reached)
+        if settled.all() or self._passed(reached) + self._needed(stage) <= self.ms:
+            return settled
+        if reached.started is not None:
+            self.times.refuse(stage)
+        return np.ones_like(settled)
 
     def missed(self, started: float) -> bool:
         """Return whether the deadline is over for an image that was handed in at `started` (`time.perf_counter`)."""

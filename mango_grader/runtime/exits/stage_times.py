@@ -11,14 +11,16 @@ WINDOW = 500
 """Times that are kept of each stage; with 500, one in a hundred is five."""
 QUANTILE = 0.99
 """Share of the kept times that the expected one is not below."""
+PATIENCE = 4
+"""How often a stage is refused until one of its first times replaces the oldest that is kept."""
 
 
 class StageTimes:
     """A rolling window of times of each stage at batch size 1; safe to use from several threads at once.
 
-    Every graded image adds one time to each stage: the measured one, or, where the stage did not run, one of those that
-    the window began with. So a stage that was slow for a while, and was not started for it, is tried again a few
-    hundred images later. If it is slow still, that is found by some five images: one in a hundred of all.
+    A stage that is refused for its expected time is not measured. So that it is tried again one day, every fourth
+    refusal brings back one of the times that the window began with: a stage that is slow for good makes about six of
+    2,000 images late.
 
     Args:
         samples: for each of the K stages, measured milliseconds, one or more.
@@ -27,7 +29,7 @@ class StageTimes:
     Example:
         ```python
         times = StageTimes([[1.0, 1.2], [3.0, 3.1]])
-        times.learn([1.1, 9.0])
+        times.learn([1.1, 9.0])  # one image
         assert times.expected(1) == 9.0
         ```
     """
@@ -35,7 +37,6 @@ class StageTimes:
     def __init__(self, samples: Sequence[Sequence[float]], window: int = WINDOW) -> None:
         self._lock = Lock()
         self._windows = [_Window(each, window) for each in samples]
-        self._pace = _pace(self._windows)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -56,8 +57,20 @@ class StageTimes:
         """
         with self._lock:
             for window, time in zip(self._windows, measured, strict=True):
-                window.add(window.baseline() * self._pace if math.isnan(time) else time)
-            self._pace = _pace(self._windows)
+                if not math.isnan(time):
+                    window.add(time)
+
+    def refuse(self, stage: int) -> None:
+        """Note that a stage was not started because of its expected time.
+
+        Args:
+            stage: from 0.
+        """
+        with self._lock:
+            window = self._windows[stage]
+            window.refused += 1
+            if window.refused % PATIENCE == 0:
+                window.add(window.first_time() * _pace(self._windows[0]))
 
 
 class _Window:
@@ -69,14 +82,14 @@ class _Window:
         self._size = size
         self._by_age, self._by_size = deque(samples[-size:]), sorted(samples[-size:])
         self._again: Iterator[float] = cycle(tuple(self._by_age))
-        self.first_median = self.median
+        self.first_median, self.refused = self.median, 0
         self.expected = self._quantile()
 
     @property
     def median(self) -> float:
         return self._by_size[len(self._by_size) // 2]
 
-    def baseline(self) -> float:
+    def first_time(self) -> float:
         """Return the next of the times that the window began with, over and over."""
         return next(self._again)
 
@@ -91,11 +104,10 @@ class _Window:
         return self._by_size[math.ceil(QUANTILE * len(self._by_size)) - 1]
 
 
-def _pace(windows: Sequence[_Window]) -> float:
+def _pace(first: _Window) -> float:
     """Return how the first stage, which always runs, compares with its first times; 1 where it is slower.
 
     First times that were taken in a slow moment are scaled by it: else a stage that they keep from being started would
     never be measured anew.
     """
-    first = windows[0]
     return min(1.0, first.median / first.first_median) if first.first_median > 0 else 1.0

@@ -40,7 +40,9 @@ class Threshold:
 
     @classmethod
     def of(cls, tuned: Thresholds) -> Self:
-        """Return the policy with thresholds of a manifest."""
+        """Return the policy with thresholds of a manifest; raise `UsageError` for a signal that is not known."""
+        if tuned.signal not in SIGNALS:
+            raise UsageError(f"thresholds of the signal {tuned.signal!r}, which this version does not know: upgrade it")
         return cls(tuned.values, tuned.signal)
 
     @classmethod

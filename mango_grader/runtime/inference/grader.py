@@ -63,6 +63,10 @@ class Grader:
     ) -> None:
         self.bundle, self.model, self.policy, self.rule, self.exact = bundle, model, policy, rule, exact
         self._times = times or MeasuredTimes(bundle, model)
+        if isinstance(policy, Deadline) and len(policy.times) != len(bundle.manifest.exits):
+            raise UsageError(
+                f"{policy} has times of {len(policy.times)} stages, the model has {len(bundle.manifest.exits)}"
+            )
 
     @classmethod
     def load(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ from bundles import make_bundle
 
 from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.archive import Bundle
+from mango_grader.runtime.bundle.manifest import Thresholds
 from mango_grader.runtime.exits import ExitAt, ExitPolicy, Full, Reached, Threshold, parse_exit_policy, stop_exits
 from mango_grader.runtime.inference.model_context import policy_context
 
@@ -59,3 +61,9 @@ def test_a_threshold_that_was_never_tuned_is_refused(tmp_path: Path) -> None:
     path = make_bundle(tmp_path / "m.mango", policies={})
     with pytest.raises(UsageError, match="no thresholds were tuned"):
         parse_exit_policy("threshold", policy_context(Bundle.open(path)))
+
+
+def test_thresholds_of_an_unknown_signal_are_refused(bundle: Path) -> None:
+    context = replace(policy_context(Bundle.open(bundle)), thresholds={"threshold": Thresholds("mood", (0.6,))})
+    with pytest.raises(UsageError, match="signal 'mood'"):
+        parse_exit_policy("threshold", context)

@@ -21,29 +21,31 @@ def test_five_slow_images_in_500_are_taken_for_chance_and_six_are_not() -> None:
     assert times.expected(1) == 90.0
 
 
-def test_a_stage_that_was_slow_is_tried_again_500_images_later() -> None:
+def test_a_stage_that_was_slow_is_tried_again_2000_images_later() -> None:
     times = StageTimes([[1.0] * 500, [3.0] * 500])
     for _ in range(6):
         times.learn([1.0, 90.0])
     waited = 0
     while times.expected(1) > 50:
-        times.learn([1.0, math.nan])
+        times.refuse(1)
         waited += 1
-    assert waited == 495, "the first of six slow times is gone"
+    assert waited == 4 * 495, "the first of six slow times is gone"
     assert times.expected(1) == 3.0
 
 
 def test_first_times_of_a_slow_moment_do_not_keep_a_stage_from_running_for_ever() -> None:
     times = StageTimes([[10.0] * 20, [30.0] * 20])
-    for _ in range(1500):
+    for _ in range(5000):
         times.learn([1.0, math.nan])
+        times.refuse(1)
     assert times.expected(1) == pytest.approx(3.0)
 
 
 def test_a_first_stage_that_became_slower_leaves_the_others_as_they_were() -> None:
     times = StageTimes([[1.0] * 20, [3.0] * 20])
-    for _ in range(600):
+    for _ in range(3000):
         times.learn([50.0, math.nan])
+        times.refuse(1)
     assert (times.expected(0), times.expected(1)) == (50.0, 3.0)
 
 
@@ -74,3 +76,12 @@ def test_eight_threads_lose_no_time() -> None:
 def test_what_is_no_time_is_refused(samples: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="finite times"):
         StageTimes(samples)
+
+
+def test_a_stage_that_did_not_run_keeps_its_times() -> None:
+    times = StageTimes([[1.0] * 500, [3.0] * 500])
+    for _ in range(6):
+        times.learn([1.0, 90.0])
+    for _ in range(3000):
+        times.learn([1.0, math.nan])
+    assert times.expected(1) == 90.0

@@ -158,6 +158,11 @@ def test_images_are_inferred_one_by_one(bundle: Path) -> None:
         grader.grade_many([solid("red")], batch_size=8)
 
 
+def test_times_of_another_model_are_refused(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="times of 1 stages, the model has 2"):
+        Grader.load(bundle, "cpu", policy=Deadline(LATE, StageTimes([FAST])), check=False)
+
+
 @contextmanager
 def busy_thread() -> Iterator[None]:
     """Run pure Python beside, which holds the interpreter's lock as long as it may."""
