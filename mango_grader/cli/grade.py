@@ -45,6 +45,7 @@ _STDIN = "-"
     "--review-below", type=click.FloatRange(0, 1), metavar="P", help="Mark grades below this confidence for review."
 )
 @click.option("--contact-sheet", metavar="FILE", help="Write one HTML page of thumbnails, by grade.")
+@click.option("--explain", metavar="DIR", help="Write a heat map for each graded image to DIR: where its grade shows.")
 @provider_option
 @precision_option
 @progress_option
@@ -84,9 +85,11 @@ def grade(
     job = Job(grader, results)
     with resumable(lambda: _again(ctx, results)), job.opened() as journal:
         job.grade(journal, items, workers or usable_cores(), progress)
-        outcome = job.write(journal)
+        outcome = job.write(journal, workers or usable_cores())
         for one in outcome.uncopied:
             progress.note(f"could not be copied: {one_line(one.path)}: {one_line(one.reason)}")
+        for missing in outcome.unexplained:
+            progress.note(f"without a heat map: {one_line(missing.path)}: {one_line(missing.reason)}")
         if results.out is None:
             from mango_grader.cli.console import print_table
 
@@ -107,7 +110,7 @@ def _items(
         asked = {
             "other paths": len(paths) > 1, "--files-from": files_from is not None, "--recursive": recursive,
             "--resume": results.resume, "--sort-into": results.sort_into is not None,
-            "--contact-sheet": results.contact_sheet is not None,
+            "--contact-sheet": results.contact_sheet is not None, "--explain": results.explain is not None,
         }  # fmt: skip
         if clash := [name for name, given in asked.items() if given]:
             raise UsageError(f"PATH - is one image from standard input, without {clash[0]}; ./- is a file of that name")

@@ -3,12 +3,14 @@
 import base64
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from mango_grader import files
 from mango_grader.errors import ImageError
 from mango_grader.runtime.grading.outputs import PAGE_MARK
+from mango_grader.runtime.grading.overlay import heat_panel
 from mango_grader.runtime.images.decode import decode, scaled
 from mango_grader.runtime.inference.records import Record
 from mango_grader.text import one_line
@@ -47,6 +49,7 @@ def write_sheet(
     classes: Sequence[str],
     title: str,
     review_below: float | None = None,
+    heat_maps: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the contact sheet of `records`, atomically: a section per grade, then the errors.
 
@@ -56,6 +59,7 @@ def write_sheet(
         classes: of the model, in its order, which is that of the sections.
         title: of the page.
         review_below: confidence, 0..1; less sure grades are marked. None marks none.
+        heat_maps: PNG of the heat map by the path of its image, shown in place of the image.
     """
     groups = {one: _Group() for one in (*classes, None)}
     for record in records:
@@ -72,7 +76,7 @@ def write_sheet(
             heading = escape(one_line("Errors" if grade is None else grade))
             part = f", {len(shown)} shown" if len(shown) < group.count else ""
             file.write(f"<h2>{heading} <small>{group.count}{part}</small></h2>\n<div class=grid>\n")
-            file.writelines(_figure(record, review_below) for record in shown)
+            file.writelines(_figure(record, review_below, heat_maps.get(record.path)) for record in shown)
             file.write("</div>\n")
 
 
@@ -93,7 +97,7 @@ class _Group:
         return sorted(self._kept, key=lambda record: (record.confidence or 0.0, record.path))[:LIMIT]
 
 
-def _figure(record: Record, review_below: float | None) -> str:
+def _figure(record: Record, review_below: float | None, heat_map: str | None) -> str:
     kind = "error" if record.confidence is None else ""
     says = one_line(record.error or "")
     if record.confidence is not None:
@@ -104,14 +108,17 @@ def _figure(record: Record, review_below: float | None) -> str:
             kind, says = "review", f"{says}; {record.warning}"
     name = escape(one_line(record.path.rsplit(os.sep, 1)[-1]))
     return (
-        f'<figure class="{kind}" title="{escape(one_line(record.path))}">{_thumbnail(record.path)}'
+        f'<figure class="{kind}" title="{escape(one_line(record.path))}">{_thumbnail(record.path, heat_map)}'
         f"<figcaption><b>{escape(says)}</b><br>{name}</figcaption></figure>\n"
     )
 
 
-def _thumbnail(path: str) -> str:
+def _thumbnail(path: str, heat_map: str | None) -> str:
     try:
-        image = decode(path, (255, 255, 255), lambda width, height: scaled(width, height, THUMBNAIL))
+        if heat_map is None:
+            image = decode(path, (255, 255, 255), lambda width, height: scaled(width, height, THUMBNAIL))
+        else:
+            image = heat_panel(decode(heat_map))
     except ImageError:
         return "<div class=none></div>"
     image.thumbnail(THUMBNAIL)

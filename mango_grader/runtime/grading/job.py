@@ -12,6 +12,7 @@ from mango_grader import files
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.grading.contact_sheet import write_sheet
+from mango_grader.runtime.grading.explaining import Explained, Unexplained, check_explain, explain_into
 from mango_grader.runtime.grading.items import ImageItem, Source, require_unique
 from mango_grader.runtime.grading.journal import Entry, Journal
 from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
@@ -34,6 +35,7 @@ class Results:
         excel: whether to write CSV for Excel.
         sort_into: folder for copies of the images, one folder per grade.
         contact_sheet: HTML file for thumbnails of the images.
+        explain: folder for heat maps, one PNG per graded image.
         review_below: confidence, 0..1; less sure grades are marked for review. None marks none.
     """
 
@@ -42,6 +44,7 @@ class Results:
     excel: bool = False
     sort_into: str | None = None
     contact_sheet: str | None = None
+    explain: str | None = None
     review_below: float | None = None
 
     @property
@@ -51,7 +54,7 @@ class Results:
 
     def own_files(self) -> list[str]:
         """Return the files and folders of the job, which must not be graded."""
-        mine = [self.sort_into, self.contact_sheet, *((self.out, self.journal) if self.out else ())]
+        mine = [self.sort_into, self.contact_sheet, self.explain, *((self.out, self.journal) if self.out else ())]
         return [path for path in mine if path is not None]
 
     def check(self, inputs: Collection[str]) -> None:
@@ -70,6 +73,8 @@ class Results:
             check_output(self.out)
         if self.sort_into is not None:
             check_folder(self.sort_into, inputs)
+        if self.explain is not None:
+            check_explain(self.explain, inputs)
 
 
 @dataclass(frozen=True)
@@ -79,15 +84,17 @@ class Outcome:
     Attributes:
         summary: counts over all rows.
         uncopied: images that could not be copied.
+        unexplained: graded images without a heat map that was asked for.
     """
 
     summary: Summary
     uncopied: tuple[Uncopied, ...] = ()
+    unexplained: tuple[Unexplained, ...] = ()
 
     @property
     def sound(self) -> bool:
-        """Whether every image has a grade and, where asked for, a copy."""
-        return not self.summary.errors and not self.uncopied
+        """Whether every image has a grade and, where asked for, a copy and a heat map."""
+        return not self.summary.errors and not self.uncopied and not self.unexplained
 
 
 @dataclass(frozen=True)
@@ -121,9 +128,11 @@ class Job:
 
         Raises:
             UsageError: if another process works on the same `out`, or if what is there may be neither continued nor
-                replaced.
+                replaced; if the model has no heat maps that were asked for.
         """
         grader = self.grader
+        if self.results.explain is not None:
+            _ = grader.heat_maps
         header = {
             "model": grader.bundle.digest, "policy": str(grader.policy), "precision": grader.model.precision,
         }  # fmt: skip
@@ -194,10 +203,14 @@ class Job:
                 journal.append(Entry(item.id, replace(record, path=item.path), source))
                 task.advance()
 
-    def write(self, journal: Journal) -> Outcome:
+    def write(self, journal: Journal, workers: int = 1) -> Outcome:
         """Write all results from the journal, then mark it as finished.
 
         A job that is killed while it writes is thus one to resume.
+
+        Args:
+            journal: of `opened`.
+            workers: number of threads that draw heat maps, 1 or more.
         """
         results, classes, below = self.results, self.grader.manifest.classes, self.results.review_below
         summary = Summary.of(journal.records(), below)
@@ -206,11 +219,14 @@ class Job:
             write_records(results.out, classes, journal.records(), below, EXCEL if results.excel else PLAIN)
         if results.sort_into is not None:
             uncopied = sort_into(results.sort_into, journal.entries(), classes, below, results.out).failed
+        explained = Explained({}, ())
+        if results.explain is not None:
+            explained = explain_into(results.explain, journal.entries(), self.grader, workers)
         if results.contact_sheet is not None:
-            write_sheet(results.contact_sheet, journal.records(), classes, str(summary), below)
+            write_sheet(results.contact_sheet, journal.records(), classes, str(summary), below, explained.overlays)
         if not journal.finished:
             journal.finish()
-        return Outcome(summary, uncopied)
+        return Outcome(summary, uncopied, explained.failed)
 
 
 def _holds_something(path: str) -> bool:
