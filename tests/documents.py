@@ -69,6 +69,7 @@ EXCEPTIONS = (
         "--methods shufflenet_v2_x0_5 --size 32 --set train.epochs=1",
         "every run is a process of its own; tests/workflow/comparison has several",
     ),
+    Instead("bench --model runs/mangos", "bench --model runs/mangos --seconds 1", "half a minute"),
     Instead("make install", "", "asks a package index"),
     Instead(".venv/bin/pre-commit install", "", "writes a hook into the clone"),
     Instead("make test", "", "is what runs this"),

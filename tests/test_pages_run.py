@@ -38,5 +38,6 @@ def test_every_block_of_a_page_runs(
     else:
         shutil.copytree(request.getfixturevalue("prepared"), folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(quick, "QUICK", tiny_preset())
     Reader(folder, () if page in FROM_NOTHING else (FIRST_LINE,), dict(python_names(folder))).read(page)
