@@ -11,12 +11,12 @@ from benchmarks.lib.measurements import RESULTS
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def measurement_options(benchmark: str, minutes: float) -> Callable[[F], F]:
+def measurement_options(benchmark: str, minutes: float, jobs: int = 2) -> Callable[[F], F]:
     """Return the decorator that gives a script's command --minutes, --jobs, --resume and --out."""
     out = click.Path(path_type=Path)
     return _together(
         click.option("--minutes", type=float, default=minutes, show_default=True, help="Start no measurement later."),
-        click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Measurements at a time."),
+        click.option("--jobs", type=click.IntRange(1), default=jobs, show_default=True, help="Measurements at a time."),
         click.option("--resume", is_flag=True, help="Measure what --out lacks."),
         click.option("--out", type=out, default=RESULTS / f"{benchmark}.json", help="The JSON file."),
     )
