@@ -24,7 +24,7 @@ ROOT = PACKAGE.parent
 LAYERS = (
     *("errors", "files", "text", "ranges", "progress", "lazy", "cores"),
     *("runtime.images", "runtime.bundle", "runtime.exits", "runtime.decisions", "runtime.inference"),
-    *("runtime.grading", "runtime.bench", "runtime"),
+    *("runtime.calibration", "runtime.grading", "runtime.bench", "runtime"),
     *("synthetic", "line", "serve", "datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
 )
 

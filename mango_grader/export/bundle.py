@@ -22,11 +22,11 @@ from mango_grader.runtime.bundle.archive import CARD, Bundle, write_bundle
 from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
 from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
 from mango_grader.runtime.bundle.manifest import ExitInfo, Manifest, Thresholds
+from mango_grader.runtime.calibration.fitting import Calibration, calibrated
 from mango_grader.runtime.images.preprocess import Preprocess
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.verify import verify_bundle
 from mango_grader.text import one_line
-from mango_grader.training.calibration import Calibration, calibrated
 
 THRESHOLD = "threshold"
 

@@ -11,7 +11,7 @@ from mango_grader.errors import ExportError
 from mango_grader.export.chain import BATCH, StageChain, full_logits
 from mango_grader.export.onnx_graphs import Graphs, reference_copy
 from mango_grader.models import AnytimeClassifier, FromBytes
-from mango_grader.training.calibration import calibrated
+from mango_grader.runtime.calibration.fitting import calibrated
 
 TOLERANCE = 1e-4
 

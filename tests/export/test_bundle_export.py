@@ -18,9 +18,9 @@ from mango_grader.export.originals import draw_originals
 from mango_grader.export.parity import torch_logits
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime import Bundle, CalibrationInfo, Grader, Manifest, Preprocess, Thresholds
+from mango_grader.runtime.calibration.fitting import Calibration, calibrated
 from mango_grader.runtime.images.decode import scaled
 from mango_grader.runtime.inference.verify import PIXEL_TOLERANCE, verify_bundle
-from mango_grader.training.calibration import Calibration, calibrated
 
 CLASSES = ("A", "B", "C")
 

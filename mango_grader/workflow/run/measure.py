@@ -12,9 +12,9 @@ from mango_grader.files import read_json, to_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.guessing import Guessing
 from mango_grader.runtime.bundle.manifest import Thresholds
+from mango_grader.runtime.calibration.fitting import Calibration, calibrated, fit_temperature, tune_threshold
 from mango_grader.runtime.exits import ExitPolicy, Full, Threshold
 from mango_grader.training.batches import Examples
-from mango_grader.training.calibration import Calibration, calibrated, fit_temperature, tune_threshold
 from mango_grader.training.divergence import DivergedError
 from mango_grader.training.loop import predict
 from mango_grader.training.metrics import EvaluationSet, ExitMetrics, PolicyMetrics, exit_metrics, policy_metrics

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mango_grader.runtime.calibration.fitting import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, tune_threshold
 from mango_grader.runtime.exits import Threshold, stop_exits
-from mango_grader.training.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, tune_threshold
 
 MACS = (20, 55, 100)
 

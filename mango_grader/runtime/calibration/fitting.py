@@ -4,19 +4,18 @@ Validation parts of fruit sets are small (some eighty images are common), so bot
 the temperature near 1, and the thresholds have one free number, which is searched on a smooth path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from mango_grader.runtime.inference.sessions import softmax
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # Two thirds of plausible temperatures lie within a factor of e^0.5 of 1; weighs as much as a handful of images.
 _PRIOR_SD = 0.5
+_PRECISION = 1e-6  # of a log temperature
 # Ratios of the share of one exit to that of the exit before it, from "nearly all leave first" to "nearly none".
 _RATIOS = np.geomspace(1e-4, 1e4, 401)
 
@@ -55,19 +54,28 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
         labels: int (N,).
     """
     scores = np.asarray(logits, dtype=np.float64)
+    scores = scores - scores.max(axis=1, keepdims=True) if len(scores) else scores
     truth = scores[np.arange(len(scores)), labels]
 
     def cost(log_temperature: float) -> float:
         temperature = np.exp(log_temperature)
-        nats = logsumexp(scores / temperature, axis=1) - truth / temperature
+        nats = np.log(np.exp(scores / temperature).sum(axis=1)) - truth / temperature
         return float(nats.sum() + 0.5 * np.square(log_temperature / _PRIOR_SD))
 
     # A grid first: the prior may give the cost a second dip, and a bounded search finds only the nearest.
     grid = np.linspace(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE), 121)
     best = int(np.argmin([cost(point) for point in grid]))
-    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
-    found = float(np.exp(minimize_scalar(cost, bounds=bounds, method="bounded").x))
+    found = float(np.exp(_lowest(cost, grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])))
     return min(max(found, MIN_TEMPERATURE), MAX_TEMPERATURE)
+
+
+def _lowest(cost: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function with one dip between `low` and `high` is lowest, by golden section search."""
+    golden = (np.sqrt(5.0) - 1) / 2
+    while high - low > _PRECISION:
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, right) if cost(left) < cost(right) else (left, high)
+    return (low + high) / 2
 
 
 def tune_threshold(
