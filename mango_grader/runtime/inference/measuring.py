@@ -78,6 +78,8 @@ class MeasuredTimes:
         Args:
             workers: number of threads that use the model, 1 or more.
         """
+        if (known := self._times.get(workers)) is not None:  # No image waits while others are measured.
+            return known
         with self._lock:
             if workers not in self._times:
                 self._times[workers] = StageTimes(self._samples(workers))
