@@ -2,10 +2,10 @@
 
 An exit takes the mean of its features over positions; linear layers follow. A linear layer of a mean is the mean of the
 linear layer, so that applied at each position it gives one map per class, whose mean is the exit's logit (class
-activation maps: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016). Where an activation
-lies between two linear layers, as in MobileNetV3, its gain at the mean, output over input, is used at every position,
-so that the same equality holds (the rescale rule of DeepLIFT with 0 as reference: Shrikumar et al., "Learning Important
-Features Through Propagating Activation Differences", ICML 2017, §3.5.1).
+activation maps: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, §2). Where an
+activation lies between two linear layers, as in MobileNetV3, its gain at the mean, output over input, is used at every
+position, so that the same equality holds (the rescale rule of DeepLIFT with 0 as reference: Shrikumar et al., "Learning
+Important Features Through Propagating Activation Differences", ICML 2017, §3.5.2).
 """
 
 from collections.abc import Callable, Mapping

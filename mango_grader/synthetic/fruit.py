@@ -65,6 +65,11 @@ class Fruit:
         """The `Kind` of defect at each pixel, 0 where there is none, (size, size) uint8."""
         return self._defects.mask(self._surface)
 
+    @property
+    def outline(self) -> NDArray[np.bool_]:
+        """Whether a pixel shows the fruit, (size, size); defects lie inside."""
+        return self._surface.alpha >= 0.5
+
     @cached_property
     def lesions(self) -> tuple[Lesion, ...]:
         """The defects of `mask`, measured."""

@@ -44,6 +44,7 @@ def test_images_are_rgb_bytes_of_the_size_asked_for() -> None:
     assert one.image.shape == one.clean.shape == (100, 100, 3)
     assert one.image.dtype == one.clean.dtype == one.mask.dtype == np.uint8
     assert one.mask.shape == (100, 100)
+    assert one.outline.shape == (100, 100)
 
 
 def test_the_grade_is_the_rule_on_the_masks_areas(fruit: list[Fruit]) -> None:
@@ -172,3 +173,9 @@ def test_views_show_one_fruit_from_several_sides() -> None:
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Series(**{"seed": 1, **settings})  # type: ignore[arg-type]
+
+
+def test_defects_lie_on_the_fruit_and_the_fruit_on_the_image(fruit: list[Fruit]) -> None:
+    for one in fruit:
+        assert not (one.mask > 0)[~one.outline].any()
+        assert 0.15 < one.outline.mean() < 0.8

@@ -74,7 +74,7 @@ def explain_into(
 ) -> Explained:
     """Write a PNG for each graded image: number of its row, name of the image; the folder holds nothing else.
 
-    A overlay that is there already and shows the same image and answer stays; of other images, ours are deleted.
+    An overlay that is there already and shows the same image and answer stays; of other images, ours are deleted.
 
     Args:
         folder: for the overlays, see `check_explain`.
