@@ -29,7 +29,8 @@ from mango_grader.runtime.inference.records import Record
 from mango_grader.runtime.inference.sessions import StagedModel
 from mango_grader.runtime.inference.verify import check_golden
 
-BATCH_SIZE = 8
+# Larger batches gain nothing on a processor, and leave the workers of a small job with unequal shares.
+BATCH_SIZE = 4
 
 
 class Grader:
@@ -205,7 +206,7 @@ class Grader:
 
         Args:
             images: as for `grade`; they may be endless.
-            batch_size: images that are inferred together, 1 or more; None is 8, or 1 with a deadline.
+            batch_size: images that are inferred together, 1 or more; None is 4, or 1 with a deadline.
             workers: number of threads that decode and infer, 1 or more. Records do not depend on it.
         """
         _check_many(images, "grade_many")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mango_grader.errors import ImageError
-from mango_grader.runtime.images.preprocess import Preprocess
+from mango_grader.runtime.images.preprocess import Preprocess, one_colour
 
 
 @given(
@@ -128,3 +128,15 @@ def test_a_part_of_any_shape_is_fitted_as_an_array_is_prepared(shape: tuple[int,
 def test_a_part_that_is_no_image_is_refused(crop: np.ndarray) -> None:
     with pytest.raises(ImageError, match="array of"):
         Preprocess(4, 4).fit(crop)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=7))
+def test_an_image_of_few_colours_is_one_colour_if_all_are_close_to_numpys_median(
+    colours: list[tuple[int, int, int]],
+) -> None:
+    pixels = np.array([colours], np.uint8)
+    middle = np.median(pixels[0], axis=0).astype(int)
+    close = (np.abs(pixels[0].astype(int) - middle) <= 4).all()
+    warning = one_colour(pixels)
+    assert (warning is not None) == close
+    assert warning is None or f"red {middle[0]}, green {middle[1]}, blue {middle[2]} of" in warning
