@@ -53,6 +53,7 @@ def make_bundle(
     originals: Originals | None = None,
     noise: float = 0.0,
     schema: int = SCHEMA,
+    ordinal: bool = False,
     calibration: CalibrationData | None = None,
     products: int = 0,
     **fields: Any,
@@ -68,7 +69,7 @@ def make_bundle(
     manifest = Manifest(
         schema=schema,
         classes=tuple(classes),
-        ordinal=False,
+        ordinal=ordinal,
         preprocess=Preprocess(*SIZE),
         exits=(ExitInfo("first", 100, 10, TEMPERATURES[0]), ExitInfo("last", 400, 40, TEMPERATURES[1])),
         stages={"fp32": ("stage0.onnx", "stage1.onnx"), "int8": ("int8/stage0.onnx", "int8/stage1.onnx")},

@@ -11,6 +11,7 @@ import click
 from mango_grader.cli.interrupts import resumable
 from mango_grader.cli.options import (
     chosen_precision,
+    decide_option,
     finish,
     model_option,
     policy_option,
@@ -38,6 +39,7 @@ _STDIN = "-"
 @click.option("--out", metavar="FILE", help="Write the rows to FILE: .csv, .jsonl or .parquet.")
 @click.option("--excel", is_flag=True, help="Write a .csv for Excel: semicolons, decimal commas, byte order mark.")
 @policy_option("Exit policy: when to stop.")
+@decide_option("Decision rule: what to answer, and what to ask a person.")
 @click.option("--workers", type=click.IntRange(min=1), help="Number of threads; one per core by default.")
 @click.option("--resume", is_flag=True, help="Continue a job: grade new, changed and failed images.")
 @click.option("--sort-into", metavar="DIR", help="Copy each image into DIR/GRADE/, failed ones into DIR/_errors/.")
@@ -58,6 +60,7 @@ def grade(
     files_from: str | None,
     recursive: bool,
     policy: str | None,
+    decide: str | None,
     workers: int | None,
     provider: str,
     precision: str,
@@ -77,9 +80,9 @@ def grade(
     from mango_grader.runtime.inference.grader import Grader
 
     results = Results(**options)
-    items = _items(paths, files_from, recursive, model, results)
+    items = _items(paths, files_from, recursive, [model, *_price_files(decide)], results)
     results.check([] if isinstance(items, list) else items.files)
-    grader = Grader.load(model, provider, chosen_precision(model, provider, precision, progress), policy)
+    grader = Grader.load(model, provider, chosen_precision(model, provider, precision, progress), policy, decide)
     if grader.warning is not None:
         progress.note(f"warning: {grader.warning}")
     job = Job(grader, results)
@@ -100,9 +103,9 @@ def grade(
 
 
 def _items(
-    paths: tuple[str, ...], files_from: str | None, recursive: bool, model: str, results: "Results"
+    paths: tuple[str, ...], files_from: str | None, recursive: bool, read: list[str], results: "Results"
 ) -> "list[ImageItem] | FileItems":
-    """Return the images to grade."""
+    """Return the images to grade; `read` are files that the command reads itself."""
     from mango_grader.runtime.grading.inputs import list_inputs, parse_list
     from mango_grader.runtime.grading.items import FileItems, ImageItem
 
@@ -119,8 +122,15 @@ def _items(
         raise UsageError("nothing to grade: name images or folders, or a list of them with --files-from")
     listed = [] if files_from is None else parse_list(_read(files_from))
     listed = [os.path.join(os.curdir, path) if path == _STDIN else path for path in listed]  # noqa: PTH118
-    exclude = [model, *results.own_files(), *([] if files_from in (None, _STDIN) else [str(files_from)])]
+    exclude = [*read, *results.own_files(), *([] if files_from in (None, _STDIN) else [str(files_from)])]
     return FileItems(list_inputs(paths, listed=listed, recursive=recursive, exclude=exclude))
+
+
+def _price_files(decide: str | None) -> list[str]:
+    from mango_grader.runtime.decisions.cost import price_file
+
+    path = None if decide is None else price_file(decide)
+    return [] if path is None else [path]
 
 
 def _read(files_from: str) -> bytes:

@@ -84,6 +84,15 @@ def policy_option(use: str) -> Callable[[Function], Function]:
     )
 
 
+def decide_option(use: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds `--decide`; the command receives `decide: str | None`.
+
+    Args:
+        use: what the command does with the decision rule, as help says it.
+    """
+    return click.option("--decide", metavar="argmax|cost:FILE|cost:ordinal", help=f"{use}  [default: the model's]")
+
+
 def precision_option(function: Function) -> Function:
     """Add `--precision`; the command receives `precision: str`, see `chosen_precision`."""
     return click.option(

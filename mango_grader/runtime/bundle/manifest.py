@@ -21,7 +21,7 @@ _LARGEST_THRESHOLD = 2.0  # Above 1, none stops at that exit.
 _COLDEST, _HOTTEST = 1e-6, 1e6  # temperatures
 MOST_ORIGINALS = 4
 MOST_CALIBRATION_IMAGES = 1_000_000
-_LARGEST_PRICE = 1e12
+LARGEST_PRICE = 1e12
 _ONLY_SIGNAL = "confidence"  # of schemas 1 and 2
 _SINCE = {"originals": 2, "default_decide": 3, "prices": 3, "calibration": 3, "heat": 3}  # first schema of a field
 _PART = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
@@ -312,8 +312,8 @@ def _prices(value: Checked) -> Prices:
     values = value.fields("answers", "review")
     review = values["review"]
     return Prices(
-        tuple(_numbers(row, -_LARGEST_PRICE, _LARGEST_PRICE) for row in values["answers"].items(2, _MOST_CLASSES)),
-        None if review.value is None else _numbers(review, -_LARGEST_PRICE, _LARGEST_PRICE),
+        tuple(_numbers(row, -LARGEST_PRICE, LARGEST_PRICE) for row in values["answers"].items(2, _MOST_CLASSES)),
+        None if review.value is None else _numbers(review, -LARGEST_PRICE, LARGEST_PRICE),
     )
 
 

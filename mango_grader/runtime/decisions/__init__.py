@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from mango_grader.errors import UsageError
 from mango_grader.runtime.decisions.argmax import Argmax
 from mango_grader.runtime.decisions.base import DecisionRule, Decisions, ParsedRule, RuleContext, stopped
+from mango_grader.runtime.decisions.cost import Cost
 
-__all__ = ["DECISION_RULES", "Argmax", "DecisionRule", "Decisions", "RuleContext", "parse_decision_rule", "stopped"]
+__all__ = [
+    "DECISION_RULES", "Argmax", "Cost", "DecisionRule", "Decisions", "RuleContext", "parse_decision_rule", "stopped",
+]  # fmt: skip
 
-DECISION_RULES: Mapping[str, type[ParsedRule]] = {"argmax": Argmax}
+DECISION_RULES: Mapping[str, type[ParsedRule]] = {"argmax": Argmax, "cost": Cost}
 """Every decision rule, by the name before its colon."""
 
 
@@ -16,7 +19,7 @@ def parse_decision_rule(text: str, context: RuleContext) -> DecisionRule:
     """Return the decision rule that a text names.
 
     Args:
-        text: name of a rule, or its name, a colon and an argument: "argmax".
+        text: name of a rule, or its name, a colon and an argument: "argmax", "cost:prices.csv".
         context: what the model offers.
 
     Raises:

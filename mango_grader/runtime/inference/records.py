@@ -84,6 +84,7 @@ class Summary:
         exits: number of images by the exit that answered, from 1.
         decode_ms: milliseconds to decode and fit all images.
         infer_ms: milliseconds in the network for all images.
+        cost: expected cost of all decisions, in the unit of the rule's prices; None for a rule without prices.
     """
 
     images: int = 0
@@ -95,6 +96,7 @@ class Summary:
     exits: dict[int, int] = field(default_factory=dict)
     decode_ms: float = 0.0
     infer_ms: float = 0.0
+    cost: float | None = None
 
     @classmethod
     def of(cls, records: Iterable[Record], review_below: float | None = None) -> "Summary":
@@ -116,6 +118,8 @@ class Summary:
         self.grades[record.grade] = self.grades.get(record.grade, 0) + 1
         self.exits[record.exit] = self.exits.get(record.exit, 0) + 1
         self.review += bool(record.to_review(review_below))
+        if record.cost is not None:
+            self.cost = (self.cost or 0.0) + record.cost
 
     def __str__(self) -> str:
         parts = [f"{self.images} {'image' if self.images == 1 else 'images'}"]
@@ -124,6 +128,7 @@ class Summary:
         parts += [f"with a warning {self.warnings}"] if self.warnings else []
         parts += [f"late {self.late}"] if self.late else []
         parts += [f"errors {self.errors}"] if self.errors else []
+        parts += [] if self.cost is None else [f"expected cost {self.cost / (self.images - self.errors):.4g} an image"]
         return ", ".join(parts)
 
 
