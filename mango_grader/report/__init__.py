@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from mango_grader.report.caveats import limits, warnings
     from mango_grader.report.comparison import ComparisonData, write_comparison
     from mango_grader.report.content import Example, Reference, ReportData, pick_examples
+    from mango_grader.report.evaluation import EvaluationData, write_evaluation
     from mango_grader.report.run import model_card, write_report
 
 __all__ = [
-    "ComparisonData", "Example", "Reference", "ReportData", "draw_architecture", "limits", "model_card",
-    "pick_examples", "warnings", "write_comparison", "write_report",
+    "ComparisonData", "EvaluationData", "Example", "Reference", "ReportData", "draw_architecture", "limits",
+    "model_card", "pick_examples", "warnings", "write_comparison", "write_evaluation", "write_report",
 ]  # fmt: skip
 
 # matplotlib takes a second to import, so names are fetched when asked for.
@@ -24,6 +25,7 @@ __getattr__ = lazy_names(
         "caveats": ("limits", "warnings"),
         "comparison": ("ComparisonData", "write_comparison"),
         "content": ("Example", "Reference", "ReportData", "pick_examples"),
+        "evaluation": ("EvaluationData", "write_evaluation"),
         "run": ("model_card", "write_report"),
     },
 )

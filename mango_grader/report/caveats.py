@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mango_grader.report.content import ReportData
 from mango_grader.report.formatting import percent, points
+from mango_grader.runtime.bundle.guessing import MIN_GROUPS
 from mango_grader.text import counted
 
 _FEW_GROUPS, _WIDE, _LOW_RECALL, _ILL_CALIBRATED, _LOSS = 50, 0.10, 0.6, 0.10, 0.01
@@ -41,7 +42,8 @@ def limits(data: ReportData) -> tuple[str, ...]:
 
 def _of_guessing(data: ReportData) -> Iterator[str]:
     found = data.exits[-1].guessing
-    if found.verdict != "better":
+    resampled = found.low is not None or found.groups == 1
+    if found.verdict != "better" and (resampled or found.groups < MIN_GROUPS):
         yield str(found)
 
 
@@ -62,7 +64,8 @@ def _of_figures(data: ReportData) -> Iterator[str]:
     last = data.exits[-1]
     low, high = last.accuracy.low, last.accuracy.high
     if low is None or high is None:
-        yield "All test images belong to one group, so no interval can be given."
+        if last.groups == 1:
+            yield "All test images belong to one group, so no interval can be given."
     elif low == high:
         yield (
             f"The accuracy is the same in each of {counted(last.groups, 'group')}, so its interval has no width; that"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 
+REPLICATES = 2000
+"""Number of draws unless another one is asked for."""
 _CHUNK = 250  # replicates at a time: bounds memory with many groups
 
 
@@ -22,7 +24,7 @@ class Estimate:
 
     Attributes:
         value: on all items.
-        low: lower end of the interval; None where there is one group only.
+        low: lower end of the interval; None where there is one group only, or no draw.
         high: upper end, likewise.
     """
 
@@ -37,9 +39,9 @@ class Difference:
 
     Attributes:
         value: mean difference.
-        low: lower end of its 95 % interval; None where there is one group only.
+        low: lower end of its 95 % interval; None where there is one group only, or no draw.
         high: upper end, likewise.
-        p: two-sided bootstrap p-value, above 0; None where there is one group only.
+        p: two-sided bootstrap p-value, above 0; None where there is one group only, or no draw.
     """
 
     value: float
@@ -54,7 +56,7 @@ class GroupBootstrap:
     Args:
         groups: (N,), the name of each item's group.
         seed: of the draws.
-        replicates: number of draws, 1 or more.
+        replicates: number of draws; 0 for figures without intervals.
 
     Attributes:
         items: N.
@@ -72,7 +74,7 @@ class GroupBootstrap:
         (0.83, True)
     """
 
-    def __init__(self, groups: Sequence[str], seed: int, replicates: int = 2000) -> None:
+    def __init__(self, groups: Sequence[str], seed: int, replicates: int = REPLICATES) -> None:
         names, self._group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
         self.items, self.groups = len(self._group), len(names)
         if not self.items:
@@ -90,7 +92,7 @@ class GroupBootstrap:
         """
         sums = self._per_group(values)
         value = float(statistic(sums.sum(axis=0, keepdims=True))[0])
-        low, high = _interval(self._replicate(sums, statistic)) if self.groups > 1 else (None, None)
+        low, high = _interval(self._replicate(sums, statistic)) if self._resampled else (None, None)
         return Estimate(value, low, high)
 
     def difference(self, first: NDArray[np.generic], second: NDArray[np.generic]) -> Difference:
@@ -102,13 +104,17 @@ class GroupBootstrap:
         """
         delta = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
         sums = self._per_group(np.stack([delta, np.ones_like(delta)], axis=1))
-        if self.groups == 1:
+        if not self._resampled:
             return Difference(float(delta.mean()), None, None, None)
         draws = self._replicate(sums, lambda total: total[:, 0] / total[:, 1])
         low, high = _interval(draws)
         # Counting the observed sample once keeps p above zero with any number of replicates.
         tail = 1 + min(int((draws <= 1e-12).sum()), int((draws >= -1e-12).sum()))
         return Difference(float(delta.mean()), low, high, min(1.0, 2 * tail / (len(draws) + 1)))
+
+    @property
+    def _resampled(self) -> bool:
+        return self.groups > 1 and len(self._weights) > 0
 
     def _per_group(self, values: NDArray[np.generic]) -> Floats:
         rows = np.asarray(values, dtype=np.float64)

@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 
 from mango_grader.runtime.bundle.guessing import Guessing
 from mango_grader.runtime.exits import ExitPolicy, stop_exits
-from mango_grader.training.bootstrap import Difference, Estimate, Floats, GroupBootstrap
+from mango_grader.training.bootstrap import REPLICATES, Difference, Estimate, Floats, GroupBootstrap
 
 BINS = 15
 _TINY = 1e-12
@@ -27,6 +27,7 @@ class EvaluationSet:
         classes: names of the C classes, in the order of the probabilities.
         ordinal: whether the classes are grades in order.
         seed: of the bootstrap.
+        replicates: number of resamples; 0 for figures without intervals.
     """
 
     labels: NDArray[np.integer]
@@ -34,11 +35,12 @@ class EvaluationSet:
     classes: Sequence[str]
     ordinal: bool
     seed: int = 0
+    replicates: int = REPLICATES
 
     @cached_property
     def bootstrap(self) -> GroupBootstrap:
         """The resamples, the same for every figure."""
-        return GroupBootstrap(self.groups, self.seed)
+        return GroupBootstrap(self.groups, self.seed, self.replicates)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,35 @@ class Bin:
     count: int
     confidence: float
     accuracy: float
+
+
+@dataclass(frozen=True)
+class AnswerMetrics:
+    """How good the answers to n labelled images are, whichever exits gave them.
+
+    Attributes:
+        count: number of images.
+        groups: number of groups (fruit) behind the figures.
+        accuracy: share of correct answers, 0..1; it equals the recall averaged with the classes' sizes as weights.
+        balanced_accuracy: recall averaged over the classes that occur, 0..1.
+        recalls: recall of each class, 0..1; None where the class does not occur.
+        confusion: [true][answered] counts.
+        kappa: Cohen's kappa with quadratic weights, at most 1; None unless the classes are grades in order.
+        extreme_confusion: of the images of the first and the last grade, the share that was called the other one; None
+            unless there are three or more grades in order.
+        calibration_error: mean of |accuracy − confidence| over 15 equally wide bins, weighted by size (Guo et al.,
+            2017).
+    """
+
+    count: int
+    groups: int
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    recalls: tuple[Estimate | None, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    kappa: Estimate | None
+    extreme_confusion: Estimate | None
+    calibration_error: Estimate
 
 
 @dataclass(frozen=True)
@@ -191,61 +222,80 @@ def policy_metrics(
         name=name,
         count=bootstrap.items,
         groups=bootstrap.groups,
-        accuracy=bootstrap.estimate(_with_count(answers), _mean),
-        macs=bootstrap.estimate(_with_count(spent), _mean),
-        cost=bootstrap.estimate(_with_count(spent / macs[-1]), _mean),
+        accuracy=bootstrap.estimate(with_count(answers), mean),
+        macs=bootstrap.estimate(with_count(spent), mean),
+        cost=bootstrap.estimate(with_count(spent / macs[-1]), mean),
         shares=tuple((np.bincount(settled, minlength=len(macs)) / len(settled)).tolist()),
         loss=bootstrap.difference(correct[-1], answers),
+    )
+
+
+def answer_metrics(
+    answers: NDArray[np.integer], confidence: NDArray[np.floating], evaluated: EvaluationSet
+) -> AnswerMetrics:
+    """Measure answers, each given by any exit.
+
+    Args:
+        answers: (N,), class of each answer, 0..C - 1.
+        confidence: (N,), probability of each answer, 0..1.
+        evaluated: the N images.
+    """
+    labels, classes, bootstrap = evaluated.labels, len(evaluated.classes), evaluated.bootstrap
+    counts = np.zeros((len(labels), classes, classes))
+    counts[np.arange(len(labels)), labels, answers] = 1
+    # One class at a time, its correct answers and its size: the statistic stays a plain mean.
+    of_class = [np.stack([counts[:, c, c], counts[:, c].sum(axis=1)], axis=1) for c in range(classes)]
+    return AnswerMetrics(
+        count=bootstrap.items,
+        groups=bootstrap.groups,
+        accuracy=bootstrap.estimate(counts, _accuracy),
+        balanced_accuracy=bootstrap.estimate(counts, lambda sums: np.nanmean(_recalls(sums), axis=1)),
+        recalls=tuple(bootstrap.estimate(values, mean) if values[:, 1].any() else None for values in of_class),
+        confusion=tuple(map(tuple, confusion_matrix(labels, answers, labels=range(classes)).tolist())),
+        kappa=bootstrap.estimate(counts, quadratic_kappa) if evaluated.ordinal else None,
+        extreme_confusion=bootstrap.estimate(counts, _extreme) if evaluated.ordinal and classes > 2 else None,
+        calibration_error=bootstrap.estimate(_bins(confidence, answers == labels), _calibration_error),
     )
 
 
 def _one_exit(
     number: int, evaluated: EvaluationSet, probabilities: NDArray[np.floating], macs: int, params: int
 ) -> ExitMetrics:
-    labels, classes, bootstrap = evaluated.labels, len(evaluated.classes), evaluated.bootstrap
-    predicted = probabilities.argmax(axis=1)
-    counts = np.zeros((len(labels), classes, classes))
-    counts[np.arange(len(labels)), labels, predicted] = 1
-    # One class at a time, its correct answers and its size: the statistic stays a plain mean.
-    of_class = [np.stack([counts[:, c, c], counts[:, c].sum(axis=1)], axis=1) for c in range(classes)]
-    recalls = [bootstrap.estimate(values, _mean) if values[:, 1].any() else None for values in of_class]
-    bins = _bins(probabilities, predicted == labels)
+    labels, predicted, confidence = evaluated.labels, probabilities.argmax(axis=1), probabilities.max(axis=1)
     likelihood = np.clip(probabilities[np.arange(len(labels)), labels].astype(np.float64), _TINY, 1.0)
     return ExitMetrics(
         exit=number,
         macs=int(macs),
         params=int(params),
-        count=bootstrap.items,
-        groups=bootstrap.groups,
-        accuracy=bootstrap.estimate(counts, _accuracy),
-        balanced_accuracy=bootstrap.estimate(counts, lambda sums: np.nanmean(_recalls(sums), axis=1)),
-        recalls=tuple(recalls),
-        confusion=tuple(map(tuple, confusion_matrix(labels, predicted, labels=range(classes)).tolist())),
-        kappa=bootstrap.estimate(counts, quadratic_kappa) if evaluated.ordinal else None,
-        extreme_confusion=bootstrap.estimate(counts, _extreme) if evaluated.ordinal and classes > 2 else None,
-        calibration_error=bootstrap.estimate(bins, _calibration_error),
-        log_loss=bootstrap.estimate(_with_count(-np.log(likelihood)), _mean),
+        **vars(answer_metrics(predicted, confidence, evaluated)),
+        log_loss=evaluated.bootstrap.estimate(with_count(-np.log(likelihood)), mean),
         reliability=tuple(
-            Bin(int(count), float(confidence / max(count, 1)), float(correct / max(count, 1)))
-            for count, confidence, correct in bins.sum(axis=0)
+            Bin(int(count), float(sure / max(count, 1)), float(correct / max(count, 1)))
+            for count, sure, correct in _bins(confidence, predicted == labels).sum(axis=0)
         ),
     )
 
 
-def _bins(probabilities: NDArray[np.floating], correct: NDArray[np.bool_]) -> Floats:
+def _bins(confidences: NDArray[np.floating], correct: NDArray[np.bool_]) -> Floats:
     """Return (N, 15, 3): each answer's count, confidence and correctness in the bin of its confidence."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
+    confidence = confidences.astype(np.float64)
     slot = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     bins = np.zeros((len(correct), BINS, 3))
     bins[np.arange(len(correct)), slot] = np.stack([np.ones_like(confidence), confidence, correct], axis=1)
     return bins
 
 
-def _with_count(values: NDArray[np.generic]) -> Floats:
+def with_count(values: NDArray[np.generic]) -> Floats:
+    """Return (N, 2): each of N values and a one, as `mean` takes their sums."""
     return np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
 
 
-def _mean(sums: Floats) -> Floats:
+def mean(sums: Floats) -> Floats:
+    """Return the mean of each row of sums and counts, (R,); NaN where nothing was counted.
+
+    Args:
+        sums: (R, 2), of values and of their number.
+    """
     return _ratio(sums[:, 0], sums[:, 1])
 
 

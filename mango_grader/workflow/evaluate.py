@@ -1,60 +1,85 @@
 """`mango-grader evaluate` as a function: a bundle measured on graded photos, by the runtime that grades."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mango_grader.datasets import Dataset, Split, read_dataset
-from mango_grader.errors import ImageError, MangoError, UsageError
+from mango_grader.errors import UsageError
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.report import ReportData
 from mango_grader.report.caveats import warnings
 from mango_grader.runtime import Grader
-from mango_grader.runtime.exits import stop_exits
-from mango_grader.training.bootstrap import Estimate
-from mango_grader.training.metrics import EvaluationSet, exit_metrics
+from mango_grader.runtime.bundle.manifest import Prices
+from mango_grader.runtime.decisions import DecisionRule, Decisions, parse_decision_rule
+from mango_grader.runtime.exits import Deadline, ExitPolicy, parse_exit_policy
+from mango_grader.runtime.inference.measuring import MeasuredTimes
+from mango_grader.runtime.inference.model_context import policy_context, rule_context
+from mango_grader.training.bootstrap import REPLICATES, Estimate
+from mango_grader.training.combinations import (
+    AnytimeCurve,
+    CombinationMetrics,
+    Stops,
+    Yardstick,
+    anytime_curve,
+    combination_metrics,
+)
+from mango_grader.training.metrics import EvaluationSet
+from mango_grader.workflow.answering import EveryExit, GradedImages, answer_every_exit, keep_deadline, read_graded
+from mango_grader.workflow.combining import Refusal, make_all, make_allowed, usual_policies
 from mango_grader.workflow.predictions import Prediction
 from mango_grader.workflow.run.measure import Measured, measure
 
-_BATCH = 32
+FEWEST_REPLICATES, MOST_REPLICATES = 100, 100_000
+"""Resamples that an interval takes at least, and at most."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class EvaluateOptions:
     """How a model is evaluated.
 
     Attributes:
-        policy: exit policy whose answers are counted class by class: "full", "exit:K" or "threshold"; None for the
-            model's own.
+        policies: exit policies to measure, the first of which gives the confusion and the predictions; () for the usual
+            ones, with those of the model's own.
+        rules: decision rules to measure with each of them, the first likewise; () for the model's own.
         precision: "fp32", "int8", or "auto", see `choose_precision`.
         provider: where onnxruntime runs: "auto", "cpu" or "cuda".
         group_by: which images belong together in the intervals: a column of the labels, FILE:COLUMN, or "re:" and a
             pattern on file names.
         split: a run's split.json; the figures are then of its test part alone.
+        bootstrap: number of resamples that intervals come from, 100 to 100,000; 0 for no intervals.
         seed: of the bootstrap.
     """
 
-    policy: str | None = None
+    policies: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     precision: str = "fp32"
     provider: str = "auto"
     group_by: str | None = None
     split: str | None = None
+    bootstrap: int = REPLICATES
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.bootstrap and not FEWEST_REPLICATES <= self.bootstrap <= MOST_REPLICATES:
+            raise UsageError(
+                f"a bootstrap of {self.bootstrap} resamples: use {FEWEST_REPLICATES} to {MOST_REPLICATES:,}, or 0 for "
+                "no intervals"
+            )
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What one exit policy answered.
+    """What one exit policy and one decision rule answered.
 
     Attributes:
-        policy: its name.
+        policy: the exit policy's name.
         accuracy: share of correct answers, 0..1.
         balanced_accuracy: recall averaged over the classes that occur, 0..1.
         recalls: by class, 0..1; None for a class without an image.
         confusion: number of images, [true class][answer].
+        decide: the decision rule's name.
     """
 
     policy: str
@@ -62,6 +87,15 @@ class Answered:
     balanced_accuracy: Estimate
     recalls: tuple[Estimate | None, ...]
     confusion: tuple[tuple[int, ...], ...]
+    decide: str = "argmax"
+
+    @classmethod
+    def of(cls, metrics: CombinationMetrics) -> "Answered":
+        """Return the figures of a combination."""
+        found = metrics.answers
+        return cls(
+            metrics.policy, found.accuracy, found.balanced_accuracy, found.recalls, found.confusion, metrics.decide
+        )
 
 
 @dataclass(frozen=True)
@@ -74,9 +108,13 @@ class Evaluation:
         precision: "fp32" or "int8".
         classes: the model's classes, in their order.
         measured: figures of every exit and every exit policy of the model.
-        answered: what the exit policy that was asked for answered.
+        combinations: figures of every exit policy with every decision rule.
+        refused: policies and rules that the model does not allow, and why.
+        anytime: accuracy over cost, exit by exit.
+        answered: what the first of the policies and rules that were asked for answered, else the model's own.
         predictions: the same image by image, in the data's order.
         warnings: what these figures warn of, one line each.
+        priced_by: the decision rule whose prices the costs are of; None where nothing is priced.
     """
 
     model: str
@@ -84,9 +122,13 @@ class Evaluation:
     precision: str
     classes: tuple[str, ...]
     measured: Measured
+    combinations: tuple[CombinationMetrics, ...]
+    refused: tuple[Refusal, ...]
+    anytime: AnytimeCurve
     answered: Answered
     predictions: tuple[Prediction, ...]
     warnings: tuple[str, ...]
+    priced_by: str | None = None
 
     @property
     def errors(self) -> dict[str, str]:
@@ -101,6 +143,10 @@ class Evaluation:
             "precision": self.precision,
             "classes": list(self.classes),
             **self.measured.to_dict(),
+            "combinations": [each.to_dict() for each in self.combinations],
+            "refused": [asdict(each) for each in self.refused],
+            "anytime": asdict(self.anytime),
+            "priced_by": self.priced_by,
             "answered": asdict(self.answered),
             "warnings": list(self.warnings),
             "errors": self.errors,
@@ -111,6 +157,9 @@ def evaluate(
     model: str, data: str, options: EvaluateOptions | None = None, progress: Progress | None = None
 ) -> Evaluation:
     """Measure a bundle on labelled images.
+
+    All exits answer every image once, one image at a time, and are timed; where other exit policies stop, and how long
+    they take, follows from that. A deadline is kept in earnest: each has the images graded again.
 
     Args:
         model: a .mango file, or a run folder.
@@ -123,119 +172,120 @@ def evaluate(
         MangoError: no image can be read.
     """
     options, progress = options or EvaluateOptions(), progress or SilentProgress()
-    grader = Grader.load(model, options.provider, options.precision, options.policy)
+    grader = Grader.load(model, options.provider, options.precision)
+    choices = _Choices.of(grader, options)
     manifest = grader.manifest
-    images = _read_images(data, options, manifest.ordinal, progress)
+    images = read_graded(data, options.group_by, options.split, manifest.ordinal, progress)
     if unknown := set(images.dataset.classes) - set(manifest.classes):
         hint = f"; {images.dataset.nested}" if images.dataset.nested else ""
         raise UsageError(f"{data} has classes that {model} does not know: {', '.join(sorted(unknown))}{hint}")
-    outputs = _every_exit(grader, images, progress)
+    outputs = answer_every_exit(grader, images, progress)
     labels = np.array([manifest.classes.index(images.label(index)) for index in outputs.indices])
     groups = [images.groups[index] for index in outputs.indices]
-    evaluated = EvaluationSet(labels, groups, manifest.classes, manifest.ordinal, options.seed)
+    evaluated = EvaluationSet(
+        labels, groups, manifest.classes, manifest.ordinal, options.seed, replicates=options.bootstrap
+    )
     macs, params = [info.macs for info in manifest.exits], [info.params for info in manifest.exits]
     measured = measure(outputs.probabilities, evaluated, macs=macs, params=params, policies=manifest.policies)
-    policy = options.policy or manifest.default_policy
-    settled = stop_exits(grader.policy, outputs.probabilities)
-    answers = outputs.probabilities[settled, np.arange(len(labels))]
-    # The answers of a policy, wherever each was given, are counted like those of one exit.
-    (counts,) = exit_metrics(answers[None], evaluated, macs[-1:], params[-1:])
-    answered = Answered(policy, counts.accuracy, counts.balanced_accuracy, counts.recalls, counts.confusion)
-    by_index = dict(zip(outputs.indices, zip(answers, settled, strict=True), strict=True))
-    predictions = (
-        Prediction(*images.names(index), error=outputs.errors[index])
-        if index in outputs.errors
-        else _prediction(images.names(index), *by_index[index], manifest.classes)
-        for index in images.indices
-    )
+    last = outputs.probabilities[-1].argmax(axis=1) == labels
+    yardstick = Yardstick(evaluated, tuple(macs), last, choices.prices)
+    combinations = tuple(_measured(grader, images, outputs, choices, yardstick, progress))
+    first = next(one for one in combinations if (one.metrics.policy, one.metrics.decide) == choices.first)
     report = ReportData(
         title=data,
         classes=manifest.classes,
         ordinal=manifest.ordinal,
         exits=measured.exits,
         policies=measured.policies,
-        default_policy=policy,
+        default_policy=first.metrics.policy,
     )
     return Evaluation(
-        model, data, grader.model.precision, manifest.classes, measured, answered, tuple(predictions), warnings(report)
+        model=model,
+        data=data,
+        precision=grader.model.precision,
+        classes=manifest.classes,
+        measured=measured,
+        combinations=tuple(one.metrics for one in combinations),
+        refused=choices.refused,
+        anytime=anytime_curve(outputs.probabilities, yardstick, outputs.passed_ms),
+        answered=Answered.of(first.metrics),
+        predictions=tuple(_predictions(images, outputs, first, manifest.classes)),
+        warnings=warnings(report),
+        priced_by=choices.priced_by,
     )
 
 
-@dataclass(frozen=True)
-class _Images:
-    """The images to evaluate: those at `indices` of a data set; `groups` has one name for each image of the set."""
+@dataclass(frozen=True, eq=False)
+class _Choices:
+    """What is measured: the rules of each policy, `first` the one that gives the predictions; and what is refused."""
 
-    dataset: Dataset
-    indices: tuple[int, ...]
-    groups: tuple[str, ...]
+    policies: dict[str, ExitPolicy]
+    rules: dict[str, dict[str, DecisionRule]]
+    first: tuple[str, str]
+    refused: tuple[Refusal, ...]
+    prices: Prices | None = None
+    priced_by: str | None = None
 
-    def label(self, index: int) -> str:
-        return self.dataset.classes[self.dataset.items[index].label]
+    @classmethod
+    def of(cls, grader: Grader, options: EvaluateOptions) -> "_Choices":
+        """Make the policies and rules; one that was asked for and is not allowed raises `UsageError`."""
+        bundle, manifest = grader.bundle, grader.manifest
+        context = policy_context(bundle, grader.model.precision, MeasuredTimes(bundle, grader.model))
+        refused: tuple[Refusal, ...] = ()
+        if options.policies:
+            policies = make_all(options.policies, lambda text: parse_exit_policy(text, context))
+        else:
+            calibrated = manifest.calibration is not None
+            usual = usual_policies(
+                len(manifest.exits), manifest.policies, manifest.default_policy, calibrated=calibrated
+            )
+            policies, refused = make_allowed(usual, lambda text: parse_exit_policy(text, context))
+        names = options.rules or (manifest.default_decide,)
 
-    def names(self, index: int) -> tuple[str, str, str]:
-        """Return path, label and group."""
-        return self.dataset.items[index].path, self.label(index), self.groups[index]
+        def rules_of(policy: ExitPolicy) -> dict[str, DecisionRule]:
+            rules = rule_context(bundle, context, policy)
+            return make_all(names, lambda text: parse_decision_rule(text, rules))
 
-
-def _read_images(data: str, options: EvaluateOptions, ordinal: bool, progress: Progress) -> _Images:
-    dataset = read_dataset(data, options.group_by, ordinal)
-    progress.note(dataset.labels_line)
-    for finding in dataset.findings:
-        progress.note(f"data: {finding}")
-    if options.split:
-        split = Split.load(options.split, dataset)
-        return _Images(dataset, split.test, split.groups)
-    return _Images(dataset, tuple(range(len(dataset.items))), tuple(item.group for item in dataset.items))
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    """What every exit answered.
-
-    Attributes:
-        indices: of the N images that have an answer.
-        probabilities: (exits, N, classes).
-        errors: by index, why another image has no answer.
-    """
-
-    indices: tuple[int, ...]
-    probabilities: NDArray[np.float32]
-    errors: dict[int, str]
+        first = (options.policies or (manifest.default_policy,))[0], names[0]
+        return cls(policies, {name: rules_of(policy) for name, policy in policies.items()}, first, refused)
 
 
-def _every_exit(grader: Grader, images: _Images, progress: Progress) -> _Outputs:
-    """Compute every exit's answers; raise MangoError if no image gets one."""
-    dataset, indices = images.dataset, images.indices
-    answered: list[int] = []
-    answers: list[NDArray[np.float32]] = []
-    errors: dict[int, str] = {}
-    with progress.task("evaluate", len(indices)) as task:
-        for start in range(0, len(indices), _BATCH):
-            pixels: dict[int, NDArray[np.uint8]] = {}
-            for index in indices[start : start + _BATCH]:
-                try:
-                    pixels[index] = grader.manifest.preprocess(dataset.root / dataset.items[index].path)
-                except ImageError as error:
-                    errors[index] = str(error)
-                task.advance()
-            if not pixels:
-                continue
-            batch = grader.model.every_exit(np.stack(list(pixels.values())))
-            finite = np.asarray(np.isfinite(batch).all(axis=(0, 2)))
-            for index, sound in zip(pixels, finite.tolist(), strict=True):
-                if sound:
-                    answered.append(index)
-                else:
-                    errors[index] = "the model gave no finite answer"
-            answers.append(batch[:, finite])
-    if not answered:
-        raise MangoError(f"no image of {dataset.root} can be graded: {next(iter(errors.values()), 'there is none')}")
-    return _Outputs(tuple(answered), np.concatenate(answers, axis=1), errors)
+@dataclass(frozen=True, eq=False)
+class _Combination:
+    """A measured policy and rule, and what it did image by image."""
+
+    metrics: CombinationMetrics
+    stops: Stops
+    decisions: Decisions
 
 
-def _prediction(
-    names: tuple[str, str, str], probabilities: NDArray[np.float32], settled: np.int64, classes: Sequence[str]
-) -> Prediction:
-    best = int(probabilities.argmax())
-    values = tuple(probabilities.tolist())
-    return Prediction(*names, classes[best], values, values[best], int(settled) + 1)
+def _measured(
+    grader: Grader,
+    images: GradedImages,
+    outputs: EveryExit,
+    choices: _Choices,
+    yardstick: Yardstick,
+    progress: Progress,
+) -> Iterator[_Combination]:
+    for name, policy in choices.policies.items():
+        if isinstance(policy, Deadline):
+            stops = keep_deadline(grader, policy, images, outputs.indices, progress)
+        else:
+            stops = Stops.replayed(policy, outputs.probabilities, outputs.passed_ms)
+        for decide, rule in choices.rules[name].items():
+            decisions = rule.decide(stops.history, stops.exits)
+            yield _Combination(combination_metrics(name, decide, stops, decisions, yardstick), stops, decisions)
+
+
+def _predictions(
+    images: GradedImages, outputs: EveryExit, first: _Combination, classes: tuple[str, ...]
+) -> Iterator[Prediction]:
+    rows = {index: row for row, index in enumerate(outputs.indices)}
+    for index in images.indices:
+        if index in outputs.errors:
+            yield Prediction(*images.names(index), error=outputs.errors[index])
+            continue
+        row = rows[index]
+        stop, answer = int(first.stops.exits[row]), int(first.decisions.answers[row])
+        values = tuple(first.stops.history[stop - 1, row].tolist())
+        yield Prediction(*images.names(index), classes[answer], values, values[answer], stop)

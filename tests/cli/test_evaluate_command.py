@@ -42,6 +42,12 @@ def evaluated(*arguments: str | Path) -> dict[str, Any]:
     return values
 
 
+def without_times(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an evaluation that are the same whenever it is done."""
+    combinations = [{**one, "latency": None} for one in found["combinations"]]
+    return {**found, "combinations": combinations, "anytime": {**found["anytime"], "ms": None, "area_ms": None}}
+
+
 def test_the_confusion_and_the_recalls_are_on_the_screen(model: Path, graded: Path) -> None:
     printed = call("evaluate", "--model", model, "--data", graded, "--progress", "none")
     assert printed.exit_code == 3
@@ -133,7 +139,9 @@ def test_a_split_says_which_images_belong_together(model: Path, graded: Path, tm
         (["--policy", "exit:3"], "exits 1 to 2"),
         (["--precision", "fp16"], "'fp32', 'int8'"),
         (["--predictions", "rows.txt"], ".csv, .jsonl, .parquet"),
-        (["--out", "figures.csv"], "figures are written as .json"),
+        (["--out", "figures.txt"], "figures are written as .json, .csv, .html"),
+        (["--decide", "often"], "use argmax"),
+        (["--bootstrap", "7"], "use 100 to 100,000, or 0 for no intervals"),
         (["--split", "nowhere.json"], "nowhere.json"),
     ],
 )
@@ -155,7 +163,8 @@ def test_evaluate_replaces_its_own_files_and_no_others(model: Path, graded: Path
         assert "mango-grader did not write it" in refused.stderr
         assert (tmp_path / name).read_bytes() == before
     own = ("--predictions", tmp_path / "rows.csv", "--out", tmp_path / "figures.json")
-    assert evaluated("--model", model, "--data", graded, *own) == evaluated("--model", model, "--data", graded, *own)
+    first = without_times(evaluated("--model", model, "--data", graded, *own))
+    assert without_times(evaluated("--model", model, "--data", graded, *own)) == first
 
 
 def test_only_unreadable_images_are_one_line_with_the_reason(model: Path, tmp_path: Path) -> None:
@@ -185,3 +194,71 @@ def test_evaluate_names_the_folder_to_pass_for_classes_one_level_too_deep(
     done = call("evaluate", "--model", model, "--data", tmp_path / "set", "--progress", "none")
     assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
     assert f"pass {tmp_path / 'set' / 'mangos'}" in done.stderr
+
+
+def test_policies_and_rules_stand_side_by_side(model: Path, graded: Path) -> None:
+    asked = ("--policy", "exit:1", "--policy", "full", "--policy", "exit:1", "--decide", "argmax")
+    found = evaluated("--model", model, "--data", graded, *asked)
+    first, second = found["combinations"]
+    assert [(one["policy"], one["decide"]) for one in (first, second)] == [("exit:1", "argmax"), ("full", "argmax")]
+    assert found["answered"]["policy"] == "exit:1"
+    assert (first["shares"], first["macs"]["value"], first["work"]["value"]) == ([1.0, 0.0], 100.0, 0.25)
+    assert (second["shares"], second["macs"]["value"], second["work"]["value"]) == ([0.0, 1.0], 400.0, 1.0)
+    for one, at in ((first, found["exits"][0]), (second, found["exits"][1])):
+        names = ("accuracy", "balanced_accuracy", "recalls", "confusion", "calibration_error")
+        assert {name: one["answers"][name] for name in names} == {name: at[name] for name in names}
+        assert 0 < one["latency"]["p50"] <= one["latency"]["p99"]
+    assert second["loss"]["value"] == 0
+    assert found["anytime"]["accuracy"] == [one["accuracy"]["value"] for one in found["exits"]]
+
+
+def test_without_a_policy_the_usual_ones_are_measured_and_the_models_own_is_answered(
+    model: Path, graded: Path, tmp_path: Path
+) -> None:
+    found = evaluated("--model", model, "--data", graded)
+    assert [one["policy"] for one in found["combinations"]] == ["full", "exit:1", "threshold"]
+    own = make_bundle(tmp_path / "m.mango", default_policy="threshold")
+    assert evaluated("--model", own, "--data", graded)["answered"]["policy"] == "threshold"
+
+
+def test_a_deadline_is_kept_in_earnest_and_late_answers_are_counted(graded: Path, tmp_path: Path) -> None:
+    slow = make_bundle(tmp_path / "slow.mango", products=100)  # stage 2 takes tens of milliseconds
+    asked = ("--policy", "deadline:20s", "--policy", "deadline:0.001ms")
+    roomy, tight = evaluated("--model", slow, "--data", graded, *asked)["combinations"]
+    assert (roomy["shares"], roomy["late"]) == ([0.0, 1.0], 0.0)
+    assert (tight["shares"], tight["late"]) == ([1.0, 0.0], 1.0)
+    assert tight["latency"]["p50"] < roomy["latency"]["p50"]
+
+
+def test_no_resamples_give_no_intervals_and_warn_of_none(model: Path, graded: Path) -> None:
+    found = evaluated("--model", model, "--data", graded, "--bootstrap", "0")
+    assert found["combinations"][0]["answers"]["accuracy"] == {"value": 11 / 12, "low": None, "high": None}
+    assert found["combinations"][0]["loss"]["p"] is None
+    assert not any("belong to one group" in line for line in found["warnings"])
+    few = evaluated("--model", model, "--data", graded, "--bootstrap", "100")["exits"][0]["accuracy"]
+    assert few["low"] < few["value"] < few["high"]
+
+
+def test_figures_are_a_table_or_a_page(model: Path, graded: Path, tmp_path: Path) -> None:
+    table, page = tmp_path / "figures.csv", tmp_path / "figures.html"
+    for out in (table, page, table, page):  # its own files are replaced
+        found = evaluated("--model", model, "--data", graded, "--out", out)
+    rows = read_csv(table)
+    assert [row["policy"] for row in rows] == [one["policy"] for one in found["combinations"]]
+    for row, one in zip(rows, found["combinations"], strict=True):
+        assert float(row["accuracy"]) == one["answers"]["accuracy"]["value"]
+        assert [float(row["exit_1"]), float(row["exit_2"])] == one["shares"]
+        assert (row["review"], row["late"], row["images"]) == ("", "", "12")
+    text = page.read_text(encoding="utf-8")
+    assert "<svg" in text
+    assert "http" not in text.replace("http-equiv", "")
+    for shown in ("exit:1", "threshold", "yellow/torn.png", "Decision rule argmax"):
+        assert shown in text
+
+
+def test_the_table_fits_a_hundred_columns(model: Path, graded: Path) -> None:
+    printed = call("evaluate", "--model", model, "--data", graded, "--progress", "none").stdout
+    titles = ("answers by argmax", "what they cost", "threshold")
+    tables = [line for line in printed.splitlines() if line.startswith(titles)]
+    assert len(tables) == 4
+    assert max(map(len, tables)) <= 100

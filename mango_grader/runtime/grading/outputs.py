@@ -20,6 +20,8 @@ PAGE_MARK = '<meta name="generator" content="mango-grader">'
 _EARLIER_MARKS = ("<p>Within each grade the least confident come first.</p>", "<title>Data inspection: ")
 _HEAD = 1 << 16
 _FIGURE_KEYS = {"model", "data", "classes", "exits"}
+FIGURE_COLUMNS = ("policy", "decide", "images", "groups")
+"""First columns of a table of figures."""
 _BUNDLE_KEYS = {"schema", "classes", "preprocess", "exits", "stages"}
 
 
@@ -99,6 +101,10 @@ def _is_journal(path: Path) -> bool:
 
 
 def _is_figures(path: Path) -> bool:
+    if path.suffix.lower() == ".csv":
+        return _head(path).startswith(",".join(FIGURE_COLUMNS))
+    if path.suffix.lower() in PAGE.endings:
+        return _is_page(path)
     return _FIGURE_KEYS.issubset(_keys(path.read_text(encoding="utf-8")))
 
 
@@ -125,6 +131,6 @@ def _keys(text: str | bytes) -> set[str]:
 
 ROWS = Kind("results are written as", (".csv", ".jsonl", ".parquet"), _is_rows)
 PAGE = Kind("a page is written as", (".html", ".htm"), _is_page)
-FIGURES = Kind("figures are written as", (".json",), _is_figures)
+FIGURES = Kind("figures are written as", (".json", ".csv", ".html"), _is_figures)
 BUNDLE = Kind("a model is written as", (".mango",), _is_bundle)
 _KINDS = (ROWS, PAGE, FIGURES, BUNDLE, Kind("a journal is written as", (".journal",), _is_journal))
