@@ -80,7 +80,7 @@ def policy_option(use: str) -> Callable[[Function], Function]:
         use: what the command does with the exit policy, as help says it.
     """
     return click.option(
-        "--policy", metavar="full|exit:K|threshold|deadline:25ms", help=f"{use}  [default: the model's]"
+        "--policy", metavar="full|exit:K|threshold|budget:40%|risk|deadline:25ms", help=f"{use}  [default: the model's]"
     )
 
 

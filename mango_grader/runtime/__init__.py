@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from mango_grader.runtime.bundle.manifest import SCHEMA, CalibrationInfo, ExitInfo, Manifest, Prices, Thresholds
     from mango_grader.runtime.decisions import Argmax, Cost, DecisionRule, Decisions, parse_decision_rule
     from mango_grader.runtime.exits import (
+        Budget,
         CalibrationSet,
         Deadline,
         ExitAt,
         ExitPolicy,
         Full,
         Reached,
+        Risk,
         StageTimes,
         Threshold,
         parse_exit_policy,
@@ -40,12 +42,13 @@ if TYPE_CHECKING:
     from mango_grader.runtime.inference.verify import Finding, verify_bundle
 
 __all__ = [
-    "SCHEMA", "Argmax", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Cost", "Deadline",
-    "DecisionRule", "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden",
-    "Grader", "HeatMap", "Host", "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory", "Originals",
-    "Outcome", "PrecisionChoice", "Preprocess", "Prices", "Reached", "Record", "Results", "StageLatency", "StageTimes",
-    "StagedModel", "Threshold", "Thresholds", "Throughput", "calibration_parts", "choose_precision", "golden_parts",
-    "make_items", "original_parts", "parse_decision_rule", "parse_exit_policy", "verify_bundle", "write_bundle",
+    "SCHEMA", "Argmax", "Budget", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Cost",
+    "Deadline", "DecisionRule", "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full",
+    "Golden", "Grader", "HeatMap", "Host", "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory",
+    "Originals", "Outcome", "PrecisionChoice", "Preprocess", "Prices", "Reached", "Record", "Results", "Risk",
+    "StageLatency", "StageTimes", "StagedModel", "Threshold", "Thresholds", "Throughput", "calibration_parts",
+    "choose_precision", "golden_parts", "make_items", "original_parts", "parse_decision_rule", "parse_exit_policy",
+    "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Names are imported when they are used: training needs the preprocessing and must not start onnxruntime for it.
@@ -59,12 +62,14 @@ __getattr__ = lazy_names(
         "bundle.manifest": ("SCHEMA", "CalibrationInfo", "ExitInfo", "Manifest", "Prices", "Thresholds"),
         "decisions": ("Argmax", "Cost", "DecisionRule", "Decisions", "parse_decision_rule"),
         "exits": (
+            "Budget",
             "CalibrationSet",
             "Deadline",
             "ExitAt",
             "Full",
             "ExitPolicy",
             "Reached",
+            "Risk",
             "StageTimes",
             "Threshold",
             "parse_exit_policy",

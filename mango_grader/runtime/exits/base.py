@@ -78,6 +78,7 @@ class PolicyContext:
 
     Attributes:
         macs: (K,), multiply-adds of one image up to and with each exit.
+        temperatures: (K,), by which each exit's probabilities are calibrated, above 0; () where all are 1.
         thresholds: of the policies that were tuned in training, by their names.
         read_calibration: returns the calibration data; raises `UsageError` where the model has none.
         stage_times: returns how long the stages take on this host, and may measure it for a second; raises
@@ -85,6 +86,7 @@ class PolicyContext:
     """
 
     macs: tuple[int, ...]
+    temperatures: tuple[float, ...] = ()
     thresholds: Mapping[str, Thresholds]
     read_calibration: Callable[[], CalibrationSet]
     stage_times: Callable[[], StageTimes] = _no_times

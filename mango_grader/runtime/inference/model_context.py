@@ -21,6 +21,7 @@ def policy_context(bundle: Bundle, precision: str = "fp32", times: MeasuredTimes
     manifest = bundle.manifest
     return PolicyContext(
         macs=tuple(info.macs for info in manifest.exits),
+        temperatures=tuple(info.temperature for info in manifest.exits),
         thresholds=manifest.policies,
         read_calibration=lambda: read_calibration(bundle, precision),
         **({} if times is None else {"stage_times": times.of}),
