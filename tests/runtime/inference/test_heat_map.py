@@ -1,5 +1,7 @@
 """Heat maps of a real model without torch: its features are the pixels, so that what each map must show is known."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from mango_grader.errors import BundleError, ImageError, UsageError
+from mango_grader.runtime.bundle.archive import MANIFEST
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.heat_map import HeatMaps, contrast
 from mango_grader.runtime.inference.verify import verify_bundle
@@ -62,6 +65,29 @@ def test_an_older_bundle_says_that_the_run_must_be_exported_again(tmp_path: Path
     grader = Grader.load(make_bundle(tmp_path / "old.mango", schema=2), "cpu")
     with pytest.raises(UsageError, match=r"has no heat maps: .* export its run again with mango-grader export RUN"):
         grader.explain(red_at(0, 0))
+
+
+def test_a_network_without_class_maps_says_so(tmp_path: Path) -> None:
+    def change(parts: dict[str, bytes]) -> None:
+        values = json.loads(parts[MANIFEST])
+        for name in values["heat"]:
+            del parts[name], values["hashes"][name]
+        parts[MANIFEST] = json.dumps({**values, "heat": []}).encode()
+
+    grader = Grader.load(change_bundle(make_bundle(tmp_path / "own.mango"), change), "cpu")
+    assert grader.grade(red_at(0, 0)).error is None
+    with pytest.raises(UsageError, match="does not classify the mean over positions"):
+        grader.explain(red_at(0, 0))
+    assert all(finding.check != "heat maps" for finding in verify_bundle(grader.bundle, "cpu"))
+
+
+def test_eight_threads_get_the_maps_of_one(bundle: Path) -> None:
+    images = [red_at(row, column) for row in range(9) for column in range(0, 12, 3)]
+    alone, shared = (Grader.load(bundle, "cpu", policy="threshold") for _ in range(2))
+    wanted = [alone.explain(image).values for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        found = [each.values for each in pool.map(shared.explain, images)]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 def other_weights(model: onnx.ModelProto) -> None:
