@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.runtime.bundle.manifest import Prices
-from mango_grader.runtime.decisions import Decisions
+from mango_grader.runtime.decisions import Cost, Decisions
 from mango_grader.runtime.exits import ExitPolicy, stop_exits
 from mango_grader.training.bootstrap import Difference, Estimate
 from mango_grader.training.metrics import AnswerMetrics, EvaluationSet, answer_metrics, mean, with_count
@@ -78,13 +77,13 @@ class Yardstick:
         evaluated: the N images.
         macs: (K,), multiply-adds of one image up to and with each exit.
         last: (N,) bool, whether the most probable class at the last exit is correct.
-        prices: of answers and reviews; None where nothing is priced.
+        prices: the rule whose prices judge all decisions; None where nothing is priced.
     """
 
     evaluated: EvaluationSet
     macs: tuple[int, ...]
     last: NDArray[np.bool_]
-    prices: Prices | None = None
+    prices: Cost | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,8 @@ class CombinationMetrics:
         late: share of the answers after the policy's deadline; None for policies without one.
         review: share of the images that a person should look at; None for rules that never ask for it.
         kept_accuracy: accuracy of the answers that no one has to look at; None if there are none, or no reviews.
-        cost: what 1,000 fruit cost by their true classes, reviews included; None where nothing is priced.
+        cost: what 1,000 fruit cost by their true classes, reviews included; None where nothing is priced, or where a
+            person is asked whose look has no price.
     """
 
     policy: str
@@ -160,15 +160,10 @@ def combination_metrics(
     )
 
 
-def _paid(prices: Prices, decisions: Decisions, labels: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return what each image costs by its true class, (N,).
-
-    An image for review costs a person's look if that has a price, else its answer.
-    """
-    paid: NDArray[np.float64] = np.asarray(prices.answers, np.float64)[labels, decisions.answers]
-    if decisions.review is None or prices.review is None:
-        return paid
-    return np.where(decisions.review, np.asarray(prices.review, np.float64)[labels], paid)
+def _paid(prices: Cost, decisions: Decisions, labels: NDArray[np.integer]) -> NDArray[np.float64] | None:
+    """Return what each image costs by its true class, (N,); None where a person is asked whose look has no price."""
+    asked = decisions.review is not None and decisions.review.any()
+    return None if asked and prices.prices.review is None else prices.realised(decisions, labels)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which exit policies and decision rules of a model are measured side by side."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -40,19 +40,6 @@ def usual_policies(exits: int, tuned: Collection[str], default: str, *, calibrat
     fixed = ("full", *(f"exit:{number}" for number in range(1, exits)))
     solved = [name for name in (HALF, RISK) if calibrated and name.partition(":")[0] in EXIT_POLICIES]
     return tuple(dict.fromkeys((*fixed, *tuned, *solved, default)))
-
-
-def make_all(names: Sequence[str], make: Callable[[str], Made]) -> dict[str, Made]:
-    """Return what each name stands for, in their order.
-
-    Args:
-        names: of exit policies or of decision rules; repeated ones count once.
-        make: from a name to what it stands for; raises `UsageError` for what the model does not allow.
-
-    Raises:
-        UsageError: if the model does not allow one of them.
-    """
-    return {name: make(name) for name in dict.fromkeys(names)}
 
 
 def make_allowed(names: Iterable[str], make: Callable[[str], Made]) -> tuple[dict[str, Made], tuple[Refusal, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,8 @@ from mango_grader.progress import Progress, SilentProgress
 from mango_grader.report import ReportData
 from mango_grader.report.caveats import warnings
 from mango_grader.runtime import Grader
-from mango_grader.runtime.bundle.manifest import Prices
-from mango_grader.runtime.decisions import DecisionRule, Decisions, parse_decision_rule
-from mango_grader.runtime.exits import Deadline, ExitPolicy, parse_exit_policy
+from mango_grader.runtime.decisions import Cost, DecisionRule, Decisions, parse_decision_rule
+from mango_grader.runtime.exits import Deadline, ExitPolicy, Full, parse_exit_policy
 from mango_grader.runtime.inference.measuring import MeasuredTimes
 from mango_grader.runtime.inference.model_context import policy_context, rule_context
 from mango_grader.training.bootstrap import REPLICATES, Estimate
@@ -27,7 +27,7 @@ from mango_grader.training.combinations import (
 )
 from mango_grader.training.metrics import EvaluationSet
 from mango_grader.workflow.answering import EveryExit, GradedImages, answer_every_exit, keep_deadline, read_graded
-from mango_grader.workflow.combining import Refusal, make_all, make_allowed, usual_policies
+from mango_grader.workflow.combining import Refusal, make_allowed, usual_policies
 from mango_grader.workflow.predictions import Prediction
 from mango_grader.workflow.run.measure import Measured, measure
 
@@ -114,7 +114,8 @@ class Evaluation:
         answered: what the first of the policies and rules that were asked for answered, else the model's own.
         predictions: the same image by image, in the data's order.
         warnings: what these figures warn of, one line each.
-        priced_by: the decision rule whose prices the costs are of; None where nothing is priced.
+        priced_by: the first decision rule with prices, which the costs of all are of, else "the model"; None where
+            nothing is priced.
     """
 
     model: str
@@ -190,7 +191,7 @@ def evaluate(
     last = outputs.probabilities[-1].argmax(axis=1) == labels
     yardstick = Yardstick(evaluated, tuple(macs), last, choices.prices)
     combinations = tuple(_measured(grader, images, outputs, choices, yardstick, progress))
-    first = next(one for one in combinations if (one.metrics.policy, one.metrics.decide) == choices.first)
+    first = next((one for one in combinations if one.named == choices.first), combinations[0])
     report = ReportData(
         title=data,
         classes=manifest.classes,
@@ -223,7 +224,7 @@ class _Choices:
     rules: dict[str, dict[str, DecisionRule]]
     first: tuple[str, str]
     refused: tuple[Refusal, ...]
-    prices: Prices | None = None
+    prices: Cost | None = None
     priced_by: str | None = None
 
     @classmethod
@@ -232,22 +233,31 @@ class _Choices:
         bundle, manifest = grader.bundle, grader.manifest
         context = policy_context(bundle, grader.model.precision, MeasuredTimes(bundle, grader.model))
         refused: tuple[Refusal, ...] = ()
+        parse = partial(parse_exit_policy, context=context)
         if options.policies:
-            policies = make_all(options.policies, lambda text: parse_exit_policy(text, context))
+            policies = {name: parse(name) for name in options.policies}
         else:
             calibrated = manifest.calibration is not None
             usual = usual_policies(
                 len(manifest.exits), manifest.policies, manifest.default_policy, calibrated=calibrated
             )
-            policies, refused = make_allowed(usual, lambda text: parse_exit_policy(text, context))
+            policies, refused = make_allowed(usual, parse)
         names = options.rules or (manifest.default_decide,)
-
-        def rules_of(policy: ExitPolicy) -> dict[str, DecisionRule]:
-            rules = rule_context(bundle, context, policy)
-            return make_all(names, lambda text: parse_decision_rule(text, rules))
-
+        rules: dict[str, dict[str, DecisionRule]] = {}
+        for name, policy in policies.items():
+            offered = rule_context(bundle, context, policy)
+            rules[name], without = make_allowed(names, partial(parse_decision_rule, context=offered))
+            for one in without:
+                # "full" comes first of the usual policies: a rule that even it does not allow helps none of them.
+                if options.policies or policy == Full():
+                    raise UsageError(one.reason)
+                refused += (Refusal(f"{name} with {one.name}", one.reason),)
         first = (options.policies or (manifest.default_policy,))[0], names[0]
-        return cls(policies, {name: rules_of(policy) for name, policy in policies.items()}, first, refused)
+        priced = {decide: rule for one in rules.values() for decide, rule in one.items() if isinstance(rule, Cost)}
+        if not priced and manifest.prices is not None:
+            priced = {"the model": Cost(manifest.prices)}
+        priced_by, prices = next(iter(priced.items()), (None, None))
+        return cls(policies, rules, first, refused, prices, priced_by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +267,10 @@ class _Combination:
     metrics: CombinationMetrics
     stops: Stops
     decisions: Decisions
+
+    @property
+    def named(self) -> tuple[str, str]:
+        return self.metrics.policy, self.metrics.decide
 
 
 def _measured(

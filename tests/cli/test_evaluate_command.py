@@ -141,6 +141,7 @@ def test_a_split_says_which_images_belong_together(model: Path, graded: Path, tm
         (["--predictions", "rows.txt"], ".csv, .jsonl, .parquet"),
         (["--out", "figures.txt"], "figures are written as .json, .csv, .html"),
         (["--decide", "often"], "use argmax"),
+        (["--decide", "argmax", "--decide", "often"], "use argmax"),
         (["--bootstrap", "7"], "use 100 to 100,000, or 0 for no intervals"),
         (["--split", "nowhere.json"], "nowhere.json"),
     ],
@@ -262,3 +263,17 @@ def test_the_table_fits_a_hundred_columns(model: Path, graded: Path) -> None:
     tables = [line for line in printed.splitlines() if line.startswith(titles)]
     assert len(tables) == 4
     assert max(map(len, tables)) <= 100
+
+
+def test_all_are_priced_by_the_first_price_list(model: Path, graded: Path, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text("true,green,yellow,red,review\ngreen,0,1,1,0.2\nyellow,1,0,1,0.2\nred,3,1,0,0.2\n")
+    asked = ("--policy", "full", "--decide", "argmax", "--decide", f"cost:{prices}")
+    found = evaluated("--model", model, "--data", graded, *asked)
+    plain, priced = found["combinations"]
+    assert found["priced_by"] == f"cost:{prices}"
+    assert plain["cost"]["value"] == pytest.approx(1000 * 3 / 12)  # one red called green
+    assert plain["review"] is None
+    assert 0 <= priced["review"]["value"] <= 1
+    bare = evaluated("--model", model, "--data", graded, "--policy", "full")
+    assert (bare["priced_by"], bare["combinations"][0]["cost"]) == (None, None)

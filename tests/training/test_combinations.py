@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mango_grader.runtime.bundle.manifest import Prices
-from mango_grader.runtime.decisions import Argmax, Decisions
+from mango_grader.runtime.decisions import Argmax, Cost, Decisions
 from mango_grader.runtime.exits import ExitAt, Full, Threshold
 from mango_grader.training.combinations import Stops, Yardstick, anytime_curve, combination_metrics, mean_over
 from mango_grader.training.metrics import EvaluationSet
@@ -19,7 +19,7 @@ EVALUATED = EvaluationSet(LABELS, list("abcd"), ("good", "bad"), ordinal=False)
 LAST = PROBABILITIES[-1].argmax(axis=1) == LABELS
 
 
-def yardstick(prices: Prices | None = None) -> Yardstick:
+def yardstick(prices: Cost | None = None) -> Yardstick:
     return Yardstick(EVALUATED, (100, 400), LAST, prices)
 
 
@@ -50,17 +50,21 @@ def test_reviews_are_counted_priced_by_true_class_and_left_out_of_what_is_kept()
     answers = Argmax().decide(stops.history, stops.exits).answers
     review = np.array([False, True, False, True])
     prices = Prices(((0.0, 1.0), (5.0, 0.0)), (0.25, 0.5))
-    found = combination_metrics("full", "cost", stops, Decisions(answers, review), yardstick(prices))
+    found = combination_metrics("full", "cost", stops, Decisions(answers, review), yardstick(Cost(prices)))
     assert found.review is not None
     assert found.kept_accuracy is not None
     assert found.cost is not None
     assert (found.review.value, found.kept_accuracy.value) == (0.5, 1.0)
     assert found.cost.value == pytest.approx(1000 * (0.25 + 0.5) / 4)
-    unreviewed = combination_metrics("full", "argmax", stops, Decisions(answers), yardstick(prices))
+    unreviewed = combination_metrics("full", "argmax", stops, Decisions(answers), yardstick(Cost(prices)))
     assert unreviewed.cost is not None
     assert unreviewed.cost.value == pytest.approx(1000 * 5 / 4)
-    everything = combination_metrics("full", "cost", stops, Decisions(answers, np.ones(4, bool)), yardstick(prices))
+    everything = combination_metrics(
+        "full", "cost", stops, Decisions(answers, np.ones(4, bool)), yardstick(Cost(prices))
+    )
     assert everything.kept_accuracy is None
+    nobody = Yardstick(EVALUATED, (100, 400), LAST, Cost(Prices(prices.answers)))
+    assert combination_metrics("full", "conformal", stops, Decisions(answers, review), nobody).cost is None
 
 
 def test_the_confidence_of_an_answer_is_its_own_probability() -> None:
