@@ -66,6 +66,8 @@ def test_the_fastest_way_that_is_as_accurate_is_compared_with_each_other_network
     slow = rows["images/s at the accuracy of slow, ours over theirs"]
     assert (slow["value"], slow["ours"]["policy"], slow["images"], slow["folds"]) == (3.0, "exit:2", 4, 1)
     assert rows["images/s at the accuracy of good, ours over theirs"]["ours"]["policy"] == "full"
+    default = rows["images/s of our default policy over slow"]  # which is "full" here
+    assert (default["value"], default["points"]) == (1.5, 25.0)
     exit_1 = rows["exit 1 over full.onnx"]
     assert (exit_1["value"], exit_1["goal"], exit_1["met"]) == (0.25, "<= 0.470", True)
 

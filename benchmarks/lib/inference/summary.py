@@ -164,6 +164,10 @@ def _rivals(figures: Figures) -> Iterator[dict[str, Any]]:
             "folds": len(shared),
         }
         yield _claim(what, last.ms / best.ms, **more)
+        answers = _pooled("default", [each["policies"][each["default"]] for each in shared.values()])
+        points = 100 * (answers.accuracy - last.accuracy)
+        what = f"images/s of our default policy over {rival}"
+        yield _claim(what, last.ms / answers.ms, points=points, images=len(last.correct), folds=len(shared))
 
 
 def _msdnet(figures: Figures) -> Iterator[dict[str, Any]]:
