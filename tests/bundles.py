@@ -55,6 +55,7 @@ def make_bundle(
     schema: int = SCHEMA,
     ordinal: bool = False,
     calibration: CalibrationData | None = None,
+    retrained: bool = False,
     products: int = 0,
     **fields: Any,
 ) -> Path:
@@ -77,7 +78,7 @@ def make_bundle(
             name: Thresholds("confidence", values)
             for name, values in ({"threshold": (0.6,)} if policies is None else policies).items()
         },
-        calibration=None if calibration is None else calibration.info(),
+        calibration=None if calibration is None else calibration.info(retrained=retrained),
         heat=heat,
         originals=tuple(originals.files) if schema > 1 else (),
         provenance={"created": "2025-01-01", "method": "by hand", "metrics": {"accuracy": 1.0}},

@@ -90,7 +90,9 @@ def decide_option(use: str) -> Callable[[Function], Function]:
     Args:
         use: what the command does with the decision rule, as help says it.
     """
-    return click.option("--decide", metavar="argmax|cost:FILE|cost:ordinal", help=f"{use}  [default: the model's]")
+    return click.option(
+        "--decide", metavar="argmax|cost:FILE|cost:ordinal|conformal:alpha=0.05", help=f"{use}  [default: the model's]"
+    )
 
 
 def precision_option(function: Function) -> Function:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
     from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
     from mango_grader.runtime.bundle.manifest import SCHEMA, CalibrationInfo, ExitInfo, Manifest, Prices, Thresholds
-    from mango_grader.runtime.decisions import Argmax, Cost, DecisionRule, Decisions, parse_decision_rule
+    from mango_grader.runtime.decisions import Argmax, Conformal, Cost, DecisionRule, Decisions, parse_decision_rule
     from mango_grader.runtime.exits import (
         Budget,
         CalibrationSet,
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from mango_grader.runtime.inference.verify import Finding, verify_bundle
 
 __all__ = [
-    "SCHEMA", "Argmax", "Budget", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Cost",
-    "Deadline", "DecisionRule", "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding", "Full",
-    "Golden", "Grader", "HeatMap", "Host", "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest", "Memory",
-    "Originals", "Outcome", "PrecisionChoice", "Preprocess", "Prices", "Reached", "Record", "Results", "Risk",
-    "StageLatency", "StageTimes", "StagedModel", "Threshold", "Thresholds", "Throughput", "calibration_parts",
+    "SCHEMA", "Argmax", "Budget", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Conformal",
+    "Cost", "Deadline", "DecisionRule", "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding",
+    "Full", "Golden", "Grader", "HeatMap", "Host", "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest",
+    "Memory", "Originals", "Outcome", "PrecisionChoice", "Preprocess", "Prices", "Reached", "Record", "Results",
+    "Risk", "StageLatency", "StageTimes", "StagedModel", "Threshold", "Thresholds", "Throughput", "calibration_parts",
     "choose_precision", "golden_parts", "make_items", "original_parts", "parse_decision_rule", "parse_exit_policy",
     "verify_bundle", "write_bundle",
 ]  # fmt: skip
@@ -60,7 +60,7 @@ __getattr__ = lazy_names(
         "inference.grader": ("Grader",),
         "bundle.calibration": ("CalibrationData", "calibration_parts"),
         "bundle.manifest": ("SCHEMA", "CalibrationInfo", "ExitInfo", "Manifest", "Prices", "Thresholds"),
-        "decisions": ("Argmax", "Cost", "DecisionRule", "Decisions", "parse_decision_rule"),
+        "decisions": ("Argmax", "Conformal", "Cost", "DecisionRule", "Decisions", "parse_decision_rule"),
         "exits": (
             "Budget",
             "CalibrationSet",

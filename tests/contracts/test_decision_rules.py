@@ -9,7 +9,17 @@ from bundles import make_bundle
 from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
-from mango_grader.runtime import Bundle, CalibrationData, Prices, Threshold
+from mango_grader.runtime import (
+    Bundle,
+    CalibrationData,
+    Deadline,
+    ExitAt,
+    ExitPolicy,
+    Full,
+    Prices,
+    StageTimes,
+    Threshold,
+)
 from mango_grader.runtime.decisions import DECISION_RULES, DecisionRule, Decisions, RuleContext, parse_decision_rule
 from mango_grader.runtime.exits import stop_exits
 from mango_grader.runtime.inference.model_context import policy_context, rule_context
@@ -19,6 +29,8 @@ RULES: Mapping[str, str] = {
     "argmax": "argmax",
     "cost": "cost:",
     "cost:ordinal,review=0.4": "cost:",
+    "conformal:alpha=0.1": "conformal:alpha=0.1",
+    "conformal:alpha=5e-2": "conformal:alpha=0.05",
 }
 PRICES = Prices(((0.0, 1.0, 9.0), (1.0, 0.0, 3.0), (9.0, 3.0, -1.0)), (0.5, 0.6, 0.7))
 POLICY = Threshold((0.6,))
@@ -41,6 +53,19 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> RuleContext:
 @pytest.fixture(params=RULES)
 def rule(request: pytest.FixtureRequest, context: RuleContext) -> DecisionRule:
     return parse_decision_rule(request.param, context)
+
+
+def test_a_row_that_is_not_finite_does_no_harm(rule: DecisionRule) -> None:
+    """The grader hands such rows over as zeros, and drops what is decided about them."""
+    history = np.array([[[0.0, 0.0, 0.0], [0.2, 0.7, 0.1]], [[0.0, 0.0, 0.0], [0.3, 0.6, 0.1]]], np.float32)
+    exits = np.array([2, 2])
+    found = rule.decide(history, exits)
+    assert_same(rule.decide(history[:, 1:], exits[1:]), found, np.array([1]))
+
+
+@pytest.mark.parametrize("policy", [Full(), ExitAt(0), Threshold((0.5,)), Deadline(1, StageTimes([[1.0], [1.0]]))])
+def test_a_rule_holds_for_any_exit_policy(rule: DecisionRule, policy: ExitPolicy, context: RuleContext) -> None:
+    assert rule.under(policy).under(context.policy) == rule
 
 
 @pytest.fixture(scope="module")

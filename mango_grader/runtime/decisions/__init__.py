@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from mango_grader.errors import UsageError
 from mango_grader.runtime.decisions.argmax import Argmax
 from mango_grader.runtime.decisions.base import DecisionRule, Decisions, ParsedRule, RuleContext, stopped
+from mango_grader.runtime.decisions.conformal import Conformal
 from mango_grader.runtime.decisions.cost import Cost
 
 __all__ = [
-    "DECISION_RULES", "Argmax", "Cost", "DecisionRule", "Decisions", "RuleContext", "parse_decision_rule", "stopped",
+    "DECISION_RULES", "Argmax", "Conformal", "Cost", "DecisionRule", "Decisions", "RuleContext", "parse_decision_rule",
+    "stopped",
 ]  # fmt: skip
 
-DECISION_RULES: Mapping[str, type[ParsedRule]] = {"argmax": Argmax, "cost": Cost}
+DECISION_RULES: Mapping[str, type[ParsedRule]] = {"argmax": Argmax, "cost": Cost, "conformal": Conformal}
 """Every decision rule, by the name before its colon."""
 
 

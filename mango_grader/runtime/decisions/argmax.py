@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
 from mango_grader.runtime.decisions.base import Decisions, RuleContext, stopped
+from mango_grader.runtime.exits import ExitPolicy
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Argmax:
     def decide(self, history: NDArray[np.floating], exits: NDArray[np.integer]) -> Decisions:
         """Return the most probable class of each image."""
         return Decisions(stopped(history, exits).argmax(axis=1))
+
+    def under(self, policy: ExitPolicy) -> Self:
+        """Return the rule as it is: it holds whatever stops an image."""
+        return self
 
     def __str__(self) -> str:
         return "argmax"

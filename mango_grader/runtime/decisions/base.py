@@ -39,6 +39,13 @@ class DecisionRule(Protocol):
             exits: (N,) int, the exit at which each image stopped, from 1.
         """
 
+    def under(self, policy: ExitPolicy) -> "DecisionRule":
+        """Return this rule for images that another exit policy stops, such as one with a deadline for one call.
+
+        Args:
+            policy: by which the images stop.
+        """
+
     def __str__(self) -> str:
         """Return the rule's name and numbers, by which two jobs are told apart."""
 

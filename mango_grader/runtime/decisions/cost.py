@@ -11,6 +11,7 @@ from mango_grader.files import digest
 from mango_grader.runtime.bundle.manifest import Prices
 from mango_grader.runtime.decisions.base import Decisions, RuleContext, stopped
 from mango_grader.runtime.decisions.prices import ordinal_prices, read_prices, to_price
+from mango_grader.runtime.exits import ExitPolicy
 
 _ORDINAL = "ordinal"
 
@@ -60,6 +61,10 @@ class Cost:
         if self.prices.review is None:
             raise ValueError("a person's look has no price")
         return np.where(decisions.review, np.array(self.prices.review)[labels], costs)
+
+    def under(self, policy: ExitPolicy) -> Self:
+        """Return the rule as it is: it holds whatever stops an image."""
+        return self
 
     def __str__(self) -> str:
         # The numbers count, not where they are from: a file of prices may change between two jobs.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from mango_grader.errors import UsageError
 from mango_grader.runtime.exits.base import (
     CalibrationSet,
+    DependsOn,
     ExitPolicy,
     ParsedPolicy,
     PolicyContext,
@@ -20,8 +21,9 @@ from mango_grader.runtime.exits.stage_times import StageTimes
 from mango_grader.runtime.exits.threshold import Threshold
 
 __all__ = [
-    "EXIT_POLICIES", "Budget", "CalibrationSet", "Deadline", "DefaultPolicy", "ExitAt", "ExitPolicy", "Full",
-    "PolicyContext", "Reached", "Risk", "StageTimes", "Threshold", "default_policy", "parse_exit_policy", "stop_exits",
+    "EXIT_POLICIES", "Budget", "CalibrationSet", "Deadline", "DefaultPolicy", "DependsOn", "ExitAt", "ExitPolicy",
+    "Full", "PolicyContext", "Reached", "Risk", "StageTimes", "Threshold", "default_policy", "parse_exit_policy",
+    "stop_exits",
 ]  # fmt: skip
 
 EXIT_POLICIES: Mapping[str, type[ParsedPolicy]] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.manifest import Thresholds
 from mango_grader.runtime.exits.stage_times import StageTimes
+
+DependsOn = Literal["nothing", "image", "clock"]
+"""What the exit of an image can depend on; on the clock means on the image as well."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,13 @@ class Reached:
 
 @runtime_checkable
 class ExitPolicy(Protocol):
-    """Decides which images stop at an exit; images that reach the last exit always stop there."""
+    """Decides which images stop at an exit; images that reach the last exit always stop there.
+
+    Attributes:
+        depends_on: what the exit of an image depends on; "nothing" where all stop at the same one.
+    """
+
+    depends_on: ClassVar[DependsOn]
 
     def settled(self, reached: Reached) -> NDArray[np.bool_]:
         """Return which images stop at the exit that they have reached, (N,).

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
-from mango_grader.runtime.exits.base import CalibrationSet, PolicyContext, Reached
+from mango_grader.runtime.exits.base import CalibrationSet, DependsOn, PolicyContext, Reached
 from mango_grader.runtime.exits.shares import NEVER, first_reached, geometric_thresholds
 from mango_grader.runtime.exits.signals import SIGNALS, every_signal
 from mango_grader.runtime.exits.threshold import Threshold
@@ -40,6 +40,7 @@ class Budget:
     """
 
     form: ClassVar[str] = "budget:MACS or budget:40%"
+    depends_on: ClassVar[DependsOn] = "image"
     macs: float
     stops: Threshold
 

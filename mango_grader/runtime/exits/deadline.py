@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
-from mango_grader.runtime.exits.base import ExitPolicy, PolicyContext, Reached
+from mango_grader.runtime.exits.base import DependsOn, ExitPolicy, PolicyContext, Reached
 from mango_grader.runtime.exits.fixed import Full
 from mango_grader.runtime.exits.stage_times import StageTimes
 
@@ -34,6 +34,7 @@ class Deadline:
     """
 
     form: ClassVar[str] = "deadline:25ms"
+    depends_on: ClassVar[DependsOn] = "clock"
     ms: float
     times: StageTimes = field(compare=False)
     within: ExitPolicy = Full()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
-from mango_grader.runtime.exits.base import PolicyContext, Reached
+from mango_grader.runtime.exits.base import DependsOn, PolicyContext, Reached
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Full:
     """Every image goes to the last exit."""
 
     form: ClassVar[str] = "full"
+    depends_on: ClassVar[DependsOn] = "nothing"
 
     def settled(self, reached: Reached) -> NDArray[np.bool_]:
         """Return False for all images."""
@@ -40,6 +41,7 @@ class ExitAt:
     """
 
     form: ClassVar[str] = "exit:K"
+    depends_on: ClassVar[DependsOn] = "nothing"
     index: int
 
     def settled(self, reached: Reached) -> NDArray[np.bool_]:

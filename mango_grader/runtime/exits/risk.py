@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
-from mango_grader.runtime.exits.base import CalibrationSet, PolicyContext, Reached
+from mango_grader.runtime.exits.base import CalibrationSet, DependsOn, PolicyContext, Reached
 from mango_grader.runtime.exits.binomial import most_losses, samples_needed
 from mango_grader.runtime.exits.shares import NEVER, first_reached
 from mango_grader.text import counted
@@ -51,6 +51,7 @@ class Risk:
     """
 
     form: ClassVar[str] = "risk:eps=0.05,delta=0.1"
+    depends_on: ClassVar[DependsOn] = "image"
     eps: float
     delta: float
     threshold: float

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.manifest import Thresholds
-from mango_grader.runtime.exits.base import PolicyContext, Reached
+from mango_grader.runtime.exits.base import DependsOn, PolicyContext, Reached
 from mango_grader.runtime.exits.signals import SIGNALS
 
 
@@ -24,6 +24,7 @@ class Threshold:
     """
 
     form: ClassVar[str] = "threshold"
+    depends_on: ClassVar[DependsOn] = "image"
     thresholds: tuple[float, ...]
     signal: str = "confidence"
 

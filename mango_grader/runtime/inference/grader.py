@@ -262,7 +262,7 @@ class Grader:
         probabilities = stopped(answers.history, answers.exits)
         finite = np.isfinite(probabilities).all(axis=1)
         history = np.where(finite[None, :, None], answers.history, np.float32(0))  # No rule has to expect NaN.
-        decisions = self.rule.decide(history, answers.exits)
+        decisions = self.rule.under(policy).decide(history, answers.exits)
         for row, (values, stop, infer_ms) in enumerate(
             zip(probabilities.tolist(), answers.exits.tolist(), answers.infer_ms.tolist(), strict=True)
         ):
