@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bundles import CLASSES, make_bundle, solid
 from commands import call, read_csv
 from PIL import Image
 
 from mango_grader import Grader
-from mango_grader.runtime import Cost, Prices
+from mango_grader.runtime import CalibrationData, Cost, Prices
 
 PRICES = "true,green,yellow,red,review\ngreen,0,1,1,{look}\nyellow,1,0,1,{look}\nred,90,90,0,{look}\n"
 """What is not red is never worth the risk that it is."""
@@ -64,6 +65,29 @@ def test_review_below_asks_in_addition(day: Path, bundle: Path) -> None:
     price(-1)  # A look that pays.
     assert call(*arguments, "--review-below", "0", "--out", "all.csv").exit_code == 0
     assert {row["review"] for row in read_csv(Path("all.csv"))} == {"true"}
+
+
+def test_prediction_sets_are_in_the_rows_and_send_images_to_a_person(day: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 80, np.int32)
+    doubtful = rng.normal(scale=0.7, size=(2, 80, 3)).astype(np.float32)
+    kept = CalibrationData(doubtful, np.arange(80, dtype=np.int32) // 2, labels)
+    (day / "prices.csv").unlink()
+    model = make_bundle(tmp_path / "kept.mango", calibration=kept)
+    arguments = ["grade", "day", "--model", model, "--policy", "exit:1"]
+    assert call(*arguments, "--decide", "conformal:alpha=0.05", "--out", "out.csv").exit_code == 0
+    rows = read_csv(Path("out.csv"))
+    found = [row["set"].split("|") for row in rows]
+    assert all(row["grade"] in names and set(names) <= set(CLASSES) for row, names in zip(rows, found, strict=True))
+    assert [row["review"] for row in rows] == [str(len(names) > 1).lower() for names in found]
+    assert max(map(len, found)) > 1
+    refused = call(*arguments, "--decide", "conformal:alpha=0.01")
+    assert refused.exit_code == 2
+    assert "needs 99 calibration fruit; this model has 40 fruit" in refused.stderr
+    for text in ("conformal:alpha=0.1", "argmax"):
+        done = call(*arguments, "--decide", text, "--out", "out.csv", "--resume")
+        assert done.exit_code == 2
+        assert "made with another decide" in done.stderr
 
 
 def test_a_job_with_other_prices_is_not_resumed(day: Path, bundle: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mango_grader.errors import UsageError
 from mango_grader.runtime.decisions.base import Decisions, RuleContext, stopped
 from mango_grader.runtime.exits import CalibrationSet, DependsOn, ExitPolicy
+from mango_grader.runtime.exits.plain import plain_probabilities
 from mango_grader.text import counted
 
 _ALPHA = re.compile(r"alpha=(\d{0,3}\.?\d{1,12}|\d{1,3}e-\d{1,2})", re.ASCII)
@@ -94,7 +95,7 @@ class Conformal:
         if answers.labels is None:
             raise UsageError(f"{name}: the calibration fruit are not graded; give it graded ones: {fresh}")
         rows = _one_by_group(answers.groups)
-        plain = [_plain(*each) for each in zip(answers.probabilities[:, rows], temperatures, strict=True)]
+        plain = [plain_probabilities(*each) for each in zip(answers.probabilities[:, rows], temperatures, strict=True)]
         true = [np.sort(each[np.arange(len(rows)), answers.labels[rows]]) for each in plain]
         alone = tuple(_quantile(each, alpha) for each in true)
         return cls(alpha, alone, tuple(_quantile(each, alpha / len(true)) for each in true), temperatures)
@@ -149,12 +150,5 @@ def _quantile(true: NDArray[np.float64], alpha: float) -> float:
 def _inside(probabilities: NDArray[np.floating], temperature: float, least: float) -> NDArray[np.bool_]:
     """Return the sets of one exit, (N, C); empty where it did not run."""
     with np.errstate(invalid="ignore"):
-        enough = _plain(probabilities, temperature) >= least
+        enough = plain_probabilities(probabilities, temperature) >= least
     return np.asarray(enough | (probabilities == probabilities.max(axis=1, keepdims=True)))
-
-
-def _plain(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Return the probabilities (N, C) at temperature 1 from those at another."""
-    values = np.ascontiguousarray(probabilities, np.float64)
-    powers = np.power(values / values.max(axis=1, keepdims=True), temperature)
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

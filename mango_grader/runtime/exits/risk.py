@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mango_grader.errors import UsageError
 from mango_grader.runtime.exits.base import CalibrationSet, DependsOn, PolicyContext, Reached
 from mango_grader.runtime.exits.binomial import most_losses, samples_needed
+from mango_grader.runtime.exits.plain import plain_probabilities
 from mango_grader.runtime.exits.shares import NEVER, first_reached
 from mango_grader.text import counted
 
@@ -141,12 +142,5 @@ def _lost(answers: CalibrationSet) -> NDArray[np.bool_]:
 
 
 def _plain_confidence(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Return the largest probability at temperature 1, (N,).
-
-    Args:
-        probabilities: (N, C), at `temperature`.
-        temperature: above 0.
-    """
-    values = np.ascontiguousarray(probabilities, np.float64)
-    found: NDArray[np.float64] = 1 / np.power(values / values.max(axis=1, keepdims=True), temperature).sum(axis=1)
-    return found
+    largest: NDArray[np.float64] = plain_probabilities(probabilities, temperature).max(axis=1)
+    return largest
