@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo-run
 
-.PHONY: install demo docs test lint types unit clean
+.PHONY: install demo docs node test lint types unit clean
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -18,6 +18,10 @@ demo: install
 # The site, in docs/_build/html; `make test` builds it, too, elsewhere.
 docs: install
 	$(BIN)/python -m sphinx -q -W --keep-going -n -d docs/_build/doctrees docs docs/_build/html
+
+# What the Node example needs; the test of the example is skipped without it.
+node:
+	cd examples/node && npm install --no-audit --no-fund
 
 test: lint types unit
 

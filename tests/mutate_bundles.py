@@ -3,8 +3,8 @@
     python tests/mutate_bundles.py --count 2000 --seed 0 [--model runs/mangos/model.mango] [--keep FOLDER]
 
 Each mutant goes through `Grader.load` with and without its check, in each precision and with what is chosen from
-calibration data, then `grade`, `info` and `verify`, in another process. A fault is an exception that is no one-line
-`MangoError`, a line on the terminal that is not the product's own, a crash, a hang, more memory than `MOST_MEMORY`, an
+calibration data, then `grade`, `explain`, `info` and `verify`, in another process. A fault is an exception that is no
+one-line `MangoError`, a line on the terminal that is not the product's own, a crash, a hang, more memory than `MOST_MEMORY`, an
 answer from a manifest that is not valid, or, where the check passed, other answers than the sound bundle's.
 """
 
@@ -25,6 +25,7 @@ import numpy as np
 from bundle_mutations import LEVELS
 from bundles import make_whole_bundle
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from workers import answer_each, answers
 
 from mango_grader.cli import main as command_line
@@ -119,7 +120,7 @@ def _read(path: Path, golden: Golden) -> dict[str, Any]:
             if not str(error).isprintable() or len(str(error)) > 1000:
                 return {"failure": f"not one line: {str(error)!r}"}
             continue
-        if failure := failure or _unsound(record):
+        if failure := failure or _unsound(record) or _unsound_map(grader, image, record):
             return {"failure": failure}
         if record.error is None:
             found["kind"] = "answered" if options["check"] else found["kind"].replace("refused", "unchecked")
@@ -143,6 +144,14 @@ def _unsound(record: Record) -> str | None:
     values = np.array(record.probabilities)
     sound = np.isfinite(values).all() and abs(values.sum() - 1) < 1e-3 and record.confidence in values.tolist()
     return None if sound and str(record.grade).isprintable() else f"no sound answer: {record}"
+
+
+def _unsound_map(grader: Grader, image: NDArray[np.uint8], record: Record) -> str | None:
+    try:
+        values = grader.explain(image, record).values
+    except MangoError as error:
+        return None if str(error).isprintable() else f"not one line: {str(error)!r}"
+    return None if np.isfinite(values).all() else "a heat map that is not finite"
 
 
 def _commands(path: Path) -> str | None:
