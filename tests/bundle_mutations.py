@@ -105,7 +105,7 @@ def _may_be(place: str, value: Any) -> bool:
     if place.startswith("prices."):  # What an answer earns is a negative price; nobody may be there to ask.
         return value == -1.0 or (place == "prices.review" and value is None)
     # A class or an exit may be called like a path. Which policy is known is not for the manifest to say.
-    named = place.startswith(("classes.", "exits.", "default_")) and value in PATHS
+    named = place.startswith(("classes.", "exits.", "default_policy")) and value in PATHS
     return named or (place, value) == ("prices", None)
 
 

@@ -4,8 +4,9 @@
 
 Each mutant goes through `Grader.load` with and without its check, in each precision and with what is chosen from
 calibration data, then `grade`, `explain`, `info` and `verify`, in another process. A fault is an exception that is no
-one-line `MangoError`, a line on the terminal that is not the product's own, a crash, a hang, more memory than `MOST_MEMORY`, an
-answer from a manifest that is not valid, or, where the check passed, other answers than the sound bundle's.
+one-line `MangoError`, a line on the terminal that is not the product's own, a crash, a hang, more memory than
+`MOST_MEMORY`, an answer from a manifest that is not valid, or, where the check passed, other answers than the sound
+bundle's.
 """
 
 import argparse
@@ -45,7 +46,8 @@ LOADS: tuple[dict[str, Any], ...] = (
     {"check": True},
     {"check": False},
     {"check": False, "precision": "int8"},
-    {"check": False, "policy": "threshold", "decide": "argmax"},
+    {"check": False, "policy": "budget:50%", "decide": "cost"},
+    {"check": False, "policy": "risk", "decide": "cost:ordinal"},
 )
 """Arguments of `Grader.load` by which each mutant is loaded; the first decides between "answered" and "unchecked"."""
 

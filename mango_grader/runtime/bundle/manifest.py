@@ -25,6 +25,8 @@ LARGEST_PRICE = 1e12
 _ONLY_SIGNAL = "confidence"  # of schemas 1 and 2
 _SINCE = {"originals": 2, "default_decide": 3, "prices": 3, "calibration": 3, "heat": 3}  # first schema of a field
 _PART = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+# Words and numbers alone: whoever sends a bundle must not choose a file that is read here.
+_RULE = re.compile(r"[a-z_]+(:[a-z_]+(=[-+.\de]+)?(,[a-z_]+(=[-+.\de]+)?)*)?", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -145,6 +147,11 @@ class Manifest:
             raise BundleError("manifest: no policy can be called full or exit:…, which have another meaning")
         if len(self.heat) not in (0, exits) or len(set(self.heat)) != len(self.heat):
             raise BundleError(f"manifest: heat maps need {exits} different graphs, or none")
+        if not _RULE.fullmatch(self.default_decide):
+            raise BundleError(
+                f"manifest: default decision rule {self.default_decide[:40]!r} is none: it may name a rule, such as"
+                " cost or cost:ordinal, but no file"
+            )
         self._check_prices()
         if len(set(self.originals)) != len(self.originals) or (self.schema == 1) != (not self.originals):
             raise BundleError("manifest: schemas 2 and 3 have different originals, schema 1 has none")

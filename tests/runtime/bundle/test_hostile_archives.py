@@ -135,6 +135,16 @@ def test_a_stage_that_is_missing_from_the_manifest(own: Path) -> None:
     assert "needs 2 stages" in refused(change_bundle(own, shorten, rehash=False))
 
 
+@pytest.mark.parametrize("rule", ["cost:/etc/passwd", "cost:prices.csv", "cost:../x.json", "cost:C:\\x.csv", "cost:"])
+def test_a_default_decision_rule_that_would_read_a_file_here(own: Path, rule: str) -> None:
+    def name_a_file(parts: Parts) -> None:
+        values = json.loads(parts[MANIFEST])
+        values["default_decide"] = rule
+        parts[MANIFEST] = json.dumps(values).encode()
+
+    assert "but no file" in refused(change_bundle(own, name_a_file, rehash=False))
+
+
 def test_an_original_that_becomes_a_huge_image(own: Path, tmp_path: Path) -> None:
     Image.new("1", (11_000, 11_000)).save(tmp_path / "flat.png")
     bomb = (tmp_path / "flat.png").read_bytes()
