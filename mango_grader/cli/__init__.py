@@ -33,6 +33,7 @@ COMMANDS = {
     "grade": _Entry("grade", "grade", "Grade images and folders with a .mango model."),
     "info": _Entry("model", "info", "Print the manifest of a .mango model."),
     "verify": _Entry("model", "verify", "Check that a .mango model is intact and answers as it did when it was made."),
+    "calibrate": _Entry("calibrate", "calibrate", "Calibrate a .mango model on fruit of your own line."),
     "bench": _Entry("bench", "bench", "Measure how fast a .mango model is on this host."),
     "doctor": _Entry("doctor", "doctor", "Print versions, devices and problems."),
 }

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from mango_grader.runtime.bundle.calibration import CalibrationData, calibration_parts
     from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
     from mango_grader.runtime.bundle.manifest import SCHEMA, CalibrationInfo, ExitInfo, Manifest, Prices, Thresholds
+    from mango_grader.runtime.calibration.fruit import AnsweredFruit, CalibrationFruit
+    from mango_grader.runtime.calibration.recalibrate import Defaults, Recalibration, recalibrate
     from mango_grader.runtime.decisions import Argmax, Conformal, Cost, DecisionRule, Decisions, parse_decision_rule
     from mango_grader.runtime.exits import (
         Budget,
@@ -42,13 +44,13 @@ if TYPE_CHECKING:
     from mango_grader.runtime.inference.verify import Finding, verify_bundle
 
 __all__ = [
-    "SCHEMA", "Argmax", "Budget", "Bundle", "CalibrationData", "CalibrationInfo", "CalibrationSet", "Conformal",
-    "Cost", "Deadline", "DecisionRule", "Decisions", "DecodeCost", "ExitAt", "ExitInfo", "ExitPolicy", "Finding",
-    "Full", "Golden", "Grader", "HeatMap", "Host", "HostProfile", "ImageItem", "ImageSource", "Job", "Manifest",
-    "Memory", "Originals", "Outcome", "PrecisionChoice", "Preprocess", "Prices", "Reached", "Record", "Results",
-    "Risk", "StageLatency", "StageTimes", "StagedModel", "Threshold", "Thresholds", "Throughput", "calibration_parts",
-    "choose_precision", "golden_parts", "make_items", "original_parts", "parse_decision_rule", "parse_exit_policy",
-    "verify_bundle", "write_bundle",
+    "SCHEMA", "AnsweredFruit", "Argmax", "Budget", "Bundle", "CalibrationData", "CalibrationFruit", "CalibrationInfo",
+    "CalibrationSet", "Conformal", "Cost", "Deadline", "DecisionRule", "Decisions", "DecodeCost", "Defaults", "ExitAt",
+    "ExitInfo", "ExitPolicy", "Finding", "Full", "Golden", "Grader", "HeatMap", "Host", "HostProfile", "ImageItem",
+    "ImageSource", "Job", "Manifest", "Memory", "Originals", "Outcome", "PrecisionChoice", "Preprocess", "Prices",
+    "Reached", "Recalibration", "Record", "Results", "Risk", "StageLatency", "StageTimes", "StagedModel", "Threshold",
+    "Thresholds", "Throughput", "calibration_parts", "choose_precision", "golden_parts", "make_items",
+    "original_parts", "parse_decision_rule", "parse_exit_policy", "recalibrate", "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 # Names are imported when they are used: training needs the preprocessing and must not start onnxruntime for it.
@@ -60,6 +62,8 @@ __getattr__ = lazy_names(
         "inference.grader": ("Grader",),
         "bundle.calibration": ("CalibrationData", "calibration_parts"),
         "bundle.manifest": ("SCHEMA", "CalibrationInfo", "ExitInfo", "Manifest", "Prices", "Thresholds"),
+        "calibration.fruit": ("AnsweredFruit", "CalibrationFruit"),
+        "calibration.recalibrate": ("Defaults", "Recalibration", "recalibrate"),
         "decisions": ("Argmax", "Conformal", "Cost", "DecisionRule", "Decisions", "parse_decision_rule"),
         "exits": (
             "Budget",

@@ -1,5 +1,6 @@
 """The answers of a model to fruit that it was not trained on, as parts of its bundle."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,7 @@ class CalibrationData:
             raise BundleError("its calibration labels name classes that it does not have")
 
 
-def calibration_parts(by_precision: dict[str, CalibrationData]) -> dict[str, bytes]:
+def calibration_parts(by_precision: Mapping[str, CalibrationData]) -> dict[str, bytes]:
     """Return the parts of a bundle that hold calibration data.
 
     Args:

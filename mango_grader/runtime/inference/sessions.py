@@ -87,7 +87,12 @@ class _Stage:
     classes: int
 
     def run(self, state: dict[str, Any], rows: int) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Return the exit's calibrated probabilities (rows, C) and what the next stage reads.
+        """Return the exit's calibrated probabilities (rows, C) and what the next stage reads."""
+        logits, state = self.logits(state, rows)
+        return softmax(logits, self.temperature), state
+
+    def logits(self, state: dict[str, Any], rows: int) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Return the exit's logits (rows, C) and what the next stage reads.
 
         Raises `BundleError` if the graph's answers have other shapes than it declares.
         """
@@ -95,7 +100,7 @@ class _Stage:
         logits = state.pop(LOGITS)
         if logits.shape != (rows, self.classes) or any(value.shape[:1] != (rows,) for value in state.values()):
             raise BundleError(f"a stage of the model answers {rows} images with {logits.shape} values")
-        return softmax(logits, self.temperature), state
+        return logits, state
 
     def tensors(self, state: dict[str, Any], names: Sequence[str]) -> list[Any]:
         """Return the outputs of these names."""
@@ -180,6 +185,14 @@ class StagedModel:
         for stage in self._stages:
             answer, state = stage.run(state, len(images))
             found.append(answer)
+        return np.stack(found)
+
+    def every_logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits (K, N, C) of all exits, before the temperature, for `images` (N, H, W, 3)."""
+        found, state = [], {IMAGES: images}
+        for stage in self._stages:
+            logits, state = stage.logits(state, len(images))
+            found.append(logits)
         return np.stack(found)
 
     def output(self, number: int, name: str) -> Port | None:
