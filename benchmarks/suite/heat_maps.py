@@ -2,12 +2,12 @@
 
     python -m benchmarks.suite.heat_maps --network search --network mobilenet_v3_small
 
-A network is trained on mangoes of the demo's backgrounds, by `search` or `train`. Then the peak of each heat map is
-compared with the true mask: it hits where it lies within one feature cell of a lesion, in either direction. All B and C
-fruit count, whatever was answered. Beside it stand a random point of the fruit, the centre of the image, and the peak
-of another fruit's map. Which map is shown was chosen on validation fruit (another seed, the same backgrounds); test
-fruit have a third seed and other backgrounds. The pointing game: Zhang et al., "Top-down Neural Attention by Excitation
-Backprop", ECCV 2016, §4.1.
+A network is trained on mangoes of the demo's backgrounds, by `search` or `train`; or a run of either is taken. Then the
+peak of each heat map is compared with the true mask: it hits where it lies within one feature cell of a lesion, in
+either direction. All B and C fruit count, whatever was answered. Beside it stand a random point of the fruit, the
+centre of the image, and the peak of another fruit's map. Which map is shown was chosen on validation fruit (another
+seed, the same backgrounds); test fruit have a third seed and other backgrounds. The pointing game: Zhang et al.,
+"Top-down Neural Attention by Excitation Backprop", ECCV 2016, §4.1.
 
 Time: a quarter of an hour a network. Hardware: 1 CPU core. n: 600 fruit of grades B and C.
 """
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.lib.measurements import Ledger, Measurement, measure_all
 from benchmarks.lib.options import measurement_options
+from mango_grader.files import read_json
 from mango_grader.models.baselines import BASELINES
 from mango_grader.runtime import Grader
 from mango_grader.runtime.inference.heat_map import HeatMap, contrast
@@ -42,30 +43,40 @@ MAPS: Mapping[str, Callable[[Array, int], Array]] = {
     "grade_alone": lambda maps, answer: maps[answer],
     "grade_against_next": lambda maps, answer: maps[answer] - _next(maps, answer),
     "grade_against_healthy": lambda maps, answer: maps[answer] - maps[0],
+    "grade_against_least_there": lambda maps, answer: maps[answer] - np.delete(maps, answer, axis=0).min(axis=0),
 }
-"""What a map may show, from all classes' maps (C, h, w); the first is what the product shows."""
+"""What a map may show, from all classes' maps (C, h, w); the first is what the product shows.
+
+Its mean is the answer, as are those of the next two. The fourth needs to know the healthy grade, and the mean of the
+last is no answer of the network.
+"""
 
 
 BESIDE = ("random_point", "centre", "map_of_another")
 
 
 def measure(network: str, fruit: int, tested: int, size: int, training: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Return how often peaks hit, by part and exit."""
+    """Train a network and return how often its peaks hit, by part and exit."""
     with tempfile.TemporaryDirectory() as folder:
         data, out = Path(folder, "mangoes"), Path(folder, "run")
         write_synthetic(data, fruit, Series(seed, backgrounds=SEASON), workers=1)
         options = {"data": str(data), "group_by": "fruit_id", "size": (size, size), "seed": seed, **training}
         if network == SEARCH:
-            run = search(out, SearchOptions(**options).config())
+            search(out, SearchOptions(**options).config())
         else:
-            run = train(out, TrainOptions(**options, baseline=network).config())
-        grader = Grader.load(run.model, "cpu")
-        _ = grader.heat_maps  # read as long as the file is there
+            train(out, TrainOptions(**options, baseline=network).config())
+        return measure_run(out, tested, seed)
+
+
+def measure_run(run: Path, tested: int, seed: int) -> dict[str, Any]:
+    """Return how often the peaks of a finished run hit, by part and exit."""
+    grader, plan = Grader.load(run, "cpu"), read_json(run / "plan.json")
     parts = {
         "validation": Series(seed + 1001, backgrounds=SEASON),
         "test": Series(seed + 1002, backgrounds=NEXT_SEASON),
     }
     return {
+        "epochs": plan["epochs"],
         "policy": str(grader.policy),
         "macs": [info.macs for info in grader.manifest.exits],
         **{part: played(grader, with_lesions(series, tested), seed) for part, series in parts.items()},
@@ -162,7 +173,7 @@ def summarise(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, each in figures.items():
         for part in ("validation", "test"):
-            head = {"network": name, "part": part, "n": each[part]["n"]}
+            head = {"network": name, "epochs": each["epochs"], "part": part, "n": each[part]["n"]}
             for number, (macs, row) in enumerate(zip(each["macs"], each[part]["exits"], strict=True), start=1):
                 rows.append({**head, "exit": f"exit {number}", "macs": macs, **row})
             rows.append({**head, "exit": each["policy"], "grade_against_others": each[part]["answered"]["hits"]})
@@ -170,7 +181,8 @@ def summarise(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 @click.command()
-@click.option("--network", "networks", multiple=True, type=click.Choice([SEARCH, *BASELINES]), default=[SEARCH])
+@click.option("--network", "networks", multiple=True, type=click.Choice([SEARCH, *BASELINES]), help="To train.")
+@click.option("--run", "runs", multiple=True, type=click.Path(exists=True, path_type=Path), help="A finished run.")
 @click.option("--fruit", default=1500, show_default=True, help="Mangoes to train on.")
 @click.option("--tested", default=600, show_default=True, help="Mangoes of grades B and C, of each part.")
 @click.option("--size", default=128, show_default=True, help="Pixels of either side.")
@@ -180,6 +192,7 @@ def summarise(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
 @measurement_options("heat_maps", minutes=60)
 def main(
     networks: tuple[str, ...],
+    runs: tuple[Path, ...],
     fruit: int,
     tested: int,
     size: int,
@@ -198,7 +211,10 @@ def main(
         "budget": 60 * budget if budget else None,
         "settings": (f"train.epochs={epochs}",) if epochs else (),
     }
-    measurements = [Measurement(name, partial(measure, name, fruit, tested, size, training, seed)) for name in networks]
+    measurements = [Measurement(f"run {run.name}", partial(measure_run, run, tested, seed)) for run in runs] + [
+        Measurement(name, partial(measure, name, fruit, tested, size, training, seed))
+        for name in networks or ([] if runs else [SEARCH])
+    ]
     measure_all(ledger, measurements, minutes, jobs)
     for row in ledger.save():
         beside = "".join(f"  {name} {100 * row[name]:.1f} %" for name in BESIDE if name in row)
