@@ -75,6 +75,7 @@ def _print(bundle: "Bundle") -> None:
 
     from mango_grader.cli.console import open_console
     from mango_grader.runtime.bundle.guessing import Guessing
+    from mango_grader.runtime.exits import explain_default
 
     manifest = bundle.manifest
     fit = manifest.preprocess
@@ -90,7 +91,7 @@ def _print(bundle: "Bundle") -> None:
         "input": f"{fit.height} × {fit.width} pixels, letterboxed on {fit.fill}{turned}",
         "precisions": ", ".join(manifest.stages),
         "policies": "; ".join(["full", f"exit:1 … exit:{len(manifest.exits)}", *policies]),
-        "default policy": manifest.default_policy,
+        "default policy": explain_default(manifest.default_policy, len(manifest.exits), manifest.calibration),
         "default decision rule": manifest.default_decide,
         "calibration data": _calibration(manifest.calibration),
         "speed here": _speed(bundle),

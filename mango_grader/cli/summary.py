@@ -9,6 +9,8 @@ from rich.table import Table
 from mango_grader.cli.console import open_console
 from mango_grader.files import read_json
 from mango_grader.report.comparison import comparison_warnings
+from mango_grader.runtime.bundle.archive import Bundle
+from mango_grader.runtime.exits import explain_default
 from mango_grader.text import counted, one_line
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.ranking import MeanSd, PairedDifference
@@ -81,6 +83,9 @@ def print_run(folder: RunFolder) -> bool:
     """Print a run's test metrics, warnings, report and model; return whether the model is better than guessing."""
     measured = Measured.from_dict(read_json(folder.metrics)["test"])
     print_measured(measured)
+    manifest = Bundle.open(folder.model).manifest
+    default = explain_default(manifest.default_policy, len(manifest.exits), manifest.calibration)
+    open_console().print(f"default exit policy: {one_line(default)}")
     print_warnings(folder.read_warnings())
     _print_places(open_console(), report=folder.report, model=folder.model)
     return measured.guessing.verdict != "guessing"

@@ -23,6 +23,7 @@ from mango_grader.runtime.bundle.calibration import CalibrationData, calibration
 from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, original_parts
 from mango_grader.runtime.bundle.manifest import ExitInfo, Manifest, Thresholds
 from mango_grader.runtime.calibration.fitting import Calibration, calibrated
+from mango_grader.runtime.exits import default_policy
 from mango_grader.runtime.images.preprocess import Preprocess
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.verify import verify_bundle
@@ -113,7 +114,7 @@ def export_bundle(
         path: of the .mango file.
         network: trained; stays as it is.
         interface: what goes in and what comes out.
-        calibration: its thresholds become the exit policy "threshold", the default where there are several exits.
+        calibration: its thresholds become the exit policy "threshold".
         images: golden images, and those that set the int8 ranges.
         description: model card and provenance.
 
@@ -137,6 +138,7 @@ def export_bundle(
     answers = calibrated(chain.logits(images.golden), temperatures)
     golden = Golden(images.golden, answers, tuple(map(int, images.golden_labels)))
     kept = {} if images.calibration is None else _calibration_data(images.calibration, stages, images.quantisation)
+    info = kept["fp32"].info(retrained=images.calibration.network is not None) if images.calibration else None
     spec = network.spec
     manifest = Manifest(
         classes=interface.classes,
@@ -144,9 +146,9 @@ def export_bundle(
         preprocess=preprocess,
         exits=tuple(map(ExitInfo, spec.exits, spec.macs(), spec.params(), map(float, temperatures))),
         stages=names,
-        policies={THRESHOLD: Thresholds("confidence", tuple(map(float, calibration.thresholds)))},
-        default_policy=THRESHOLD if len(spec.exits) > 1 else "full",
-        calibration=kept["fp32"].info(retrained=images.calibration.network is not None) if images.calibration else None,
+        policies={THRESHOLD: Thresholds(calibration.signal, tuple(map(float, calibration.thresholds)))},
+        default_policy=default_policy(len(spec.exits), info).policy,
+        calibration=info,
         heat=tuple(f"heat/stage{index}.onnx" for index in range(len(graphs.heat))),
         originals=tuple(originals.files),
         provenance=_printable({**description.provenance, **measured}),

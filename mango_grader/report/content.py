@@ -66,6 +66,7 @@ class ReportData:
         exits: figures of every exit on `measured_on`, the first exit first.
         policies: figures of every exit policy on the same images.
         default_policy: name of the policy that the model uses unless told otherwise.
+        default_reason: why it is that one, a few words; "" where it is not known.
         measured_on: which images the figures are of; nothing was chosen by them.
         spec: the network, to be drawn.
         preferences: by decision and candidate, how likely the search was to choose it at its end, 0..1.
@@ -86,6 +87,7 @@ class ReportData:
     exits: tuple[ExitMetrics, ...]
     policies: tuple[PolicyMetrics, ...] = ()
     default_policy: str = "full"
+    default_reason: str = ""
     measured_on: str = "test part"
     spec: NetworkSpec | None = None
     preferences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

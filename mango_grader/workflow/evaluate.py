@@ -13,7 +13,7 @@ from mango_grader.report import ReportData
 from mango_grader.report.caveats import warnings
 from mango_grader.runtime import Grader
 from mango_grader.runtime.decisions import Cost, DecisionRule, Decisions, parse_decision_rule
-from mango_grader.runtime.exits import Deadline, ExitPolicy, Full, parse_exit_policy
+from mango_grader.runtime.exits import Deadline, ExitPolicy, Full, Threshold, parse_exit_policy
 from mango_grader.runtime.inference.measuring import MeasuredTimes
 from mango_grader.runtime.inference.model_context import policy_context, rule_context
 from mango_grader.training.bootstrap import REPLICATES, Estimate
@@ -187,7 +187,8 @@ def evaluate(
         labels, groups, manifest.classes, manifest.ordinal, options.seed, replicates=options.bootstrap
     )
     macs, params = [info.macs for info in manifest.exits], [info.params for info in manifest.exits]
-    measured = measure(outputs.probabilities, evaluated, macs=macs, params=params, policies=manifest.policies)
+    tuned = {name: Threshold.of(each) for name, each in manifest.policies.items()}
+    measured = measure(outputs.probabilities, evaluated, macs=macs, params=params, policies=tuned)
     last = outputs.probabilities[-1].argmax(axis=1) == labels
     yardstick = Yardstick(evaluated, tuple(macs), last, choices.prices)
     combinations = tuple(_measured(grader, images, outputs, choices, yardstick, progress))

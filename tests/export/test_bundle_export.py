@@ -51,12 +51,29 @@ def test_manifest_says_what_the_network_is(exported: tuple[Path, Manifest], netw
     assert tuple(info.temperature for info in manifest.exits) == TEMPERATURES
     assert (manifest.policies, manifest.default_policy) == (
         {"threshold": Thresholds("confidence", (0.7, 0.6))},
-        "threshold",
+        "full",  # there are no calibration images
     )
     assert manifest.provenance["method"] == "enas"
     assert max(manifest.provenance["parity"]["staged"]) <= 1e-4
     assert manifest.provenance["int8"]["images"] == 49
     assert min(manifest.provenance["int8"]["same_answer"]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("fruit", "retrained", "default"), [(45, False, "risk:eps=0.05,delta=0.1"), (44, False, "full"), (45, True, "full")]
+)
+def test_stopping_early_is_the_default_where_its_risk_is_known(
+    network: AnytimeClassifier, tmp_path: Path, fruit: int, retrained: bool, default: str
+) -> None:
+    labels = np.arange(fruit) % 3
+    kept = CalibrationImages(random_images(fruit), labels, np.arange(fruit), network if retrained else None)
+    parts = NO_INT8._replace(
+        images=replace(NO_INT8.images, calibration=kept), calibration=Calibration(TEMPERATURES, (0.5, 0.5), "margin")
+    )
+    manifest = export_bundle(tmp_path / "m.mango", network, *parts)
+    assert manifest.default_policy == default
+    assert manifest.policies == {"threshold": Thresholds("margin", (0.5, 0.5))}
+    assert str(Grader.load(tmp_path / "m.mango", "cpu").policy).startswith(default)
 
 
 @pytest.mark.parametrize("retrained", [False, True])

@@ -38,6 +38,7 @@ def data() -> ReportData:
         exits=exit_metrics(**costs, params=spec.params()),
         policies=(policy_metrics("full", Full(), **costs), policy_metrics("threshold", policy, **costs)),
         default_policy="threshold",
+        default_reason="fifty fruit bound what it costs",
         spec=spec,
         preferences={f"layer{n}.<kernel>": {"k3": 0.9 - 0.01 * n, "k5": 0.1 + 0.01 * n} for n in range(1, 51)},
         choices={f"layer{n}.<kernel>": ["k3"] for n in range(1, 51)},

@@ -174,3 +174,9 @@ def test_exits_of_very_different_cost_have_a_readable_axis(bare: ReportData) -> 
     first, *rest = bare.exits
     html = render_report(replace(bare, exits=(replace(first, macs=first.macs // 20), *rest)))
     assert "mathdefault" not in html, "a logarithmic axis must not show its own mark-up"
+
+
+def test_page_and_card_say_which_policy_is_the_default_and_why(html: str, data: ReportData) -> None:
+    assert "The model uses “threshold” unless told otherwise: fifty fruit bound what it costs." in html
+    assert "Default exit policy: threshold (fifty fruit bound what it costs)." in model_card(data)
+    assert "Default exit policy" not in model_card(replace(data, default_reason=""))

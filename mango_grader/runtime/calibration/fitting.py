@@ -4,12 +4,16 @@ Validation parts of fruit sets are small (some eighty images are common), so bot
 the temperature near 1, and the thresholds have one free number, which is searched on a smooth path.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.runtime.bundle.manifest import Thresholds
+from mango_grader.runtime.exits.shares import NEVER, first_reached, geometric_thresholds
+from mango_grader.runtime.exits.signals import SIGNALS, every_signal
 from mango_grader.runtime.inference.sessions import softmax
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
@@ -26,11 +30,23 @@ class Calibration:
 
     Attributes:
         temperatures: (K,), by which each exit's logits are divided, above 0.
-        thresholds: (K − 1,), confidence in 0..1 at which the threshold policy stops, for each exit but the last.
+        thresholds: (K − 1,), at which the threshold policy stops, for each exit but the last.
+        signal: name of what is compared with them.
     """
 
     temperatures: tuple[float, ...]
     thresholds: tuple[float, ...]
+    signal: str = "confidence"
+
+    @property
+    def tuned(self) -> Thresholds:
+        """The numbers of the exit policy "threshold"."""
+        return Thresholds(self.signal, self.thresholds)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild from a run's metrics; earlier versions knew one signal."""
+        return cls(tuple(data["temperatures"]), tuple(data["thresholds"]), data.get("signal", "confidence"))
 
 
 def calibrated(logits: NDArray[np.float32], temperatures: Sequence[float]) -> NDArray[np.float32]:
@@ -84,11 +100,12 @@ def tune_threshold(
     macs: Sequence[int],
     max_cost: float = 0.55,
     max_loss: float = 0.01,
-) -> tuple[float, ...]:
-    """Return the confidence threshold of every exit but the last, (K − 1,).
+    signals: Collection[str] = SIGNALS,
+) -> Thresholds:
+    """Return the signal and thresholds of the exit policy "threshold".
 
-    A geometric share of the images stops at each exit, the most confident first; thresholds are the validation
-    confidences at those shares. The one free number is the ratio of the geometric series. It is chosen so that the mean
+    A geometric share of the images stops at each exit, the surest first; thresholds are the validation values of the
+    signal at those shares. The one free number is the ratio of the geometric series. It is chosen so that the mean
     cost comes as near as possible to `max_cost`, but not above it; among ratios of equal cost the more accurate wins.
 
     Why the whole budget is spent, instead of picking the most accurate ratio: with eighty images one point of accuracy
@@ -96,6 +113,9 @@ def tune_threshold(
     default of 0.55 leaves a margin for unseen data under a goal of 0.60. Early exits may be too weak or too expensive
     for that. If the answers lose more than `max_loss` of accuracy against the last exit, by more than one standard
     error of that paired difference, the cheapest ratio above the budget that does not is taken.
+
+    Of the signals, the one that keeps to loss and cost and then answers the most accurately is taken; the first of
+    equals, confidence.
 
     Source: MSDNet (Huang et al., 2018), §5.2, budgeted batch classification.
 
@@ -105,24 +125,21 @@ def tune_threshold(
         macs: (K,), multiply-adds up to and with each exit.
         max_cost: budget for the mean cost, as a share of the last exit's.
         max_loss: loss of accuracy that is accepted, 0..1.
+        signals: names of those that may be chosen, the preferred one first.
     """
+    if len(macs) < 2:
+        return Thresholds(next(iter(signals)), ())
     relative = np.asarray(macs, dtype=np.float64) / macs[-1]
-    confidences = np.asarray(probabilities, dtype=np.float64).max(axis=2)
     correct = np.asarray(probabilities).argmax(axis=2) == labels
-    trials = [_try(relative, confidences, correct, _thresholds(confidences, ratio), max_loss) for ratio in _RATIOS]
-    best = max((trial for trial in trials if trial.cost <= max_cost), default=None, key=_Trial.spending)
-    if best is None or best.loses:
-        best = min(
-            (trial for trial in trials if trial.cost > max_cost and not trial.loses), default=best, key=_Trial.saving
-        )
-    return (1.0,) * (len(relative) - 1) if best is None else best.thresholds
+    found = [_tune(name, probabilities, correct, relative, (max_cost, max_loss)) for name in signals]
+    return max(found, key=lambda one: (not one.loses, one.cost <= max_cost, one.accuracy)).thresholds
 
 
 @dataclass(frozen=True)
 class _Trial:
     """What thresholds do on the validation data; `loses` says whether they clearly lose too much accuracy."""
 
-    thresholds: tuple[float, ...]
+    thresholds: Thresholds
     cost: float
     accuracy: float
     loses: bool
@@ -134,37 +151,28 @@ class _Trial:
         return self.cost, -self.accuracy
 
 
-def _try(
-    relative: NDArray[np.float64],
-    confidences: NDArray[np.float64],
+def _tune(
+    name: str,
+    probabilities: NDArray[np.floating],
     correct: NDArray[np.bool_],
-    thresholds: tuple[float, ...],
-    max_loss: float,
+    relative: NDArray[np.float64],
+    limits: tuple[float, float],
 ) -> _Trial:
-    settled = _settled(confidences, thresholds)
-    answers = correct[settled, np.arange(correct.shape[1])]
-    lost = correct[-1].astype(np.float64) - answers
-    error = float(np.sqrt(np.square(lost).sum())) / len(lost)
-    return _Trial(thresholds, float(relative[settled].mean()), float(answers.mean()), lost.mean() - error > max_loss)
+    """Return the best thresholds on one signal; `limits` are those of cost and of loss."""
+    max_cost, max_loss = limits
+    signals = every_signal(name, probabilities)
 
+    def tried(thresholds: tuple[float, ...]) -> _Trial:
+        stops = first_reached(signals, thresholds)
+        answers = correct[stops, np.arange(correct.shape[1])]
+        lost = correct[-1].astype(np.float64) - answers
+        error = float(np.sqrt(np.square(lost).sum())) / len(lost)
+        loses = bool(lost.mean() - error > max_loss)
+        return _Trial(Thresholds(name, thresholds), float(relative[stops].mean()), float(answers.mean()), loses)
 
-def _thresholds(confidences: NDArray[np.float64], ratio: float) -> tuple[float, ...]:
-    """Return the confidence that a geometric share of all images reaches at each exit, of those still waiting."""
-    exits, count = confidences.shape
-    shares = np.power(ratio, np.arange(exits) - (exits - 1) * (ratio > 1))  # scaled so that nothing overflows
-    shares /= shares.sum()
-    waiting = np.arange(count)
-    thresholds = []
-    for index, share in enumerate(shares[:-1]):
-        leaving = min(1.0, share * count / max(len(waiting), 1))
-        # Interpolated between neighbours: a step of the ratio never jumps over an image's gap.
-        threshold = float(np.quantile(confidences[index, waiting], 1 - leaving)) if len(waiting) else 0.0
-        thresholds.append(threshold)
-        waiting = waiting[confidences[index, waiting] < threshold]
-    return tuple(thresholds)
-
-
-def _settled(confidences: NDArray[np.float64], thresholds: Sequence[float]) -> NDArray[np.int64]:
-    passed = confidences >= np.array([*thresholds, 0.0])[:, None]
-    settled: NDArray[np.int64] = passed.argmax(axis=0)
-    return settled
+    trials = [tried(geometric_thresholds(signals, ratio)) for ratio in _RATIOS]
+    best = max((trial for trial in trials if trial.cost <= max_cost), default=None, key=_Trial.spending)
+    if best is None or best.loses:
+        dearer = (trial for trial in trials if trial.cost > max_cost and not trial.loses)
+        best = min(dearer, default=best, key=_Trial.saving)
+    return best or tried((NEVER,) * (len(relative) - 1))

@@ -155,8 +155,7 @@ def _tuned(
 ) -> dict[str, Thresholds]:
     if _THRESHOLD not in manifest.policies:
         return {}
-    tuned = tune_threshold(probabilities, labels, [info.macs for info in manifest.exits])
-    return {_THRESHOLD: Thresholds("confidence", tuned)}
+    return {_THRESHOLD: tune_threshold(probabilities, labels, [info.macs for info in manifest.exits])}
 
 
 def _golden(bundle: Bundle, exits: Sequence[ExitInfo]) -> dict[str, bytes]:

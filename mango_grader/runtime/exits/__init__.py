@@ -14,7 +14,7 @@ from mango_grader.runtime.exits.base import (
 )
 from mango_grader.runtime.exits.budget import Budget
 from mango_grader.runtime.exits.deadline import Deadline
-from mango_grader.runtime.exits.default import DefaultPolicy, default_policy
+from mango_grader.runtime.exits.default import DefaultPolicy, default_policy, explain_default
 from mango_grader.runtime.exits.fixed import ExitAt, Full
 from mango_grader.runtime.exits.risk import Risk
 from mango_grader.runtime.exits.stage_times import StageTimes
@@ -22,8 +22,8 @@ from mango_grader.runtime.exits.threshold import Threshold
 
 __all__ = [
     "EXIT_POLICIES", "Budget", "CalibrationSet", "Deadline", "DefaultPolicy", "DependsOn", "ExitAt", "ExitPolicy",
-    "Full", "PolicyContext", "Reached", "Risk", "StageTimes", "Threshold", "default_policy", "parse_exit_policy",
-    "stop_exits",
+    "Full", "PolicyContext", "Reached", "Risk", "StageTimes", "Threshold", "default_policy", "explain_default",
+    "parse_exit_policy", "stop_exits",
 ]  # fmt: skip
 
 EXIT_POLICIES: Mapping[str, type[ParsedPolicy]] = {

@@ -51,3 +51,15 @@ def default_policy(exits: int, calibration: CalibrationInfo | None) -> DefaultPo
     if calibration.groups < needed:
         return DefaultPolicy("full", f"{fruit}, {needed} are needed to bound what stopping early costs")
     return DefaultPolicy(f"risk:eps={_EPS:g},delta={_DELTA:g}", f"{fruit} bound what stopping early costs")
+
+
+def explain_default(policy: str, exits: int, calibration: CalibrationInfo | None) -> str:
+    """Return a model's default policy, with the reason where it is the one that `default_policy` chooses.
+
+    Args:
+        policy: the default that the model names.
+        exits: their number.
+        calibration: what the model keeps; None for nothing.
+    """
+    chosen = default_policy(exits, calibration)
+    return str(chosen) if policy == chosen.policy else policy

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.files import read_json
+from mango_grader.runtime.calibration.fitting import Calibration
 from mango_grader.runtime.exits import Threshold, stop_exits
 from mango_grader.workflow.run.folder import RunFolder
 
@@ -49,7 +50,7 @@ def answers_of(run: RunFolder) -> Answers:
     probabilities = np.moveaxis(np.array([row["probabilities"] for row in rows]), 1, 0)
     labels = np.array([metrics["classes"].index(row["label"]) for row in rows])
     correct = probabilities.argmax(2) == labels
-    settled = stop_exits(Threshold(tuple(metrics["calibration"]["thresholds"])), probabilities)
+    settled = stop_exits(Threshold.of(Calibration.from_dict(metrics["calibration"]).tuned), probabilities)
     macs = np.array([each["macs"] for each in metrics["test"]["exits"]], dtype=float)
     return Answers(
         tuple(row["path"] for row in rows),

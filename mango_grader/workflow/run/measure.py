@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 from mango_grader.files import read_json, to_json, write_json, write_text
 from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime.bundle.guessing import Guessing
-from mango_grader.runtime.bundle.manifest import Thresholds
+from mango_grader.runtime.bundle.manifest import CalibrationInfo
 from mango_grader.runtime.calibration.fitting import Calibration, calibrated, fit_temperature, tune_threshold
-from mango_grader.runtime.exits import ExitPolicy, Full, Threshold
+from mango_grader.runtime.exits import (
+    CalibrationSet,
+    DefaultPolicy,
+    ExitPolicy,
+    Full,
+    PolicyContext,
+    Threshold,
+    default_policy,
+    parse_exit_policy,
+    stop_exits,
+)
 from mango_grader.training.batches import Examples
 from mango_grader.training.divergence import DivergedError
 from mango_grader.training.loop import predict
@@ -57,7 +67,7 @@ def measure(
     *,
     macs: Sequence[int],
     params: Sequence[int],
-    policies: Mapping[str, Thresholds],
+    policies: Mapping[str, ExitPolicy],
 ) -> Measured:
     """Measure every exit and the exit policies, among them always "full".
 
@@ -66,10 +76,10 @@ def measure(
         evaluated: the N images.
         macs: (K,), multiply-adds up to and with each exit.
         params: (K,), parameters likewise.
-        policies: thresholds of each tuned policy, by its name.
+        policies: others than "full", by their names.
     """
     exits = exit_metrics(probabilities, evaluated, macs, params)
-    tried: dict[str, ExitPolicy] = {"full": Full(), **{name: Threshold.of(tuned) for name, tuned in policies.items()}}
+    tried: dict[str, ExitPolicy] = {"full": Full(), **policies}
     measured = (policy_metrics(name, policy, probabilities, evaluated, macs) for name, policy in tried.items())
     return Measured(exits, tuple(measured))
 
@@ -83,12 +93,14 @@ class RunMeasurements:
         val: figures on the validation part.
         test: figures on the test part.
         probabilities: (exits, N, classes) of the test images, in the order of their rows.
+        stops: (N,) int, index of the exit at which the default exit policy answers each of them, from 0.
     """
 
     calibration: Calibration
     val: Measured
     test: Measured
     probabilities: NDArray[np.float32]
+    stops: NDArray[np.int64]
 
     def save(self, folder: RunFolder, data: PreparedData) -> None:
         """Write metrics.json and predictions.jsonl.
@@ -112,12 +124,13 @@ class RunMeasurements:
             data.paths(data.test),
             data.groups(data.test),
             data.test.targets,
-            np.moveaxis(self.probabilities, 0, 1),
+            np.moveaxis(self.probabilities, 0, 1).tolist(),
+            (self.stops + 1).tolist(),
             strict=True,
         )
         lines = [
-            to_json({"path": path, "group": group, "label": classes[label], "probabilities": exits.tolist()})
-            for path, group, label, exits in rows
+            to_json({"path": path, "group": group, "label": classes[label], "probabilities": answers, "exit": stop})
+            for path, group, label, answers, stop in rows
         ]
         write_text(folder.predictions, "".join(line + "\n" for line in lines))
 
@@ -129,11 +142,27 @@ class RunMeasurements:
             folder: of the run.
         """
         found = read_json(folder.metrics)
-        temperatures, thresholds = (tuple(found["calibration"][name]) for name in ("temperatures", "thresholds"))
+        calibration = Calibration.from_dict(found["calibration"])
         rows = [json.loads(line) for line in folder.predictions.read_text(encoding="utf-8").splitlines()]
         answers = np.array([row["probabilities"] for row in rows], np.float32)
         val, test = (Measured.from_dict(found[part]) for part in ("val", "test"))
-        return cls(Calibration(temperatures, thresholds), val, test, np.moveaxis(answers, 0, 1))
+        probabilities = np.moveaxis(answers, 0, 1)
+        if all("exit" in row for row in rows):
+            stops = np.array([row["exit"] - 1 for row in rows])
+        else:  # of an earlier version, whose default was this
+            stops = stop_exits(Threshold.of(calibration.tuned), probabilities)
+        return cls(calibration, val, test, probabilities, stops)
+
+
+def run_default(run: RunContext, exits: int) -> DefaultPolicy:
+    """Return the exit policy that a run's model uses unless another one is named.
+
+    Args:
+        run: whose validation part is the model's calibration data.
+        exits: number of exits.
+    """
+    images, groups = len(run.data.val), len(set(run.data.groups(run.data.val)))
+    return default_policy(exits, CalibrationInfo(images, groups, labelled=True, retrained=run.config.retrain_on_all))
 
 
 def measure_run(run: RunContext, net: AnytimeClassifier, before_refit: AnytimeClassifier) -> RunMeasurements:
@@ -154,7 +183,9 @@ def measure_run(run: RunContext, net: AnytimeClassifier, before_refit: AnytimeCl
     logits = _finite(predict(before_refit, data.val, device))
     temperatures = tuple(fit_temperature(exit_logits, data.val.targets) for exit_logits in logits)
     val = calibrated(logits, temperatures)
-    thresholds = tune_threshold(val, data.val.targets, macs)
+    tuned = tune_threshold(val, data.val.targets, macs)
+    calibration = Calibration(temperatures, tuned.values, tuned.signal)
+    policies = _policies(run, macs, calibration, val)
     test = calibrated(_finite(predict(net, data.test, device)), temperatures)
 
     def measured(probabilities: NDArray[np.float32], examples: Examples) -> Measured:
@@ -162,11 +193,29 @@ def measure_run(run: RunContext, net: AnytimeClassifier, before_refit: AnytimeCl
         evaluated = EvaluationSet(
             examples.targets, data.groups(examples), dataset.classes, dataset.ordinal, run.config.seed
         )
-        policies = {"threshold": Thresholds("confidence", thresholds)} if thresholds else {}
         return measure(probabilities, evaluated, macs=macs, params=params, policies=policies)
 
-    calibration = Calibration(temperatures, thresholds)
-    return RunMeasurements(calibration, measured(val, data.val), measured(test, data.test), test)
+    stops = stop_exits(policies.get(run_default(run, len(macs)).policy, Full()), test)
+    return RunMeasurements(calibration, measured(val, data.val), measured(test, data.test), test, stops)
+
+
+def _policies(
+    run: RunContext, macs: Sequence[int], calibration: Calibration, val: NDArray[np.float32]
+) -> dict[str, ExitPolicy]:
+    """Return what is measured beside "full": the tuned thresholds and the default, by their names."""
+    if len(macs) < 2:
+        return {}
+    data = run.data
+    groups = np.unique(data.groups(data.val), return_inverse=True)[1]
+    answers = CalibrationSet(val, groups, data.val.targets, run.config.retrain_on_all)
+    context = PolicyContext(
+        macs=tuple(macs),
+        temperatures=calibration.temperatures,
+        thresholds={"threshold": calibration.tuned},
+        read_calibration=lambda: answers,
+    )
+    names = {"threshold", run_default(run, len(macs)).policy} - {"full"}
+    return {name: parse_exit_policy(name, context) for name in sorted(names, reverse=True)}
 
 
 def _finite(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,13 +14,12 @@ from mango_grader.files import digest, read_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, pick_examples
-from mango_grader.runtime.exits import Threshold, stop_exits
 from mango_grader.training.distillation import TeacherFigures
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
-from mango_grader.workflow.run.measure import RunMeasurements
+from mango_grader.workflow.run.measure import RunMeasurements, run_default
 
 _RETRAINED = (
     "The network was retrained on the training and validation images together. Its temperatures and thresholds, and all"
@@ -43,7 +42,7 @@ def report_data(
     folder, config, data = run.folder, run.config, run.data
     kept = folder.teacher_figures
     teacher = TeacherFigures.from_dict(read_json(kept)) if kept.exists() else None
-    settled = stop_exits(Threshold(measured.calibration.thresholds), measured.probabilities)
+    default = run_default(run, len(spec.exits))
     rows = data.test.rows
     return ReportData(
         title=folder.path.resolve().name,
@@ -51,7 +50,8 @@ def report_data(
         ordinal=data.dataset.ordinal,
         exits=measured.test.exits,
         policies=measured.test.policies,
-        default_policy="threshold" if len(spec.exits) > 1 else "full",
+        default_policy=default.policy,
+        default_reason=default.reason,
         spec=spec,
         preferences=read_json(folder.preference) if folder.preference.exists() else {},
         choices=read_json(folder.architecture)["choices"] if folder.architecture.exists() else {},
@@ -61,7 +61,7 @@ def report_data(
             data.paths(data.test),
             data.test.targets,
             measured.probabilities,
-            settled,
+            measured.stops,
         ),
         data=_summary(data, border),
         teacher=teacher,

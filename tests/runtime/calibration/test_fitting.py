@@ -4,8 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mango_grader.runtime.calibration.fitting import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, tune_threshold
+from mango_grader.runtime.bundle.manifest import Thresholds
+from mango_grader.runtime.calibration.fitting import (
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    Calibration,
+    fit_temperature,
+    tune_threshold,
+)
 from mango_grader.runtime.exits import Threshold, stop_exits
+from mango_grader.runtime.exits.signals import SIGNALS, every_signal
 
 MACS = (20, 55, 100)
 
@@ -30,8 +38,8 @@ def exits(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]
     return softmax(logits), labels
 
 
-def cost(thresholds: tuple[float, ...], probabilities: NDArray[np.float64]) -> float:
-    return float((np.array(MACS)[stop_exits(Threshold(thresholds), probabilities)] / MACS[-1]).mean())
+def cost(thresholds: Thresholds, probabilities: NDArray[np.float64]) -> float:
+    return float((np.array(MACS)[stop_exits(Threshold.of(thresholds), probabilities)] / MACS[-1]).mean())
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.5, 8.0])
@@ -67,19 +75,27 @@ def test_temperature_stays_in_its_range(scale: float) -> None:
 def test_thresholds_keep_the_budget_and_spend_it(count: int, seed: int, budget: float) -> None:
     probabilities, labels = exits(count, seed)
     thresholds = tune_threshold(probabilities, labels, MACS, budget, max_loss=1.0)
-    assert len(thresholds) == 2
-    assert all(0 <= value <= 1 for value in thresholds)
+    assert len(thresholds.values) == 2
+    assert all(0 <= value <= 1 for value in thresholds.values)
     spent = cost(thresholds, probabilities)
     assert spent <= budget + 1e-9
     # One image going one exit further costs at most 0.8 / count; two steps of slack.
     assert spent >= min(budget, 1 - 1.6 / count) - 2 * 0.8 / count - 0.02
 
 
-def test_a_larger_budget_never_costs_less() -> None:
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_a_larger_budget_never_costs_less(signal: str) -> None:
     probabilities, labels = exits(80, 7)
-    costs = [cost(tune_threshold(probabilities, labels, MACS, b, 1.0), probabilities) for b in np.linspace(0.2, 1, 17)]
-    assert costs == sorted(costs)
-    assert costs[-1] > 3 * costs[0]
+    budgets = np.linspace(0.2, 1, 17)
+    tuned = [tune_threshold(probabilities, labels, MACS, budget, 1.0, [signal]) for budget in budgets]
+    costs = [cost(one, probabilities) for one in tuned]
+    if signal == "agreement":  # Its exit 1 stops nothing, so small budgets cannot be kept.
+        kept = [value for value, budget in zip(costs, budgets, strict=True) if value <= budget + 1e-9]
+        assert kept == sorted(kept)
+        assert kept[-1] > 1.2 * kept[0]
+    else:
+        assert costs == sorted(costs)
+        assert costs[-1] > 3 * costs[0]
 
 
 def test_the_margin_holds_on_data_that_were_not_seen() -> None:
@@ -93,14 +109,14 @@ def test_the_margin_holds_on_data_that_were_not_seen() -> None:
 
 def test_confident_images_leave_first() -> None:
     probabilities, labels = exits(400, 3)
-    thresholds = tune_threshold(probabilities, labels, MACS)
-    settled = stop_exits(Threshold(thresholds), probabilities)
+    thresholds = tune_threshold(probabilities, labels, MACS, signals=["confidence"])
+    settled = stop_exits(Threshold.of(thresholds), probabilities)
     confidence = probabilities[0].max(axis=1)
     assert confidence[settled == 0].min() >= confidence[settled > 0].max()
 
 
-def accuracy(thresholds: tuple[float, ...], probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    settled = stop_exits(Threshold(thresholds), probabilities)
+def accuracy(thresholds: Thresholds, probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    settled = stop_exits(Threshold.of(thresholds), probabilities)
     return float((probabilities[settled, np.arange(len(labels))].argmax(axis=1) == labels).mean())
 
 
@@ -136,4 +152,21 @@ def test_the_budget_holds_where_early_exits_are_good_enough() -> None:
 
 def test_a_single_exit_has_no_thresholds() -> None:
     probabilities, labels = exits(50, 0)
-    assert tune_threshold(probabilities[-1:], labels, MACS[-1:]) == ()
+    assert tune_threshold(probabilities[-1:], labels, MACS[-1:]) == Thresholds("confidence", ())
+
+
+@pytest.mark.parametrize("signal", ["confidence", "margin", "entropy"])
+def test_the_signal_that_answers_best_is_taken(signal: str) -> None:
+    logits = np.random.default_rng(0).normal(scale=2, size=(2, 2000, 4))
+    probabilities = softmax(logits)
+    sure = every_signal(signal, probabilities)[0]
+    first, last = probabilities.argmax(axis=2)
+    # Exit 1 is correct where this signal is sure, the last exit elsewhere; two thirds of the images may stop early.
+    labels = np.where(sure >= np.quantile(sure, 1 / 3), first, last)
+    assert tune_threshold(probabilities, labels, (1, 3)).signal == signal
+
+
+def test_calibrations_of_earlier_runs_are_of_the_confidence() -> None:
+    found = Calibration.from_dict({"temperatures": [1.0, 2.0], "thresholds": [0.7]})
+    assert found == Calibration((1.0, 2.0), (0.7,))
+    assert found.tuned == Thresholds("confidence", (0.7,))
