@@ -1,5 +1,6 @@
 """Every command and code block of README and documents runs, on tiny fruit."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,9 @@ FROM_NOTHING = {"docs/tutorial.md"}
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fruit, a run and what else the pages take for granted; made once for all test processes. Copy it."""
-    shared = tmp_path_factory.getbasetemp().parent / "documents"
+    base = tmp_path_factory.getbasetemp()
+    # Test processes side by side have folders of their own in one; alone, what is above outlives the session.
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "documents"
     with FileLock(f"{shared}.lock"):
         if not shared.exists():
             made = tmp_path_factory.mktemp("documents")
