@@ -98,6 +98,11 @@ def _places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from _places(one, (*way, key))
 
 
+def _may_lack(place: str) -> bool:
+    """Return whether a place of the manifest may be missing: what a run tells of itself, or one of several policies."""
+    return place.startswith("provenance.") or place == "policies.threshold"
+
+
 def _may_be(place: str, value: Any) -> bool:
     """Return whether a place of the manifest may hold a strange value."""
     if place.startswith("provenance"):  # What a run tells of itself is free.
@@ -130,7 +135,8 @@ def _field(path: Path, rng: random.Random) -> tuple[str, bool]:
             said = f"{strange!r}"[:40]
         place = ".".join(map(str, [*way, last]))
         said += f" at {place}"
-        invalid = not (place.startswith("provenance.") if said.startswith("without") else _may_be(place, strange))
+        gone = said.startswith("without")
+        invalid = not (_may_lack(place) if gone else _may_be(place, strange))
         parts[MANIFEST] = json.dumps(values).encode()
 
     change_bundle(path, change, rehash=False)

@@ -21,7 +21,9 @@ from mango_grader.runtime.exits import (
     parse_exit_policy,
     stop_exits,
 )
+from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.model_context import policy_context
+from mango_grader.runtime.inference.records import Record
 from mango_grader.runtime.inference.sessions import StagedModel
 
 # What is typed, and how it begins when it is printed.
@@ -124,3 +126,17 @@ def test_threads_share_a_policy(policy: ExitPolicy, answers: NDArray[np.float32]
     with ThreadPoolExecutor(8) as threads:
         for found in threads.map(lambda _: model.run(FRUIT.images, policy).exits, range(32)):
             np.testing.assert_array_equal(found, alone)
+
+
+def test_eight_threads_of_one_grader_get_the_records_of_one_thread(path: Path, policy: ExitPolicy) -> None:
+    grader, images = Grader.load(path, "cpu", policy=policy), list(FRUIT.images[:200])
+    alone = [answer_of(grader.grade(image)) for image in images]
+    with ThreadPoolExecutor(8) as threads:
+        lanes = [threads.submit(lambda start: [*map(grader.grade, images[start:])], lane * 5) for lane in range(8)]
+        for lane, found in enumerate(lanes):
+            assert [answer_of(record) for record in found.result()] == alone[lane * 5 :]
+
+
+def answer_of(record: Record) -> tuple[object, ...]:
+    """Return what a record says of its image, without times."""
+    return record.grade, record.probabilities, record.exit, record.error, record.late
