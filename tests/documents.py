@@ -77,6 +77,8 @@ EXCEPTIONS = (
     Instead("make lint types", "", "a part of make test"),
     Instead(".venv/bin/pytest", "", "a part of make test"),
     Instead("make demo", "", "minutes; tests/cli/test_demo_command.py runs a short one"),
+    Instead("make node", "", "asks a package index"),
+    Instead("node examples/node/grade.mjs", "", "tests/test_node_example.py runs it where its packages are"),
     Instead("make docs", "", "tests/test_site.py builds the site"),
     Instead("make bench-", "", "up to hours; tests/benchmarks runs every script at a small scale"),
 )
