@@ -1,5 +1,6 @@
 """Documents as data: their code blocks, how each is run in seconds, and the folder that they are run in."""
 
+import os
 import re
 import shlex
 import shutil
@@ -147,7 +148,19 @@ class Reader:
                 for line in block.lines:
                     self.type(line)
             elif block.language == "python" and document not in NOT_TYPED:
-                exec(compile(block.text, document, "exec"), self.names)
+                self.run(block.text, document)
+
+    def run(self, code: str, document: str) -> None:
+        """Run Python: a whole script in a process of its own, which may start others; all else by what came before."""
+        if '__name__ == "__main__"' not in code:
+            exec(compile(code, document, "exec"), self.names)
+            return
+        script = self.folder / "script.py"
+        script.write_text(code, encoding="utf-8")
+        paths = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, script], cwd=self.folder, env=paths, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), f"{document}: {done.stderr.decode()}"
+        assert done.stdout, f"{document}: a script that prints nothing"
 
     def type(self, line: str) -> None:
         """Run one command line as `EXCEPTIONS` has it."""
