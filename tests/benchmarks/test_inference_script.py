@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from scripts import measurements_done, run_script
 
+from benchmarks.lib.inference.grading import peak_memory
 from benchmarks.lib.inference.networks import yolo_ms
 from benchmarks.lib.inference.photos import Photos
 from benchmarks.lib.inference.summary import summarise
@@ -40,6 +42,14 @@ def test_every_claim_is_measured_and_missing_runs_are_trained_first(tmp_path: Pa
     assert any(what.startswith("images/s") and "msdnet" in what for what in claims)
     again = run_script("inference", *options, "--resume", out=tmp_path / "inference.json")
     assert measurements_done(again) == measurements_done(found)
+
+
+def test_the_memory_of_a_job_is_its_own_however_much_the_benchmark_has(bundle: Path, tmp_path: Path) -> None:
+    ballast = np.ones(400 << 20, np.uint8)
+    few, many = (Photos(tmp_path / str(count), count, 64, 48, different=1) for count in (2, 4))
+    found = peak_memory(str(bundle), few, many)
+    assert 10 < max(found["peak_mib"].values()) < ballast.nbytes / (1 << 20)
+    assert list(found["peak_mib"]) == ["2", "4"]
 
 
 def network(ms: float, *accurate: tuple[str, float, str]) -> dict[str, Any]:
