@@ -1,5 +1,6 @@
 """`mango-grader calibrate`: fresh fruit of a line, or other defaults, for a model that stays as it was trained."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,7 @@ def _to_dict(result: "Recalibration") -> dict[str, object]:
         "default_policy": manifest.default_policy,
         "default_decide": manifest.default_decide,
         "reason": result.reason,
+        "realised_cost": None if result.cost is None else asdict(result.cost),
         "errors": dict(result.errors),
     }
 
@@ -143,4 +145,6 @@ def _print(result: "Recalibration") -> None:
     open_console().print(table)
     click.echo(one_line(f"\ndefault policy  {manifest.default_policy}: {result.reason}".strip()))
     click.echo(one_line(f"default rule    {manifest.default_decide}"))
+    if result.cost is not None:
+        click.echo(f"realised cost   {result.cost}")
     click.echo(one_line(f"model           {result.bundle.path}"))

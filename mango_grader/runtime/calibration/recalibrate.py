@@ -18,6 +18,7 @@ from mango_grader.runtime.bundle.golden import Golden, Originals, golden_parts, 
 from mango_grader.runtime.bundle.manifest import SCHEMA, ExitInfo, Manifest, Prices, Thresholds
 from mango_grader.runtime.calibration.fitting import calibrated, fit_temperature, tune_threshold
 from mango_grader.runtime.calibration.fruit import AnsweredFruit, CalibrationFruit, answer_fruit
+from mango_grader.runtime.calibration.realised import RealisedCost, realised_cost
 from mango_grader.runtime.exits import default_policy
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.sessions import StagedModel
@@ -51,6 +52,7 @@ class Recalibration:
         accuracy: (K,), share of correct answers of each exit on the fresh fruit, 0..1; () where nobody graded them.
         reason: why the default exit policy is what it is.
         errors: why an image of the fruit has no answer, by its name.
+        cost: of the default decisions on the graded calibration fruit; None for a rule without prices.
     """
 
     bundle: Bundle
@@ -58,6 +60,7 @@ class Recalibration:
     accuracy: tuple[float, ...] = ()
     reason: str = "as it was"
     errors: Mapping[str, str] = field(default_factory=dict)
+    cost: RealisedCost | None = None
 
 
 def recalibrate(
@@ -113,7 +116,8 @@ def recalibrate(
     with replacing(out) as temporary:
         write_bundle(temporary, manifest, parts)
         # Named again, so that a default that cannot be used is the caller's mistake, not the bundle's.
-        Grader.load(temporary, "cpu", policy=manifest.default_policy, decide=manifest.default_decide)
+        grader = Grader.load(temporary, "cpu", policy=manifest.default_policy, decide=manifest.default_decide)
+        cost = realised_cost(grader)
     reason = chosen.reason if automatic else "as asked for" if defaults.policy else "as it was"
     return Recalibration(
         Bundle.open(out),
@@ -121,6 +125,7 @@ def recalibrate(
         accuracy,
         reason,
         answered.errors if answered else {},
+        cost,
     )
 
 
