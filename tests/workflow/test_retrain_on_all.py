@@ -117,3 +117,15 @@ def test_the_option_and_the_setting_of_earlier_versions_still_work(fruit: Path, 
     options = {"data": str(fruit), "refit": True}
     assert checked(SearchOptions, options) == SearchOptions(data=str(fruit), retrain_on_all=True)
     assert trained(fruit, tmp_path / "run", "--refit", "--plan-only").read_config().retrain_on_all
+
+
+def test_the_risk_of_stopping_early_is_not_known_of_a_model_that_learned_from_its_calibration_fruit(
+    retrained: RunFolder,
+) -> None:
+    shown = " ".join(CliRunner().invoke(main, ["info", str(retrained.path)]).output.split())
+    assert "default policy full: the network was trained on its calibration fruit, too" in shown
+    refused = CliRunner().invoke(
+        main, ["grade", str(retrained.path), "--model", str(retrained.path), "--policy", "risk"]
+    )
+    assert refused.exit_code == 2
+    assert "give it fresh fruit: mango-grader calibrate" in " ".join(refused.output.split())
