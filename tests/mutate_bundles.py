@@ -48,6 +48,7 @@ LOADS: tuple[dict[str, Any], ...] = (
     {"check": False, "precision": "int8"},
     {"check": False, "policy": "budget:50%", "decide": "cost"},
     {"check": False, "policy": "risk", "decide": "cost:ordinal"},
+    {"check": False, "policy": "exit:1", "decide": "conformal:alpha=0.1"},
 )
 """Arguments of `Grader.load` by which each mutant is loaded; the first decides between "answered" and "unchecked"."""
 

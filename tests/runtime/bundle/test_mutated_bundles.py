@@ -27,6 +27,7 @@ def test_a_damaged_bundle_is_one_line_and_never_another_answer(level: str, sound
     found = list(examine(sound, list(mutants(sound, tmp_path, 10, 7, [level]))))
     assert len(found) == 10
     assert [(mutant.name, verdict.why) for mutant, verdict in found if verdict.kind == "fault"] == []
+    assert max(verdict.peak for _, verdict in found) < 1024, "mebibytes; the limit of the process is six times as high"
 
 
 def test_the_same_seed_gives_the_same_mutants(sound: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ def test_damaged_images_are_graded_by_their_pixels_or_refused_and_never_raise_ha
     assert {one.name for one in outcomes} == set(originals())
     results = [one.result.startswith("graded") for one in outcomes]
     assert 30 < sum(results) < 130, "most damage must get beyond the header, and some must be refused"
+    assert max(one.peak for one in outcomes) < 1024, "mebibytes; the limit of the process is four times as high"
     assert len({how for one in outcomes for how in one.how.split("+")}) == len(set(MUTATIONS))
 
 
