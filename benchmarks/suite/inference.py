@@ -5,10 +5,10 @@
 
 Every figure is a ratio of two things measured in turn in one process, or a time with its limit; the CSV has a row for
 each claim. --runs holds a run folder for each network and fold, NAME/fold-K, with "ours" for the searched network; what
-is missing is searched or trained first, which takes hours. YOLO11n-cls is trained and timed in the environment of `make
-bench-peers`, and left out without it. Times of networks are those of one thread's own CPU time, one image at a time;
-our exits and policies are compared with the last exit of others on the same test images, on which the fastest that is
-as accurate is also chosen.
+is missing is searched or trained first, which takes hours, or left out with --no-train. YOLO11n-cls is trained and
+timed in the environment of `make bench-peers`, and left out without it. Times of networks are CPU time of one thread,
+one image at a time; our exits and policies are compared with the last exit of others on the same test images, on which
+the fastest that is as accurate is also chosen.
 
 Time: 12 minutes, once all runs are there. Hardware: 2 otherwise idle CPU cores. n: 1,000 photos of 1.3 and 200 of 12
 megapixels, 50,000 small ones, 1,000 frames, 676 test images in 5 folds.
@@ -69,6 +69,9 @@ class PhotoScale:
 @click.option("--until", type=click.IntRange(1), default=5, show_default=True, help="Measure folds 1 to this one only.")
 @click.option("--rivals", default=_RIVALS, show_default=True, help="Baselines, by commas.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/inference"), show_default=True)
+@click.option(
+    "--train/--no-train", default=True, show_default=True, help="Whether to search and train what is missing."
+)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("runs/inference-photos"), show_default=True)
 @click.option("--python", type=click.Path(path_type=Path), default=PYTHON, help="Interpreter of YOLO11n-cls.")
 @click.option("--photos", default=1000, show_default=True, help="Photos of 1.3 megapixels, and frames of a camera.")
@@ -86,6 +89,7 @@ def main(
     until: int,
     rivals: str,
     runs: Path,
+    train: bool,
     work: Path,
     python: Path,
     photos: int,
@@ -115,7 +119,7 @@ def main(
         if name == OURS
         else scale.trained(name, fold).config()
         for name, fold in wanted
-        if not RunFolder(folder(name, fold)).model.exists()
+        if train and not RunFolder(folder(name, fold)).model.exists()
     }
     measure_all(
         ledger,
@@ -141,13 +145,14 @@ def main(
     yolo = peers_of(python)[YOLO]
     if isinstance(yolo, Foreign) and yolo.installed():
         place = folder(YOLO, 1)
-        if not (place / "model.onnx").exists():
+        if train and not (place / "model.onnx").exists():
             pack = pack_fold(scale.searched(1).config().data, work / "fold-1")
             measure_all(ledger, [Measurement(f"run/{YOLO}/fold-1", yolo.learn(scale, 1, pack, place))], minutes, jobs)
-        measurements += [
-            Measurement(f"network/{YOLO}/fold-1", partial(measure_foreign_graph, place, first, 3 * rounds)),
-            Measurement(f"command/{YOLO}", partial(yolo_command, python, place, first)),
-        ]
+        if (place / "model.onnx").exists():
+            measurements += [
+                Measurement(f"network/{YOLO}/fold-1", partial(measure_foreign_graph, place, first, 3 * rounds)),
+                Measurement(f"command/{YOLO}", partial(yolo_command, python, place, first)),
+            ]
     else:
         click.echo(f"{YOLO} is not installed: `make bench-peers` makes its environment")
     measure_all(ledger, measurements, minutes, jobs)
