@@ -22,6 +22,7 @@ _ANSWERS: tuple[Column, ...] = (
     ("calib.", lambda one: _share(one.answers.calibration_error)),
     ("review", lambda one: _share(one.review)),
     ("kept", lambda one: _share(one.kept_accuracy)),
+    ("cost/1000", lambda one: _number(one.cost, 2)),
 )
 _COSTS: tuple[Column, ...] = (
     ("stop at each exit %", lambda one: " ".join(f"{100 * share:.0f}" for share in one.shares)),
@@ -30,7 +31,6 @@ _COSTS: tuple[Column, ...] = (
     ("p50 ms", lambda one: None if one.latency is None else f"{one.latency.p50:.2f}"),
     ("p99 ms", lambda one: None if one.latency is None else f"{one.latency.p99:.2f}"),
     ("late %", lambda one: None if one.late is None else f"{100 * one.late:.1f}"),
-    ("cost/1000", lambda one: _number(one.cost, 2)),
 )
 _MEANING = {
     "to full": "points of accuracy less or more than the last exit's",
@@ -52,13 +52,17 @@ def print_combinations(evaluation: Evaluation) -> None:
     intervals = "95 % intervals" if answers.accuracy.low is not None else "no intervals"
     console.print(f"{counted(answers.count, 'image')} in {counted(answers.groups, 'group')}, {intervals}")
     shown: dict[str, None] = {}
-    for decide in dict.fromkeys(one.decide for one in evaluation.combinations):
-        rows = [one for one in evaluation.combinations if one.decide == decide]
-        for title, columns in ((f"answers by {decide}", _ANSWERS), ("what they cost", _COSTS)):
-            table, names = _table(title, columns, rows)
-            shown |= dict.fromkeys(names)
-            console.print(table)
-            console.print()
+    rules = {one.decide: f"answers by {one.decide}" for one in evaluation.combinations}
+    tables = [
+        (title, _ANSWERS, [one for one in evaluation.combinations if one.decide == decide])
+        for decide, title in rules.items()
+    ]
+    once = {one.policy: one for one in reversed(evaluation.combinations)}
+    for title, columns, rows in [*tables, ("what they cost", _COSTS, list(once.values())[::-1])]:
+        table, names = _table(title, columns, rows)
+        shown |= dict.fromkeys(names)
+        console.print(table)
+        console.print()
     console.print("; ".join(f"{name}: {text}" for name, text in _MEANING.items() if name in shown))
     if evaluation.priced_by is not None:
         console.print(f"priced by {one_line(evaluation.priced_by)}")

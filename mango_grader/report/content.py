@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mango_grader.datasets.summary import DataSummary
 from mango_grader.models.spec import NetworkSpec
 from mango_grader.training.bootstrap import Estimate
+from mango_grader.training.combinations import CombinationMetrics
 from mango_grader.training.distillation import TeacherFigures
 from mango_grader.training.metrics import ExitMetrics, PolicyMetrics
 
@@ -67,6 +68,8 @@ class ReportData:
         policies: figures of every exit policy on the same images.
         default_policy: name of the policy that the model uses unless told otherwise.
         default_reason: why it is that one, a few words; "" where it is not known.
+        combinations: exit policies with decision rules, on the same images.
+        refused: policies and rules that the model does not allow, and why.
         measured_on: which images the figures are of; nothing was chosen by them.
         spec: the network, to be drawn.
         preferences: by decision and candidate, how likely the search was to choose it at its end, 0..1.
@@ -88,6 +91,8 @@ class ReportData:
     policies: tuple[PolicyMetrics, ...] = ()
     default_policy: str = "full"
     default_reason: str = ""
+    combinations: tuple[CombinationMetrics, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
     measured_on: str = "test part"
     spec: NetworkSpec | None = None
     preferences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -105,6 +110,12 @@ class ReportData:
     def policy(self) -> PolicyMetrics | None:
         """The figures of the default policy; None where it was not measured."""
         return next((policy for policy in self.policies if policy.name == self.default_policy), None)
+
+    @property
+    def side_by_side(self) -> tuple[tuple[CombinationMetrics, CombinationMetrics | None], ...]:
+        """Each exit policy with the most probable class as its answer, and with the first rule that asks a person."""
+        asking = {one.policy: one for one in reversed(self.combinations) if one.review is not None}
+        return tuple((one, asking.get(one.policy)) for one in self.combinations if one.decide == "argmax")
 
 
 def pick_examples(

@@ -53,6 +53,11 @@ class EvaluationData:
         rules = dict.fromkeys(one.decide for one in self.combinations)
         return {rule: tuple(one for one in self.combinations if one.decide == rule) for rule in rules}
 
+    @property
+    def by_policy(self) -> tuple[CombinationMetrics, ...]:
+        """Each exit policy once: what it costs is the same for every rule."""
+        return tuple({one.policy: one for one in reversed(self.combinations)}.values())[::-1]
+
 
 def write_evaluation(path: str | os.PathLike[str], data: EvaluationData) -> None:
     """Write the page of an evaluation as an HTML file, whole or not at all.
@@ -83,7 +88,7 @@ def _curve(curve: AnytimeCurve, policies: Sequence[CombinationMetrics]) -> str:
         if curve.ms is not None:
             found = [(one, one.latency.p50) for one in policies if one.latency is not None]
             _over(axes[1], curve.ms, curve.accuracy, found)
-            axes[1].set(xlabel="milliseconds per image, median, decoding included")
+            axes[1].set(xlabel="ms per image, median, with decoding")
             axes[1].xaxis.set_major_locator(MaxNLocator(5))
         handles, labels = axes[0].get_legend_handles_labels()
         names = [shortened(label, 34) for label in labels]

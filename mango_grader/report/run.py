@@ -12,6 +12,7 @@ from PIL import Image
 
 from mango_grader.files import write_text
 from mango_grader.report import formatting, plots
+from mango_grader.report.advice import advice
 from mango_grader.report.architecture import draw_architecture
 from mango_grader.report.caveats import limits, warnings
 from mango_grader.report.content import Example, ReportData
@@ -46,6 +47,7 @@ def render_report(data: ReportData) -> str:
         data=data,
         warnings=warnings(data),
         limits=limits(data),
+        advice=advice(data.combinations, data.default_policy),
         charts=charts,
         searches=plots.search_progress(data.history),
         preferences=_preference_tables(data.preferences, data.choices),
@@ -61,7 +63,14 @@ def model_card(data: ReportData) -> str:
     Args:
         data: the content that the run's report has, too.
     """
-    return formatting.render("card.md", autoescape=False, data=data, warnings=warnings(data), limits=limits(data))
+    return formatting.render(
+        "card.md",
+        autoescape=False,
+        data=data,
+        warnings=warnings(data),
+        limits=limits(data),
+        advice=advice(data.combinations, data.default_policy),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What is measured of an exit policy together with a decision rule: what is answered, reviewed, spent and paid."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -119,9 +120,24 @@ class CombinationMetrics:
     kept_accuracy: Estimate | None = None
     cost: Estimate | None = None
 
+    @property
+    def gain(self) -> Difference:
+        """The loss with its sign turned: positive where this one is better than the last exit."""
+        low, high = self.loss.low, self.loss.high
+        return Difference(-self.loss.value, None if high is None else -high, None if low is None else -low, self.loss.p)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "CombinationMetrics":
+        """Read what `to_dict` wrote."""
+        estimates = ("macs", "work", "review", "kept_accuracy", "cost")
+        read = {name: values[name] and Estimate(**values[name]) for name in estimates}
+        read |= {"answers": AnswerMetrics.from_dict(values["answers"]), "loss": Difference(**values["loss"])}
+        read |= {"latency": values["latency"] and Latency(**values["latency"]), "shares": tuple(values["shares"])}
+        return cls(**{**values, **read})
 
 
 def combination_metrics(

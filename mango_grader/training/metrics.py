@@ -86,6 +86,11 @@ class AnswerMetrics:
     extreme_confusion: Estimate | None
     calibration_error: Estimate
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "AnswerMetrics":
+        """Read what `asdict` gives."""
+        return cls(**{**values, **_read_answers(values)})
+
 
 @dataclass(frozen=True)
 class ExitMetrics:
@@ -138,10 +143,7 @@ class ExitMetrics:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ExitMetrics":
         """Read what `to_dict` wrote."""
-        estimates = ("accuracy", "balanced_accuracy", "kappa", "extreme_confusion", "calibration_error", "log_loss")
-        read = {name: values[name] and Estimate(**values[name]) for name in estimates}
-        read["recalls"] = tuple(recall and Estimate(**recall) for recall in values["recalls"])
-        read["confusion"] = tuple(tuple(row) for row in values["confusion"])
+        read = _read_answers(values) | {"log_loss": Estimate(**values["log_loss"])}
         read["reliability"] = tuple(Bin(**each) for each in values["reliability"])
         return cls(**{**values, **read})
 
@@ -274,6 +276,15 @@ def _one_exit(
             for count, sure, correct in _bins(confidence, predicted == labels).sum(axis=0)
         ),
     )
+
+
+def _read_answers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of `AnswerMetrics` that JSON keeps as plain objects and lists."""
+    estimates = ("accuracy", "balanced_accuracy", "kappa", "extreme_confusion", "calibration_error")
+    read: dict[str, Any] = {name: values[name] and Estimate(**values[name]) for name in estimates}
+    read["recalls"] = tuple(recall and Estimate(**recall) for recall in values["recalls"])
+    read["confusion"] = tuple(tuple(row) for row in values["confusion"])
+    return read
 
 
 def _bins(confidences: NDArray[np.floating], correct: NDArray[np.bool_]) -> Floats:

@@ -31,6 +31,7 @@ from mango_grader.training.metrics import EvaluationSet, ExitMetrics, PolicyMetr
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.side_by_side import SideBySide, side_by_side
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class RunMeasurements:
         test: figures on the test part.
         probabilities: (exits, N, classes) of the test images, in the order of their rows.
         stops: (N,) int, index of the exit at which the default exit policy answers each of them, from 0.
+        together: exit policies with decision rules, on the test part; empty for a run of an earlier version.
     """
 
     calibration: Calibration
@@ -101,6 +103,7 @@ class RunMeasurements:
     test: Measured
     probabilities: NDArray[np.float32]
     stops: NDArray[np.int64]
+    together: SideBySide = SideBySide()
 
     def save(self, folder: RunFolder, data: PreparedData) -> None:
         """Write metrics.json and predictions.jsonl.
@@ -118,6 +121,7 @@ class RunMeasurements:
                 "calibration": asdict(self.calibration),
                 "val": self.val.to_dict(),
                 "test": self.test.to_dict(),
+                "together": self.together.to_dict(),
             },
         )
         rows = zip(
@@ -151,7 +155,8 @@ class RunMeasurements:
             stops = np.array([row["exit"] - 1 for row in rows])
         else:  # of an earlier version, whose default was this
             stops = stop_exits(Threshold.of(calibration.tuned), probabilities)
-        return cls(calibration, val, test, probabilities, stops)
+        together = SideBySide.from_dict(found["together"]) if "together" in found else SideBySide()
+        return cls(calibration, val, test, probabilities, stops, together)
 
 
 def run_default(run: RunContext, exits: int) -> DefaultPolicy:
@@ -185,37 +190,39 @@ def measure_run(run: RunContext, net: AnytimeClassifier, before_refit: AnytimeCl
     val = calibrated(logits, temperatures)
     tuned = tune_threshold(val, data.val.targets, macs)
     calibration = Calibration(temperatures, tuned.values, tuned.signal)
-    policies = _policies(run, macs, calibration, val)
+    default = run_default(run, len(macs)).policy
+    context = _offered(run, macs, calibration, val)
+    tuned_ones = dict.fromkeys([*context.thresholds, default] if len(macs) > 1 else [])
+    policies = {name: parse_exit_policy(name, context) for name in tuned_ones if name != "full"}
     test = calibrated(_finite(predict(net, data.test, device)), temperatures)
 
-    def measured(probabilities: NDArray[np.float32], examples: Examples) -> Measured:
+    def evaluated(examples: Examples) -> EvaluationSet:
         dataset = data.dataset
-        evaluated = EvaluationSet(
-            examples.targets, data.groups(examples), dataset.classes, dataset.ordinal, run.config.seed
-        )
-        return measure(probabilities, evaluated, macs=macs, params=params, policies=policies)
+        return EvaluationSet(examples.targets, data.groups(examples), dataset.classes, dataset.ordinal, run.config.seed)
 
-    stops = stop_exits(policies.get(run_default(run, len(macs)).policy, Full()), test)
-    return RunMeasurements(calibration, measured(val, data.val), measured(test, data.test), test, stops)
+    on_test = evaluated(data.test)
+    costs: dict[str, Any] = {"macs": macs, "params": params, "policies": policies}
+    return RunMeasurements(
+        calibration,
+        measure(val, evaluated(data.val), **costs),
+        measure(test, on_test, **costs),
+        test,
+        stop_exits(policies.get(default, Full()), test),
+        side_by_side(context, default, test, on_test),
+    )
 
 
-def _policies(
-    run: RunContext, macs: Sequence[int], calibration: Calibration, val: NDArray[np.float32]
-) -> dict[str, ExitPolicy]:
-    """Return what is measured beside "full": the tuned thresholds and the default, by their names."""
-    if len(macs) < 2:
-        return {}
+def _offered(run: RunContext, macs: Sequence[int], calibration: Calibration, val: NDArray[np.float32]) -> PolicyContext:
+    """Return what the run's model offers to exit policies: its calibration data are the validation part."""
     data = run.data
     groups = np.unique(data.groups(data.val), return_inverse=True)[1]
     answers = CalibrationSet(val, groups, data.val.targets, run.config.retrain_on_all)
-    context = PolicyContext(
+    return PolicyContext(
         macs=tuple(macs),
         temperatures=calibration.temperatures,
-        thresholds={"threshold": calibration.tuned},
+        thresholds={"threshold": calibration.tuned} if len(macs) > 1 else {},
         read_calibration=lambda: answers,
     )
-    names = {"threshold", run_default(run, len(macs)).policy} - {"full"}
-    return {name: parse_exit_policy(name, context) for name in sorted(names, reverse=True)}
 
 
 def _finite(logits: NDArray[np.float32]) -> NDArray[np.float32]:

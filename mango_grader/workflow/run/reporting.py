@@ -52,6 +52,8 @@ def report_data(
         policies=measured.test.policies,
         default_policy=default.policy,
         default_reason=default.reason,
+        combinations=measured.together.combinations,
+        refused=tuple((one.name, one.reason) for one in measured.together.refused),
         spec=spec,
         preferences=read_json(folder.preference) if folder.preference.exists() else {},
         choices=read_json(folder.architecture)["choices"] if folder.architecture.exists() else {},
