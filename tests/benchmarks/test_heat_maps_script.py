@@ -21,8 +21,8 @@ SIDE = 64
 
 def learned() -> tuple[StageChain, bytes]:
     """Train a network of two convolutions to tell A from B and C; return its stage and its class maps."""
-    torch.manual_seed(0)
-    fruit = [Series(3, size=SIDE).at(number) for number in range(300)]
+    torch.manual_seed(2)
+    fruit = [Series(3, size=SIDE).at(number) for number in range(240)]
     images = torch.from_numpy(np.stack([one.image for one in fruit]))
     labels = torch.tensor([int(one.grade != "A") for one in fruit])
     nodes = (
@@ -32,8 +32,8 @@ def learned() -> tuple[StageChain, bytes]:
     )
     network, from_bytes = build_network(NetworkSpec((3, SIDE, SIDE), nodes, ("exit",))), FromBytes()
     optimiser = torch.optim.Adam(network.parameters(), 0.01)
-    for _ in range(40):
-        for batch in torch.randperm(len(images)).split(25):
+    for _ in range(30):
+        for batch in torch.randperm(len(images)).split(16):
             optimiser.zero_grad()
             F.cross_entropy(network(from_bytes(images[batch]))[0], labels[batch]).backward()
             optimiser.step()
@@ -63,7 +63,7 @@ def test_a_hit_is_within_one_cell() -> None:
 
 
 def test_the_script_says_how_often_each_exit_hits(tmp_path: Path) -> None:
-    scale = ("--fruit", "36", "--tested", "6", "--size", "32", "--budget", "0", "--epochs", "1")
+    scale = ("--fruit", "27", "--tested", "6", "--size", "32", "--budget", "0", "--epochs", "1")
     options = (*scale, "--jobs", "1", "--network", "msdnet")
     found = run_script("heat_maps", *options, out=tmp_path / "heat_maps.json")
     figures = found["measurements"]["msdnet"]["figures"]
