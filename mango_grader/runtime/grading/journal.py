@@ -55,7 +55,8 @@ class _Index:
         path, is_file = entry.record.path, entry.source is not None
         earlier = {entry.id, self._ids.get(path, entry.id) if is_file else entry.id}
         for key in earlier & self.rows.keys():
-            self._ids.pop(self.rows.pop(key).path, None)
+            if self._ids.get(old := self.rows.pop(key).path) == key:  # and not another item's of the same path
+                del self._ids[old]
         self.rows[entry.id] = _Row(offset, path, entry.record.grade is not None, entry.source)
         if is_file:
             self._ids[path] = entry.id

@@ -241,6 +241,14 @@ def test_json_that_is_no_journal_is_refused_or_cut_off(tmp_path: Path, data: byt
         assert [row.path for row in journal.records()] == ["a", "b"]
 
 
+def test_a_row_without_a_file_takes_no_path_away_from_a_row_of_a_file(tmp_path: Path) -> None:
+    """Replacing the former made the journal forget the latter's path, and keep two rows of one file."""
+    with Journal.create(tmp_path / "j", HEADER) as journal:
+        for key, source in (("a", None), ("b", Source("b", 1, 1)), ("a", None), ("a", Source("a", 1, 1))):
+            journal.append(Entry(key, record("a"), source))
+        assert [row.id for row in journal.entries()] == ["a"]
+
+
 @given(
     rows=st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("abcde"), st.booleans()), max_size=8),
     again=st.lists(st.sampled_from("abcde"), max_size=3),
