@@ -92,25 +92,14 @@ class AnswerMetrics:
         return cls(**{**values, **_read_answers(values)})
 
 
-@dataclass(frozen=True)
-class ExitMetrics:
-    """One exit on n labelled images.
+@dataclass(frozen=True, kw_only=True)
+class ExitMetrics(AnswerMetrics):
+    """One exit on n labelled images, and how good its answers are.
 
     Attributes:
         exit: number of the exit, from 1.
         macs: multiply-adds for one image, up to and with this exit.
         params: parameters up to and with this exit.
-        count: number of images.
-        groups: number of groups (fruit) behind the figures.
-        accuracy: share of correct answers, 0..1; it equals the recall averaged with the classes' sizes as weights.
-        balanced_accuracy: recall averaged over the classes that occur, 0..1.
-        recalls: recall of each class, 0..1; None where the class does not occur.
-        confusion: [true][predicted] counts.
-        kappa: Cohen's kappa with quadratic weights, at most 1; None unless the classes are grades in order.
-        extreme_confusion: of the images of the first and the last grade, the share that was called the other one; None
-            unless there are three or more grades in order.
-        calibration_error: mean of |accuracy − confidence| over 15 equally wide bins, weighted by size (Guo et al.,
-            2017).
         log_loss: mean negative log likelihood, in nats.
         reliability: the bins behind `calibration_error`, from confidence 0 to 1.
     """
@@ -118,15 +107,6 @@ class ExitMetrics:
     exit: int
     macs: int
     params: int
-    count: int
-    groups: int
-    accuracy: Estimate
-    balanced_accuracy: Estimate
-    recalls: tuple[Estimate | None, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    kappa: Estimate | None
-    extreme_confusion: Estimate | None
-    calibration_error: Estimate
     log_loss: Estimate
     reliability: tuple[Bin, ...]
 
