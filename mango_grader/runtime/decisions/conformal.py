@@ -51,6 +51,7 @@ class Conformal:
         temperatures: (K,), of every exit, by which the probabilities are calibrated.
         policy: the exit policy that it is used with.
         least: (K,), the least probability of a class in the set of each exit; 0 lets every class in.
+        shared: (K,), the same where all exits are calibrated together, for policies with a deadline.
     """
 
     form: ClassVar[str] = "conformal:alpha=0.05"
@@ -59,6 +60,7 @@ class Conformal:
     temperatures: tuple[float, ...]
     policy: ExitPolicy
     least: tuple[float, ...]
+    shared: tuple[float, ...]
 
     def decide(self, history: NDArray[np.floating], exits: NDArray[np.integer]) -> Decisions:
         """Return the most probable class, the set, and whether it has more than one class."""
@@ -75,7 +77,10 @@ class Conformal:
         """
         if policy == self.policy:
             return self
-        return replace(self, policy=policy, least=_least(self.answers, self.temperatures, self.alpha, policy))
+        if policy.depends_on == "clock":  # Deadlines come with each image, within whose time nothing is sorted.
+            return replace(self, policy=policy, least=self.shared)
+        true = _true_probabilities(self.answers, self.temperatures)
+        return replace(self, policy=policy, least=_at_stops(self.answers, true, self.alpha, policy))
 
     def __str__(self) -> str:
         return _name(self.alpha)
@@ -98,7 +103,10 @@ class Conformal:
             raise UsageError(f"{name}: the model was trained on its calibration fruit; give it fresh fruit: {fresh}")
         if answers.labels is None:
             raise UsageError(f"{name}: the calibration fruit are not graded; give it graded ones: {fresh}")
-        return cls(alpha, answers, temperatures, policy, _least(answers, temperatures, alpha, policy))
+        true = _true_probabilities(answers, temperatures)
+        shared = tuple(_quantile(each, alpha / len(true)) for each in true)
+        least = shared if policy.depends_on == "clock" else _at_stops(answers, true, alpha, policy)
+        return cls(alpha, answers, temperatures, policy, least, shared)
 
     @classmethod
     def parse(cls, argument: str, context: RuleContext) -> Self:
@@ -116,19 +124,20 @@ class Conformal:
         return found
 
 
-def _least(
-    answers: CalibrationSet, temperatures: tuple[float, ...], alpha: float, policy: ExitPolicy
-) -> tuple[float, ...]:
-    """Return the least probability of a class in the set of each exit, (K,)."""
+def _true_probabilities(answers: CalibrationSet, temperatures: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the probability of the true class at each exit, of one image of each fruit, (K, n)."""
     assert answers.labels is not None
     rows = _one_by_group(answers.groups)
-    kept = answers.probabilities[:, rows]
-    plain = [plain_probabilities(*each) for each in zip(kept, temperatures, strict=True)]
-    true = np.stack([each[np.arange(len(rows)), answers.labels[rows]] for each in plain])
-    if policy.depends_on == "clock":
-        return tuple(_quantile(each, alpha / len(true)) for each in true)
-    stops = stop_exits(policy, kept)
-    return (_quantile(true[stops, np.arange(len(rows))], alpha),) * len(true)
+    plain = [plain_probabilities(*each) for each in zip(answers.probabilities[:, rows], temperatures, strict=True)]
+    return np.stack([each[np.arange(len(rows)), answers.labels[rows]] for each in plain])
+
+
+def _at_stops(
+    answers: CalibrationSet, true: NDArray[np.float64], alpha: float, policy: ExitPolicy
+) -> tuple[float, ...]:
+    """Return the least probability of a class in the sets, (K,): one for all exits, by where the policy stops fruit."""
+    stops = stop_exits(policy, answers.probabilities[:, _one_by_group(answers.groups)])
+    return (_quantile(true[stops, np.arange(true.shape[1])], alpha),) * len(true)
 
 
 def _name(alpha: float) -> str:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from mango_grader.runtime.bundle.manifest import CalibrationInfo
 from mango_grader.runtime.exits.binomial import samples_needed
+from mango_grader.runtime.exits.risk import DELTA, EPS
 from mango_grader.text import counted
-
-_EPS, _DELTA = 0.05, 0.1
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def default_policy(exits: int, calibration: CalibrationInfo | None) -> DefaultPo
         >>> str(default_policy(3, CalibrationInfo(images=40, groups=37, labelled=True)))
         'full: 37 calibration fruit, 45 are needed to bound what stopping early costs'
     """
-    needed = samples_needed(0, _EPS, _DELTA)
+    needed = samples_needed(0, EPS, DELTA)
     if exits < 2:
         return DefaultPolicy("full", "there is one exit")
     if calibration is None:
@@ -50,7 +49,7 @@ def default_policy(exits: int, calibration: CalibrationInfo | None) -> DefaultPo
     fruit = counted(calibration.groups, "calibration fruit", "calibration fruit")
     if calibration.groups < needed:
         return DefaultPolicy("full", f"{fruit}, {needed} are needed to bound what stopping early costs")
-    return DefaultPolicy(f"risk:eps={_EPS:g},delta={_DELTA:g}", f"{fruit} bound what stopping early costs")
+    return DefaultPolicy(f"risk:eps={EPS:g},delta={DELTA:g}", f"{fruit} bound what stopping early costs")
 
 
 def explain_default(policy: str, exits: int, calibration: CalibrationInfo | None) -> str:

@@ -18,7 +18,9 @@ from mango_grader.text import counted
 THRESHOLDS = tuple(float(one) for one in 1 / (1 + np.exp(-np.linspace(16, -10, 521))))
 """The thresholds that are tested, from cautious to bold; fixed before any data are seen."""
 
-_EPS, _DELTA = 0.05, 0.1
+EPS, DELTA = 0.05, 0.1
+"""What `risk` without numbers bounds, and how surely."""
+
 _LEAST = 1e-6  # Smaller ones would need millions of fruit.
 _ENTRY = re.compile(r"(eps|delta)=(\d{0,3}\.?\d{1,12}|\d{1,3}e-\d{1,2})", re.ASCII)
 
@@ -130,7 +132,7 @@ def _numbers(argument: str) -> tuple[float, float]:
             f"policy risk:{argument[:40]}: write risk:eps=0.05,delta=0.1, each a share above 0 and below 1; either may"
             " be left out"
         )
-    return values.get("eps", _EPS), values.get("delta", _DELTA)
+    return values.get("eps", EPS), values.get("delta", DELTA)
 
 
 def _lost(answers: CalibrationSet) -> NDArray[np.bool_]:

@@ -147,7 +147,7 @@ ANSWERS = CalibrationSet(np.full((2, 30, 3), 1 / 3, np.float32), np.arange(30), 
 
 
 def rule_with(policy: ExitPolicy, *least: float, temperatures: tuple[float, ...] = (1.0, 1.0)) -> Conformal:
-    return Conformal(0.1, ANSWERS, temperatures, policy, least)
+    return Conformal(0.1, ANSWERS, temperatures, policy, least, shared=least)
 
 
 def sets(rule: Conformal, *exits: tuple[float, ...], stop: int = 2) -> list[int]:
