@@ -43,3 +43,7 @@ class BundleError(MangoError):
 
 class ExportError(MangoError):
     """A network could not be exported as a bundle with the same answers."""
+
+
+class SinkError(MangoError):
+    """A sink cannot take decisions now; they are kept on disk and delivered later."""

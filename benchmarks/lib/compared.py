@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmarks.lib.measurements import MeasurementFailedError
 from mango_grader.progress import make_progress
+from mango_grader.settings import checked, plain
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.comparison.ranking import rank
-from mango_grader.workflow.config import checked, plain
 
 _MARKS = "right"  # the key of `RunFigures.correct` in files
 

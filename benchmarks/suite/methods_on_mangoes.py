@@ -27,8 +27,8 @@ from mango_grader import SearchOptions
 from mango_grader.automl.methods import METHODS
 from mango_grader.cli.run_options import Duration, Size
 from mango_grader.report.charts import percent
+from mango_grader.settings import plain
 from mango_grader.workflow.comparison import Comparison
-from mango_grader.workflow.config import plain
 
 _RANDOM, _COMMON = "random", "multiscale"
 _COLUMNS = 3

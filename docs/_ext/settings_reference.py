@@ -23,7 +23,8 @@ from sphinx.util.docutils import SphinxDirective
 from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
 from mango_grader.ranges import allowed_values
-from mango_grader.workflow.config import Places, RunConfig, TeacherConfig, plain
+from mango_grader.settings import plain
+from mango_grader.workflow.config import Places, RunConfig, TeacherConfig
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.presets import PRESETS
 from mango_grader.workflow.run.folder import RunFolder

@@ -4,6 +4,7 @@ import importlib
 import io
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import click
@@ -11,31 +12,34 @@ import click
 from mango_grader import __version__
 from mango_grader.errors import MangoError, MissingExtraError
 
-__all__ = ["COMMANDS", "LazyGroup", "main"]
+__all__ = ["COMMANDS", "Entry", "LazyGroup", "main"]
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """One command: its module relative to `mango_grader.cli`, its name there, and its line in the list of commands."""
+
     module: str
     attribute: str
     help: str
 
 
 COMMANDS = {
-    "data": _Entry("data", "data", "Inspect a folder of graded photos, or make one of synthetic mangoes."),
-    "search": _Entry("runs", "search", "Search for a network that fits your photos; train, calibrate and export it."),
-    "train": _Entry("runs", "train", "Train a known network on new photos, without a search."),
-    "compare": _Entry("compare", "compare", "Compare search methods and known networks on your photos, in equal time."),
-    "evaluate": _Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
-    "methods": _Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
-    "spaces": _Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),
-    "export": _Entry("runs", "export", "Write a run's model as one .mango file."),
-    "demo": _Entry("demo", "demo", "Draw mangoes, search for a network that fits them, and grade others."),
-    "grade": _Entry("grade", "grade", "Grade images and folders with a .mango model."),
-    "info": _Entry("model", "info", "Print the manifest of a .mango model."),
-    "verify": _Entry("model", "verify", "Check that a .mango model is intact and answers as it did when it was made."),
-    "calibrate": _Entry("calibrate", "calibrate", "Calibrate a .mango model on fruit of your own line."),
-    "bench": _Entry("bench", "bench", "Measure how fast a .mango model is on this host."),
-    "doctor": _Entry("doctor", "doctor", "Print versions, devices and problems."),
+    "data": Entry("data", "data", "Inspect a folder of graded photos, or make one of synthetic mangoes."),
+    "search": Entry("runs", "search", "Search for a network that fits your photos; train, calibrate and export it."),
+    "train": Entry("runs", "train", "Train a known network on new photos, without a search."),
+    "compare": Entry("compare", "compare", "Compare search methods and known networks on your photos, in equal time."),
+    "evaluate": Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
+    "methods": Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
+    "spaces": Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),
+    "export": Entry("runs", "export", "Write a run's model as one .mango file."),
+    "demo": Entry("demo", "demo", "Draw mangoes, search for a network that fits them, and grade others."),
+    "grade": Entry("grade", "grade", "Grade images and folders with a .mango model."),
+    "info": Entry("model", "info", "Print the manifest of a .mango model."),
+    "verify": Entry("model", "verify", "Check that a .mango model is intact and answers as it did when it was made."),
+    "calibrate": Entry("calibrate", "calibrate", "Calibrate a .mango model on fruit of your own line."),
+    "bench": Entry("bench", "bench", "Measure how fast a .mango model is on this host."),
+    "conveyor": Entry("conveyor", "conveyor", "Grade fruit on a belt: one decision for each, in a table and in a PLC."),
+    "doctor": Entry("doctor", "doctor", "Print versions, devices and problems."),
 }
 
 # torch's idle threads spin for long by default. Beside any other busy process that makes training several times slower
@@ -43,25 +47,41 @@ COMMANDS = {
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 # Import name -> the extra of the installation that brings it.
-_EXTRAS = {"pyarrow": "parquet"} | dict.fromkeys(
-    [
-        "albumentations", "cv2", "imagehash", "jinja2", "matplotlib", "onnx", "onnxscript", "pydantic", "safetensors",
-        "scipy", "sklearn", "torch", "torchvision",
-    ],
-    "train",
-)  # fmt: skip
+_EXTRAS = {
+    "pyarrow": "parquet", "asyncua": "opcua",
+    **dict.fromkeys(
+        ["cv2", "jinja2", "paho", "prometheus_client", "pydantic", "pymodbus", "scipy", "tomlkit", "watchfiles"], "line"
+    ),
+    **dict.fromkeys(
+        [
+            "albumentations", "imagehash", "matplotlib", "onnx", "onnxscript", "safetensors", "sklearn", "torch",
+            "torchvision",
+        ],
+        "train",
+    ),
+}  # fmt: skip
 
 
 class LazyGroup(click.Group):
-    """Lists the commands of the table without importing them, and turns every failure into one line."""
+    """Lists the commands of a table without importing them.
+
+    Args:
+        *args: of `click.Group`.
+        table: of the commands, by name; their modules are relative to `mango_grader.cli`.
+        **kwargs: of `click.Group`.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, Entry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the table's order."""
-        return list(COMMANDS)
+        return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of one command."""
-        entry = COMMANDS.get(cmd_name)
+        entry = self._table.get(cmd_name)
         if entry is None:
             return None
         try:
@@ -74,7 +94,11 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help lines of the table."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+            formatter.write_dl([(name, entry.help) for name, entry in self._table.items()])
+
+
+class _Front(LazyGroup):
+    """Turns every failure into one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with --debug let exceptions through."""
@@ -114,7 +138,7 @@ def _failure(message: str, exit_code: int) -> click.exceptions.Exit:
     return click.exceptions.Exit(exit_code)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Front, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="mango-grader %(version)s")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def main(debug: bool) -> None:

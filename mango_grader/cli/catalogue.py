@@ -43,7 +43,7 @@ def methods(preset: str, as_json: bool) -> None:
     Any setting can be given to `search` as --set method.NAME=VALUE. The settings are those of the preset; those that
     all methods have in common (training, augmentation, teacher) come last.
     """
-    from mango_grader.workflow.config import plain
+    from mango_grader.settings import plain
 
     chosen = PRESETS[preset]
     spaces = {kind: _space(chosen, kind) for kind in SPACES}
@@ -74,7 +74,7 @@ def spaces(preset: str, as_json: bool) -> None:
 
     Any setting can be given to `search` as --set space.NAME=VALUE. The settings are those of the preset.
     """
-    from mango_grader.workflow.config import plain
+    from mango_grader.settings import plain
 
     chosen = PRESETS[preset]
     rows = []
@@ -119,7 +119,8 @@ def _allowed(settings: object, prefix: str) -> dict[str, str]:
 
 def _common(preset: str) -> dict[str, Any]:
     """Return the settings besides a method's and a space's own, as a search with the default method has them."""
-    from mango_grader.workflow.config import TeacherConfig, plain
+    from mango_grader.settings import plain
+    from mango_grader.workflow.config import TeacherConfig
     from mango_grader.workflow.options import SearchOptions
 
     config = replace(SearchOptions(data=".", preset=preset).config(), teacher=TeacherConfig(""))

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, PlainSerializer, PlainValidator
 
 from mango_grader.automl.architecture import space_from_dict
 from mango_grader.automl.limits import Limits
@@ -23,13 +23,11 @@ from mango_grader.ranges import (
     Pixels,
     Positive,
     Ranged,
-    RangeError,
     Seed,
     Share,
 )
+from mango_grader.settings import checked, plain
 from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
-
-T = TypeVar("T")
 
 # Names of settings in configurations of earlier versions, which are still read.
 _RENAMED = {"refit": "retrain_on_all"}
@@ -329,40 +327,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return [_value(part) for part in text.split(",")] if "," in text else text
-
-
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}  # to make one takes longer than all that it is asked
-
-
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
-
-
-def plain(value: Any) -> Any:
-    """Return a dataclass as JSON-safe plain data."""
-    return _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
-
-
-def checked(kind: type[T], data: Any, prefix: str = "") -> T:
-    """Return plain data as a dataclass, with types and ranges checked.
-
-    Args:
-        kind: the dataclass.
-        data: what `plain` returned, or the same in JSON.
-        prefix: put before the names of settings in messages.
-
-    Raises:
-        UsageError: something does not fit; one line about the first such value.
-    """
-    try:
-        read: T = _adapter(kind).validate_python(data)
-        return read
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"])])
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, RangeError):  # it begins with the setting's own name
-            raise UsageError(f"{where}.{cause}" if where else str(cause)) from error
-        raise UsageError(f"{where or kind.__name__}: {first['msg'].removeprefix('Value error, ')}") from error

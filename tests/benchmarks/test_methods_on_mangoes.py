@@ -8,9 +8,9 @@ from scripts import measurements_done, run_script
 from benchmarks.lib.measurements import RESULTS
 from benchmarks.suite.methods_on_mangoes import setup_of
 from mango_grader.files import read_json
+from mango_grader.settings import checked
 from mango_grader.synthetic import Series, write_synthetic
 from mango_grader.workflow.comparison import Comparison
-from mango_grader.workflow.config import checked
 
 TINY = (
     "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from mango_grader.cli import COMMANDS
+from mango_grader.cli.conveyor import CONVEYOR_COMMANDS
 
 LOADED = """
 import sys
@@ -22,7 +23,9 @@ print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, "data inspect", "data synth"])
+@pytest.mark.parametrize(
+    "command", ["", *COMMANDS, "data inspect", "data synth", *(f"conveyor {name}" for name in CONVEYOR_COMMANDS)]
+)
 def test_help_imports_nothing_that_takes_time(command: str) -> None:
     asked = [sys.executable, "-c", LOADED, *command.split()]
     done = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=600)

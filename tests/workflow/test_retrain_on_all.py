@@ -14,7 +14,8 @@ from mango_grader.cli import main
 from mango_grader.files import read_json
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle, Grader
-from mango_grader.workflow.config import RunConfig, checked
+from mango_grader.settings import checked
+from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.run.budget import TrainCost
 from mango_grader.workflow.run.data import prepare

@@ -19,13 +19,13 @@ from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import LabelledProgress, Progress
 from mango_grader.report import ComparisonData, write_comparison
+from mango_grader.settings import checked, plain
 from mango_grader.training.device import pick_device
 from mango_grader.training.ranking import RankedEntry
 from mango_grader.workflow.comparison.entries import read_entries
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.comparison.processes import Crashed, one_by_one, side_by_side
 from mango_grader.workflow.comparison.ranking import rank
-from mango_grader.workflow.config import checked, plain
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.run.data_changes import data_root, inspect_data
 from mango_grader.workflow.run.folder import RunFolder

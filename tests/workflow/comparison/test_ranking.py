@@ -2,9 +2,9 @@
 
 import pytest
 
+from mango_grader.settings import checked, plain
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds
 from mango_grader.workflow.comparison.ranking import difference_between, random_rival, rank
-from mango_grader.workflow.config import checked, plain
 
 
 def outcome(

@@ -1,0 +1,21 @@
+"""`mango-grader conveyor`: a table of its commands, each imported only when it is called."""
+
+import click
+
+from mango_grader.cli import Entry, LazyGroup
+
+__all__ = ["CONVEYOR_COMMANDS", "conveyor"]
+
+CONVEYOR_COMMANDS: dict[str, Entry] = {}
+
+
+@click.group(
+    cls=LazyGroup,
+    table=CONVEYOR_COMMANDS,
+    short_help="Grade fruit on a belt: one decision for each, in a table and in a PLC.",
+)
+def conveyor() -> None:
+    """Grade fruit on a belt: find each fruit, follow it, look at it from several sides, and decide once.
+
+    `conveyor calibrate` writes the configuration of a line, `conveyor run` uses it.
+    """

@@ -1,0 +1,43 @@
+"""The conveyor: belt images in, one decision per fruit out. It imports no torch and opens no socket unasked."""
+
+from typing import TYPE_CHECKING
+
+from mango_grader.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mango_grader.line.belt import Axes, Belt, Camera, Lane
+    from mango_grader.line.config import LineConfig, read_config
+    from mango_grader.line.crops import CropConfig, cut
+    from mango_grader.line.decision import Decision
+    from mango_grader.line.finders import FINDERS, Finder
+    from mango_grader.line.frame import Frame
+    from mango_grader.line.grading import GradingConfig
+    from mango_grader.line.observations import Blob, Box, Passage, Sighting
+    from mango_grader.line.outlets import OutletsConfig
+    from mango_grader.line.sinks import SINKS, RunInfo, Sink
+    from mango_grader.line.sources import Source, SourceCounts
+    from mango_grader.line.tracking import Tracker, TrackingConfig, Update
+
+__all__ = [
+    "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "Finder", "Frame",
+    "GradingConfig", "Lane", "LineConfig", "OutletsConfig", "Passage", "RunInfo", "Sighting", "Sink", "Source",
+    "SourceCounts", "Tracker", "TrackingConfig", "Update", "cut", "read_config",
+]  # fmt: skip
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "belt": ("Axes", "Belt", "Camera", "Lane"),
+        "config": ("LineConfig", "read_config"),
+        "crops": ("CropConfig", "cut"),
+        "decision": ("Decision",),
+        "finders": ("FINDERS", "Finder"),
+        "frame": ("Frame",),
+        "grading": ("GradingConfig",),
+        "observations": ("Blob", "Box", "Passage", "Sighting"),
+        "outlets": ("OutletsConfig",),
+        "sinks": ("SINKS", "RunInfo", "Sink"),
+        "sources": ("Source", "SourceCounts"),
+        "tracking": ("Tracker", "TrackingConfig", "Update"),
+    },
+)

@@ -1,0 +1,11 @@
+"""Sinks: where decisions go. Each is one module, and the settings that build it."""
+
+from collections.abc import Mapping
+
+from mango_grader.lazy import LazyRegistry
+from mango_grader.line.sinks.base import RunInfo, Sink, SinkSettings
+
+__all__ = ["SINKS", "RunInfo", "Sink", "SinkSettings"]
+
+SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(__name__, {})
+"""The settings of every sink, by the `kind` in `[[sinks]]`."""

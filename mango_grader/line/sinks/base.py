@@ -1,0 +1,66 @@
+"""What a sink is: it takes decisions to where they are needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from mango_grader.line.decision import Decision
+from mango_grader.settings import Section
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a sink may need to know of the run whose decisions it gets.
+
+    Attributes:
+        run: unique name of the run, with which the ids of its decisions begin.
+        classes: of the model, in its order.
+        folder: in which a sink may keep its own files, such as its position.
+    """
+
+    run: str
+    classes: tuple[str, ...]
+    folder: str
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes decisions in their order; it is called from one thread of its own and may be slow or fail.
+
+    Attributes:
+        name: unique among the sinks of a line.
+        actuator: whether it moves fruit: such a sink is never given a decision whose due time has passed.
+    """
+
+    name: str
+    actuator: bool
+
+    def open(self, run: RunInfo) -> None:
+        """Connect; raise `SinkError` where that fails, and it is tried again later.
+
+        Args:
+            run: whose decisions follow.
+        """
+
+    def deliver(self, decisions: Sequence[Decision]) -> None:
+        """Deliver decisions; raise `SinkError` where that fails, and the same ones are delivered again later.
+
+        When it returns, they have surely arrived.
+
+        Args:
+            decisions: one or more, in the order of their sequence numbers.
+        """
+
+    def position(self) -> int:
+        """Return the sequence number of the last decision that has surely arrived, 0 if there is none."""
+
+    def close(self) -> None:
+        """Disconnect."""
+
+
+class SinkSettings(Section):
+    """Base of a sink's settings, one `[[sinks]]` of a configuration; its key `kind` names the sink."""
+
+    def build(self) -> Sink:
+        """Return the sink, not yet connected."""
+        raise NotImplementedError
