@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from mango_grader.line.grading import GradingConfig
     from mango_grader.line.observations import Blob, Box, Passage, Sighting
     from mango_grader.line.outlets import OutletsConfig
-    from mango_grader.line.sinks import SINKS, RunInfo, Sink
+    from mango_grader.line.sinks import SINKS, Moment, RunInfo, Sink
     from mango_grader.line.sources import Source, SourceCounts
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update
 
 __all__ = [
     "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "Finder", "Frame",
-    "GradingConfig", "Lane", "LineConfig", "OutletsConfig", "Passage", "RunInfo", "Sighting", "Sink", "Source",
-    "SourceCounts", "Tracker", "TrackingConfig", "Update", "cut", "read_config",
+    "GradingConfig", "Lane", "LineConfig", "Moment", "OutletsConfig", "Passage", "RunInfo", "Sighting", "Sink",
+    "Source", "SourceCounts", "Tracker", "TrackingConfig", "Update", "cut", "read_config",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -36,7 +36,7 @@ __getattr__ = lazy_names(
         "grading": ("GradingConfig",),
         "observations": ("Blob", "Box", "Passage", "Sighting"),
         "outlets": ("OutletsConfig",),
-        "sinks": ("SINKS", "RunInfo", "Sink"),
+        "sinks": ("SINKS", "Moment", "RunInfo", "Sink"),
         "sources": ("Source", "SourceCounts"),
         "tracking": ("Tracker", "TrackingConfig", "Update"),
     },

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from mango_grader.lazy import LazyRegistry
-from mango_grader.line.sinks.base import RunInfo, Sink, SinkSettings
+from mango_grader.line.sinks.base import Moment, RunInfo, Sink, SinkSettings
 
-__all__ = ["SINKS", "RunInfo", "Sink", "SinkSettings"]
+__all__ = ["SINKS", "Moment", "RunInfo", "Sink", "SinkSettings"]
 
 SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(__name__, {})
 """The settings of every sink, by the `kind` in `[[sinks]]`."""

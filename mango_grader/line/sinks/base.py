@@ -1,11 +1,24 @@
 """What a sink is: it takes decisions to where they are needed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from mango_grader.line.decision import Decision
 from mango_grader.settings import Section
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where the line is: a point on the clock of its frames.
+
+    Attributes:
+        time: seconds, on the clock of the frames.
+        ticks: position of the belt's encoder; None where there is no encoder.
+    """
+
+    time: float
+    ticks: float | None = None
 
 
 @dataclass(frozen=True)
@@ -16,11 +29,25 @@ class RunInfo:
         run: unique name of the run, with which the ids of its decisions begin.
         classes: of the model, in its order.
         folder: in which a sink may keep its own files, such as its position.
+        now: returns where the line is; actuators ask it before they send, from threads of their own.
     """
 
     run: str
     classes: tuple[str, ...]
     folder: str
+    now: Callable[[], Moment]
+
+
+def due_passed(decision: Decision, now: Moment) -> bool:
+    """Return whether a fruit is at its outlet or beyond it, by ticks where both are known, else by time.
+
+    Args:
+        decision: about the fruit; one without a due time never passes.
+        now: where the line is.
+    """
+    if decision.due_ticks is not None and now.ticks is not None:
+        return now.ticks >= decision.due_ticks
+    return decision.due_time is not None and now.time >= decision.due_time
 
 
 @runtime_checkable
@@ -29,7 +56,9 @@ class Sink(Protocol):
 
     Attributes:
         name: unique among the sinks of a line.
-        actuator: whether it moves fruit: such a sink is never given a decision whose due time has passed.
+        actuator: whether it moves fruit: such a sink never sends a decision whose due time has passed (`due_passed`),
+            but counts it as missed, so that its backlog is gone at once. It connects again by itself, and its decisions
+            are tried again soon, without the growing pause of other sinks.
     """
 
     name: str
@@ -45,7 +74,7 @@ class Sink(Protocol):
     def deliver(self, decisions: Sequence[Decision]) -> None:
         """Deliver decisions; raise `SinkError` where that fails, and the same ones are delivered again later.
 
-        When it returns, they have surely arrived.
+        When it returns, they have surely arrived; with an actuator, or their due time has passed.
 
         Args:
             decisions: one or more, in the order of their sequence numbers.
