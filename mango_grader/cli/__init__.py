@@ -16,7 +16,13 @@ __all__ = ["COMMANDS", "Entry", "LazyGroup", "main"]
 
 
 class Entry(NamedTuple):
-    """One command: its module relative to `mango_grader.cli`, its name there, and its line in the list of commands."""
+    """One command of the command line, imported only when it is called.
+
+    Attributes:
+        module: that holds it, relative to `mango_grader.cli`.
+        attribute: its name there.
+        help: its line in the list of commands.
+    """
 
     module: str
     attribute: str
