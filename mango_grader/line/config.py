@@ -45,10 +45,14 @@ class LineConfig:
         sinks: where decisions go, settings of sinks in `SINKS`.
 
     Example:
-        ```python
-        config = read_config("line.toml")
-        print(config.belt.direction, config.axes.lane(across=120.0))
-        ```
+        >>> tables = {
+        ...     "camera": {"width": 1280, "height": 720},
+        ...     "belt": {"direction": "left", "decision_line": 900},
+        ...     "finder": {"kind": "whole-frame"},
+        ... }
+        >>> config = LineConfig.from_dict(tables)  # `read_config("line.toml")` reads them from a file
+        >>> config.axes.lane(across=120.0)
+        1
     """
 
     camera: Camera
