@@ -98,6 +98,7 @@ class Passage:
         passed_ticks: encoder position at that moment; None without an encoder.
         across: position of its centre across the belt at that moment, in pixels.
         sightings: number of frames that show it.
+        speed: of the belt at that moment, in pixels per second; None where it is not known.
     """
 
     fruit: int
@@ -110,3 +111,4 @@ class Passage:
     passed_ticks: float | None
     across: float
     sightings: int
+    speed: float | None = None
