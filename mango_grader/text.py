@@ -48,6 +48,20 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return ", ".join([*names[:most], *(["…"] if len(names) > most else [])])
 
 
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return what to sort names by so that numbers in them count as numbers.
+
+    Args:
+        name: to sort.
+
+    Example:
+        >>> sorted(["frame10.png", "frame9.png"], key=natural_key)
+        ['frame9.png', 'frame10.png']
+    """
+    pieces = re.split(r"(\d+)", name.casefold())
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces], name
+
+
 def printable_path(path: str) -> str:
     r"""Return `path` as valid Unicode: bytes of a file name that are not UTF-8 are written as \xff."""
     return re.sub("[\ud800-\udfff]", _escape, path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from docstrings import defined, documented_objects, exports, form, modules, own_docstring, problems, python_blocks
+from footage import footage, write_video
 from photos import write_folders, write_photo
 
 import mango_grader
@@ -56,11 +57,12 @@ def examples() -> list[str]:
 
 @pytest.fixture
 def examples_folder(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work where examples find what they name: mangos/ with groups.csv, belt/, mango.jpg, model.mango."""
+    """Work where examples find what they name: mangos/ with groups.csv, belt/, belt.avi, mango.jpg, model.mango."""
     graded = write_folders(tmp_path / "mangos", {"A": 4, "B": 4, "C": 4})
     names = sorted(path.relative_to(graded).as_posix() for path in graded.rglob("*.png"))
     (graded / "groups.csv").write_text("image_id,fruit\n" + "".join(f"{name},{name[:-5]}\n" for name in names))
     write_folders(tmp_path, {"belt": 3}, seed=100)
+    write_video(tmp_path / "belt.avi", footage(3))
     write_photo(tmp_path / "mango.jpg", 200)
     shutil.copy(bundle, tmp_path / "model.mango")
     monkeypatch.chdir(tmp_path)

@@ -15,13 +15,22 @@ if TYPE_CHECKING:
     from mango_grader.line.observations import Blob, Box, Passage, Sighting
     from mango_grader.line.outlets import OutletsConfig
     from mango_grader.line.sinks import SINKS, Moment, RunInfo, Sink
-    from mango_grader.line.sources import Source, SourceCounts
+    from mango_grader.line.sources import (
+        FrameFolder,
+        GivenFrames,
+        Source,
+        SourceCounts,
+        SourceOptions,
+        Video,
+        open_source,
+    )
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update
 
 __all__ = [
     "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "Finder", "Frame",
-    "GradingConfig", "Lane", "LineConfig", "Moment", "OutletsConfig", "Passage", "RunInfo", "Sighting", "Sink",
-    "Source", "SourceCounts", "Tracker", "TrackingConfig", "Update", "cut", "read_config",
+    "FrameFolder", "GivenFrames", "GradingConfig", "Lane", "LineConfig", "Moment", "OutletsConfig", "Passage",
+    "RunInfo", "Sighting", "Sink", "Source", "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update",
+    "Video", "cut", "open_source", "read_config",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -37,7 +46,7 @@ __getattr__ = lazy_names(
         "observations": ("Blob", "Box", "Passage", "Sighting"),
         "outlets": ("OutletsConfig",),
         "sinks": ("SINKS", "Moment", "RunInfo", "Sink"),
-        "sources": ("Source", "SourceCounts"),
+        "sources": ("FrameFolder", "GivenFrames", "Source", "SourceCounts", "SourceOptions", "Video", "open_source"),
         "tracking": ("Tracker", "TrackingConfig", "Update"),
     },
 )

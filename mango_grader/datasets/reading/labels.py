@@ -12,7 +12,7 @@ from mango_grader.datasets.dataset import FOLDERS, Part
 from mango_grader.datasets.reading.files import Files, is_image_folder
 from mango_grader.datasets.reading.tables import LabelTable, Unused, find_label_tables, read_label_table, why_unfound
 from mango_grader.errors import UsageError
-from mango_grader.text import about
+from mango_grader.text import about, natural_key
 
 __all__ = ["Labels", "Sample", "name_clashes", "order_classes", "read_labels"]
 
@@ -271,7 +271,7 @@ def order_classes(names: Iterable[str], ordinal: bool | None = None) -> tuple[tu
         ordered = sorted(distinct, key=lambda name: (numbers[name], name))
         graded = len(set(numbers.values())) == len(distinct) > 1
     else:
-        ordered = sorted(distinct, key=_natural)
+        ordered = sorted(distinct, key=natural_key)
         graded = len(ordered) > 1 and "".join(ordered).upper() == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(ordered)]
     return tuple(ordered), graded if ordinal is None else ordinal
 
@@ -307,8 +307,3 @@ def _plain_name(name: str) -> str:
 
 def _number(name: str) -> float | None:
     return float(name) if re.fullmatch(r"\s*[+-]?\d+(\.\d+)?\s*", name, re.ASCII) else None
-
-
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    pieces = re.split(r"(\d+)", name.casefold())
-    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces], name

@@ -1,7 +1,7 @@
-"""What a source of frames is."""
+"""What a source of frames is, and how all of them count what happened to their frames."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from mango_grader.line.frame import Frame
@@ -19,6 +19,7 @@ class SourceCounts:
         out_of_order: frames that came after a later one and were left out.
         unreadable: frames that could not be read.
         reconnects: times that the connection was lost and made again.
+        without_ticks: frames for which the encoder could not be read.
     """
 
     delivered: int = 0
@@ -28,6 +29,13 @@ class SourceCounts:
     out_of_order: int = 0
     unreadable: int = 0
     reconnects: int = 0
+    without_ticks: int = 0
+
+    def deliver(self, frame: Frame) -> Frame:
+        """Count a frame as handed on, and as unreadable if it has an error; return it."""
+        self.delivered += 1
+        self.unreadable += frame.error is not None
+        return frame
 
 
 @runtime_checkable
@@ -35,7 +43,7 @@ class Source(Protocol):
     """Hands out the frames of a belt, in the order in which they were taken.
 
     Attributes:
-        name: for messages and the log.
+        name: for messages and the log; without passwords.
         finite: whether it ends by itself: a folder or a video; a camera does not.
         counts: what happened to its frames so far.
     """
@@ -45,12 +53,13 @@ class Source(Protocol):
     counts: SourceCounts
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
-        """Yield frames; one that cannot be read has an `error` and no image.
+        """Yield frames, index and time increasing; one that cannot be read has an `error` and no image.
 
         Closing the iterator frees what the source holds.
 
         Args:
-            start: index of the first frame to yield, for a finite source that goes on after an interruption.
+            start: index of the first frame to yield, for a finite source that goes on after an interruption; the
+                frames from there on are those of a run without one. Frames of other sources are numbered from it.
 
         Raises:
             UsageError: there is no such folder, file or camera.
@@ -58,3 +67,40 @@ class Source(Protocol):
 
     def __len__(self) -> int:
         """Return the number of frames of a finite source as far as it is known, else 0."""
+
+
+@dataclass
+class Order:
+    """Which frames of a source come in order; counts those that do not, and the gaps.
+
+    Attributes:
+        counts: of the source.
+        start: index of the first frame to hand on; frames before it are checked, but not counted.
+    """
+
+    counts: SourceCounts
+    start: int = 0
+    _last: tuple[int, float] | None = field(default=None, init=False)
+
+    def admits(self, index: int, time: float) -> bool:
+        """Return whether a frame is to be handed on.
+
+        Args:
+            index: of the frame.
+            time: of the frame, in seconds.
+        """
+        last = self._last
+        if last is None:
+            self._last = index, time
+            return index >= self.start
+        counted = max(index, last[0]) >= self.start
+        if index == last[0] or time == last[1]:
+            self.counts.duplicates += counted
+            return False
+        if index < last[0] or not time > last[1]:
+            self.counts.out_of_order += counted
+            return False
+        if index > self.start:
+            self.counts.missing += index - max(last[0], self.start - 1) - 1
+        self._last = index, time
+        return index >= self.start
