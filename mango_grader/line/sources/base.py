@@ -82,7 +82,7 @@ class Order:
     start: int = 0
     _last: tuple[int, float] | None = field(default=None, init=False)
 
-    def admits(self, index: int, time: float) -> bool:
+    def accepts(self, index: int, time: float) -> bool:
         """Return whether a frame is to be handed on.
 
         Args:

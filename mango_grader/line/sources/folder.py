@@ -83,7 +83,7 @@ class FrameFolder:
         order = Order(self.counts, start)
         for place, one in enumerate(self._listed):
             index = place if one.stamp.index is None else one.stamp.index
-            if order.admits(index, one.stamp.time):
+            if order.accepts(index, one.stamp.time):
                 yield self.counts.deliver(read_frame(one.path, replace(one.stamp, index=index)))
 
 

@@ -50,7 +50,7 @@ class GivenFrames:
         order = Order(self.counts, skipped)
         for place, given in enumerate(self._images, 0 if self.finite else start):
             frame = self._frame(place, given) if not isinstance(given, Frame) else given
-            if order.admits(frame.index, frame.time):
+            if order.accepts(frame.index, frame.time):
                 yield self.counts.deliver(frame)
 
     def _frame(self, index: int, given: Any) -> Frame:

@@ -67,7 +67,7 @@ class Video:
             rate = capture.get(cv2.CAP_PROP_FPS)
             while capture.grab():
                 last = self._time(index, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, last, rate)
-                if order.admits(index, last):
+                if order.accepts(index, last):
                     image = _rgb(capture)
                     yield self.counts.deliver(Frame(index, last, image, error=TORN if image is None else None))
                 index += 1
