@@ -24,13 +24,13 @@ if TYPE_CHECKING:
         Video,
         open_source,
     )
-    from mango_grader.line.tracking import Tracker, TrackingConfig, Update
+    from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
     "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "Finder", "Frame",
     "FrameFolder", "GivenFrames", "GradingConfig", "Lane", "LineConfig", "Moment", "OutletsConfig", "Passage",
     "RunInfo", "Sighting", "Sink", "Source", "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update",
-    "Video", "cut", "open_source", "read_config",
+    "Video", "cut", "make_tracker", "open_source", "read_config",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -47,6 +47,6 @@ __getattr__ = lazy_names(
         "outlets": ("OutletsConfig",),
         "sinks": ("SINKS", "Moment", "RunInfo", "Sink"),
         "sources": ("FrameFolder", "GivenFrames", "Source", "SourceCounts", "SourceOptions", "Video", "open_source"),
-        "tracking": ("Tracker", "TrackingConfig", "Update"),
+        "tracking": ("Tracker", "TrackingConfig", "Update", "make_tracker"),
     },
 )

@@ -11,7 +11,7 @@ class TrackingConfig(Section):
     """How fruit are followed.
 
     Attributes:
-        missing_for: seconds for which a fruit may be hidden before it is given up.
+        missing_for: seconds for which a fruit may be hidden before it is given up; at least three frames.
     """
 
     missing_for: Positive = 0.5
