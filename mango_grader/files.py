@@ -137,6 +137,27 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise FormatError(f"{path} is not JSON: it is damaged, or was changed by hand ({error})") from error
 
 
+def cut_torn_line(path: str | os.PathLike[str]) -> bool:
+    """Cut off what follows the last line break, as a kill leaves it; return whether there was something.
+
+    Args:
+        path: of a file of lines.
+    """
+    with Path(path).open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        keep, block = size, 1 << 16
+        while keep:
+            begin = max(keep - block, 0)
+            file.seek(begin)
+            found = file.read(keep - begin).rfind(b"\n")
+            keep = begin if found < 0 else begin + found + 1
+            if found >= 0:
+                break
+        if keep < size:
+            file.truncate(keep)
+    return keep < size
+
+
 def user_cache() -> Path:
     """Return the folder for what can be measured or made again: in `XDG_CACHE_HOME`, else in `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mango-grader"

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from mango_grader.line.grading import GradingConfig
     from mango_grader.line.observations import Blob, Box, Passage, Sighting
     from mango_grader.line.outlets import OutletsConfig
-    from mango_grader.line.sinks import SINKS, Moment, RunInfo, Sink
+    from mango_grader.line.sinks import (
+        SINKS,
+        DecisionReader,
+        Deliveries,
+        Delivery,
+        DeliveryState,
+        Moment,
+        RunInfo,
+        Sink,
+    )
     from mango_grader.line.sources import (
         FrameFolder,
         GivenFrames,
@@ -27,10 +36,11 @@ if TYPE_CHECKING:
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
-    "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "Finder", "Frame",
-    "FrameFolder", "GivenFrames", "GradingConfig", "Lane", "LineConfig", "Moment", "OutletsConfig", "Passage",
-    "RunInfo", "Sighting", "Sink", "Source", "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update",
-    "Video", "cut", "make_tracker", "open_source", "read_config",
+    "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "DecisionReader",
+    "Deliveries", "Delivery", "DeliveryState", "Finder", "Frame", "FrameFolder", "GivenFrames", "GradingConfig",
+    "Lane", "LineConfig", "Moment", "OutletsConfig", "Passage", "RunInfo", "Sighting", "Sink", "Source",
+    "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update", "Video", "cut", "make_tracker",
+    "open_source", "read_config",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -45,7 +55,7 @@ __getattr__ = lazy_names(
         "grading": ("GradingConfig",),
         "observations": ("Blob", "Box", "Passage", "Sighting"),
         "outlets": ("OutletsConfig",),
-        "sinks": ("SINKS", "Moment", "RunInfo", "Sink"),
+        "sinks": ("SINKS", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Moment", "RunInfo", "Sink"),
         "sources": ("FrameFolder", "GivenFrames", "Source", "SourceCounts", "SourceOptions", "Video", "open_source"),
         "tracking": ("Tracker", "TrackingConfig", "Update", "make_tracker"),
     },

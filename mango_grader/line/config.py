@@ -64,6 +64,11 @@ class LineConfig:
     outlets: OutletsConfig = field(default_factory=OutletsConfig)
     sinks: tuple[SinkSettings, ...] = ()
 
+    def __post_init__(self) -> None:
+        names = [sink.name for sink in self.sinks]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f"sinks: two are called {twice}; give each a name of its own")
+
     @property
     def axes(self) -> Axes:
         """Positions along and across the belt."""

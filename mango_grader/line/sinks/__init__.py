@@ -4,8 +4,26 @@ from collections.abc import Mapping
 
 from mango_grader.lazy import LazyRegistry
 from mango_grader.line.sinks.base import Moment, RunInfo, Sink, SinkSettings
+from mango_grader.line.sinks.delivery import DecisionReader, Deliveries, Delivery, DeliveryState
 
-__all__ = ["SINKS", "Moment", "RunInfo", "Sink", "SinkSettings"]
+__all__ = [
+    "SINKS",
+    "DecisionReader",
+    "Deliveries",
+    "Delivery",
+    "DeliveryState",
+    "Moment",
+    "RunInfo",
+    "Sink",
+    "SinkSettings",
+]
 
-SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(__name__, {})
+SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(
+    __name__,
+    {
+        "jsonl": "jsonl.JsonlSettings",
+        "csv": "csv.CsvSettings",
+        "sqlite": "sqlite.SqliteSettings",
+    },
+)
 """The settings of every sink, by the `kind` in `[[sinks]]`."""

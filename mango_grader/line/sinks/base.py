@@ -1,11 +1,14 @@
 """What a sink is: it takes decisions to where they are needed."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from mango_grader.errors import UsageError
 from mango_grader.line.decision import Decision
 from mango_grader.settings import Section
+from mango_grader.text import one_line
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,17 @@ class Sink(Protocol):
         actuator: whether it moves fruit: such a sink never sends a decision whose due time has passed (`due_passed`),
             but counts it as missed, so that its backlog is gone at once. It connects again by itself, and its decisions
             are tried again soon, without the growing pause of other sinks.
+        missed: number of decisions whose due time passed before they could be sent; 0 for other sinks.
     """
 
     name: str
     actuator: bool
+    missed: int
 
     def open(self, run: RunInfo) -> None:
         """Connect; raise `SinkError` where that fails, and it is tried again later.
+
+        An actuator is opened once. Another sink is closed and opened again after each failure.
 
         Args:
             run: whose decisions follow.
@@ -88,7 +95,18 @@ class Sink(Protocol):
 
 
 class SinkSettings(Section):
-    """Base of a sink's settings, one `[[sinks]]` of a configuration; its key `kind` names the sink."""
+    """Base of a sink's settings, one `[[sinks]]` of a configuration; its key `kind` names the sink.
+
+    Attributes:
+        name: of the sink, unique in its line: letters, digits, "-" and "_". Its position is kept under this name.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", self.name):
+            raise UsageError(f'name must be letters, digits, "-" and "_", not {one_line(self.name)[:40]}')
 
     def build(self) -> Sink:
         """Return the sink, not yet connected."""

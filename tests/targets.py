@@ -1,0 +1,89 @@
+"""What the sinks of the contract suite deliver to: the real thing, how to read what arrived there, and to break it."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from csv import DictReader
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock
+
+from mango_grader.line.sinks import SinkSettings
+from mango_grader.line.sinks.csv import CsvSettings
+from mango_grader.line.sinks.jsonl import JsonlSettings
+from mango_grader.line.sinks.sqlite import SqliteSettings
+
+
+class Target(Protocol):
+    """Where one sink delivers to; made with a folder, and a context while which it is there.
+
+    settings: of the sink. exactly_once: whether nothing ever arrives twice.
+    """
+
+    settings: SinkSettings
+    exactly_once: bool
+
+    def arrived(self) -> list[int]:
+        """Return the sequence numbers of what arrived, in order, repeats included."""
+
+    def broken(self) -> AbstractContextManager[None]:
+        """Make the sink fail while the context lasts; it is entered before the sink is opened."""
+
+
+class RowsTarget:
+    exactly_once = True
+
+    def __init__(self, folder: Path, ending: str) -> None:
+        self.path = folder / "made" / f"fruit{ending}"
+        kind = {".jsonl": JsonlSettings, ".csv": CsvSettings}[ending]
+        self.settings: SinkSettings = kind(str(self.path))
+
+    def arrived(self) -> list[int]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            rows = map(json.loads, file) if self.path.suffix == ".jsonl" else DictReader(file)
+            return [int(row["id"].rpartition("-")[2]) for row in rows]
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        self.path.parent.mkdir()
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            yield
+
+
+class SqliteTarget:
+    exactly_once = True
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "fruit.db"
+        self.settings: SinkSettings = SqliteSettings(str(self.path), wait_s=0.05)
+
+    def arrived(self) -> list[int]:
+        with closing(sqlite3.connect(self.path)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'fruit'").fetchone():
+                return []
+            return [sequence for (sequence,) in database.execute("SELECT sequence FROM fruit ORDER BY rowid")]
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        with closing(sqlite3.connect(self.path)) as database:
+            database.execute("BEGIN EXCLUSIVE")
+            yield
+
+
+@contextmanager
+def jsonl(folder: Path) -> Iterator[Target]:
+    yield RowsTarget(folder, ".jsonl")
+
+
+@contextmanager
+def csv(folder: Path) -> Iterator[Target]:
+    yield RowsTarget(folder, ".csv")
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Target]:
+    yield SqliteTarget(folder)
