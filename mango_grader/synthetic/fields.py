@@ -22,6 +22,16 @@ def encode(light: Array) -> Array:
     return np.maximum(light, 0) ** np.float32(1 / GAMMA)
 
 
+def display_factor(light: Array) -> Array:
+    """Return the factor of display values that a factor of the light comes to."""
+    return np.asarray(light ** np.float32(1 / GAMMA), np.float32)
+
+
+def to_bytes(values: Array) -> NDArray[np.uint8]:
+    """Return display values 0..1 as bytes, rounded."""
+    return np.asarray(np.clip(values * 255 + 0.5, 0, 255), np.uint8)
+
+
 def smoothstep(low: float, high: float, x: Array) -> Array:
     """Return a smooth cubic step from 0 to 1.
 
@@ -72,6 +82,14 @@ def waves(rng: np.random.Generator, points: Array, frequency: float, count: int 
     phases = rng.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32)
     angles = (2 * np.pi * frequency * directions).astype(np.float32) @ points + phases
     return np.asarray(np.cos(angles, out=angles).sum(axis=0) * (2 / count) ** 0.5, np.float32)
+
+
+def spread_directions(count: int) -> Array:
+    """Return unit directions (3, count), evenly spread over the sphere on a spiral."""
+    n = np.arange(count)
+    height = 1 - (2 * n + 1) / count
+    angle, radius = n * (np.pi * (3 - 5**0.5)), np.sqrt(1 - height * height)
+    return np.asarray([height, radius * np.cos(angle), radius * np.sin(angle)], np.float32)
 
 
 def grain(rng: np.random.Generator, size: int, knots: float | tuple[float, float], octaves: int = 1) -> Array:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from mango_grader.errors import UsageError
 from mango_grader.synthetic.backgrounds import BACKGROUNDS
 from mango_grader.synthetic.fields import Array
-from mango_grader.synthetic.lesions import Defects, draw_severity, grow, measure
+from mango_grader.synthetic.lesions import Defects, Extent, grow, measure, planned_severity
 from mango_grader.synthetic.light import Lamp, compose, photograph, shade
 from mango_grader.synthetic.looks import paint
-from mango_grader.synthetic.rule import GRADES, Lesion, grade_of, severity_of
+from mango_grader.synthetic.rule import Lesion, grade_of, severity_of
 from mango_grader.synthetic.shape import Body, Pose, Surface, make_surface
 from mango_grader.synthetic.skin import Skin, Stem, make_skin
 
@@ -107,13 +107,10 @@ class Fruit:
 
     @cached_property
     def _defects(self) -> Defects:
-        # Of nine fruit in a row, three are made for each grade, and one of the nine close to a limit of the rule.
-        plan = np.random.default_rng([self.seed, self.number // 9, *b"grades"])
-        order, near = plan.permutation(9), int(plan.integers(9))
-        rng, place = self._rng("defects"), int(order[self.number % 9])
-        severity = draw_severity(rng, GRADES[place % 3], place == near)
+        rng = self._rng("defects")
+        severity = planned_severity(rng, self.seed, self.number)
         front = self._surface if self.view == 0 else self._turned(0)
-        return grow(rng, self._surface, front, severity)
+        return grow(rng, Extent.of_view(front), severity).on(self._surface.points)
 
     def _render(self, skin: Skin) -> NDArray[np.uint8]:
         stem, lamp = Stem.draw(self._rng("stem")), Lamp.draw(self._rng("lamp", self.view))

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.synthetic.fields import Array, waves
-from mango_grader.synthetic.rule import A_LIMIT, C_LIMIT, THUMB_LENGTHS, WEIGHTS, Kind, Lesion, thumb_area
-from mango_grader.synthetic.shape import Surface
+from mango_grader.synthetic.fields import Array, spread_directions, waves
+from mango_grader.synthetic.rule import A_LIMIT, C_LIMIT, GRADES, THUMB_LENGTHS, WEIGHTS, Kind, Lesion, thumb_area
+from mango_grader.synthetic.shape import THICKNESS, Body, Surface
 
 _THUMB = THUMB_LENGTHS  # the radius of a thumb in half-lengths of the fruit
 _NEARBY = (0.03, 0.18)  # distance of fruit close to a limit, as a share of the limit
@@ -30,6 +31,21 @@ def draw_severity(rng: np.random.Generator, grade: str, near: bool) -> float:
             return A_LIMIT * (1 + away) if chance < 0.5 else C_LIMIT * (1 - away)
         return 0.5 + 0.18 * chance
     return C_LIMIT * (1 + away) if near else 2.2 + 3.4 * chance**1.5
+
+
+def planned_severity(rng: np.random.Generator, seed: int, number: int) -> float:
+    """Draw the severity of a fruit's defects, so that grades are balanced and some fruit are close to a limit.
+
+    Args:
+        rng: generator of this fruit.
+        seed: of the series.
+        number: of the fruit, from 0.
+    """
+    # Of nine fruit in a row, three are made for each grade, and one of the nine close to a limit of the rule.
+    plan = np.random.default_rng([seed, number // 9, *b"grades"])
+    order, near = plan.permutation(9), int(plan.integers(9))
+    place = int(order[number % 9])
+    return draw_severity(rng, GRADES[place % 3], place == near)
 
 
 @dataclass(frozen=True)
@@ -65,61 +81,129 @@ def measure(mask: NDArray[np.uint8], length: float) -> tuple[Lesion, ...]:
     return tuple(Lesion(kind, int(counts[kind]), float(counts[kind] / thumb)) for kind in Kind if counts[kind])
 
 
-def grow(rng: np.random.Generator, surface: Surface, front: Surface, severity: float) -> Defects:
+@dataclass(frozen=True)
+class Extent:
+    """The skin on which the severity of a fruit is measured: what one view shows, or all of it.
+
+    Attributes:
+        points: (3, N) unit directions in the fruit's own frame.
+        areas: (N,) area of skin around each, in any unit.
+        thumb: area of a thumb in the same unit.
+        view: (3,) direction to the viewer, which defects face; None lets them lie on any side.
+        shows_stem: whether the stem is part of it.
+    """
+
+    points: Array
+    areas: Array
+    thumb: float
+    view: Array | None
+    shows_stem: bool
+
+    @classmethod
+    def of_view(cls, surface: Surface) -> "Extent":
+        """Return what one view shows."""
+        cover = surface.alpha.ravel()[surface.inside] >= 0.5
+        areas = cover.astype(np.float32)
+        return cls(surface.points, areas, thumb_area(surface.length), surface.view, surface.stem[2] > 0.1)
+
+    @classmethod
+    def of_skin(cls, body: Body, samples: int = 6000) -> "Extent":
+        """Return the whole skin of a body.
+
+        Args:
+            body: shape of the fruit.
+            samples: number of points, evenly spread over the directions.
+        """
+        points = spread_directions(samples)
+        # An ellipsoid's area for each piece of solid angle; lengths are in half-lengths, so a thumb has this area.
+        flat, thick = body.aspect, THICKNESS * body.aspect
+        areas = np.sqrt((flat * thick * points[0]) ** 2 + (thick * points[1]) ** 2 + (flat * points[2]) ** 2)
+        return cls(points, areas * np.float32(4 * np.pi / samples), thumb_area(2.0), None, True)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The defects of one fruit, to be shown on any of its surfaces.
+
+    Attributes:
+        fields: distance from the middle of the defects by kind, a function of directions.
+        scale: distance at which a defect ends.
+        texture: state of the generator of their texture.
+    """
+
+    fields: Mapping[Kind, "Field"]
+    scale: float
+    texture: Mapping[str, Any]
+
+    def on(self, points: Array) -> Defects:
+        """Return the defects at directions (3, P)."""
+        if not self.fields:
+            return Defects({}, np.zeros(points.shape[1], np.float32))
+        generator = np.random.default_rng()
+        generator.bit_generator.state = self.texture
+        return Defects(
+            {kind: field(points) / np.float32(self.scale) for kind, field in self.fields.items()},
+            0.7 * waves(generator, points, 3.0, 18) + 0.7 * waves(generator, points, 8.0, 28),
+        )
+
+    def lesions(self, extent: Extent) -> tuple[Lesion, ...]:
+        """Return the defects as measured on an extent, without their areas in pixels."""
+        kinds = np.zeros(extent.points.shape[1], np.uint8)
+        for kind in sorted(self.fields, key=WEIGHTS.__getitem__):
+            kinds[self.fields[kind](extent.points) < self.scale] = kind
+        areas = np.bincount(kinds, extent.areas, minlength=len(Kind) + 1) / extent.thumb
+        return tuple(Lesion(kind, 0, float(areas[kind])) for kind in Kind if areas[kind] > 0)
+
+
+def grow(rng: np.random.Generator, extent: Extent, severity: float) -> Growth:
     """Draw defects of a given severity.
 
     Args:
         rng: generator.
-        surface: of the view to draw.
-        front: of the first view of the fruit, in which the severity is measured; `surface` itself in the first view.
+        extent: on which the severity is measured.
         severity: 0 or more.
     """
-    texture_state = rng.spawn(1)[0]
+    texture = rng.spawn(1)[0].bit_generator.state
     if severity <= 0:
-        return Defects({}, np.zeros(surface.inside.size, np.float32))
-    fields = _draw_fields(rng, front, severity)
-    seen = {kind: field(front.points) for kind, field in fields.items()}
-    scale = _scale_for(seen, front, severity)
-    shown = seen if surface is front else {kind: field(surface.points) for kind, field in fields.items()}
-    return Defects(
-        {kind: distance / np.float32(scale) for kind, distance in shown.items()},
-        0.7 * waves(texture_state, surface.points, 3.0, 18) + 0.7 * waves(texture_state, surface.points, 8.0, 28),
-    )
+        return Growth({}, 1.0, texture)
+    fields = _draw_fields(rng, extent, severity)
+    return Growth(fields, _scale_for(fields, extent, severity), texture)
 
 
 Field = Callable[[Array], Array]  # points (3, P) -> distances (P,); a defect is where the distance is < a scale
 
 
-def _draw_fields(rng: np.random.Generator, front: Surface, severity: float) -> dict[Kind, Field]:
-    stem_seen = front.stem[2] > 0.1
+def _draw_fields(rng: np.random.Generator, extent: Extent, severity: float) -> dict[Kind, Field]:
+    stem_seen = extent.shows_stem
     # Rot that starts at the stem does not stay small; the other kinds come in every size.
     chances = np.array([0.25, 0.2 * stem_seen, 0.4, (0.35 if severity >= C_LIMIT else 0.06) * stem_seen])
     kinds = rng.choice(np.array(list(Kind)), size=1 + int(rng.random() < 0.2), replace=False, p=chances / chances.sum())
     share = severity / len(kinds)
-    return {Kind(int(kind)): _MAKERS[Kind(int(kind))](rng, front, share / WEIGHTS[Kind(int(kind))]) for kind in kinds}
+    return {
+        Kind(int(kind)): _MAKERS[Kind(int(kind))](rng, extent.view, share / WEIGHTS[Kind(int(kind))]) for kind in kinds
+    }
 
 
-def _scale_for(seen: Mapping[Kind, Array], front: Surface, severity: float) -> float:
-    """Find by bisection the common scale at which the visible severity is `severity`."""
-    weights = np.zeros(front.inside.size)
-    cover = front.alpha.ravel()[front.inside] >= 0.5
-    thumb = thumb_area(front.length)
+def _scale_for(fields: Mapping[Kind, Field], extent: Extent, severity: float) -> float:
+    """Find by bisection the common scale at which the severity on an extent is `severity`."""
+    seen = {kind: field(extent.points) for kind, field in fields.items()}
+    weights = np.zeros(extent.points.shape[1])
     low, high = 0.05, 6.0
     for _ in range(14):
         middle = (low * high) ** 0.5
         weights[:] = 0
         for kind in sorted(seen, key=WEIGHTS.__getitem__):
             weights[seen[kind] < middle] = WEIGHTS[kind]
-        low, high = (middle, high) if (weights * cover).sum() / thumb < severity else (low, middle)
+        low, high = (middle, high) if (weights * extent.areas).sum() / extent.thumb < severity else (low, middle)
     return high
 
 
-def _facing(rng: np.random.Generator, front: Surface, least: float) -> Array:
-    """Draw a direction (3,) that `front` sees at a cosine of at least `least`, away from the stem."""
+def _facing(rng: np.random.Generator, view: Array | None, least: float) -> Array:
+    """Draw a direction (3,) that a viewer sees at a cosine of at least `least`, if there is one, away from the stem."""
     while True:
         direction = rng.normal(size=3)
         direction /= np.linalg.norm(direction)
-        if direction @ front.view >= least and direction[0] < 0.85:
+        if (view is None or direction @ view >= least) and direction[0] < 0.85:
             return direction.astype(np.float32)
 
 
@@ -163,12 +247,12 @@ def _rough(rng: np.random.Generator, field: Field, frequency: float, height: flo
     return distance
 
 
-def _anthracnose(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+def _anthracnose(rng: np.random.Generator, view: Array | None, thumbs: float) -> Field:
     """Sunken dark spots, singly or in clusters."""
     count = int(np.clip(rng.poisson(0.5 + 2.4 * thumbs * rng.uniform(0.2, 1.6)), 1, 22))
     sizes = np.exp(rng.normal(0, 0.45, count))
     sizes *= _THUMB * np.sqrt(thumbs / (sizes**2).sum())
-    hearts = [_facing(rng, front, 0.65) for _ in range(1 + int(rng.random() < 0.4))]
+    hearts = [_facing(rng, view, 0.65) for _ in range(1 + int(rng.random() < 0.4))]
     spots = []
     for size in sizes:
         heart = hearts[int(rng.integers(len(hearts)))]
@@ -178,24 +262,24 @@ def _anthracnose(rng: np.random.Generator, front: Surface, thumbs: float) -> Fie
     return _rough(rng, _union(spots), 5.0, 0.05)
 
 
-def _bruise(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+def _bruise(rng: np.random.Generator, view: Array | None, thumbs: float) -> Field:
     """One or two soft, broad patches."""
     count = 1 + int(rng.random() < 0.3)
     radius = _THUMB * np.sqrt(thumbs / count)
-    patches = [_blob(rng, _facing(rng, front, 0.6), radius, 0.12, rng.uniform(0.6, 1.0)) for _ in range(count)]
+    patches = [_blob(rng, _facing(rng, view, 0.6), radius, 0.12, rng.uniform(0.6, 1.0)) for _ in range(count)]
     return _rough(rng, _union(patches), 2.0, 0.08)
 
 
-def _stem_end_rot(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+def _stem_end_rot(rng: np.random.Generator, view: Array | None, thumbs: float) -> Field:
     """A dark front that spreads from the stem."""
     centre = np.array([1.0, 0, 0], np.float32)
     blob = _blob(rng, centre, _THUMB * np.sqrt(thumbs), 0.2, rng.uniform(0.8, 1.0))
     return _rough(rng, blob, 3.0, 0.1)
 
 
-def _sap_burn(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
+def _sap_burn(rng: np.random.Generator, view: Array | None, thumbs: float) -> Field:
     """Streaks where sap ran down from the stem."""
-    middle = np.arctan2(front.view[2], front.view[1])
+    middle = rng.uniform(-np.pi, np.pi) if view is None else np.arctan2(view[2], view[1])
     count = int(np.clip(1 + rng.poisson(0.4 + 0.6 * thumbs), 1, 5))
     reach = min(1.0, 0.2 + 0.3 * np.sqrt(thumbs)) * rng.uniform(0.6, 1.2, count)
     width = _THUMB * _THUMB * np.pi * thumbs / (reach.sum() * 1.6)
@@ -218,7 +302,7 @@ def _sap_burn(rng: np.random.Generator, front: Surface, thumbs: float) -> Field:
     return _rough(rng, distance, 3.0, 0.16)
 
 
-_MAKERS: dict[Kind, Callable[[np.random.Generator, Surface, float], Field]] = {
+_MAKERS: dict[Kind, Callable[[np.random.Generator, Array | None, float], Field]] = {
     Kind.ANTHRACNOSE: _anthracnose,
     Kind.BRUISE: _bruise,
     Kind.STEM_END_ROT: _stem_end_rot,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.synthetic.fields import Array, blur, encode, grain, mix, shaded
+from mango_grader.synthetic.fields import Array, blur, encode, grain, mix, shaded, to_bytes
 from mango_grader.synthetic.shape import Surface
 from mango_grader.synthetic.skin import Skin, Stem
 
@@ -28,6 +28,19 @@ class Lamp:
     ambient: Array
     second: Array
     hardness: float
+
+    @classmethod
+    def above(cls, rng: np.random.Generator) -> "Lamp":
+        """Draw a soft lamp above a belt."""
+        side, warmth, hardness = rng.uniform(-np.pi, np.pi), rng.normal(0, 0.04), rng.uniform(0.1, 0.45)
+        tint = np.array([1 + warmth, 1.0, 1 - 1.2 * warmth], np.float32)
+        return cls(
+            towards=_direction(side, rng.uniform(0.1, 0.45)),
+            colour=tint * np.float32(0.85 + 0.4 * hardness),
+            ambient=tint * np.float32(0.4 - 0.2 * hardness),
+            second=_direction(side + np.pi, 0.4),
+            hardness=hardness,
+        )
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Lamp":
@@ -102,16 +115,27 @@ def compose(lit: Array, stem: Stem, surface: Surface, lamp: Lamp, background: Ar
     floor = background * (lamp.colour * lamp.towards[2] + lamp.ambient)
     stalk, across = stem.draw_stalk(surface)
     shape = np.maximum(surface.alpha, stalk)
-    reach = -lamp.towards[:2] / lamp.towards[2] * np.float32(unit * 0.42)
-    cast = _shift(blur(shape, unit * (0.05 + 0.12 * (1 - lamp.hardness))), float(reach[0]), float(reach[1]))
-    contact = blur(shape, unit * 0.10)
-    floor = shaded(floor, (1 - (0.25 + 0.4 * lamp.hardness) * cast) * (1 - 0.45 * contact))
+    floor = shaded(floor, shadow(shape, unit, lamp))
     wood = shaded(stem.colour * (lamp.colour * 0.8 + lamp.ambient), across)
     behind = surface.stem[2] < 0.12
     flat = (mix(floor, wood, stalk) if behind else floor).reshape(-1, 3)
     flat[surface.inside] = mix(flat[surface.inside], lit, surface.alpha.ravel()[surface.inside])
     image = flat.reshape(size, size, 3)
     return image if behind else mix(image, wood, stalk)
+
+
+def shadow(shape: Array, unit: float, lamp: Lamp) -> Array:
+    """Return the share of light (size, size) that a fruit leaves to the floor around it.
+
+    Args:
+        shape: (size, size) cover of the fruit, 0..1.
+        unit: half of its length, in pixels.
+        lamp: that lights it.
+    """
+    reach = -lamp.towards[:2] / lamp.towards[2] * np.float32(unit * 0.42)
+    cast = _shift(blur(shape, unit * (0.05 + 0.12 * (1 - lamp.hardness))), float(reach[0]), float(reach[1]))
+    contact = blur(shape, unit * 0.10)
+    return np.asarray((1 - (0.25 + 0.4 * lamp.hardness) * cast) * (1 - 0.45 * contact), np.float32)
 
 
 def _shift(image: Array, x: float, y: float) -> Array:
@@ -133,4 +157,4 @@ def photograph(rng: np.random.Generator, light: Array) -> NDArray[np.uint8]:
     image = blur(shaded(light * balance, vignette), rng.uniform(0.25, 0.8) * size / 224)
     noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.004, 0.018))
     image = shaded(image, 1 + 0.05 * grain(rng, size, 2))
-    return np.clip((encode(image) + noise) * 255 + 0.5, 0, 255).astype(np.uint8)
+    return to_bytes(encode(image) + noise)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from mango_grader.synthetic.fields import Array
 
+THICKNESS = 0.95
+"""Thickness of a fruit as a share of its width."""
+
 
 @dataclass(frozen=True)
 class Body:
@@ -173,7 +176,7 @@ def make_surface(body: Body, pose: Pose, size: int) -> Surface:
         alpha=alpha.astype(np.float32),
         inside=inside,
         points=projection.turned @ seen,
-        normals=_unit(np.concatenate([slopes, 2 * height[None] / (0.95 * body.aspect)])),
+        normals=_unit(np.concatenate([slopes, 2 * height[None] / (THICKNESS * body.aspect)])),
         view=projection.turned[:, 2],
         place=projection.place,
         stem=(float(stem[0]), float(stem[1]), float(stem[2])),
