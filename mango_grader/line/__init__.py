@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mango_grader.line.grading import GradingConfig
     from mango_grader.line.observations import Blob, Box, Passage, Sighting
     from mango_grader.line.outlets import OutletsConfig
+    from mango_grader.line.simulator import SimulatedBelt, SimulatorSettings
     from mango_grader.line.sinks import (
         SINKS,
         DecisionReader,
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "DecisionReader",
-    "Deliveries", "Delivery", "DeliveryState", "Finder", "Frame", "FrameFolder", "GivenFrames", "GradingConfig",
-    "Lane", "LineConfig", "Moment", "OutletsConfig", "Passage", "RunInfo", "Sighting", "Sink", "Source",
-    "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update", "Video", "cut", "make_tracker",
-    "open_source", "read_config",
+    "Deliveries", "Delivery", "DeliveryState", "Finder", "Frame", "FrameFolder", "GivenFrames", "GradingConfig", "Lane",
+    "LineConfig", "Moment", "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings",
+    "Sink", "Source", "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update", "Video", "cut",
+    "make_tracker", "open_source", "read_config",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -55,6 +56,7 @@ __getattr__ = lazy_names(
         "grading": ("GradingConfig",),
         "observations": ("Blob", "Box", "Passage", "Sighting"),
         "outlets": ("OutletsConfig",),
+        "simulator": ("SimulatedBelt", "SimulatorSettings"),
         "sinks": ("SINKS", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Moment", "RunInfo", "Sink"),
         "sources": ("FrameFolder", "GivenFrames", "Source", "SourceCounts", "SourceOptions", "Video", "open_source"),
         "tracking": ("Tracker", "TrackingConfig", "Update", "make_tracker"),
