@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from mango_grader.line.decision import Decision
     from mango_grader.line.finders import FINDERS, Finder
     from mango_grader.line.frame import Frame
-    from mango_grader.line.grading import GradingConfig
+    from mango_grader.line.grading import FUSIONS, Answer, Evidence, FruitGrader, Fusion, GradingConfig, Work
     from mango_grader.line.observations import Blob, Box, Passage, Sighting
-    from mango_grader.line.outlets import OutletsConfig
+    from mango_grader.line.outlets import Due, OutletMap, OutletRule, OutletsConfig
     from mango_grader.line.simulator import SimulatedBelt, SimulatorSettings
     from mango_grader.line.sinks import (
         SINKS,
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
-    "FINDERS", "SINKS", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision", "DecisionReader",
-    "Deliveries", "Delivery", "DeliveryState", "Finder", "Frame", "FrameFolder", "GivenFrames", "GradingConfig", "Lane",
-    "LineConfig", "Moment", "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings",
-    "Sink", "Source", "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update", "Video", "cut",
-    "make_tracker", "open_source", "read_config",
+    "FINDERS", "FUSIONS", "SINKS", "Answer", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision",
+    "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence", "Finder", "Frame", "FrameFolder",
+    "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "Lane", "LineConfig", "Moment", "OutletMap", "OutletRule",
+    "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source",
+    "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update", "Video", "Work", "cut", "make_tracker",
+    "open_source", "read_config",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -53,9 +54,9 @@ __getattr__ = lazy_names(
         "decision": ("Decision",),
         "finders": ("FINDERS", "Finder"),
         "frame": ("Frame",),
-        "grading": ("GradingConfig",),
+        "grading": ("FUSIONS", "Answer", "Evidence", "FruitGrader", "Fusion", "GradingConfig", "Work"),
         "observations": ("Blob", "Box", "Passage", "Sighting"),
-        "outlets": ("OutletsConfig",),
+        "outlets": ("Due", "OutletMap", "OutletRule", "OutletsConfig"),
         "simulator": ("SimulatedBelt", "SimulatorSettings"),
         "sinks": ("SINKS", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Moment", "RunInfo", "Sink"),
         "sources": ("FrameFolder", "GivenFrames", "Source", "SourceCounts", "SourceOptions", "Video", "open_source"),

@@ -11,10 +11,12 @@ class GradingConfig(Section):
     """How fruit are graded.
 
     Attributes:
-        fusion: how the answers to the views of one fruit become one, a name in `FUSIONS`.
+        fusion: how the answers to the views of one fruit become one, see `parse_fusion`: "evidence:0.4", "mean".
         policy: exit policy, see `parse_exit_policy`; None is the model's own.
         decide: decision rule, see `parse_decision_rule`; None is the model's own.
         views: most views of one fruit that are looked at.
+        least_views: views of one fruit that are looked at before the exit policy may settle it, if there are so many;
+            a side that no view shows may hold the defect.
         deadline_ms: milliseconds from the last view of a fruit to its decision, with `--realtime`.
     """
 
@@ -22,4 +24,5 @@ class GradingConfig(Section):
     policy: str | None = None
     decide: str | None = None
     views: Count = 8
+    least_views: Count = 4
     deadline_ms: Positive = 60.0

@@ -16,6 +16,7 @@ from mango_grader.runtime.bundle.archive import Bundle
 from mango_grader.runtime.bundle.manifest import Manifest
 from mango_grader.runtime.exits import ExitPolicy, Reached
 from mango_grader.runtime.inference.activations import check_activations
+from mango_grader.runtime.inference.in_flight import InFlight
 from mango_grader.text import one_line
 
 Provider = Literal["auto", "cpu", "cuda"]
@@ -179,11 +180,24 @@ class StagedModel:
                 count, state = count - stopping, {name: value[going] for name, value in state.items()}
         return Answers(history, exits, stage_ms)
 
+    def begin(self, images: NDArray[np.uint8]) -> InFlight:
+        """Return `images` (N, H, W, 3), preprocessed, before the first stage."""
+        return InFlight(0, {IMAGES: images})
+
+    def advance(self, batch: InFlight) -> tuple[NDArray[np.float32], InFlight]:
+        """Run the next stage alone; return the calibrated probabilities (N, C) of its exit, and the batch behind it.
+
+        Args:
+            batch: of `begin`, or of an earlier call; not yet through the last stage.
+        """
+        answer, state = self._stages[batch.stages].run(dict(batch.state), len(batch))
+        return answer, InFlight(batch.stages + 1, state)
+
     def every_exit(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the calibrated probabilities (K, N, C) of all exits for `images` (N, H, W, 3)."""
-        found, state = [], {IMAGES: images}
-        for stage in self._stages:
-            answer, state = stage.run(state, len(images))
+        found, batch = [], self.begin(images)
+        for _ in self._stages:
+            answer, batch = self.advance(batch)
             found.append(answer)
         return np.stack(found)
 
