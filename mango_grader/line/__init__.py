@@ -26,22 +26,30 @@ if TYPE_CHECKING:
         Sink,
     )
     from mango_grader.line.sources import (
+        Buffered,
         FrameFolder,
         GivenFrames,
+        HotFolder,
+        LiveCamera,
+        ModbusEncoder,
+        ModbusRegister,
         Source,
         SourceCounts,
         SourceOptions,
         Video,
+        WithTicks,
+        buffered,
         open_source,
     )
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
-    "FINDERS", "FUSIONS", "SINKS", "Answer", "Axes", "Belt", "Blob", "Box", "Camera", "CropConfig", "Decision",
-    "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence", "Finder", "Frame", "FrameFolder",
-    "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "Lane", "LineConfig", "Moment", "OutletMap", "OutletRule",
-    "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source",
-    "SourceCounts", "SourceOptions", "Tracker", "TrackingConfig", "Update", "Video", "Work", "cut", "make_tracker",
+    "FINDERS", "FUSIONS", "SINKS", "Answer", "Axes", "Belt", "Blob", "Box", "Buffered", "Camera", "CropConfig",
+    "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence", "Finder", "Frame",
+    "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane", "LineConfig",
+    "LiveCamera", "ModbusEncoder", "ModbusRegister", "Moment", "OutletMap", "OutletRule", "OutletsConfig", "Passage",
+    "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions",
+    "Tracker", "TrackingConfig", "Update", "Video", "WithTicks", "Work", "buffered", "cut", "make_tracker",
     "open_source", "read_config",
 ]  # fmt: skip
 
@@ -59,7 +67,22 @@ __getattr__ = lazy_names(
         "outlets": ("Due", "OutletMap", "OutletRule", "OutletsConfig"),
         "simulator": ("SimulatedBelt", "SimulatorSettings"),
         "sinks": ("SINKS", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Moment", "RunInfo", "Sink"),
-        "sources": ("FrameFolder", "GivenFrames", "Source", "SourceCounts", "SourceOptions", "Video", "open_source"),
+        "sources": (
+            "Buffered",
+            "FrameFolder",
+            "GivenFrames",
+            "HotFolder",
+            "LiveCamera",
+            "ModbusEncoder",
+            "ModbusRegister",
+            "Source",
+            "SourceCounts",
+            "SourceOptions",
+            "Video",
+            "WithTicks",
+            "buffered",
+            "open_source",
+        ),
         "tracking": ("Tracker", "TrackingConfig", "Update", "make_tracker"),
     },
 )

@@ -1,31 +1,86 @@
-"""What every source keeps. A new source joins with one line of `SOURCES`."""
+"""What every source keeps. A new source joins with one line of `FINITE` or of `LIVE`."""
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count, islice, pairwise
 from pathlib import Path
+from threading import Thread, active_count
+from time import monotonic
 
 import numpy as np
 import pytest
-from footage import FPS, SIZE, footage, write_images, write_video
+from footage import FPS, SIZE, footage, number_of, write_images, write_video
+from mjpeg import mjpeg_camera
 
 from mango_grader.line import Frame, Source
-from mango_grader.line.sources import FrameFolder, GivenFrames, SourceCounts, Video
+from mango_grader.line.sources import (
+    FrameFolder,
+    GivenFrames,
+    HotFolder,
+    LiveCamera,
+    LiveSource,
+    SourceCounts,
+    Video,
+    WithTicks,
+    buffered,
+)
 
 IMAGES = footage(12)
 
+
+def numbered(folder: Path) -> Path:
+    return write_images(folder / "numbered", IMAGES)
+
+
 # Each gives the twelve images, 25 a second.
-SOURCES: Mapping[str, Callable[[Path], Source]] = {
-    "a folder with fps": lambda path: FrameFolder(write_images(path / "a", IMAGES), fps=FPS),
+FINITE: Mapping[str, Callable[[Path], Source]] = {
+    "a folder with fps": lambda path: FrameFolder(numbered(path), fps=FPS),
     "a folder whose names tell": lambda path: FrameFolder(write_images(path / "b", IMAGES, "{n:06d}_{t:.3f}.png")),
     "a video": lambda path: Video(write_video(path / "c.avi", IMAGES)),
     "arrays": lambda _: GivenFrames(IMAGES, fps=FPS),
     "frames": lambda _: GivenFrames([Frame(n, n / FPS, image) for n, image in enumerate(IMAGES)]),
+    "a hot folder that ends": lambda path: HotFolder(numbered(path), fps=FPS, settle=0.02, stop_after=0.05),
+    "a buffered video": lambda path: buffered(Video(write_video(path / "c.avi", IMAGES)), size=2),
+    "a folder with ticks": lambda path: WithTicks(FrameFolder(numbered(path), fps=FPS), lambda: 7.0),
 }
 
 
-@pytest.fixture(params=SOURCES)
+def live_camera(_: Path) -> Iterator[Source]:
+    with mjpeg_camera() as camera:
+        yield LiveCamera(camera.url, timeout=1)
+
+
+def live_folder(path: Path) -> Iterator[Source]:
+    yield HotFolder(write_images(path, footage(100), "{n:06d}_{t:.3f}.png"), settle=0.02)
+
+
+def live_ticks(path: Path) -> Iterator[Source]:
+    ticks = count()
+    for source in live_camera(path):
+        yield WithTicks(source, lambda: next(ticks))
+
+
+def live_buffer(path: Path) -> Iterator[Source]:
+    for source in live_camera(path):
+        yield buffered(source)
+
+
+# Each goes on for ever, and gives images in order.
+LIVE: Mapping[str, Callable[[Path], Iterator[Source]]] = {
+    "a camera": live_camera,
+    "a hot folder": live_folder,
+    "a camera with ticks": live_ticks,
+    "a buffered camera": live_buffer,
+}
+
+
+@pytest.fixture(params=FINITE)
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
-    return SOURCES[request.param](tmp_path)
+    return FINITE[request.param](tmp_path)
+
+
+@pytest.fixture(params=LIVE)
+def live(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
+    yield from LIVE[request.param](tmp_path)
 
 
 def told(frame: Frame) -> tuple[object, ...]:
@@ -36,6 +91,7 @@ def test_it_is_a_source(source: Source) -> None:
     assert isinstance(source, Source)
     assert source.name
     assert source.counts == SourceCounts()
+    assert len(source) == (len(IMAGES) if source.finite else 0)
 
 
 def test_every_image_is_a_frame_with_its_time(source: Source) -> None:
@@ -50,11 +106,6 @@ def test_every_image_is_a_frame_with_its_time(source: Source) -> None:
     assert source.counts == SourceCounts(delivered=len(IMAGES))
 
 
-def test_a_finite_source_knows_its_length(source: Source) -> None:
-    assert source.finite
-    assert len(source) == len(IMAGES)
-
-
 @pytest.mark.parametrize("start", [1, 7, 11, 12])
 def test_starting_later_gives_the_same_frames(source: Source, start: int) -> None:
     whole = [told(frame) for frame in source.frames()][start:]
@@ -64,13 +115,38 @@ def test_starting_later_gives_the_same_frames(source: Source, start: int) -> Non
 
 
 def test_it_can_be_left_at_any_frame_and_read_again(source: Source) -> None:
+    threads = active_count()
     for _ in range(2):
         frames = source.frames()
         first = next(frames)
         assert (first.index, first.time) == (0, 0.0)
         frames.close()  # type: ignore[attr-defined]
+    assert active_count() == threads
 
 
 def test_frames_do_not_share_their_pixels(source: Source) -> None:
     images = [frame.image for frame in source.frames() if frame.image is not None]
     assert not any(np.shares_memory(a, b) for a, b in pairwise(images))
+
+
+def test_a_live_source_goes_on_in_order_from_the_number_that_it_is_told(live: Source) -> None:
+    assert isinstance(live, LiveSource)
+    assert (live.finite, len(live)) == (False, 0)
+    frames = live.frames(20)
+    first = list(islice(frames, 8))
+    frames.close()  # type: ignore[attr-defined]
+    assert first[0].index == 20
+    assert all(a.index < b.index and a.time < b.time for a, b in pairwise(first))
+    numbers = [number_of(frame.image) for frame in first]
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_live_source_ends_soon_after_it_is_told_to(live: Source) -> None:
+    assert isinstance(live, LiveSource)
+    frames = live.frames()
+    next(frames)
+    Thread(target=live.stop).start()
+    begin = monotonic()
+    rest = sum(1 for _ in frames)
+    assert monotonic() - begin < 5
+    assert rest < 100

@@ -12,7 +12,19 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--fps", type=float, metavar="N", help="Frames per second, where neither names nor files tell their times."
     ),
-    click.option("--times", metavar="FILE", help="CSV with the columns name and time (seconds), and perhaps ticks."),
+    click.option("--times", metavar="FILE", help="CSV of a folder: name, time (seconds), and perhaps ticks and index."),
+    click.option("--hot", is_flag=True, help="Images are still being written into the folder SOURCE; as hot:SOURCE."),
+    click.option(
+        "--settle", type=float, metavar="S", help="Seconds for which a file in a hot folder must not change.  [0.2]"
+    ),
+    click.option(
+        "--timeout", type=float, metavar="S", help="Connect again to a camera that sends nothing for so long.  [5]"
+    ),
+    click.option("--encoder", metavar="modbus://HOST/ADDRESS", help="Holding register that counts the belt's ticks."),
+    click.option(
+        "--stop-after", type=float, metavar="S", help="End a hot folder or a camera without frames for so long."
+    ),
+    click.option("--stop-file", metavar="FILE", help="End a hot folder or a camera when there is such a file."),
 )
 
 

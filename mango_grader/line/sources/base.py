@@ -1,6 +1,7 @@
 """What a source of frames is, and how all of them count what happened to their frames."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -67,6 +68,28 @@ class Source(Protocol):
 
     def __len__(self) -> int:
         """Return the number of frames of a finite source as far as it is known, else 0."""
+
+
+@runtime_checkable
+class LiveSource(Source, Protocol):
+    """A source that could go on for ever, and can be told to end."""
+
+    def stop(self) -> None:
+        """End the frames soon; any thread may."""
+
+
+@contextmanager
+def closed_after(frames: Iterator[Frame]) -> Iterator[Iterator[Frame]]:
+    """Close an iterator of frames at the end, where it can be closed, so that it frees what its source holds.
+
+    Args:
+        frames: of a source.
+    """
+    try:
+        yield frames
+    finally:
+        if isinstance(frames, Generator):
+            frames.close()
 
 
 @dataclass

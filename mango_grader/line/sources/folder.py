@@ -30,7 +30,7 @@ class FrameFolder:
 
     Times come from `times`, else from `fps`, else from the folder's own times.csv (columns name, time and perhaps ticks
     and index), else from the names (`000123_4.100.png`, `belt-t=4.1.png`), else from EXIF (DateTimeOriginal with
-    SubSecTimeOriginal). With `fps`, names that differ only in one number of fixed width (`frame_000123.png`) count
+    SubSecTimeOriginal). With `fps`, names that differ only in the number that they end in (`frame_000123.png`) count
     frames: a number that is not there is a frame that was lost. An image that cannot be read is a frame with an error.
 
     Args:
@@ -63,7 +63,7 @@ class FrameFolder:
             raise UsageError("fps and times both tell when frames were taken; give one of them")
         folder = Path(path)
         self.name, self.finite, self.counts = str(path), True, SourceCounts()
-        files = images_in(folder)
+        files = [folder / name for name in sorted(image_names(folder), key=natural_key)]
         if not files:
             raise UsageError(f"{folder} holds no images")
         own = folder / TIMES_FILE
@@ -87,8 +87,8 @@ class FrameFolder:
                 yield self.counts.deliver(read_frame(one.path, replace(one.stamp, index=index)))
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Return the images of a folder in natural order of their names.
+def image_names(folder: Path) -> list[str]:
+    """Return the names of the images of a folder in any order.
 
     Args:
         folder: to list; sub-folders and clutter are left out.
@@ -98,14 +98,14 @@ def images_in(folder: Path) -> list[Path]:
     """
     try:
         with os.scandir(folder) as entries:
-            names = [
-                entry.name
-                for entry in entries
-                if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not is_clutter(entry.name) and entry.is_file()
-            ]
+            return [entry.name for entry in entries if is_image(entry.name) and entry.is_file()]
     except OSError as error:
         raise UsageError(f"{folder}: {str(error.strerror).lower()}") from error
-    return [folder / name for name in sorted(names, key=natural_key)]
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file of this name, given without its folder, is an image by its ending, and no clutter."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not is_clutter(name)  # noqa: PTH122
 
 
 def read_frame(path: Path, stamp: Stamp) -> Frame:
@@ -123,18 +123,21 @@ def read_frame(path: Path, stamp: Stamp) -> Frame:
     return Frame(stamp.index or 0, stamp.time, image, stamp.ticks, one_line(path.name), error)
 
 
+def number_in(name: str) -> tuple[str, int, int] | None:
+    """Return what comes before the number that a file's name ends in, its number of digits, and the number.
+
+    Args:
+        name: without its folder.
+    """
+    found = re.fullmatch(r"(.*?)(\d{3,15})", Path(name).stem, re.ASCII)
+    return None if found is None else (found[1], len(found[2]), int(found[2]))
+
+
 def _numbered(files: Sequence[Path], fps: float) -> list[_Listed]:
-    numbers = _numbers([path.stem for path in files]) or range(len(files))
-    first = numbers[0]
-    return [_Listed(path, Stamp((n - first) / fps, index=n - first)) for path, n in zip(files, numbers, strict=True)]
-
-
-def _numbers(stems: Sequence[str]) -> list[int] | None:
-    """Return the numbers that names end in, if nothing else differs in them."""
-    parts = [re.fullmatch(r"(.*?)(\d{3,15})", stem, re.ASCII) for stem in stems]
-    found = [part for part in parts if part is not None]
-    alike = len(found) == len(stems) and len({(part[1], len(part[2])) for part in found}) == 1
-    return [int(part[2]) for part in found] if alike else None
+    found = [number_in(path.name) for path in files]
+    alike = len({None if one is None else one[:2] for one in found}) == 1
+    places = [n if one is None or not alike else one[2] for n, one in enumerate(found)]
+    return [_Listed(path, Stamp(n / fps, index=n)) for path, n in zip(files, places, strict=True)]
 
 
 def _from_table(folder: Path, files: Sequence[Path], table: Path) -> list[_Listed]:

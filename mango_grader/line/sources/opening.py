@@ -1,15 +1,23 @@
 """What SOURCE means on the command line."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from mango_grader.errors import UsageError
 from mango_grader.line.sources.base import Source
+from mango_grader.line.sources.encoder import ModbusEncoder, ModbusRegister, WithTicks
 from mango_grader.line.sources.folder import FrameFolder
+from mango_grader.line.sources.hot import SETTLE, HotFolder
+from mango_grader.line.sources.live import TIMEOUT, LiveCamera, without_secrets
 from mango_grader.line.sources.video import Video
-from mango_grader.ranges import Positive, Ranged
+from mango_grader.ranges import NotNegative, Positive, Ranged
 from mango_grader.runtime.images.names import IMAGE_SUFFIXES
+from mango_grader.text import one_line
+
+_STREAM = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
+_CAMERA, _HOT = "camera:", "hot:"
 
 
 @dataclass(frozen=True)
@@ -18,11 +26,23 @@ class SourceOptions(Ranged):
 
     Attributes:
         fps: frames per second, where nothing tells when they were taken.
-        times: path of a CSV (name, time in seconds, and perhaps ticks) for a folder.
+        times: path of a CSV (name, time in seconds, and perhaps ticks and index) for a folder.
+        hot: whether images are still being written into the folder.
+        settle: seconds for which size and time of a file in a hot folder must hold still; None is 0.2.
+        timeout: seconds after which a camera that sends nothing is lost; None is 5.
+        encoder: where a PLC counts the ticks of the belt, see `ModbusRegister.parse`; for a camera.
+        stop_after: seconds without a frame after which a hot folder or a camera ends; None never does.
+        stop_file: path of a file; a hot folder or a camera ends when there is one.
     """
 
     fps: Positive | None = None
     times: str | None = None
+    hot: bool = False
+    settle: NotNegative | None = None
+    timeout: Positive | None = None
+    encoder: str | None = None
+    stop_after: Positive | None = None
+    stop_file: str | None = None
 
     def given(self) -> list[str]:
         """Return the names of the options that are not left at their defaults."""
@@ -30,10 +50,11 @@ class SourceOptions(Ranged):
 
 
 def open_source(text: str, options: SourceOptions = SourceOptions()) -> Source:
-    """Return the source that a text means: a folder of frames, or a video file.
+    """Return the source that a text means.
 
     Args:
-        text: path of a folder or of a video.
+        text: path of a folder or of a video; hot:DIR for a folder into which images are still being written; camera:0
+            for a camera of this machine; or a URL (rtsp://, http://) of one.
         options: how to open it.
 
     Raises:
@@ -45,23 +66,64 @@ def open_source(text: str, options: SourceOptions = SourceOptions()) -> Source:
         print(source.name, len(source))
         ```
     """
-    kind = _kind(text)
+    kind = _kind(text, options.hot)
     used, build = _KINDS[kind]
     if ignored := [name for name in options.given() if name not in used]:
-        raise UsageError(f"{text} is {kind}, which has no use for --{ignored[0].replace('_', '-')}")
+        shown = without_secrets(text) if _STREAM.match(text) else one_line(text)
+        raise UsageError(f"{shown} is {kind}, which has no use for --{ignored[0].replace('_', '-')}")
     return build(text, options)
 
 
-_KINDS: Mapping[str, tuple[frozenset[str], Callable[[str, SourceOptions], Source]]] = {
-    "a folder": (frozenset({"fps", "times"}), lambda text, options: FrameFolder(text, options.fps, options.times)),
-    "a video": (frozenset({"fps"}), lambda text, options: Video(text, options.fps)),
+def _folder(text: str, options: SourceOptions) -> Source:
+    return FrameFolder(text, options.fps, options.times)
+
+
+def _video(text: str, options: SourceOptions) -> Source:
+    return Video(text, options.fps)
+
+
+def _hot(text: str, options: SourceOptions) -> Source:
+    return HotFolder(
+        text.removeprefix(_HOT),
+        options.fps,
+        settle=SETTLE if options.settle is None else options.settle,
+        stop_after=options.stop_after,
+        stop_file=options.stop_file,
+    )
+
+
+def _camera(text: str, options: SourceOptions) -> Source:
+    number = text.removeprefix(_CAMERA)
+    if not _STREAM.match(text) and not re.fullmatch(r"\d{1,3}", number, re.ASCII):
+        raise UsageError(f"a camera of this machine is written camera:0, not {one_line(text)}")
+    camera = LiveCamera(
+        text if _STREAM.match(text) else int(number),
+        timeout=TIMEOUT if options.timeout is None else options.timeout,
+        stop_after=options.stop_after,
+        stop_file=options.stop_file,
+    )
+    if options.encoder is None:
+        return camera
+    return WithTicks(camera, ModbusEncoder(ModbusRegister.parse(options.encoder)))
+
+
+_ENDS = {"stop_after", "stop_file"}
+_KINDS: Mapping[str, tuple[set[str], Callable[[str, SourceOptions], Source]]] = {
+    "a folder": ({"fps", "times"}, _folder),
+    "a video": ({"fps"}, _video),
+    "a hot folder": ({"fps", "hot", "settle", *_ENDS}, _hot),
+    "a camera": ({"timeout", "encoder", *_ENDS}, _camera),
 }
 
 
-def _kind(text: str) -> str:
+def _kind(text: str, hot: bool) -> str:
+    if _STREAM.match(text) or text.startswith(_CAMERA):
+        return "a camera"
     path = Path(text)
-    if path.is_dir():
-        return "a folder"
+    if path.is_dir() or text.startswith(_HOT):
+        return "a hot folder" if hot or text.startswith(_HOT) else "a folder"
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        raise UsageError(f"{text} is a single image; name the folder of the frames")
+        raise UsageError(f"{one_line(text)} is a single image; name the folder of the frames")
+    if hot:
+        raise UsageError(f"{one_line(text)}: no such folder, which --hot needs")
     return "a video"

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
 from mango_grader.line.frame import Frame
 from mango_grader.line.sources.base import Order, SourceCounts
 
-TORN = "torn: the video cannot be decoded here"
+TORN = "torn: it cannot be decoded"
 _MOST_FPS = 10_000.0
 
 # OpenCV and its FFmpeg print otherwise: what fails is told in one line, and a URL may hold a password. Read once.
@@ -68,8 +66,7 @@ class Video:
             while capture.grab():
                 last = self._time(index, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, last, rate)
                 if order.accepts(index, last):
-                    image = _rgb(capture)
-                    yield self.counts.deliver(Frame(index, last, image, error=TORN if image is None else None))
+                    yield self.counts.deliver(decoded(capture, index, last))
                 index += 1
         if index < self._length:
             self.counts.missing += self._length - max(index, start)
@@ -98,9 +95,15 @@ class Video:
             capture.release()
 
 
-def _rgb(capture: Any) -> NDArray[np.uint8] | None:
+def decoded(capture: Any, index: int, time: float) -> Frame:
+    """Return the frame that OpenCV has grabbed.
+
+    Args:
+        capture: a `cv2.VideoCapture`.
+        index: of the frame.
+        time: of the frame, in seconds.
+    """
     found, image = capture.retrieve()
     if not found or image is None or image.ndim != 3:
-        return None
-    rgb: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb
+        return Frame(index, time, None, error=TORN)
+    return Frame(index, time, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
