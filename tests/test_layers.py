@@ -47,7 +47,7 @@ INSTALLS = {
         frozenset({"numpy", "PIL", "onnxruntime", "click", "filelock", "rich"}),
         (
             *("__init__", "__main__", "errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime"),
-            *("cli.__init__", "cli.console", "cli.interrupts", "cli.options"),
+            *("cli.__init__", "cli.console", "cli.graded", "cli.interrupts", "cli.options"),
             *("cli.grade", "cli.model", "cli.bench", "cli.calibrate", "cli.doctor"),
             *("datasets.__init__", "datasets.dataset", "datasets.reading"),
         ),

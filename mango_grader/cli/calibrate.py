@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mango_grader.cli.graded import graded_fruit
 from mango_grader.cli.options import finish, group_by_option, json_option, print_json, progress_option
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress
-from mango_grader.text import listed, one_line
+from mango_grader.text import one_line
 
 if TYPE_CHECKING:
     from mango_grader.runtime.bundle.manifest import Manifest
@@ -60,7 +61,7 @@ def calibrate(
     defaults = _defaults(default_policy, default_decide, manifest)
     fruit = None
     if data is not None:
-        fruit = _graded(data, group_by, manifest, model, progress)
+        fruit = graded_fruit(data, group_by, manifest, model, progress)
     elif unlabelled is not None:
         fruit = _ungraded(unlabelled, group_by)
     result = recalibrate(model, out, fruit, defaults, progress)
@@ -82,23 +83,6 @@ def _defaults(policy: str | None, decide: str | None, manifest: "Manifest") -> "
     if path is None:
         return Defaults(policy=policy, decide=decide)
     return Defaults(policy=policy, decide="cost", prices=read_prices(path, manifest.classes))
-
-
-def _graded(
-    data: str, group_by: str | None, manifest: "Manifest", model: str, progress: Progress
-) -> "CalibrationFruit":
-    from mango_grader.datasets.reading import read_dataset
-    from mango_grader.runtime.calibration.fruit import CalibrationFruit
-
-    dataset = read_dataset(data, group_by, manifest.ordinal)
-    progress.note(dataset.labels_line)
-    for finding in dataset.findings:
-        progress.note(f"data: {finding}")
-    if unknown := sorted(set(dataset.classes) - set(manifest.classes)):
-        raise UsageError(f"{data} has classes that {model} does not know: {listed(unknown)}")
-    classes = [manifest.classes.index(name) for name in dataset.classes]
-    paths = [str(dataset.root / path) for path in dataset.paths]
-    return CalibrationFruit(paths, dataset.paths, dataset.groups, [classes[item.label] for item in dataset.items])
 
 
 def _ungraded(folder: str, group_by: str | None) -> "CalibrationFruit":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mango_grader.errors import UsageError
+from mango_grader.files import write_text
 from mango_grader.line.belt import Axes, Belt, Camera
 from mango_grader.line.crops import CropConfig
 from mango_grader.line.finders import FINDERS, FinderSettings
@@ -127,6 +128,27 @@ def read_config(path: str | os.PathLike[str]) -> LineConfig:
         return LineConfig.from_dict(tables)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def set_in_config(path: str | os.PathLike[str], section: str, name: str, value: str | float | int | bool) -> None:
+    """Set one value in a configuration; everything else stays as it was written, comments included.
+
+    Args:
+        path: of a TOML file that `read_config` reads.
+        section: in which it is.
+        name: of the setting.
+        value: that it gets.
+
+    Raises:
+        UsageError: the file cannot be read or written, or could not be used with this value; it stays as it was.
+    """
+    import tomlkit
+
+    read_config(path)
+    document = tomlkit.parse(Path(path).read_text(encoding="utf-8"))
+    document.setdefault(section, tomlkit.table())[name] = value
+    LineConfig.from_dict(document.unwrap())
+    write_text(path, tomlkit.dumps(document))
 
 
 def _of_kind(registry: Mapping[str, type[T]], table: Any, where: str) -> T:

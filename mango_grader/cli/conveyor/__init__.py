@@ -6,7 +6,9 @@ from mango_grader.cli import Entry, LazyGroup
 
 __all__ = ["CONVEYOR_COMMANDS", "conveyor"]
 
-CONVEYOR_COMMANDS: dict[str, Entry] = {}
+CONVEYOR_COMMANDS: dict[str, Entry] = {
+    "fusion": Entry("conveyor.fusion", "fusion", "Fit how the views of one fruit are fused, and compare fusions."),
+}
 
 
 @click.group(

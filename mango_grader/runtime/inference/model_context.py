@@ -4,6 +4,8 @@ import numpy as np
 
 from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.archive import Bundle
+from mango_grader.runtime.bundle.calibration import CalibrationData
+from mango_grader.runtime.bundle.manifest import Manifest
 from mango_grader.runtime.decisions import RuleContext
 from mango_grader.runtime.exits import CalibrationSet, ExitPolicy, PolicyContext
 from mango_grader.runtime.inference.measuring import MeasuredTimes
@@ -58,6 +60,17 @@ def read_calibration(bundle: Bundle, precision: str = "fp32") -> CalibrationSet:
             f"{bundle.path} keeps no calibration data; export its run again, or run mango-grader calibrate with graded "
             "fruit"
         )
-    temperatures = [one.temperature for one in bundle.manifest.exits]
+    return calibrated(bundle.manifest, data, retrained=info.retrained)
+
+
+def calibrated(manifest: Manifest, data: CalibrationData, *, retrained: bool = False) -> CalibrationSet:
+    """Return a model's logits for graded fruit as calibrated probabilities.
+
+    Args:
+        manifest: of the model.
+        data: its logits.
+        retrained: whether the network has been trained on these images since.
+    """
+    temperatures = [one.temperature for one in manifest.exits]
     probabilities = np.stack([softmax(*each) for each in zip(data.logits, temperatures, strict=True)])
-    return CalibrationSet(probabilities, data.groups, data.labels, info.retrained)
+    return CalibrationSet(probabilities, data.groups, data.labels, retrained)
