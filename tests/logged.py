@@ -9,11 +9,16 @@ from mango_grader.line import Decision
 
 
 class Log:
-    """A file of decisions that grows; each delivery reads it by itself."""
+    """A file of decisions that grows; each delivery reads it by itself, and goes on where it was."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.touch()
+        self._last = self._place = 0
+
+    def reader(self) -> "Log":
+        """Return a reader for one more delivery."""
+        return Log(self.path)
 
     def add(self, *decisions: Decision) -> int:
         """Add decisions; return the number of the last one."""
@@ -22,9 +27,15 @@ class Log:
         return decisions[-1].sequence
 
     def after(self, sequence: int) -> Iterator[Decision]:
-        with self.path.open(encoding="utf-8") as file:
+        if sequence < self._last:
+            self._last = self._place = 0
+        with self.path.open("rb") as file:
+            file.seek(self._place)
             for line in file:
+                if not line.endswith(b"\n"):
+                    return
                 decision = Decision.from_dict(json.loads(line))
+                self._last, self._place = decision.sequence, self._place + len(line)
                 if decision.sequence > sequence:
                     yield decision
 

@@ -8,11 +8,13 @@ from csv import DictReader
 from pathlib import Path
 from typing import Protocol
 
+from brokers import Broker, Subscriber, broker
 from filelock import FileLock
 
 from mango_grader.line.sinks import SinkSettings
 from mango_grader.line.sinks.csv import CsvSettings
 from mango_grader.line.sinks.jsonl import JsonlSettings
+from mango_grader.line.sinks.mqtt import MqttSettings
 from mango_grader.line.sinks.sqlite import SqliteSettings
 
 
@@ -74,6 +76,26 @@ class SqliteTarget:
             yield
 
 
+class MqttTarget:
+    exactly_once = False
+
+    def __init__(self, broker: Broker, subscriber: Subscriber) -> None:
+        self._broker, self._subscriber = broker, subscriber
+        self.settings: SinkSettings = MqttSettings("127.0.0.1", broker.port)
+
+    def arrived(self) -> list[int]:
+        """Wait until the broker has handed on all that it has, as a message of our own shows."""
+        self._subscriber.flush()
+        return self._subscriber.sequences()
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        self._broker.stop()
+        yield
+        self._broker.start()
+        self._subscriber.flush()
+
+
 @contextmanager
 def jsonl(folder: Path) -> Iterator[Target]:
     yield RowsTarget(folder, ".jsonl")
@@ -87,3 +109,9 @@ def csv(folder: Path) -> Iterator[Target]:
 @contextmanager
 def sqlite(folder: Path) -> Iterator[Target]:
     yield SqliteTarget(folder)
+
+
+@contextmanager
+def mqtt(folder: Path) -> Iterator[Target]:
+    with broker(folder / "broker") as one, Subscriber(one.port) as subscriber:
+        yield MqttTarget(one, subscriber)

@@ -19,6 +19,7 @@ TARGETS: Mapping[str, Callable[[Path], AbstractContextManager[targets.Target]]] 
     "jsonl": targets.jsonl,
     "csv": targets.csv,
     "sqlite": targets.sqlite,
+    "mqtt": targets.mqtt,
 }
 
 

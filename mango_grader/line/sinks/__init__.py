@@ -24,6 +24,7 @@ SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(
         "jsonl": "jsonl.JsonlSettings",
         "csv": "csv.CsvSettings",
         "sqlite": "sqlite.SqliteSettings",
+        "mqtt": "mqtt.MqttSettings",
     },
 )
 """The settings of every sink, by the `kind` in `[[sinks]]`."""

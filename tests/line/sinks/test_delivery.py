@@ -61,7 +61,7 @@ def log(tmp_path: Path) -> Log:
 def test_a_sink_that_hangs_costs_the_line_and_the_other_sinks_nothing(run: RunInfo, log: Log, tmp_path: Path) -> None:
     slow, quick = Listing("slow"), JsonlSettings(str(tmp_path / "fruit.jsonl")).build()
     slow.gate.clear()
-    with Deliveries([slow, quick], lambda: log, run) as deliveries:
+    with Deliveries([slow, quick], log.reader, run) as deliveries:
         began = time.monotonic()
         for sequence in range(1, 301):
             deliveries.announce(log.add(decide(sequence)))
@@ -100,7 +100,7 @@ def test_pauses_grow_for_a_record_sink_and_stay_short_for_an_actuator(run: RunIn
     sinks = [Listing("record"), Listing("actuator", actuator=True)]
     for sink in sinks:
         sink.trouble = SinkError("away")
-    with Deliveries(sinks, lambda: log, run):
+    with Deliveries(sinks, log.reader, run):
         time.sleep(1.2)
     record, actuator = sinks
     assert len(record.attempts) <= 4  # after 0, 0.1, 0.3 and 0.7 seconds
@@ -125,6 +125,6 @@ def test_a_sink_that_does_not_come_back_is_left_behind(run: RunInfo, log: Log) -
 def test_decisions_that_the_log_held_before_are_delivered_without_news(run: RunInfo, log: Log) -> None:
     log.add(*(decide(sequence) for sequence in range(1, 201)))
     sink = Listing()
-    with Deliveries([sink], lambda: log, run):
+    with Deliveries([sink], log.reader, run):
         until(lambda: len(sink.got) == 200)
     assert sink.got == [*range(1, 201)]
