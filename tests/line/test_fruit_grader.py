@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundles import make_bundle
 from noisy_fruit import calibration_of, draw_fruit, make_noisy_bundle
 from small_belt import AXES, CROPS, Look, belt_of, passing, sight
 
@@ -199,6 +200,16 @@ def test_a_fruit_that_nobody_looked_at_has_an_error(path: Path) -> None:
 
 def test_with_enough_time_the_answers_are_those_without_a_limit(path: Path) -> None:
     assert grade(make(path, views=9), allowance_s=60.0) == grade(make(path, views=9))
+
+
+def test_a_stage_that_would_end_too_late_is_not_begun(tmp_path: Path) -> None:
+    slow = make_bundle(tmp_path / "slow.mango", products=200)  # the second stage takes some 100 ms
+    grader = FruitGrader(Grader.load(slow, "cpu", policy="full", check=False), AXES, CROPS, GradingConfig())
+    first, second = (grader.grader.stage_times().expected(stage) for stage in range(2))
+    answers = grade(grader, BELT[:30], allowance_s=(10 * first + second / 2) / 1e3)
+    assert len(answers) > 5
+    assert {reached for answer in answers.values() for reached in answer.exits} == {1}
+    assert all(answer.grade is not None for answer in answers.values())
 
 
 def test_what_is_due_first_and_least_sure_goes_first(path: Path) -> None:
