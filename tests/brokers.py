@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from logged import until
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -115,7 +116,7 @@ class Subscriber:
 
     def __post_init__(self) -> None:
         self._ready = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2, f"subscriber-{id(self)}", clean_session=False)
+        self._client = Client(CallbackAPIVersion.VERSION2, f"subscriber-{uuid4()}", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._subscribe
         self._client.on_message = self._hear
