@@ -6,6 +6,7 @@ from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mango_grader.line.belt import Axes, Belt, Camera, Lane
+    from mango_grader.line.calibration import learn_palette
     from mango_grader.line.config import LineConfig, read_config
     from mango_grader.line.crops import CropConfig, cut
     from mango_grader.line.decision import Decision
@@ -49,14 +50,15 @@ __all__ = [
     "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane", "LineConfig",
     "LiveCamera", "ModbusEncoder", "ModbusRegister", "Moment", "OutletMap", "OutletRule", "OutletsConfig", "Passage",
     "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions",
-    "Tracker", "TrackingConfig", "Update", "Video", "WithTicks", "Work", "buffered", "cut", "make_tracker",
-    "open_source", "read_config",
+    "Tracker", "TrackingConfig", "Update", "Video", "WithTicks", "Work", "buffered", "cut", "learn_palette",
+    "make_tracker", "open_source", "read_config",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
     __name__,
     {
         "belt": ("Axes", "Belt", "Camera", "Lane"),
+        "calibration": ("learn_palette",),
         "config": ("LineConfig", "read_config"),
         "crops": ("CropConfig", "cut"),
         "decision": ("Decision",),

@@ -7,5 +7,7 @@ from mango_grader.line.finders.base import Finder, FinderSettings
 
 __all__ = ["FINDERS", "Finder", "FinderSettings"]
 
-FINDERS: Mapping[str, type[FinderSettings]] = LazyRegistry(__name__, {"whole-frame": "whole_frame.WholeFrame"})
+FINDERS: Mapping[str, type[FinderSettings]] = LazyRegistry(
+    __name__, {"palette": "palette.PaletteSettings", "whole-frame": "whole_frame.WholeFrame"}
+)
 """The settings of every finder, by the `kind` in `[finder]`."""

@@ -1,0 +1,100 @@
+"""The colours of a belt, learned from frames."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from mango_grader.errors import UsageError
+from mango_grader.line.finders.colours import LIGHT_WEIGHT
+from mango_grader.line.finders.palette import PaletteFinder, PaletteSettings, reduced
+
+_RADIUS = 2.0  # of the colours that one of the palette stands for, in units of chroma
+_COVERED = 0.985  # of the pixels; the rest is dirt and noise that is smaller than any fruit
+_MOST_COLOURS = 96
+_FRAMES = 24  # that are looked at
+_WEIGHTS = np.array([LIGHT_WEIGHT, 1, 1])
+
+
+def learn_palette(frames: Sequence[NDArray[np.uint8]]) -> PaletteSettings:
+    """Return settings of the finder, learned from the empty belt.
+
+    Half of the frames give the colours, the others the threshold: at it, nothing is found in them.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB, in their order, without any fruit; one is enough, but a belt that has moved by its
+            own pattern shows all its colours.
+
+    Raises:
+        UsageError: there is no frame.
+
+    Example:
+        >>> belt = np.full((48, 64, 3), (40, 60, 160), np.uint8)
+        >>> learn_palette([belt]).colours
+        ((30.4, 28.5, -55.5, 100.0),)
+    """
+    if not frames:
+        raise UsageError("no frame of the empty belt to learn its colours from")
+    chosen = [frames[n] for n in np.unique(np.linspace(0, len(frames) - 1, _FRAMES).astype(int))]
+    plain = PaletteSettings(((0.0, 0.0, 0.0, 1.0),))
+    factor = PaletteFinder(plain).factor(*chosen[0].shape[:2])
+    settings = replace(
+        plain,
+        colours=palette_of([reduced(image, factor) for image in chosen[::2]]),
+        min_diameter=round(max(4.0, 0.04 * min(chosen[0].shape[:2])), 1),
+    )
+    return replace(settings, threshold=_threshold(settings, chosen[1::2] or chosen))
+
+
+def _threshold(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]) -> float:
+    """Return the threshold at which nothing is found on the empty belt, with a margin."""
+    finder = PaletteFinder(settings)
+    distances = [finder.distances(reduced(image, finder.factor(*image.shape[:2]))) for image in frames]
+    threshold = max(2.5, 1.3 * float(np.percentile(distances, 99)))
+    while threshold < 8 and _finds_any(replace(settings, threshold=threshold), frames):
+        threshold *= 1.15
+    return round(threshold, 2)
+
+
+def _finds_any(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]) -> bool:
+    """Return whether anything is found that does not reach in from the border, as a clamp of the frame may."""
+    finder = PaletteFinder(settings)
+    return any(blob.complete for image in frames for blob in finder.find(image))
+
+
+def palette_of(images: Sequence[NDArray[np.uint8]]) -> tuple[tuple[float, float, float, float], ...]:
+    """Return the fewest colours, about, that stand for almost all pixels: L*, a*, b* and share in percent of each.
+
+    Args:
+        images: (H, W, 3) uint8 RGB, as `reduced` returns them.
+    """
+    pixels = np.concatenate([cv2.cvtColor(image, cv2.COLOR_RGB2LAB).reshape(-1, 3) for image in images]) // (4, 2, 2)
+    cells, counts = np.unique(pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1), return_counts=True)
+    corners = np.stack([cells >> 16, cells >> 8 & 255, cells & 255], axis=1) * (4, 2, 2)
+    colours = (corners + np.array([1.5, 0.5 - 128, 0.5 - 128])) / (2.55, 1, 1)
+    shares = counts / counts.sum()
+    order = np.argsort(-shares, kind="stable")
+    order = order[: int(np.searchsorted(np.cumsum(shares[order]), _COVERED + 0.01)) + 1]
+    colours, shares = colours[order], shares[order]
+    near = _squared(colours, colours) <= _RADIUS**2
+    left = shares.copy()
+    chosen: list[NDArray[np.float64]] = []
+    while len(chosen) < _MOST_COLOURS and left.sum() > 1 - _COVERED:
+        around = near[int((near @ left).argmax())]
+        chosen.append(np.average(colours, axis=0, weights=left * around))
+        left[around] = 0
+    palette = np.asarray(chosen)
+    nearest = _squared(colours, palette).argmin(axis=1)
+    weights = np.bincount(nearest, shares, len(palette)) * 100
+    return tuple(
+        (round(float(light), 1), round(float(a), 1), round(float(b), 1), max(round(float(share), 2), 0.01))
+        for (light, a, b), share in zip(palette, weights, strict=True)
+    )
+
+
+def _squared(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the squared distances between colours, (n, m)."""
+    return np.asarray(cdist(one * _WEIGHTS, other * _WEIGHTS, "sqeuclidean"))

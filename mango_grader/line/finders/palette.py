@@ -1,0 +1,233 @@
+"""The finder for a belt of any make: fruit is what does not have the belt's colours."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mango_grader.errors import UsageError
+from mango_grader.line.belt import Axes
+from mango_grader.line.finders.base import FinderSettings
+from mango_grader.line.finders.colours import UNIT, BeltColours, amplified
+from mango_grader.line.finders.splitting import split
+from mango_grader.line.observations import Blob, Box
+from mango_grader.ranges import NotNegative, Pixels, Positive, Share
+
+_LIGHT_SAMPLES = 2000  # pixels from which the light of a frame is known
+_EDGE = 0.3  # of a fruit's distance from the belt's colours: where its outline is
+_CONVEX = 0.93  # a fruit has this share of its convex hull,
+_OBLONG = 1.8  # and its area is at most this many times that of the largest disc in it
+
+
+@dataclass(frozen=True)
+class PaletteSettings(FinderSettings):
+    """Fruit is what has none of the colours of the empty belt.
+
+    The belt may move and be made of meshes, rods, holes or rollers: what counts is which colours it has, not where.
+    `learn_palette` makes these settings from frames of the empty belt.
+
+    Attributes:
+        colours: of the empty belt, each as L*, a*, b* and its share of the pixels in percent.
+        threshold: how far from all of them a colour is that of fruit, in units of a* and b*; lightness counts a third.
+        shadow: light in the darkest shadow on the belt, as a share of the light beside it.
+        light: whether the brightness and the white balance of each frame are matched to those of the empty belt.
+        min_diameter: of a fruit, in pixels; smaller things are left out.
+        max_diameter: of a fruit, in pixels; larger things are left out; None is no limit.
+        neck: touching fruit are taken apart where the two of them are narrower than this share of the thinner one.
+        work_size: longer side to which frames are reduced at least before fruit are searched, in pixels.
+
+    Example:
+        >>> finder = PaletteFinder(PaletteSettings(colours=((30.4, 28.5, -55.5, 100.0),)))
+        >>> image = np.full((48, 64, 3), (40, 60, 160), np.uint8)
+        >>> image[10:40, 20:50] = 220, 180, 60
+        >>> len(finder.find(image))
+        1
+    """
+
+    colours: tuple[tuple[float, float, float, float], ...]
+    threshold: Positive = 3.0
+    shadow: Share = 0.45
+    light: bool = True
+    min_diameter: NotNegative = 16.0
+    max_diameter: Positive | None = None
+    neck: Share = 0.85
+    work_size: Pixels = 480
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.colours or min(row[3] for row in self.colours) <= 0:
+            raise UsageError("finder: colours has a row of four numbers (L*, a*, b*, share above 0) for each colour")
+
+    def build(self, axes: Axes) -> "PaletteFinder":
+        """Return the finder."""
+        return PaletteFinder(self, axes.belt.roi)
+
+
+class PaletteFinder:
+    """Finds what does not have the belt's colours.
+
+    Args:
+        settings: of the belt.
+        roi: corners (x, y) of the region of interest in pixels; none is the whole image.
+    """
+
+    def __init__(self, settings: PaletteSettings, roi: tuple[tuple[float, float], ...] = ()) -> None:
+        self.settings = settings
+        self._roi = roi
+        self._belt = BeltColours(settings.colours, settings.shadow)
+        self._outside = lru_cache(maxsize=4)(self._draw_outside)
+
+    def find(self, image: NDArray[np.uint8]) -> list[Blob]:
+        """Return the blobs of a frame, from the left to the right of the image."""
+        height, width = image.shape[:2]
+        factor = self.factor(height, width)
+        small = reduced(image, factor)
+        distances = self.distances(small)
+        outside = self._outside(small.shape[1], small.shape[0], factor) if self._roi else None
+        if outside is not None:
+            distances[outside > 0] = 0
+        blobs = [
+            _blob(mask, left, top, factor, small.shape[:2], outside)
+            for mask, left, top in self._pieces(distances, factor)
+        ]
+        return sorted(blobs, key=lambda blob: (blob.box.left, blob.box.top, blob.x, blob.y))
+
+    def factor(self, height: int, width: int) -> int:
+        """Return by how much a frame of this size, in pixels, is reduced before fruit are searched."""
+        return max(1, min(max(height, width) // self.settings.work_size, min(height, width)))
+
+    def distances(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return how far each pixel is from the belt's colours, (H, W), in units of a* and b*.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, as `reduced` returns it.
+        """
+        if self.settings.light:
+            step = max(1, int((image.shape[0] * image.shape[1] / _LIGHT_SAMPLES) ** 0.5))
+            image = amplified(image, self._belt.gains(np.ascontiguousarray(image[::step, ::step])))
+        distances: NDArray[np.float32] = cv2.GaussianBlur(self._belt.distances(image), (0, 0), 1.0) * np.float32(UNIT)
+        return distances
+
+    def _draw_outside(self, width: int, height: int, factor: int) -> NDArray[np.uint8]:
+        outside = np.ones((height, width), np.uint8)
+        cv2.fillPoly(outside, [np.round(np.asarray(self._roi) / factor).astype(np.int32)], 0)
+        return outside
+
+    def _pieces(self, distances: NDArray[np.float32], factor: int) -> list[tuple[NDArray[np.uint8], int, int]]:
+        """Return the mask of each fruit and where it begins, in reduced pixels."""
+        least = self.settings.min_diameter / factor
+        most = np.inf if self.settings.max_diameter is None else self.settings.max_diameter / factor
+        foreign = (distances > self.settings.threshold).astype(np.uint8)
+        found = []
+        for outline in cv2.findContours(foreign, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
+            left, top, width, height = cv2.boundingRect(outline)
+            if max(width, height) < least:
+                continue
+            solid = np.zeros((height, width), np.uint8)
+            cv2.drawContours(solid, [outline], -1, 1, cv2.FILLED, offset=(-left, -top))
+            mask = self._sharpened(distances[top : top + height, left : left + width], solid)
+            for part in self._apart(mask, (left, top), distances.shape, most):
+                x, y, part_width, part_height = cv2.boundingRect(part)
+                if least <= _diameter(part) <= most:
+                    found.append((part[y : y + part_height, x : x + part_width], left + x, top + y))
+        return found
+
+    def _sharpened(self, distances: NDArray[np.float32], solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the mask of a blob without the halo that smoothing gives it where it differs much from the belt."""
+        level = max(self.settings.threshold, _EDGE * float(np.median(distances[solid > 0])))
+        return _without_specks(solid & (distances > level))
+
+    def _apart(
+        self, mask: NDArray[np.uint8], start: tuple[int, int], shape: tuple[int, ...], most: float
+    ) -> list[NDArray[np.uint8]]:
+        """Return the fruit of a blob, each as a mask of the blob's size."""
+        depth = _depth(mask, start, shape)
+        deepest = float(depth.max())
+        outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+        if len(outlines) == 1:
+            convex = cv2.contourArea(outlines[0]) >= _CONVEX * cv2.contourArea(cv2.convexHull(outlines[0]))
+            single = _filled(mask)
+            if convex and cv2.countNonZero(single) <= _OBLONG * np.pi * deepest**2 and _diameter(single) <= most:
+                return [single]
+        labels = split(depth, self.settings.neck, smallest=0.35 * deepest)
+        return [_filled((labels == number).astype(np.uint8)) for number in range(1, int(labels.max()) + 1)]
+
+
+def reduced(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return an image in which the noise of single pixels is gone, smaller by a factor.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        factor: 1 or more; what is left of its last rows and columns is cut off.
+    """
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    whole = np.ascontiguousarray(image[: height * factor, : width * factor])
+    small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA) if factor > 1 else whole
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.uint8)
+
+
+def _diameter(mask: NDArray[np.uint8]) -> float:
+    """Return the diameter of a disc with as many pixels."""
+    return float(np.sqrt(cv2.countNonZero(mask) * 4 / np.pi))
+
+
+def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if outlines:
+        mask = np.zeros_like(mask)
+        cv2.drawContours(mask, [max(outlines, key=cv2.contourArea)], -1, 1, cv2.FILLED)
+    return mask
+
+
+def _without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Fill holes that are specks on a fruit; a gap between touching fruit stays, as it tells them apart."""
+    holes = np.pad(1 - mask, 1, constant_values=1)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
+    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5).max()
+    specks = stats[:, cv2.CC_STAT_AREA] < 0.05 * depth**2
+    specks[0] = False
+    filled: NDArray[np.uint8] = mask | specks[labels[1:-1, 1:-1]].astype(np.uint8)
+    return filled
+
+
+def _depth(mask: NDArray[np.uint8], start: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the distance of each pixel from the outline of its blob; beyond the frame, fruit goes on.
+
+    Args:
+        mask: (h, w), of the blob.
+        start: column and row in the frame at which it begins.
+        shape: of the frame, rows and columns.
+    """
+    (height, width), (left, top) = mask.shape, start
+    before_y, after_y = int(top > 0), int(top + height < shape[0])
+    before_x, after_x = int(left > 0), int(left + width < shape[1])
+    around = np.pad(mask, ((before_y, after_y), (before_x, after_x)))
+    depth = np.asarray(cv2.distanceTransform(around, cv2.DIST_L2, 5), np.float32)
+    return depth[before_y : before_y + height, before_x : before_x + width]
+
+
+def _blob(
+    mask: NDArray[np.uint8], left: int, top: int, factor: int, shape: tuple[int, ...], outside: NDArray[np.uint8] | None
+) -> Blob:
+    """Return a fruit in pixels of the frame."""
+    height, width = mask.shape
+    complete = left > 0 and top > 0 and left + width < shape[1] and top + height < shape[0]
+    if complete and outside is not None:
+        around = outside[top - 1 : top + height + 1, left - 1 : left + width + 1]
+        complete = not bool(
+            (np.asarray(cv2.dilate(np.pad(mask, 1), np.ones((3, 3), np.uint8)), np.uint8) & around).any()
+        )
+    if factor > 1:
+        smooth = cv2.resize(np.pad(mask * 255, 1), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+        full = smooth[factor:-factor, factor:-factor] > 127
+    else:
+        full = mask > 0
+    rows, columns = np.flatnonzero(full.any(axis=1)), np.flatnonzero(full.any(axis=0))
+    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    full = np.ascontiguousarray(full[y0:y1, x0:x1])
+    box = Box(left * factor + x0, top * factor + y0, left * factor + x1, top * factor + y1)
+    moments = cv2.moments(full.view(np.uint8), binaryImage=True)
+    x, y = box.left + moments["m10"] / moments["m00"], box.top + moments["m01"] / moments["m00"]
+    return Blob(box, full, x, y, complete)
