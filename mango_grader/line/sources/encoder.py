@@ -67,11 +67,15 @@ class WithTicks:
 
 
 def _with_ticks(frames: Iterator[Frame], encoder: Callable[[], float | None], counts: SourceCounts) -> Iterator[Frame]:
-    with closed_after(frames):
-        for frame in frames:
-            ticks = encoder()
-            counts.without_ticks += ticks is None
-            yield replace(frame, ticks=ticks)
+    try:
+        with closed_after(frames):
+            for frame in frames:
+                ticks = encoder()
+                counts.without_ticks += ticks is None
+                yield replace(frame, ticks=ticks)
+    finally:
+        if isinstance(encoder, ModbusEncoder):
+            encoder.close()
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class ModbusRegister(Section):
         port: its TCP port.
         address: of the first register, from 0.
         bits: width of the counter, which wraps around: 16 or 32.
-        order: which of two registers comes first, the "high" or the "low" one.
+        word_order: which half of a value of two registers comes first: "big" is the higher half.
         unit: Modbus unit.
         timeout: seconds to wait for an answer.
     """
@@ -92,20 +96,20 @@ class ModbusRegister(Section):
     address: Annotated[int, Range(0, 65535)]
     port: Annotated[int, Range(1, 65535)] = 502
     bits: Literal[16, 32] = 32
-    order: Literal["high", "low"] = "high"
+    word_order: Literal["big", "little"] = "big"
     unit: Annotated[int, Range(0, 255)] = 1
     timeout: Positive = 0.1
 
     @classmethod
     def parse(cls, text: str) -> "ModbusRegister":
-        """Return what a text means: modbus://HOST[:PORT]/ADDRESS[?bits=16&order=low&unit=1&timeout=0.1].
+        """Return what a text means: modbus://HOST[:PORT]/ADDRESS[?bits=16&word_order=little&unit=1&timeout=0.1].
 
         Raises:
             UsageError: it is not of that form.
 
         Example:
             >>> ModbusRegister.parse("modbus://10.0.0.5/100?bits=16")
-            ModbusRegister(host='10.0.0.5', address=100, port=502, bits=16, order='high', unit=1, timeout=0.1)
+            ModbusRegister(host='10.0.0.5', address=100, port=502, bits=16, word_order='big', unit=1, timeout=0.1)
         """
         try:
             parts = urlsplit(text)
@@ -114,9 +118,9 @@ class ModbusRegister(Section):
             if parts.scheme != "modbus" or not host or parts.username is not None:
                 raise ValueError("no modbus://HOST/ADDRESS")
             numbers = {name: float(text) if name == "timeout" else int(text) for name, text in given.items()
-                       if name != "order"}  # fmt: skip
+                       if name != "word_order"}  # fmt: skip
         except ValueError:
-            form = "modbus://HOST[:PORT]/ADDRESS[?bits=16&order=low&unit=1&timeout=0.1]"
+            form = "modbus://HOST[:PORT]/ADDRESS[?bits=16&word_order=little&unit=1&timeout=0.1]"
             raise UsageError(f"an encoder is written {form}, not {text}") from None
         told = {**given, **numbers, "host": host, "address": address, **({} if port is None else {"port": port})}
         return checked_section(cls, told, "encoder")
@@ -145,11 +149,15 @@ class ModbusEncoder:
             return None
         count = self._count()
         if count is None:
-            self._client.close()  # type: ignore[no-untyped-call]
+            self.close()
             self._asked_again = monotonic() + _PAUSE
             return None
         self._ticks = count if self._ticks is None else unwrapped(self._ticks, count, self._register.bits)
         return float(self._ticks)
+
+    def close(self) -> None:
+        """Close the connection; the next reading opens it again."""
+        self._client.close()  # type: ignore[no-untyped-call]
 
     def _count(self) -> int | None:
         one = self._register
@@ -161,7 +169,7 @@ class ModbusEncoder:
             return None
         if answer.isError() or len(answer.registers) != one.bits // 16:
             return None
-        words = answer.registers if one.order == "high" else answer.registers[::-1]
+        words = answer.registers if one.word_order == "big" else answer.registers[::-1]
         return sum(word << 16 * place for place, word in enumerate(reversed(words)))
 
 
