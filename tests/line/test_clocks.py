@@ -1,4 +1,4 @@
-"""No part of a line measures intervals by the wall clock, which may jump: the rule, and a line on whose machine it does."""
+"""No part of a line measures intervals by the wall clock: it may jump back."""
 
 import ast
 import subprocess
