@@ -55,14 +55,22 @@ def examples() -> list[str]:
     return [name for name, text in texts.items() if ">>> " in text or "```python" in text]
 
 
+LINE_TOML = """
+camera = { width = 64, height = 48 }
+belt = { direction = "right", decision_line = 40, motion = "speed", speed = 100.0 }
+finder = { kind = "whole-frame" }
+"""
+
+
 @pytest.fixture
 def examples_folder(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work where examples find what they name: mangos/ with groups.csv, belt/, belt.avi, mango.jpg, model.mango."""
+    """Work where examples find mangos/ with groups.csv, belt/, belt.avi, line.toml, mango.jpg and model.mango."""
     graded = write_folders(tmp_path / "mangos", {"A": 4, "B": 4, "C": 4})
     names = sorted(path.relative_to(graded).as_posix() for path in graded.rglob("*.png"))
     (graded / "groups.csv").write_text("image_id,fruit\n" + "".join(f"{name},{name[:-5]}\n" for name in names))
     write_folders(tmp_path, {"belt": 3}, seed=100)
     write_video(tmp_path / "belt.avi", footage(3))
+    (tmp_path / "line.toml").write_text(LINE_TOML, encoding="utf-8")
     write_photo(tmp_path / "mango.jpg", 200)
     shutil.copy(bundle, tmp_path / "model.mango")
     monkeypatch.chdir(tmp_path)

@@ -31,6 +31,38 @@ def resumable(command: Callable[[], str | None]) -> Iterator[None]:
 
 
 @contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM call `stop`, and go on its way when the body is through; a second one ends it.
+
+    Args:
+        stop: asks the body to come to its end; where it waits, it may raise `KeyboardInterrupt` in it.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            raise _interruption(number)
+        stop()
+
+    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {each: signal.getsignal(each) for each in signals if signal.getsignal(each) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, ask)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if asked:
+        raise _interruption(asked[0])
+
+
+def _interruption(number: int) -> KeyboardInterrupt:
+    return _Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+
+
+@contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mango_grader.line.finders import FINDERS, Finder
     from mango_grader.line.frame import Frame
     from mango_grader.line.grading import FUSIONS, Answer, Evidence, FruitGrader, Fusion, GradingConfig, Work
+    from mango_grader.line.line import Line, LineOptions
+    from mango_grader.line.log import LogFolder
+    from mango_grader.line.loop import Observer
     from mango_grader.line.observations import Blob, Box, Passage, Sighting
     from mango_grader.line.outlets import Due, OutletMap, OutletRule, OutletsConfig
     from mango_grader.line.simulator import SimulatedBelt, SimulatorSettings
@@ -42,16 +45,19 @@ if TYPE_CHECKING:
         buffered,
         open_source,
     )
+    from mango_grader.line.tables import write_table
+    from mango_grader.line.tally import Tally
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
     "FINDERS", "FUSIONS", "SINKS", "Answer", "Axes", "Belt", "Blob", "Box", "Buffered", "Camera", "CropConfig",
     "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence", "Finder", "Frame",
-    "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane", "LineConfig",
-    "LiveCamera", "ModbusEncoder", "ModbusRegister", "Moment", "OutletMap", "OutletRule", "OutletsConfig", "Passage",
-    "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions",
-    "Tracker", "TrackingConfig", "Update", "Video", "WithTicks", "Work", "buffered", "cut", "learn_palette",
-    "make_tracker", "open_source", "read_config",
+    "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane", "Line",
+    "LineConfig", "LineOptions", "LiveCamera", "LogFolder", "ModbusEncoder", "ModbusRegister", "Moment", "Observer",
+    "OutletMap", "OutletRule", "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt",
+    "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions", "Tally", "Tracker", "TrackingConfig",
+    "Update", "Video", "WithTicks", "Work", "buffered", "cut", "learn_palette", "make_tracker", "open_source",
+    "read_config", "write_table",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -65,6 +71,9 @@ __getattr__ = lazy_names(
         "finders": ("FINDERS", "Finder"),
         "frame": ("Frame",),
         "grading": ("FUSIONS", "Answer", "Evidence", "FruitGrader", "Fusion", "GradingConfig", "Work"),
+        "line": ("Line", "LineOptions"),
+        "log": ("LogFolder",),
+        "loop": ("Observer",),
         "observations": ("Blob", "Box", "Passage", "Sighting"),
         "outlets": ("Due", "OutletMap", "OutletRule", "OutletsConfig"),
         "simulator": ("SimulatedBelt", "SimulatorSettings"),
@@ -85,6 +94,8 @@ __getattr__ = lazy_names(
             "buffered",
             "open_source",
         ),
+        "tables": ("write_table",),
+        "tally": ("Tally",),
         "tracking": ("Tracker", "TrackingConfig", "Update", "make_tracker"),
     },
 )

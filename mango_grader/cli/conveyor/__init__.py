@@ -7,6 +7,8 @@ from mango_grader.cli import Entry, LazyGroup
 __all__ = ["CONVEYOR_COMMANDS", "conveyor"]
 
 CONVEYOR_COMMANDS: dict[str, Entry] = {
+    "run": Entry("conveyor.run", "run", "Grade the fruit on a belt; one decision per fruit."),
+    "verify": Entry("conveyor.verify", "verify", "Check that the log of a run is what was written."),
     "fusion": Entry("conveyor.fusion", "fusion", "Fit how the views of one fruit are fused, and compare fusions."),
 }
 

@@ -22,6 +22,7 @@ _HEAD = 1 << 16
 _FIGURE_KEYS = {"model", "data", "classes", "exits"}
 FIGURE_COLUMNS = ("policy", "decide", "images", "groups")
 """First columns of a table of figures."""
+_FRUIT_COLUMNS = {"id", "lot", "lane", "status", "grade", "outlet", "exits", "entered_frame", "decided_frame", "error"}
 _BUNDLE_KEYS = {"schema", "classes", "preprocess", "exits", "stages"}
 
 
@@ -88,7 +89,8 @@ def _is_rows(path: Path) -> bool:
 
 def _are_rows(titles: Collection[str]) -> bool:
     # Stricter than for tables of labels: a table that is not ours must never be lost.
-    return is_result(titles) and {"confidence", "exit", "error"}.issubset(titles)
+    images = is_result(titles) and {"confidence", "exit", "error"}.issubset(titles)
+    return images or _FRUIT_COLUMNS.issubset(titles)
 
 
 def _is_page(path: Path) -> bool:
