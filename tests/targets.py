@@ -11,10 +11,12 @@ from typing import Protocol
 import pytest
 from brokers import MOSQUITTO, Broker, Subscriber, broker
 from filelock import FileLock
+from plc import Plc
 
 from mango_grader.line.sinks import SinkSettings
 from mango_grader.line.sinks.csv import CsvSettings
 from mango_grader.line.sinks.jsonl import JsonlSettings
+from mango_grader.line.sinks.modbus import ModbusSettings
 from mango_grader.line.sinks.mqtt import MqttSettings
 from mango_grader.line.sinks.sqlite import SqliteSettings
 
@@ -99,6 +101,23 @@ class MqttTarget:
         self._subscriber.flush()
 
 
+class ModbusTarget:
+    exactly_once = False
+
+    def __init__(self, plc: Plc) -> None:
+        self._plc = plc
+        self.settings: SinkSettings = ModbusSettings(host="127.0.0.1", port=plc.port)
+
+    def arrived(self) -> list[int]:
+        return [result["sequence"] for result in self._plc.taken]
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        self._plc.stop()
+        yield
+        self._plc.start()
+
+
 @contextmanager
 def jsonl(folder: Path) -> Iterator[Target]:
     yield RowsTarget(folder, ".jsonl")
@@ -118,3 +137,9 @@ def sqlite(folder: Path) -> Iterator[Target]:
 def mqtt(folder: Path) -> Iterator[Target]:
     with broker(folder / "broker") as one, Subscriber(one.port) as subscriber:
         yield MqttTarget(one, subscriber)
+
+
+@contextmanager
+def modbus(folder: Path) -> Iterator[Target]:
+    with Plc() as plc:
+        yield ModbusTarget(plc)

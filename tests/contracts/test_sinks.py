@@ -20,6 +20,7 @@ TARGETS: Mapping[str, Callable[[Path], AbstractContextManager[targets.Target]]] 
     "csv": targets.csv,
     "sqlite": targets.sqlite,
     "mqtt": targets.mqtt,
+    "modbus": targets.modbus,
 }
 
 

@@ -25,6 +25,7 @@ SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(
         "csv": "csv.CsvSettings",
         "sqlite": "sqlite.SqliteSettings",
         "mqtt": "mqtt.MqttSettings",
+        "modbus": "modbus.ModbusSettings",
     },
 )
 """The settings of every sink, by the `kind` in `[[sinks]]`."""
