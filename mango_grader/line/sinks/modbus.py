@@ -10,7 +10,8 @@ from pymodbus import ModbusException
 from pymodbus.client import AsyncModbusTcpClient
 
 from mango_grader.errors import SinkError
-from mango_grader.line.sinks.actuator import SLOTS, Actuator, ActuatorSettings, LineStatus, Result
+from mango_grader.line.sinks.actuator import Actuator, ActuatorSettings
+from mango_grader.line.sinks.plc import SLOTS, LineStatus, Result
 from mango_grader.ranges import Range
 
 Order = Literal["big", "little"]

@@ -15,8 +15,9 @@ from logged import until
 from plc import SAFE, WATCHDOG, Plc
 
 from mango_grader.errors import SinkError, UsageError
-from mango_grader.line.sinks.actuator import SLOTS, Actuator, ErrorCode
+from mango_grader.line.sinks.actuator import Actuator
 from mango_grader.line.sinks.modbus import MAP_WORDS, RESULT, RESULT_WORDS, RESULTS, STATUS, ModbusSettings
+from mango_grader.line.sinks.plc import SLOTS, ErrorCode
 
 OUTLETS = ("first", "second")
 QUICK: dict[str, Any] = {
