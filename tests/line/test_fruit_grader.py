@@ -147,6 +147,13 @@ def test_each_lane_has_its_own_line(path: Path) -> None:
     assert [10 + 10 * index for index in grader.evidence(2).frames] == [10, 30, 50, 80]
 
 
+def test_neighbours_do_not_change_the_answer_to_a_fruit(path: Path) -> None:
+    together = grade(make(path, views=9))
+    for number in (1, 7, 25):
+        alone = [replace(look, sightings=tuple(s for s in look.sightings if s.fruit == number)) for look in BELT]
+        assert grade(make(path, views=9), alone) == {number: together[number]}
+
+
 def test_work_repeats_bit_for_bit_from_json(path: Path) -> None:
     first, second = make(path, views=9), make(path, views=9)
     for number, look in enumerate(BELT):
