@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mango_grader.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from mango_grader.line.annotation import AnnotatedClip, Annotator
     from mango_grader.line.belt import Axes, Belt, Camera, Lane
     from mango_grader.line.calibration import learn_palette
     from mango_grader.line.config import LineConfig, read_config
@@ -50,11 +51,11 @@ if TYPE_CHECKING:
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
-    "FINDERS", "FUSIONS", "SINKS", "Answer", "Axes", "Belt", "Blob", "Box", "Buffered", "Camera", "CropConfig",
-    "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence", "Finder", "Frame",
-    "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane", "Line",
-    "LineConfig", "LineOptions", "LiveCamera", "LogFolder", "ModbusEncoder", "ModbusRegister", "Moment", "Observer",
-    "OutletMap", "OutletRule", "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt",
+    "FINDERS", "FUSIONS", "SINKS", "AnnotatedClip", "Annotator", "Answer", "Axes", "Belt", "Blob", "Box", "Buffered",
+    "Camera", "CropConfig", "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence",
+    "Finder", "Frame", "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane",
+    "Line", "LineConfig", "LineOptions", "LiveCamera", "LogFolder", "ModbusEncoder", "ModbusRegister", "Moment",
+    "Observer", "OutletMap", "OutletRule", "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt",
     "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions", "Tally", "Tracker", "TrackingConfig",
     "Update", "Video", "WithTicks", "Work", "buffered", "cut", "learn_palette", "make_tracker", "open_source",
     "read_config", "write_table",
@@ -63,6 +64,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "annotation": ("AnnotatedClip", "Annotator"),
         "belt": ("Axes", "Belt", "Camera", "Lane"),
         "calibration": ("learn_palette",),
         "config": ("LineConfig", "read_config"),
