@@ -11,6 +11,7 @@ from typing import Protocol
 import pytest
 from brokers import MOSQUITTO, Broker, Subscriber, broker
 from filelock import FileLock
+from opcua_plc import opcua_plc
 from plc import Plc
 
 from mango_grader.line.sinks import SinkSettings
@@ -18,6 +19,7 @@ from mango_grader.line.sinks.csv import CsvSettings
 from mango_grader.line.sinks.jsonl import JsonlSettings
 from mango_grader.line.sinks.modbus import ModbusSettings
 from mango_grader.line.sinks.mqtt import MqttSettings
+from mango_grader.line.sinks.opcua import OpcuaSettings
 from mango_grader.line.sinks.sqlite import SqliteSettings
 
 
@@ -118,6 +120,23 @@ class ModbusTarget:
         self._plc.start()
 
 
+class OpcuaTarget:
+    exactly_once = False
+
+    def __init__(self) -> None:
+        self._plc = opcua_plc()
+        self.settings: SinkSettings = OpcuaSettings(url=self._plc.url)
+
+    def arrived(self) -> list[int]:
+        return [result["Sequence"] for result in self._plc.taken]
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        self._plc.stop()
+        yield
+        self._plc.start()
+
+
 @contextmanager
 def jsonl(folder: Path) -> Iterator[Target]:
     yield RowsTarget(folder, ".jsonl")
@@ -143,3 +162,8 @@ def mqtt(folder: Path) -> Iterator[Target]:
 def modbus(folder: Path) -> Iterator[Target]:
     with Plc() as plc:
         yield ModbusTarget(plc)
+
+
+@contextmanager
+def opcua(folder: Path) -> Iterator[Target]:
+    yield OpcuaTarget()

@@ -21,6 +21,7 @@ TARGETS: Mapping[str, Callable[[Path], AbstractContextManager[targets.Target]]] 
     "sqlite": targets.sqlite,
     "mqtt": targets.mqtt,
     "modbus": targets.modbus,
+    "opcua": targets.opcua,
 }
 
 

@@ -26,6 +26,7 @@ SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(
         "sqlite": "sqlite.SqliteSettings",
         "mqtt": "mqtt.MqttSettings",
         "modbus": "modbus.ModbusSettings",
+        "opcua": "opcua.OpcuaSettings",
     },
 )
 """The settings of every sink, by the `kind` in `[[sinks]]`."""

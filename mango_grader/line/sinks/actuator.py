@@ -174,7 +174,12 @@ class Actuator:
             if self._up:
                 await self._timed(self._port.write_sequences([0] * SLOTS))
                 await self._timed(self._port.write_status(self._status(ready=False)))
-        await self._port.close()
+        await self._shut()
+
+    async def _shut(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.timeout_ms / 1000):
+                await self._port.close()
 
     # The connection and its heartbeat.
 
@@ -195,7 +200,7 @@ class Actuator:
             if self._closing:
                 return
             self._wake.clear()
-            await self._port.close()
+            await self._shut()
             await self._sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
