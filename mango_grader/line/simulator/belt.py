@@ -32,6 +32,13 @@ class SimulatedBelt:
     Args:
         settings: what the belt carries, how it moves, and what the camera makes of it.
 
+    Attributes:
+        name: for messages and the log.
+        finite: True.
+        counts: what happened to its frames so far.
+        settings: as given.
+        indices: of the frames that arrive, in order.
+
     Example:
         >>> belt = SimulatedBelt(SimulatorSettings(fruit=3, seed=1, speed=600.0))
         >>> frame = next(belt.frames())
@@ -52,7 +59,7 @@ class SimulatedBelt:
         end = self._motion.seconds if settings.run_out else self._motion.reached(max(last, 0.0))
         times, arrive = self._motion.frame_times(settings, end)
         self._times = times
-        self._indices = [int(index) for index in np.flatnonzero(arrive)]
+        self.indices = [int(index) for index in np.flatnonzero(arrive)]
         self._moved = self._motion.displacement(times)
         self._offsets = [item.offset for item in self._items]
 
@@ -67,11 +74,10 @@ class SimulatedBelt:
             start: index of the first frame to yield.
         """
         before = start - 1
-        for index in self._indices[bisect.bisect_left(self._indices, start) :]:
+        for index in self.indices[bisect.bisect_left(self.indices, start) :]:
             self.counts.missing += index - before - 1
-            self.counts.delivered += 1
             before = index
-            yield self.frame(index)
+            yield self.counts.deliver(self.frame(index))
 
     def frame(self, index: int) -> Frame:
         """Return one frame, whichever were asked for before.
@@ -86,11 +92,20 @@ class SimulatedBelt:
             _multiply(image, layer, layer.shadow)
         for layer in layers:
             _multiply(image, layer, layer.left_over, layer.colour)
-        time = float(self._times[index])
+        time, ticks = self.moment(index)
         open_for = settings.exposure_ms / 1000
         blurred = abs(float(self._motion.displacement(np.array([time + open_for]))[0]) - moved)
         image = self._optics.take(image, index, time, blurred)
-        return Frame(index, time, self._turned(image), self._motion.ticks(time), f"frame_{index:06d}.jpg")
+        return Frame(index, time, self._turned(image), ticks)
+
+    def moment(self, index: int) -> tuple[float, float | None]:
+        """Return the time of a frame in seconds, and the encoder's count then, None without one.
+
+        Args:
+            index: of the frame, from 0.
+        """
+        time = float(self._times[index])
+        return time, self._motion.ticks(time)
 
     @cached_property
     def truth(self) -> tuple[Truth, ...]:
@@ -187,8 +202,8 @@ class SimulatedBelt:
 
     def _frame_after(self, moved: float) -> int | None:
         """Return the index of the first frame that arrives after the belt has moved so far; None if there is none."""
-        first = bisect.bisect_left(self._indices, moved, key=lambda index: self._furthest[index])
-        return self._indices[first] if first < len(self._indices) else None
+        first = bisect.bisect_left(self.indices, moved, key=lambda index: self._furthest[index])
+        return self.indices[first] if first < len(self.indices) else None
 
     @cached_property
     def _furthest(self) -> NDArray[np.float64]:

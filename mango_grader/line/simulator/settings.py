@@ -1,6 +1,5 @@
 """Settings of the simulated belt, and presets of them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -122,8 +121,6 @@ class SimulatorSettings(Section):
             raise UsageError(f"{self.length} pixels along the belt are too few for fruit of {self.length_px:g} pixels")
         if any(change.factor < 0 for change in self.light_changes):
             raise UsageError("light_changes: light cannot be negative")
-        if any(change.every is None and change.factor <= 0 and change.seconds > 3600 for change in self.speed_changes):
-            raise UsageError("speed_changes: a stop of more than an hour")
 
     @property
     def length(self) -> int:
@@ -162,21 +159,3 @@ class SimulatorSettings(Section):
     def axes(self) -> Axes:
         """Positions along and across the belt."""
         return Axes(self.camera, self.belt)
-
-
-_STOPS = (
-    Change(at=6.0, seconds=1.5, factor=0.0, every=17.0),
-    Change(at=13.0, seconds=0.6, factor=-0.5, every=34.0),
-)
-
-PRESETS: Mapping[str, SimulatorSettings] = {
-    "gentle": SimulatorSettings(touching=0.0, wander=0.0, jitter=0.0, light_drift=0.0, ripple=0.0, noise=1.0),
-    "standard": SimulatorSettings(),
-    "stops": SimulatorSettings(speed_changes=_STOPS),
-    "hard": SimulatorSettings(
-        touching=0.35, wander=0.3, foreign=0.05, hands=1, exposure_ms=8.0, noise=4.0, light_drift=0.12, jitter=0.3,
-        dropped=0.03, speed_changes=_STOPS, light_changes=(Change(at=9.0, seconds=4.0, factor=1.4, every=30.0),),
-    ),
-    "fast": SimulatorSettings(width=1280, height=720, fps=40.0, speed=1150.0, gap=0.35, exposure_ms=1.0),
-}  # fmt: skip
-"""Settings by name, as `conveyor simulate --preset` takes them."""

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 from math import ceil, pi
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -53,6 +54,7 @@ class Sprites:
     def __init__(self, settings: SimulatorSettings) -> None:
         self._seed, self._steps = settings.seed, settings.roll_steps
         self.lamp = Lamp.above(np.random.default_rng([settings.seed, *b"lamp"]))
+        self._lock = Lock()
         self._drawn: OrderedDict[tuple[str, int, int], Sprite] = OrderedDict()
 
     def step(self, item: Item, moved: float) -> int:
@@ -86,11 +88,15 @@ class Sprites:
 
     def _sprite(self, item: Item, step: int) -> Sprite:
         key = (item.kind, item.number, step)
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(item, step)
-            if len(self._drawn) > _KEPT:
-                self._drawn.popitem(last=False)
-        return self._drawn[key]
+        with self._lock:
+            found = self._drawn.get(key)
+        if found is None:
+            found = self._draw(item, step)  # Two threads may draw the same, rather than wait for each other.
+            with self._lock:
+                self._drawn[key] = found
+                if len(self._drawn) > _KEPT:
+                    self._drawn.popitem(last=False)
+        return found
 
     def _draw(self, item: Item, step: int) -> Sprite:
         if item.kind != "mango":
