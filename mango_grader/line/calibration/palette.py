@@ -16,6 +16,9 @@ _RADIUS = 2.0  # of the colours that one of the palette stands for, in units of 
 _COVERED = 0.985  # of the pixels; the rest is dirt and noise that is smaller than any fruit
 _MOST_COLOURS = 96
 _FRAMES = 24  # that are looked at
+_SMALLEST = 0.04  # diameter of the smallest fruit, as a share of the frame's shorter side
+_DIRT = 1.2  # fruit is larger by this factor than what lies on the empty belt
+_LEAST_THRESHOLD, _LARGEST_THRESHOLD = 2.5, 8.0
 _WEIGHTS = np.array([LIGHT_WEIGHT, 1, 1])
 
 
@@ -41,28 +44,35 @@ def learn_palette(frames: Sequence[NDArray[np.uint8]]) -> PaletteSettings:
     chosen = [frames[n] for n in np.unique(np.linspace(0, len(frames) - 1, _FRAMES).astype(int))]
     plain = PaletteSettings(((0.0, 0.0, 0.0, 1.0),))
     factor = PaletteFinder(plain).factor(*chosen[0].shape[:2])
-    settings = replace(
-        plain,
-        colours=palette_of([reduced(image, factor) for image in chosen[::2]]),
-        min_diameter=round(max(4.0, 0.04 * min(chosen[0].shape[:2])), 1),
-    )
-    return replace(settings, threshold=_threshold(settings, chosen[1::2] or chosen))
+    settings = replace(plain, colours=palette_of([reduced(image, factor) for image in chosen[::2]]))
+    return _without_finds(settings, chosen[1::2] or chosen)
 
 
-def _threshold(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]) -> float:
-    """Return the threshold at which nothing is found on the empty belt, with a margin."""
+def _without_finds(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]) -> PaletteSettings:
+    """Return settings with which nothing is found on the empty belt: small things by their size, others by colour."""
     finder = PaletteFinder(settings)
     distances = [finder.distances(reduced(image, finder.factor(*image.shape[:2]))) for image in frames]
-    threshold = max(2.5, 1.3 * float(np.percentile(distances, 99)))
-    while threshold < 8 and _finds_any(replace(settings, threshold=threshold), frames):
-        threshold *= 1.15
-    return round(threshold, 2)
+    least = _SMALLEST * min(frames[0].shape[:2])
+    settings = replace(
+        settings,
+        threshold=max(_LEAST_THRESHOLD, 1.3 * float(np.percentile(distances, 99))),
+        min_diameter=round(least, 1),
+    )
+    while (largest := _largest_find(settings, frames)) > 0:
+        if _DIRT * largest <= 3 * least:
+            settings = replace(settings, min_diameter=round(_DIRT * largest, 1))
+        elif settings.threshold < _LARGEST_THRESHOLD:
+            settings = replace(settings, threshold=1.15 * settings.threshold)
+        else:
+            break
+    return replace(settings, threshold=round(settings.threshold, 2))
 
 
-def _finds_any(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]) -> bool:
-    """Return whether anything is found that does not reach in from the border, as a clamp of the frame may."""
+def _largest_find(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]) -> float:
+    """Return the diameter of the largest find that does not reach in from the border, as a clamp may; 0 for none."""
     finder = PaletteFinder(settings)
-    return any(blob.complete for image in frames for blob in finder.find(image))
+    areas = [blob.area for image in frames for blob in finder.find(image) if blob.complete]
+    return float(np.sqrt(max(areas, default=0) * 4 / np.pi))
 
 
 def palette_of(images: Sequence[NDArray[np.uint8]]) -> tuple[tuple[float, float, float, float], ...]:

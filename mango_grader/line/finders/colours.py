@@ -27,6 +27,7 @@ _OFFSET = np.array([16, 0, 0], np.float32)  # L* + 16, a* and b* all grow with t
 
 _BRIGHTER = 1.15  # light on the belt, as a share of the brightest that was learned there
 _KERNELS = (3.0, 1.2)  # widths of the density of one colour, to look for the light and to look closer
+_CUT_OFF, _BEYOND = 254, (1.04, 1.08)  # channels from here on may have been this much brighter
 _OUTLIERS = 1e-3  # density of everything else
 _CROWDING = 2.2  # with a gain g of all channels, a volume of Lab has g ** 2.2 of the colours that it had
 _ALL, _RED, _BLUE = (1, 1, 1), (1, 0, 0), (0, 0, 1)
@@ -58,18 +59,22 @@ class BeltColours:
         shades = np.cbrt(np.linspace(_BRIGHTER, min(max(shadow, 0.01), 1), 6, dtype=np.float32))
         shaded = (shades[:, None, None] * (rows[:, :3] + _OFFSET) - _OFFSET).reshape(-1, 3)
         nearest = np.full((_LIGHTS, _SIDE, _SIDE), FAR**2, np.float32)
-        for colour in np.concatenate([shaded, _overexposed(rows[:, :3])]):
+        for colour in shaded:
             np.minimum(nearest, _squared(colour), out=nearest)
         self._distance = np.rint(np.sqrt(nearest) / UNIT).astype(np.uint8).ravel()
         self._densities = tuple(_density(rows, kernel) for kernel in _KERNELS)
 
-    def distances(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def distances(self, image: NDArray[np.uint8], gains: Gains = (1.0, 1.0, 1.0)) -> NDArray[np.uint8]:
         """Return how far each pixel is from the nearest colour, (H, W) uint8, in units of `UNIT`.
 
         Args:
             image: (H, W, 3) uint8 RGB.
+            gains: with which the belt looks as it was learned.
         """
-        found: NDArray[np.uint8] = self._distance[_cells(image)]
+        found: NDArray[np.uint8] = self._distance[_cells(amplified(image, gains))]
+        if min(gains) < 1 and image.max() >= _CUT_OFF:  # the channels of the brightest pixels may have been cut off
+            for beyond in _BEYOND:
+                np.minimum(found, self._distance[_cells(amplified(image, gains, beyond))], out=found)
         return found
 
     def gains(self, image: NDArray[np.uint8]) -> Gains:
@@ -86,14 +91,17 @@ class BeltColours:
         return best
 
 
-def amplified(image: NDArray[np.uint8], gains: Gains) -> NDArray[np.uint8]:
+def amplified(image: NDArray[np.uint8], gains: Gains, beyond: float = 1.0) -> NDArray[np.uint8]:
     """Return an image with other gains.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         gains: of its channels.
+        beyond: how much brighter than white it was where it is white.
     """
-    table = np.clip(np.multiply.outer(np.arange(256), gains), 0, 255).round().astype(np.uint8)
+    values = np.arange(256.0)
+    values[_CUT_OFF:] *= beyond
+    table = np.clip(np.multiply.outer(values, gains), 0, 255).round().astype(np.uint8)
     return np.asarray(cv2.LUT(image, table[:, None, :]), np.uint8)
 
 
@@ -115,14 +123,6 @@ def _fit(image: NDArray[np.uint8], gains: Gains, density: NDArray[np.float32]) -
 def _times(gains: Gains, channels: Sequence[int], factor: float) -> Gains:
     red, green, blue = (gain * factor**used for gain, used in zip(gains, channels, strict=True))
     return red, green, blue
-
-
-def _overexposed(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what is left of bright colours where a longer exposure, divided out again, has cut off their channels."""
-    pixels = cv2.cvtColor(colours[None], cv2.COLOR_LAB2RGB)[0]
-    cut = [np.minimum(pixels * gain, 1) / gain for gain in (1.1, 1.2, 1.3, 1.4) if (pixels * gain > 1).any()]
-    found: NDArray[np.float32] = cv2.cvtColor(np.concatenate([pixels, *cut])[None], cv2.COLOR_RGB2LAB)[0]
-    return found
 
 
 def _squared(colour: NDArray[np.float32]) -> NDArray[np.float32]:

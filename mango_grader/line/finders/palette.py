@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from mango_grader.errors import UsageError
 from mango_grader.line.belt import Axes
 from mango_grader.line.finders.base import FinderSettings
-from mango_grader.line.finders.colours import UNIT, BeltColours, amplified
+from mango_grader.line.finders.colours import UNIT, BeltColours
 from mango_grader.line.finders.splitting import split
 from mango_grader.line.observations import Blob, Box
 from mango_grader.ranges import NotNegative, Pixels, Positive, Share
 
 _LIGHT_SAMPLES = 2000  # pixels from which the light of a frame is known
 _EDGE = 0.3  # of a fruit's distance from the belt's colours: where its outline is
+_CREVICE = 0.6  # of the distances around: where one fruit touches another
+_THIN = 0.35  # depth of the smallest fruit of a group, as a share of that of the largest
 _CONVEX = 0.93  # a fruit has this share of its convex hull,
 _OBLONG = 1.8  # and its area is at most this many times that of the largest disc in it
 
@@ -36,7 +38,7 @@ class PaletteSettings(FinderSettings):
         min_diameter: of a fruit, in pixels; smaller things are left out.
         max_diameter: of a fruit, in pixels; larger things are left out; None is no limit.
         neck: touching fruit are taken apart where the two of them are narrower than this share of the thinner one.
-        work_size: longer side to which frames are reduced at least before fruit are searched, in pixels.
+        work_size: longer side of frames, at most, when fruit are searched, in pixels.
 
     Example:
         >>> finder = PaletteFinder(PaletteSettings(colours=((30.4, 28.5, -55.5, 100.0),)))
@@ -96,7 +98,7 @@ class PaletteFinder:
 
     def factor(self, height: int, width: int) -> int:
         """Return by how much a frame of this size, in pixels, is reduced before fruit are searched."""
-        return max(1, min(max(height, width) // self.settings.work_size, min(height, width)))
+        return max(1, min(-(-max(height, width) // self.settings.work_size), min(height, width)))
 
     def distances(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return how far each pixel is from the belt's colours, (H, W), in units of a* and b*.
@@ -104,11 +106,12 @@ class PaletteFinder:
         Args:
             image: (H, W, 3) uint8 RGB, as `reduced` returns it.
         """
+        gains = (1.0, 1.0, 1.0)
         if self.settings.light:
             step = max(1, int((image.shape[0] * image.shape[1] / _LIGHT_SAMPLES) ** 0.5))
-            image = amplified(image, self._belt.gains(np.ascontiguousarray(image[::step, ::step])))
-        distances: NDArray[np.float32] = cv2.GaussianBlur(self._belt.distances(image), (0, 0), 1.0) * np.float32(UNIT)
-        return distances
+            gains = self._belt.gains(np.ascontiguousarray(image[::step, ::step]))
+        distances = cv2.GaussianBlur(self._belt.distances(image, gains), (0, 0), 1.0)
+        return np.asarray(distances * np.float32(UNIT), np.float32)
 
     def _draw_outside(self, width: int, height: int, factor: int) -> NDArray[np.uint8]:
         outside = np.ones((height, width), np.uint8)
@@ -127,23 +130,19 @@ class PaletteFinder:
                 continue
             solid = np.zeros((height, width), np.uint8)
             cv2.drawContours(solid, [outline], -1, 1, cv2.FILLED, offset=(-left, -top))
-            mask = self._sharpened(distances[top : top + height, left : left + width], solid)
-            for part in self._apart(mask, (left, top), distances.shape, most):
+            blob = _Region(distances[top : top + height, left : left + width] * solid, left, top, distances.shape)
+            for part in self._parts(blob, most):
                 x, y, part_width, part_height = cv2.boundingRect(part)
                 if least <= _diameter(part) <= most:
                     found.append((part[y : y + part_height, x : x + part_width], left + x, top + y))
         return found
 
-    def _sharpened(self, distances: NDArray[np.float32], solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the mask of a blob without the halo that smoothing gives it where it differs much from the belt."""
-        level = max(self.settings.threshold, _EDGE * float(np.median(distances[solid > 0])))
-        return _without_specks(solid & (distances > level))
-
-    def _apart(
-        self, mask: NDArray[np.uint8], start: tuple[int, int], shape: tuple[int, ...], most: float
-    ) -> list[NDArray[np.uint8]]:
+    def _parts(self, blob: "_Region", most: float) -> list[NDArray[np.uint8]]:
         """Return the fruit of a blob, each as a mask of the blob's size."""
-        depth = _depth(mask, start, shape)
+        # Smoothing gives a blob that differs much from the belt a halo, which is cut off.
+        typical = float(np.median(blob.distances[blob.distances > 0]))
+        mask = _without_specks((blob.distances > max(self.settings.threshold, _EDGE * typical)).astype(np.uint8))
+        depth = blob.depth(mask)
         deepest = float(depth.max())
         outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
         if len(outlines) == 1:
@@ -151,8 +150,36 @@ class PaletteFinder:
             single = _filled(mask)
             if convex and cv2.countNonZero(single) <= _OBLONG * np.pi * deepest**2 and _diameter(single) <= most:
                 return [single]
-        labels = split(depth, self.settings.neck, smallest=0.35 * deepest)
-        return [_filled((labels == number).astype(np.uint8)) for number in range(1, int(labels.max()) + 1)]
+        # Between touching fruit, each is less unlike the belt, by its shadow and the light on the other one.
+        around = max(deepest / 2, 1.0)
+        level = _CREVICE * cv2.GaussianBlur(blob.distances * mask, (0, 0), around)
+        clear = blob.distances * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), around) > level
+        depth = blob.depth(_without_specks(mask & clear))
+        labels = split(depth, mask, self.settings.neck, smallest=_THIN * float(depth.max()))
+        return [_smooth((labels == number).astype(np.uint8)) for number in range(1, int(labels.max()) + 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """A blob that may be several fruit.
+
+    distances: (h, w), from the belt's colours, 0 beside the blob. left, top: where it begins in the frame. shape: of
+    the frame, rows and columns.
+    """
+
+    distances: NDArray[np.float32]
+    left: int
+    top: int
+    shape: tuple[int, ...]
+
+    def depth(self, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the distance of each pixel from the outline of a mask; beyond the frame, fruit goes on."""
+        height, width = mask.shape
+        before_y, after_y = int(self.top > 0), int(self.top + height < self.shape[0])
+        before_x, after_x = int(self.left > 0), int(self.left + width < self.shape[1])
+        around = np.pad(mask, ((before_y, after_y), (before_x, after_x)))
+        depth = np.asarray(cv2.distanceTransform(around, cv2.DIST_L2, 5), np.float32)
+        return depth[before_y : before_y + height, before_x : before_x + width]
 
 
 def reduced(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -181,6 +208,15 @@ def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return mask
 
 
+def _smooth(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return one fruit without its holes and without what hangs on it by a thread."""
+    size = 2 * int(0.2 * cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5).max()) + 1
+    opened = cv2.morphologyEx(
+        np.pad(mask, size), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    )
+    return _filled(np.ascontiguousarray(opened[size:-size, size:-size]))
+
+
 def _without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Fill holes that are specks on a fruit; a gap between touching fruit stays, as it tells them apart."""
     holes = np.pad(1 - mask, 1, constant_values=1)
@@ -190,22 +226,6 @@ def _without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     specks[0] = False
     filled: NDArray[np.uint8] = mask | specks[labels[1:-1, 1:-1]].astype(np.uint8)
     return filled
-
-
-def _depth(mask: NDArray[np.uint8], start: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the distance of each pixel from the outline of its blob; beyond the frame, fruit goes on.
-
-    Args:
-        mask: (h, w), of the blob.
-        start: column and row in the frame at which it begins.
-        shape: of the frame, rows and columns.
-    """
-    (height, width), (left, top) = mask.shape, start
-    before_y, after_y = int(top > 0), int(top + height < shape[0])
-    before_x, after_x = int(left > 0), int(left + width < shape[1])
-    around = np.pad(mask, ((before_y, after_y), (before_x, after_x)))
-    depth = np.asarray(cv2.distanceTransform(around, cv2.DIST_L2, 5), np.float32)
-    return depth[before_y : before_y + height, before_x : before_x + width]
 
 
 def _blob(

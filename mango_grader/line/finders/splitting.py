@@ -6,57 +6,67 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_LEVELS = 28  # at which the blob is looked at, from its widest place down
+_LEVELS = 24  # at which a blob is looked at, from its widest place down
 
 
 @dataclass(eq=False)
 class _Core:
-    """The innermost part of one fruit: what is left of a blob that shrinks, as long as nothing else hangs on it."""
+    """The innermost part of one fruit, as large as it is before it hangs together with another one.
+
+    place: of its deepest pixel, row and column. peak: its depth. level, label: where its pixels are found.
+    """
 
     place: tuple[int, int]
     peak: float
-    mask: NDArray[np.bool_]
+    level: int
+    label: int
 
 
-def split(depth: NDArray[np.float32], neck: float, smallest: float) -> NDArray[np.int32]:
+def split(depth: NDArray[np.float32], mask: NDArray[np.uint8], neck: float, smallest: float) -> NDArray[np.int32]:
     """Return the number of the fruit that each pixel of a blob belongs to, from 1; 0 outside.
 
     Args:
-        depth: (h, w), distance of each pixel of the blob from its outline, 0 outside.
+        depth: (h, w), how deep in the blob each pixel lies; fruit are told apart by it.
+        mask: (h, w) of 0 and 1, the blob; each of its pixels goes to the nearest fruit.
         neck: two parts are two fruit where the blob between them is narrower than this share of the thinner one.
         smallest: a fruit is at least this deep, in pixels.
     """
-    cores = _cores(depth, neck, smallest)
+    levels = np.linspace(float(depth.max()), neck * smallest, _LEVELS, endpoint=False)[1:]
+    labels = [cv2.connectedComponents((depth > level).astype(np.uint8), connectivity=8)[1] for level in levels]
+    cores = _cores(depth, levels, labels, neck, smallest)
     if len(cores) < 2:
-        return (depth > 0).astype(np.int32)
+        return mask.astype(np.int32)
     apart = np.ones(depth.shape, np.uint8)
     for core in cores:
-        apart[core.mask] = 0
+        apart[labels[core.level] == core.label] = 0
     _, nearest = cv2.distanceTransformWithLabels(apart, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
-    labels: NDArray[np.int32] = np.where(depth > 0, nearest, 0).astype(np.int32)
-    return labels
+    return np.asarray(nearest * mask, np.int32)
 
 
-def _cores(depth: NDArray[np.float32], neck: float, smallest: float) -> list[_Core]:
-    """Return the cores of the fruit of a blob: `level` falls like water in a lake whose peaks are islands."""
-    top = float(depth.max())
-    groups: list[list[_Core]] = []  # those of one group hang together at this level
-    for level in np.linspace(top, 0, _LEVELS, endpoint=False)[1:]:
-        count, labels = cv2.connectedComponents((depth > level).astype(np.uint8), connectivity=8)
-        islands: list[list[list[_Core]]] = [[] for _ in range(count)]
+def _cores(
+    depth: NDArray[np.float32],
+    levels: NDArray[np.floating],
+    labels: list[NDArray[np.int32]],
+    neck: float,
+    smallest: float,
+) -> list[_Core]:
+    """Return the cores of the fruit; the levels fall like those of a lake in which islands rise and grow together."""
+    groups: list[list[_Core]] = []  # those of one group are on one island
+    for number, level in enumerate(levels):
+        islands: dict[int, list[list[_Core]]] = {}
         for group in groups:
-            islands[labels[group[0].place]].append(group)
+            islands.setdefault(int(labels[number][group[0].place]), []).append(group)
+        for label in range(1, int(labels[number].max()) + 1):
+            if label not in islands:
+                inside = np.where(labels[number] == label, depth, 0)
+                row, column = divmod(int(inside.argmax()), depth.shape[1])
+                if inside[row, column] >= smallest:
+                    islands[label] = [[_Core((row, column), float(inside[row, column]), number, label)]]
         groups = []
-        for number in range(1, count):
-            if not islands[number]:
-                inside = np.where(labels == number, depth, 0)
-                place = np.unravel_index(int(inside.argmax()), depth.shape)
-                if depth[place] >= smallest:
-                    groups.append([_Core((int(place[0]), int(place[1])), float(depth[place]), labels == number)])
-                continue
-            group = _joined(islands[number], float(level), neck)
+        for label, joining in sorted(islands.items()):
+            group = _joined(joining, float(level), neck)
             if len(group) == 1:
-                group[0].mask = labels == number
+                group[0].level, group[0].label = number, label
             groups.append(group)
     return [core for group in groups for core in group]
 
