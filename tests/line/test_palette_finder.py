@@ -80,7 +80,7 @@ def test_sizes_are_limits(settings: PaletteSettings) -> None:
     image = draw_fruit_on(draw_belt(HEIGHT, WIDTH, 3), discs)
     limited = replace(settings, min_diameter=40.0, max_diameter=80.0).build(AXES)
     assert near(places(limited, image), [discs[1]])
-    assert len(places(replace(settings, min_diameter=10.0).build(AXES), image)) == 3
+    assert len(places(replace(settings, min_diameter=10.0, smallest=0.0).build(AXES), image)) == 3
 
 
 def test_large_frames_are_searched_at_a_reduced_size_and_found_in_their_own_pixels(settings: PaletteSettings) -> None:
@@ -115,3 +115,10 @@ def test_no_frames_teach_nothing() -> None:
 
 def test_learning_is_repeatable(settings: PaletteSettings) -> None:
     assert learn_palette([draw_belt(HEIGHT, WIDTH, shift) for shift in range(0, 60, 7)]) == settings
+
+
+def test_what_is_much_smaller_than_the_fruit_beside_it_is_left_out(settings: PaletteSettings) -> None:
+    leaf, fruit = Disc(100, 100, 12), [Disc(300, 200, 32), Disc(480, 250, 36)]
+    finder = replace(settings, min_diameter=10.0).build(AXES)
+    assert near(places(finder, draw_fruit_on(draw_belt(HEIGHT, WIDTH, 3), [leaf, *fruit])), fruit)
+    assert near(places(finder, draw_fruit_on(draw_belt(HEIGHT, WIDTH, 3), [leaf])), [leaf])

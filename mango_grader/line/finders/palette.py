@@ -36,6 +36,7 @@ class PaletteSettings(FinderSettings):
         shadow: light in the darkest shadow on the belt, as a share of the light beside it.
         light: whether the brightness and the white balance of each frame are matched to those of the empty belt.
         min_diameter: of a fruit, in pixels; smaller things are left out.
+        smallest: diameter of a fruit, as a share of that of the large fruit in its frame; smaller things are left out.
         max_diameter: of a fruit, in pixels; larger things are left out; None is no limit.
         neck: touching fruit are taken apart where the two of them are narrower than this share of the thinner one.
         work_size: longer side of frames, at most, when fruit are searched, in pixels.
@@ -53,6 +54,7 @@ class PaletteSettings(FinderSettings):
     shadow: Share = 0.45
     light: bool = True
     min_diameter: NotNegative = 16.0
+    smallest: Share = 0.45
     max_diameter: Positive | None = None
     neck: Share = 0.85
     work_size: Pixels = 480
@@ -94,6 +96,7 @@ class PaletteFinder:
             _blob(mask, left, top, factor, small.shape[:2], outside)
             for mask, left, top in self._pieces(distances, factor)
         ]
+        blobs = _of_a_size(blobs, self.settings.smallest)
         return sorted(blobs, key=lambda blob: (blob.box.left, blob.box.top, blob.x, blob.y))
 
     def factor(self, height: int, width: int) -> int:
@@ -198,6 +201,13 @@ def reduced(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 def _diameter(mask: NDArray[np.uint8]) -> float:
     """Return the diameter of a disc with as many pixels."""
     return float(np.sqrt(cv2.countNonZero(mask) * 4 / np.pi))
+
+
+def _of_a_size(blobs: list[Blob], smallest: float) -> list[Blob]:
+    """Return blobs without the whole ones that are much smaller than the large whole ones, such as leaves and dirt."""
+    areas = [blob.area for blob in blobs if blob.complete]
+    least = smallest**2 * float(np.percentile(areas, 75, method="higher")) if areas else 0.0
+    return [blob for blob in blobs if blob.area >= least or not blob.complete]
 
 
 def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
