@@ -72,7 +72,7 @@ def test_the_fused_answer_is_that_of_the_model_to_the_crops(path: Path) -> None:
     alone = Grader.load(path, "cpu", policy="full")
     images = draw_fruit(25, 0, per_fruit=9).images[:9]
     views = np.array([record.probabilities for record in alone.grade_many(images)])
-    np.testing.assert_allclose(grade(grader)[1].probabilities, fuse(grader.fusion, views), rtol=1e-5)
+    np.testing.assert_allclose(grade(grader)[1].probabilities, fuse(grader.fusion, views, 3), rtol=1e-5)
 
 
 def test_a_settled_fruit_costs_nothing_more(path: Path) -> None:

@@ -1,15 +1,17 @@
 """How much views repeat each other is found from fruit whose grades are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
 from mango_grader.line.grading.fitting import fit_fusion
-from mango_grader.line.grading.fusions import FusionContext
+from mango_grader.line.grading.fusions import FusionContext, Pooled, parse_fusion
 from mango_grader.runtime import CalibrationSet
 
-CONTEXT = FusionContext(classes=("A", "B", "C"), ordinal=True, prior=(1 / 3,) * 3)
+CONTEXT = FusionContext(classes=("A", "B", "C"), ordinal=True, exits=1, prior=(1 / 3,) * 3)
 VIEWS = 4
 
 
@@ -52,6 +54,15 @@ def test_fruit_with_one_view_or_two_grades_are_left_out() -> None:
     labels[VIEWS] = (labels[VIEWS] + 1) % 3
     fit = fit_fusion(CalibrationSet(found.probabilities, groups, labels), CONTEXT)
     assert fit.fruit == 38
+
+
+def test_every_exit_has_a_correlation_of_its_own() -> None:
+    early, late = answers(0.9), answers(0.0)
+    both = CalibrationSet(np.concatenate([early.probabilities, late.probabilities]), late.groups, late.labels)
+    fit = fit_fusion(both, replace(CONTEXT, exits=2))
+    first, last = map(float, fit.fusion.removeprefix("evidence:").split(","))
+    assert first > last + 0.5
+    assert parse_fusion(fit.fusion, replace(CONTEXT, exits=2)) == Pooled(CONTEXT.prior, (first, last))
 
 
 @pytest.mark.parametrize("graded", [True, False])

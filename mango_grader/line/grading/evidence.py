@@ -47,7 +47,8 @@ class Evidence:
         shared = int(exits[answered].min())
         newest = self.probabilities[exits[answered] - 1, np.flatnonzero(answered)]
         before = self.probabilities[: shared - 1, answered]
-        return np.stack([*(fuse(fusion, views) for views in before), fuse(fusion, newest)])
+        rows = [fuse(fusion, views, number) for number, views in enumerate([*before, newest], 1)]
+        return np.stack(rows)
 
     @property
     def digest(self) -> str:

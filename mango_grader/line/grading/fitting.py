@@ -52,11 +52,10 @@ class FusionFit:
 
 
 def fit_fusion(answers: CalibrationSet, context: FusionContext) -> FusionFit:
-    """Fit the correlation of `evidence` by the likelihood of the true grades, and compare all fusions.
+    """Fit the correlations of `evidence` by the likelihood of the true grades at each exit, and compare all fusions.
 
-    The answers of the last exit count. Fruit with one view say nothing about fusions and are left out, and so are those
-    whose views were given different grades. Scores are of the fruit that were fitted: one number, so they flatter
-    little, but they do.
+    Fruit with one view say nothing about fusions and are left out, and so are those whose views were given different
+    grades. Scores are those of the last exit for the fruit that were fitted: one number was, so they flatter a little.
 
     Args:
         answers: to graded views of fruit that the network was not trained on, such as those of `conveyor crops`.
@@ -70,7 +69,7 @@ def fit_fusion(answers: CalibrationSet, context: FusionContext) -> FusionFit:
         >>> labels = np.repeat(rng.integers(0, 2, 100), 4)
         >>> chance = 0.4 + 0.2 * labels + rng.uniform(-0.3, 0.3, 400)
         >>> answers = CalibrationSet(np.stack([1 - chance, chance], axis=1)[None], np.arange(400) // 4, labels)
-        >>> fit = fit_fusion(answers, FusionContext(classes=("A", "B"), ordinal=True, prior=(0.5, 0.5)))
+        >>> fit = fit_fusion(answers, FusionContext(classes=("A", "B"), ordinal=True, exits=1, prior=(0.5, 0.5)))
         >>> fit.fusion, fit.fruit, fit.scores[0].accuracy > fit.single.accuracy
         ('evidence:0', 100, True)
     """
@@ -80,37 +79,45 @@ def fit_fusion(answers: CalibrationSet, context: FusionContext) -> FusionFit:
             f"{len(fruit)} graded fruit have several views, {FEWEST_FRUIT} are needed: give the views of one fruit the"
             " same group, such as the column fruit of `conveyor crops`"
         )
-    fitted = Pooled(context.prior)
-    losses = [_score(replace(fitted, correlation=float(each)), fruit, labels).log_loss for each in _CORRELATIONS]
-    fitted = replace(fitted, correlation=round(float(_CORRELATIONS[int(np.argmin(losses))]), 2))
+    exits = range(1, len(answers.probabilities) + 1)
+    fitted = Pooled(context.prior, tuple(_correlation(number, fruit, labels, context.prior) for number in exits))
     others = [kind.parse("", context) for name, kind in FUSIONS.items() if context.ordinal or name != "worst"]
-    alone, own = np.concatenate(fruit), np.repeat(labels, [len(views) for views in fruit])
+    alone = [view[:, None] for views in fruit for view in views.transpose(1, 0, 2)]
+    own = np.repeat(labels, [views.shape[1] for views in fruit])
     return FusionFit(
         str(fitted),
         len(fruit),
         len(alone),
-        _score(fitted, list(alone[:, None]), own, "one view"),
-        tuple(_score(each, fruit, labels) for each in (fitted, *others)),
+        replace(_score(fitted, exits[-1], alone, own), fusion="one view"),
+        tuple(_score(each, exits[-1], fruit, labels) for each in (fitted, *others)),
     )
 
 
-def _several_views(answers: CalibrationSet) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
-    """Return the last exit's probabilities (V, C) of each fruit with several views, and its class."""
+def _several_views(answers: CalibrationSet) -> tuple[list[NDArray[np.floating]], NDArray[np.int64]]:
+    """Return the probabilities (K, V, C) of each fruit with several views, and its class."""
     if answers.labels is None:
         return [], np.empty(0, np.int64)
     fruit, labels = [], []
     for group in np.unique(answers.groups):
         rows = np.flatnonzero(answers.groups == group)
         if len(rows) > 1 and len(set(answers.labels[rows].tolist())) == 1:
-            fruit.append(answers.probabilities[-1, rows].astype(np.float64))
+            fruit.append(answers.probabilities[:, rows])
             labels.append(int(answers.labels[rows[0]]))
     return fruit, np.array(labels, np.int64)
 
 
+def _correlation(
+    number: int, fruit: Sequence[NDArray[np.floating]], labels: NDArray[np.int64], prior: tuple[float, ...]
+) -> float:
+    """Return the correlation under which the true grades are most likely at one exit."""
+    losses = [_score(Pooled(prior, (float(each),) * number), number, fruit, labels).log_loss for each in _CORRELATIONS]
+    return round(float(_CORRELATIONS[int(np.argmin(losses))]), 2)
+
+
 def _score(
-    fusion: Fusion, fruit: Sequence[NDArray[np.float64]], labels: NDArray[np.int64], name: str | None = None
+    fusion: Fusion, number: int, fruit: Sequence[NDArray[np.floating]], labels: NDArray[np.int64]
 ) -> FusionScore:
-    fused = np.stack([fuse(fusion, views) for views in fruit])
+    fused = np.stack([fuse(fusion, views[number - 1], number) for views in fruit])
     true = fused[np.arange(len(labels)), labels]
     correct = fused.argmax(axis=1) == labels
-    return FusionScore(name or str(fusion), float(correct.mean()), float(-np.log(np.maximum(true, _LEAST)).mean()))
+    return FusionScore(str(fusion), float(correct.mean()), float(-np.log(np.maximum(true, _LEAST)).mean()))

@@ -273,7 +273,8 @@ def fusion_context(grader: Grader) -> FusionContext:
         labels = read_calibration(grader.bundle, grader.model.precision).labels
         counts += np.bincount(labels, minlength=len(counts)) if labels is not None else 0
     prior = tuple((counts / counts.sum()).tolist())
-    return FusionContext(classes=manifest.classes, ordinal=manifest.ordinal, prior=prior)
+    exits = len(manifest.exits)
+    return FusionContext(classes=manifest.classes, ordinal=manifest.ordinal, exits=exits, prior=prior)
 
 
 def _check(grader: Grader, settings: GradingConfig) -> None:

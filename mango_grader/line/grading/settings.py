@@ -11,7 +11,8 @@ class GradingConfig(Section):
     """How fruit are graded.
 
     Attributes:
-        fusion: how the answers to the views of one fruit become one, see `parse_fusion`: "evidence:0.4", "mean".
+        fusion: how the answers to the views of one fruit become one, see `parse_fusion`: "evidence", "mean"; what
+            `conveyor fusion` fits is written here.
         policy: exit policy, see `parse_exit_policy`; None is the model's own.
         decide: decision rule, see `parse_decision_rule`; None is the model's own.
         views: most views of one fruit that are looked at.

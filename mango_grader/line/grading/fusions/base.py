@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 class Fusion(Protocol):
     """Makes one answer of several; `fuse` gives it sound ones alone, in an order that is always the same."""
 
-    def combine(self, views: NDArray[np.float64]) -> NDArray[np.float64]:
+    def combine(self, views: NDArray[np.float64], exit_number: int) -> NDArray[np.float64]:
         """Return the probabilities (C,) of the fruit, up to a common factor.
 
         Args:
             views: (V, C), the probabilities of two or more views, all of them finite.
+            exit_number: the exit that gave them, or the least of these exits, from 1.
         """
 
     def __str__(self) -> str:
@@ -29,11 +30,13 @@ class FusionContext:
     Attributes:
         classes: names of the C classes, in the order of the probabilities.
         ordinal: whether they are grades in order.
+        exits: number of exits.
         prior: (C,), how frequent the classes are where the model comes from, which sum to 1.
     """
 
     classes: tuple[str, ...]
     ordinal: bool
+    exits: int
     prior: tuple[float, ...]
 
 
@@ -59,7 +62,7 @@ class ParsedFusion(Fusion, Protocol):
         """
 
 
-def fuse(fusion: Fusion, views: NDArray[np.floating]) -> NDArray[np.float64]:
+def fuse(fusion: Fusion, views: NDArray[np.floating], exit_number: int) -> NDArray[np.float64]:
     """Return the probabilities (C,) of a fruit; NaN where no view has an answer.
 
     Views without a finite answer are left out, the order of the views does not matter, to the last bit, and the answer
@@ -68,11 +71,12 @@ def fuse(fusion: Fusion, views: NDArray[np.floating]) -> NDArray[np.float64]:
     Args:
         fusion: that makes one answer of several.
         views: (V, C), the probabilities of its views; NaN where there is none.
+        exit_number: the exit that gave them, or the least of these exits, from 1.
 
     Example:
         >>> from mango_grader.line.grading.fusions import parse_fusion
-        >>> context = FusionContext(classes=("A", "B"), ordinal=True, prior=(0.5, 0.5))
-        >>> fuse(parse_fusion("mean", context), np.array([[0.9, 0.1], [0.5, 0.5], [np.nan, np.nan]])).tolist()
+        >>> fusion = parse_fusion("mean", FusionContext(classes=("A", "B"), ordinal=True, exits=3, prior=(0.5, 0.5)))
+        >>> fuse(fusion, np.array([[0.9, 0.1], [0.5, 0.5], [np.nan, np.nan]]), exit_number=1).tolist()
         [0.7, 0.3]
     """
     sound = np.asarray(views, np.float64)
@@ -81,5 +85,5 @@ def fuse(fusion: Fusion, views: NDArray[np.floating]) -> NDArray[np.float64]:
         return np.full(views.shape[1], np.nan)
     if len(sound) == 1:
         return np.asarray(sound[0])
-    combined = fusion.combine(sound[np.lexsort(sound.T[::-1])])
+    combined = fusion.combine(sound[np.lexsort(sound.T[::-1])], exit_number)
     return np.asarray(combined / combined.sum())

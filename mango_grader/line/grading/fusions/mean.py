@@ -19,7 +19,7 @@ class Mean:
 
     form: ClassVar[str] = "mean"
 
-    def combine(self, views: NDArray[np.float64]) -> NDArray[np.float64]:
+    def combine(self, views: NDArray[np.float64], exit_number: int) -> NDArray[np.float64]:
         """Return the mean."""
         mean: NDArray[np.float64] = views.mean(axis=0)
         return mean

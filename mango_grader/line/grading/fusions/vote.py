@@ -19,7 +19,7 @@ class Vote:
 
     form: ClassVar[str] = "vote"
 
-    def combine(self, views: NDArray[np.float64]) -> NDArray[np.float64]:
+    def combine(self, views: NDArray[np.float64], exit_number: int) -> NDArray[np.float64]:
         """Return the mean of the views that give the class that most of them give."""
         given = views.argmax(axis=1)
         votes = np.bincount(given, minlength=views.shape[1])

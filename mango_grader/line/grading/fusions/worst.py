@@ -32,7 +32,7 @@ class Worst:
     sure: float = SURE
     first: bool = False
 
-    def combine(self, views: NDArray[np.float64]) -> NDArray[np.float64]:
+    def combine(self, views: NDArray[np.float64], exit_number: int) -> NDArray[np.float64]:
         """Return the probabilities of the view that shows the worst grade."""
         confidences = views.max(axis=1)
         sure = confidences >= self.sure
