@@ -69,8 +69,9 @@ class Annotator:
         size = max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
         image = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
         self._draw_belt(image, scale)
-        for sighting in sightings:
-            self._draw_fruit(image, scale, sighting)
+        boxes = [self._draw_box(image, scale, sighting) for sighting in sightings]
+        for label, left, top in boxes:  # above all boxes
+            _paste(image, label, left, top)
         self._draw_panel(image, frame)
         return image
 
@@ -107,12 +108,15 @@ class Annotator:
         first, second = (tuple(round(float(part) * scale) for part in self._axes.pixel(*end)) for end in ends)
         cv2.line(image, first, second, colour, thickness)
 
-    def _draw_fruit(self, image: NDArray[np.uint8], scale: float, sighting: Sighting) -> None:
+    def _draw_box(
+        self, image: NDArray[np.uint8], scale: float, sighting: Sighting
+    ) -> tuple[NDArray[np.uint8], int, int]:
+        """Draw the box of a fruit; return its label, and where that stands."""
         box, decision = sighting.blob.box, self._decided.get(sighting.fruit)
         colour = _OPEN if decision is None else self._colours.get(decision.grade or "", _UNGRADED)
         left, top = round(box.left * scale), round(box.top * scale)
         cv2.rectangle(image, (left, top), (round(box.right * scale) - 1, round(box.bottom * scale) - 1), colour, 2)
-        _paste(image, _label(_words(sighting.fruit, decision), colour), left, top)
+        return _label(_words(sighting.fruit, decision), colour), left, top
 
     def _draw_panel(self, image: NDArray[np.uint8], frame: Frame) -> None:
         ticks = "" if frame.ticks is None else f"  {frame.ticks:.0f} ticks"
