@@ -20,6 +20,7 @@ from mango_grader.line.sinks.jsonl import JsonlSettings
 from mango_grader.line.sinks.modbus import ModbusSettings
 from mango_grader.line.sinks.mqtt import MqttSettings
 from mango_grader.line.sinks.opcua import OpcuaSettings
+from mango_grader.line.sinks.prometheus import PrometheusSettings
 from mango_grader.line.sinks.sqlite import SqliteSettings
 
 
@@ -137,6 +138,28 @@ class OpcuaTarget:
         self._plc.start()
 
 
+class PrometheusTarget:
+    exactly_once = True
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "made" / "mango.prom"
+        self.settings: SinkSettings = PrometheusSettings(str(self.path))
+
+    def arrived(self) -> list[int]:
+        """Return as many numbers as there were fruit: the sink only counts them."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text().splitlines()
+        counts = [float(line.split()[-1]) for line in lines if line.startswith("mango_grader_fruit_total{")]
+        return [*range(1, round(sum(counts)) + 1)]
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        self.path.parent.touch()
+        yield
+        self.path.parent.unlink()
+
+
 @contextmanager
 def jsonl(folder: Path) -> Iterator[Target]:
     yield RowsTarget(folder, ".jsonl")
@@ -167,3 +190,8 @@ def modbus(folder: Path) -> Iterator[Target]:
 @contextmanager
 def opcua(folder: Path) -> Iterator[Target]:
     yield OpcuaTarget()
+
+
+@contextmanager
+def prometheus(folder: Path) -> Iterator[Target]:
+    yield PrometheusTarget(folder)

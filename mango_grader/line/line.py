@@ -132,8 +132,12 @@ class Line:
                 writer.put([Resumed(start.frame, not finite, now, start.model)])
             self.tally = start.tally
             folder = str(log.sinks)
-            run = RunInfo(start.started.run, start.started.classes, folder, self._clock.now)
-            deliveries = stack.enter_context(Deliveries(self._sinks, log.reader, run))
+            run = RunInfo(
+                start.started.run, start.started.classes, folder, self._clock.now,
+                figures=lambda: (*self.tally.figures(), *deliveries.figures()),
+            )  # fmt: skip
+            deliveries = Deliveries(self._sinks, log.reader, run)
+            stack.enter_context(deliveries)
             deliveries.announce(start.decisions)
             if not start.ended:
                 for decision in self._run(stack, self._loop(stack, start, writer, models), start, writer):

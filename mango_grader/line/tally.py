@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from mango_grader.line.decision import Decision
+from mango_grader.line.sinks.base import Figure
 from mango_grader.line.sources.base import SourceCounts
 from mango_grader.text import counted
 
@@ -62,6 +63,14 @@ class Tally:
         self.ungraded += decision.grade is None
         if decision.grade is not None:
             self.grades[decision.grade] = self.grades.get(decision.grade, 0) + 1
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return what happened to the frames, as figures."""
+        return (
+            Figure("frames", "Frames that were looked at.", self.frames, True),
+            Figure("frames_unreadable", "Frames that could not be read.", self.unreadable, True),
+            Figure("frames_lost", "Frames that were dropped, or never received.", self.lost, True),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -25,6 +25,7 @@ SINKS: Mapping[str, type[SinkSettings]] = LazyRegistry(
         "csv": "csv.CsvSettings",
         "sqlite": "sqlite.SqliteSettings",
         "mqtt": "mqtt.MqttSettings",
+        "prometheus": "prometheus.PrometheusSettings",
         "modbus": "modbus.ModbusSettings",
         "opcua": "opcua.OpcuaSettings",
     },

@@ -1,8 +1,8 @@
 """What a sink is: it takes decisions to where they are needed."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from mango_grader.errors import UsageError
@@ -25,6 +25,30 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number that says how a line does.
+
+    Attributes:
+        name: in words with "_" between them; several figures may share one if their labels differ.
+        help: what it is, in a line.
+        value: of now.
+        rises: whether it only ever rises: a count of something since the run began.
+        labels: what tells it from the others of its name.
+    """
+
+    name: str
+    help: str
+    value: float
+    rises: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def no_figures() -> Sequence[Figure]:
+    """Return nothing."""
+    return ()
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """What a sink may need to know of the run whose decisions it gets.
 
@@ -33,12 +57,14 @@ class RunInfo:
         classes: of the model, in its order.
         folder: in which a sink may keep its own files, such as its position.
         now: returns where the line is; actuators ask it before they send, from threads of their own.
+        figures: returns how the line does: frames, losses, how far each sink has come.
     """
 
     run: str
     classes: tuple[str, ...]
     folder: str
     now: Callable[[], Moment]
+    figures: Callable[[], Sequence[Figure]] = no_figures
 
 
 def due_passed(decision: Decision, now: Moment) -> bool:

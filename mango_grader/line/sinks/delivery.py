@@ -11,7 +11,7 @@ from typing import Protocol
 
 from mango_grader.errors import MangoError
 from mango_grader.line.decision import Decision
-from mango_grader.line.sinks.base import RunInfo, Sink
+from mango_grader.line.sinks.base import Figure, RunInfo, Sink
 from mango_grader.text import counted, one_line
 
 BATCH = 64
@@ -55,6 +55,15 @@ class DeliveryState:
     failures: int = 0
     error: str = ""
     failing: bool = False
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the same as figures, labelled with the sink's name."""
+        sink = {"sink": self.name}
+        waiting = Figure("sink_waiting", "Decisions that have not arrived at a sink yet.", self.waiting, False, sink)
+        failing = Figure("sink_failing", "1 if a sink's last attempt failed.", self.failing, False, sink)
+        failures = Figure("sink_failures", "Attempts of a sink that failed.", self.failures, True, sink)
+        missed = Figure("sink_missed", "Decisions that came too late for an actuator.", self.missed, True, sink)
+        return (waiting, failing, failures, *([missed] if self.actuator else []))
 
     def __str__(self) -> str:
         missed = f", {self.missed:,} missed" if self.actuator else ""
@@ -110,11 +119,22 @@ class Delivery:
         Args:
             timeout: seconds to wait at most.
         """
+        self.hurry()
+        with self._changed:
+            self._changed.wait_for(lambda: self._state.position >= self._announced, timeout)
+            return max(self._announced - self._state.position, 0)
+
+    def hurry(self) -> None:
+        """Make pauses short: somebody is about to wait for the end."""
         with self._changed:
             self._draining = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._state.position >= self._announced, timeout)
-            return max(self._announced - self._state.position, 0)
+
+    def stop(self) -> None:
+        """Ask the thread to end, without waiting for it."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
 
     def close(self, timeout: float = 5.0) -> None:
         """Close the sink; what has not arrived is delivered by the next run of the same log.
@@ -122,9 +142,7 @@ class Delivery:
         Args:
             timeout: seconds to wait for a sink that hangs; it is left behind then.
         """
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
+        self.stop()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -243,17 +261,25 @@ class Deliveries:
         """Return how far each sink has come."""
         return tuple(delivery.state for delivery in self._each)
 
+    def figures(self) -> list[Figure]:
+        """Return how far each sink has come, as figures."""
+        return [figure for state in self.states() for figure in state.figures()]
+
     def drain(self, timeout: float) -> int:
         """Wait until everything has arrived everywhere; return the number of deliveries that are still open.
 
         Args:
             timeout: seconds to wait at most, for all sinks together.
         """
+        for delivery in self._each:
+            delivery.hurry()
         end = time.monotonic() + timeout
         return sum(delivery.drain(max(end - time.monotonic(), 0)) for delivery in self._each)
 
     def close(self) -> None:
         """Close all sinks."""
+        for delivery in self._each:
+            delivery.stop()
         for delivery in self._each:
             delivery.close()
 
