@@ -37,7 +37,7 @@ class Progress(Protocol):
 
         Args:
             name: of the task.
-            total: number of units.
+            total: number of units; 0 where nobody knows when it ends.
             done: number of units that were done before, in a resumed run.
         """
 
@@ -94,6 +94,8 @@ class _Clock:
     def left(self) -> float | None:
         if self._told is not None:
             return self._told
+        if not self.total:
+            return None
         if self.done >= self.total:
             return 0.0
         units, seconds = self._warm or (self.done, self.elapsed)
@@ -112,7 +114,8 @@ class _LineTask:
         self._clock.advance(count, left)
         now = self._clock.elapsed
         first = not self._estimated and self._clock.left is not None
-        if first or now - self._said >= self._every or self._clock.done >= self._clock.total:
+        last = 0 < self._clock.total <= self._clock.done
+        if first or last or now - self._said >= self._every:
             self._estimated = self._estimated or first
             self._said = now
             self._say(figures)
@@ -121,14 +124,15 @@ class _LineTask:
         clock = self._clock
         if self._json:
             row = {
-                "event": "progress", "task": self._name, "done": clock.done, "total": clock.total,
+                "event": "progress", "task": self._name, "done": clock.done, "total": clock.total or None,
                 "elapsed_s": round(clock.elapsed, 3), "left_s": clock.left and round(clock.left, 3), **figures,
             }  # fmt: skip
             print(to_json(row), file=self._out, flush=True)
             return
         shown = "".join(f", {key} {value:.4g}" for key, value in figures.items())
         left = "" if clock.left is None else f", {format_seconds(clock.left)} left"
-        print(f"{self._name}: {clock.done}/{clock.total}{shown}{left}", file=self._out, flush=True)
+        done = f"{clock.done}/{clock.total}" if clock.total else f"{clock.done}"
+        print(f"{self._name}: {done}{shown}{left}", file=self._out, flush=True)
 
 
 class LineProgress:
@@ -174,7 +178,7 @@ class BarProgress:
         )  # fmt: skip
         clock = _Clock(total, done)
         with Progress(*columns, console=self._console) as bar:
-            handle = bar.add_task(name, total=total, completed=done, left="", figures="")
+            handle = bar.add_task(name, total=total or None, completed=done, left="", figures="")
 
             class _BarTask:
                 def advance(self, count: int = 1, *, left: float | None = None, **figures: float) -> None:

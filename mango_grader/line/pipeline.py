@@ -1,7 +1,7 @@
 """What happens to one frame: fruit are found, followed and graded, and those that pass are decided."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mango_grader.line.config import LineConfig
@@ -51,7 +51,7 @@ class Seen:
     """What one frame brought.
 
     Attributes:
-        sightings: of every fruit in it.
+        sightings: of every fruit in it, numbered as in the decisions.
         worked: how far grading came, where that depended on a clock.
         decided: the fruit that passed.
     """
@@ -107,7 +107,12 @@ class Pipeline:
         self.graders.look(frame, update.sightings)
         worked = pace.work(self.graders, frame, bool(update.passages))
         now = None if worked is None else _Now(frame.time + worked.lag, worked.lag)
-        return Seen(update.sightings, worked, tuple(self._decide(each, now) for each in update.passages))
+        decided = tuple(self._decide(each, now) for each in update.passages)
+        before = self.numbering.fruit_before
+        shown = (
+            tuple(replace(one, fruit=one.fruit + before) for one in update.sightings) if before else update.sightings
+        )
+        return Seen(shown, worked, decided)
 
     def close(self) -> tuple[Decided, ...]:
         """Decide, as incomplete, the fruit that the source's end left open."""

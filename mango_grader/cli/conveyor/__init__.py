@@ -10,6 +10,7 @@ CONVEYOR_COMMANDS: dict[str, Entry] = {
     "run": Entry("conveyor.run", "run", "Grade the fruit on a belt; one decision per fruit."),
     "verify": Entry("conveyor.verify", "verify", "Check that the log of a run is what was written."),
     "calibrate": Entry("conveyor.calibrate", "calibrate", "Write the configuration of a line from frames of its belt."),
+    "report": Entry("conveyor.report", "report", "Write the lot report of a run: one HTML page."),
     "fusion": Entry("conveyor.fusion", "fusion", "Fit how the views of one fruit are fused, and compare fusions."),
     "crops": Entry("conveyor.crops", "crops", "Cut training crops of the fruit on a belt, as the line cuts them."),
     "simulate": Entry("conveyor.simulate", "simulate", "Simulate a belt of mangoes, with the truth about each fruit."),

@@ -1,9 +1,11 @@
 """`mango-grader conveyor run`: frames of a belt in, one decision per fruit out."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +27,7 @@ from mango_grader.progress import Progress, Task
 from mango_grader.text import one_line
 
 if TYPE_CHECKING:
-    from mango_grader.line import Frame, LineConfig, Sink, Source
+    from mango_grader.line import Buffered, Decision, Frame, LineConfig, Sink, Source
 
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 
@@ -69,51 +71,68 @@ def run(
 
     SOURCE is a folder of frames or a video. Fruit are found, followed and counted once, as they pass the decision line.
     Each decision is on the disk, in FILE.log, before anybody hears of it: a run that was killed goes on with --resume,
-    and no fruit is missing or comes twice. `conveyor verify FILE.log` checks the log.
+    and no fruit is missing or comes twice. `conveyor verify FILE.log` checks the log. The lot report is FILE.html.
 
     Exit code 3 means that some frames could not be read or were lost, that fruit have no grade, or that a sink has not
     got everything.
     """
-    from mango_grader.line import Line, LineOptions, LogFolder
+    from mango_grader.line import Line, LineOptions, LogFolder, buffered
+    from mango_grader.line.report import LotNotes, write_report
     from mango_grader.line.tables import TableKeeper, check_table
+    from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
     from mango_grader.runtime.inference.grader import Grader
 
     settings = _config(config, options.pop("policy"), options.pop("decide"))
     tables = [out for out in outs if Path(out).suffix.lower() not in _DATABASES]
     for table in tables:
         check_table(table, resume=options["resume"])
-    log = LogFolder(f"{outs[0]}.log")
+    log, page = LogFolder(f"{outs[0]}.log"), f"{outs[0]}.html"
+    check_replaceable(page, PAGE)
     chosen = chosen_precision(model, provider, precision, progress)
     grader = Grader.load(model, provider, chosen, settings.grading.policy, settings.grading.decide)
     with resumable(lambda: _again(ctx)), progress.task("frames", len(source)) as task:
+        ahead, notes = buffered(source), LotNotes(log, settings)
         line = Line(
-            source,
+            ahead,
             grader,
             settings,
             log=str(log.path),
             sinks=_sinks(settings, outs),
-            observers=[_Shown(task)] if source.finite else [],
+            observers=[notes, _Shown(task, ahead)],
             options=LineOptions(**options),
         )
         with TableKeeper(tables, log, live=not source.finite) as keeper, stopping(line.stop):
             for _ in line:
                 keeper.news()
+            notes.close()
+            write_report(log, page)
     for state in line.deliveries:
         progress.note(one_line(str(state)))
-    progress.note(f"{line.tally} → {one_line(', '.join(outs))}")
+    progress.note(f"{line.tally} → {one_line(', '.join([*outs, page]))}")
     finish(line.tally.sound and not any(state.waiting or state.missed for state in line.deliveries))
 
 
 class _Shown:
-    """Reports the frames of a finite source as progress."""
+    """Shows live numbers: the fruit by grade, how fast frames come, and how many wait."""
 
-    def __init__(self, task: Task) -> None:
-        self._task, self._done, self._fruit = task, 0, 0
+    def __init__(self, task: Task, source: "Buffered") -> None:
+        self._task, self._source = task, source
+        self._done, self._late, self._fruit = 0, 0, 0
+        self._grades: Counter[str] = Counter()
+        self._since, self._frames, self._fps = monotonic(), 0, 0.0
 
-    def see(self, frame: "Frame", sightings: Sequence[object], decisions: Sequence[object]) -> None:
-        self._fruit += len(decisions)
-        self._task.advance(frame.index + 1 - self._done, fruit=self._fruit)
-        self._done = frame.index + 1
+    def see(self, frame: "Frame", sightings: Sequence[object], decisions: "Sequence[Decision]") -> None:
+        self._fruit += sum(one.counted for one in decisions)
+        self._late += sum(bool(one.late) for one in decisions)
+        self._grades.update(one.grade for one in decisions if one.counted and one.grade is not None)
+        self._frames += 1
+        if (passed := monotonic() - self._since) >= 1.0:
+            self._fps, self._since, self._frames = self._frames / passed, monotonic(), 0
+        mix = {f"{grade}:": count for grade, count in sorted(self._grades.items())}
+        figures = {"fruit": self._fruit, **mix, "late": self._late, "fps": self._fps, "waiting": self._source.waiting}
+        done = min(frame.index + 1, len(self._source) or frame.index + 1)  # numbers may have gaps
+        self._task.advance(max(done - self._done, 0), **figures)
+        self._done = done
 
 
 def _config(path: str | None, policy: str | None, decide: str | None) -> "LineConfig":
