@@ -121,7 +121,7 @@ def test_a_belt_that_changes_its_colour_is_told(bundle: Path, tmp_path: Path, sh
     frames = [np.clip(draw(n, FRUIT) + light[n], 0, 255).astype(np.uint8) for n in range(count)]
     lot = read_lot(run(tmp_path / "log", bundle, GivenFrames(frames, fps=FPS)))
     worst = max(drift for _, drift in lot.belt_drift)
-    assert worst < 2 if shift == 0 else worst > 10
+    assert worst < 2 if shift == 0 else worst > 10, worst
     assert any("colour of the belt" in line for line in what_is_wrong(lot)) == (shift > 0)
 
 

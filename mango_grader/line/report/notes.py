@@ -28,6 +28,7 @@ SLIT_HEIGHT = 128
 _EMPTY = 0  # grey level of columns without a frame
 _SAVED_EVERY = 64  # frames
 _BELT_EVERY_S = 1.0
+_BELT_SEEN = 0.05  # least share of a frame that is enough to tell the belt's colour
 _BELT_GRID = 8  # every 8th pixel tells enough of the belt's colour
 THUMBNAIL = 144
 TYPICAL, DOUBTFUL = 6, 24  # images of each grade, chosen at random; images of the least confident
@@ -147,10 +148,10 @@ class BeltColour:
         for box in fruit:
             shown[box.top : box.bottom, box.left : box.right] = False
         grid = (slice(None, None, _BELT_GRID),) * 2
-        pixels = frame.image[grid][shown[grid]]
-        if not len(pixels):
-            return
-        colour = np.median(pixels, axis=0).astype(np.float32) / 255
+        pixels = frame.image[grid]
+        if shown[grid].mean() > _BELT_SEEN:  # Otherwise the belt itself is taken for fruit, for its colour has moved.
+            pixels = pixels[shown[grid]]
+        colour = np.median(pixels.reshape(-1, 3), axis=0).astype(np.float32) / 255
         lab = cv2.cvtColor(colour.reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self._path.exists()
