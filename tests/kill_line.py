@@ -9,21 +9,17 @@ import os
 import random
 import signal
 import sqlite3
-import sys
 import tempfile
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-TESTS = Path(__file__).parent
-sys.path[:0] = [str(TESTS), str(TESTS / "line")]
+from bundles import make_bundle
+from drawn_line import line_config, write_frames
 
-from bundles import make_bundle  # noqa: E402
-from drawn_line import line_config, write_frames  # noqa: E402
-
-from mango_grader.line import Line, LineOptions, LogFolder, open_source, write_table  # noqa: E402
-from mango_grader.line.sinks.sqlite import SqliteSettings  # noqa: E402
-from mango_grader.runtime import Grader  # noqa: E402
+from mango_grader.line import Line, LineOptions, LogFolder, open_source, write_table
+from mango_grader.line.sinks.sqlite import SqliteSettings
+from mango_grader.runtime import Grader
 
 FRUIT = 24
 

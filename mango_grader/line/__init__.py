@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mango_grader.line.loop import Observer
     from mango_grader.line.observations import Blob, Box, Passage, Sighting
     from mango_grader.line.outlets import Due, OutletMap, OutletRule, OutletsConfig
+    from mango_grader.line.recording import Recording
+    from mango_grader.line.replaying import replay
     from mango_grader.line.simulator import SimulatedBelt, SimulatorSettings
     from mango_grader.line.sinks import (
         SINKS,
@@ -51,14 +53,14 @@ if TYPE_CHECKING:
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
-    "FINDERS", "FUSIONS", "SINKS", "AnnotatedClip", "Annotator", "Answer", "Axes", "Belt", "Blob", "Box", "Buffered",
-    "Camera", "CropConfig", "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence",
-    "Finder", "Frame", "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane",
-    "Line", "LineConfig", "LineOptions", "LiveCamera", "LogFolder", "ModbusEncoder", "ModbusRegister", "Moment",
-    "Observer", "OutletMap", "OutletRule", "OutletsConfig", "Passage", "RunInfo", "Sighting", "SimulatedBelt",
-    "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions", "Tally", "Tracker", "TrackingConfig",
-    "Update", "Video", "WithTicks", "Work", "buffered", "cut", "learn_palette", "make_tracker", "open_source",
-    "read_config", "write_table",
+    "FINDERS", "FUSIONS", "SINKS", "AnnotatedClip", "Annotator", "Answer", "Axes", "Belt", "Blob", "Box",
+    "Buffered", "Camera", "CropConfig", "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState",
+    "Due", "Evidence", "Finder", "Frame", "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig",
+    "HotFolder", "Lane", "Line", "LineConfig", "LineOptions", "LiveCamera", "LogFolder", "ModbusEncoder",
+    "ModbusRegister", "Moment", "Observer", "OutletMap", "OutletRule", "OutletsConfig", "Passage", "Recording",
+    "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions",
+    "Tally", "Tracker", "TrackingConfig", "Update", "Video", "WithTicks", "Work", "buffered", "cut",
+    "learn_palette", "make_tracker", "open_source", "read_config", "replay", "write_table",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -78,6 +80,8 @@ __getattr__ = lazy_names(
         "loop": ("Observer",),
         "observations": ("Blob", "Box", "Passage", "Sighting"),
         "outlets": ("Due", "OutletMap", "OutletRule", "OutletsConfig"),
+        "recording": ("Recording",),
+        "replaying": ("replay",),
         "simulator": ("SimulatedBelt", "SimulatorSettings"),
         "sinks": ("SINKS", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Moment", "RunInfo", "Sink"),
         "sources": (

@@ -19,12 +19,14 @@ from mango_grader.line.config import LineConfig
 from mango_grader.line.decision import Decision
 from mango_grader.line.frame import Frame
 from mango_grader.line.graders import Graders
+from mango_grader.line.grading import FruitGrader
 from mango_grader.line.log.chain import Position
 from mango_grader.line.log.entries import Ended, Resumed, Started
 from mango_grader.line.log.folder import LogFolder
 from mango_grader.line.log.writing import LogWriter, Tail, locked_log
 from mango_grader.line.loop import Loop, Observer
 from mango_grader.line.models import Models, ModelWatch
+from mango_grader.line.outlets import OutletMap
 from mango_grader.line.pace import Hurried, LineClock, Pace, Repeated, Unhurried
 from mango_grader.line.pipeline import Numbering, Pipeline
 from mango_grader.line.saver import Saver
@@ -78,6 +80,9 @@ class Line:
         tally: of what happened so far, before an interruption included.
         deliveries: how far each sink had come when the run ended.
 
+    Raises:
+        UsageError: the configuration does not fit the model.
+
     Example:
         ```python
         from mango_grader.line import open_source, read_config
@@ -99,6 +104,8 @@ class Line:
         observers: Sequence[Observer] = (),
         options: LineOptions = LineOptions(),
     ) -> None:
+        FruitGrader(grader, config.axes, config.crops, config.grading)  # What cannot be used is refused before any log.
+        OutletMap(config.outlets, grader.manifest.classes, config.axes)
         self.tally = Tally()
         self.deliveries: tuple[DeliveryState, ...] = ()
         self._source, self._grader, self._config, self._options = source, grader, config, options
@@ -121,7 +128,7 @@ class Line:
             log = LogFolder(self._log if self._log is not None else stack.enter_context(TemporaryDirectory()))
             stack.enter_context(locked_log(log))
             start = self._start(log)
-            tail = Tail.of(start.again, str(log.chain))
+            tail = Tail(start.again, str(log.chain))
             writer = stack.enter_context(closing(LogWriter(log, start.end, tail)))
             models = Models(self._config, log, self._grader.model.provider, self._grader.model.precision)
             models.keep(self._grader)
@@ -172,7 +179,12 @@ class Line:
             finite=self._source.finite,
             realtime=options.realtime,
             model=grader.bundle.digest,
-            settings={"precision": grader.model.precision, "policy": str(grader.policy), "decide": str(grader.rule)},
+            settings={
+                "provider": grader.model.provider,
+                "precision": grader.model.precision,
+                "policy": str(grader.policy),
+                "decide": str(grader.rule),
+            },
             classes=grader.manifest.classes,
             config=self._config.to_dict(),
             versions={"mango-grader": mango_grader.__version__, **libraries},

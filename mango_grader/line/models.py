@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mango_grader.errors import BundleError, MangoError
+from mango_grader.errors import BundleError, MangoError, UsageError
 from mango_grader.line.config import LineConfig
 from mango_grader.line.grading import FruitGrader
 from mango_grader.line.log.folder import LogFolder
@@ -46,6 +46,15 @@ class Models:
         self.folder.keep_model(grader.bundle.path, grader.bundle.digest)
         self._known[grader.bundle.digest] = grader
 
+    def use(self, path: str | os.PathLike[str]) -> None:
+        """Take a model from a file, in place of the copy that is kept.
+
+        Args:
+            path: of a .mango file.
+        """
+        grader = self.load(path)
+        self._known[grader.bundle.digest] = grader
+
     def load(self, path: str | os.PathLike[str]) -> Grader:
         """Load a model as all others of this line.
 
@@ -62,7 +71,10 @@ class Models:
             digest: of the model's manifest.
         """
         if digest not in self._known:
-            self._known[digest] = self.load(self.folder.model(digest))
+            copy = self.folder.model(digest)
+            if not copy.is_file():
+                raise UsageError(f"{copy} is gone; name the file of the model whose manifest has the digest {digest}")
+            self._known[digest] = self.load(copy)
         return FruitGrader(self._known[digest], self.config.axes, self.config.crops, self.config.grading)
 
 

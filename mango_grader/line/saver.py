@@ -1,6 +1,6 @@
 """Checkpoints of a running line, as often as they cost next to nothing."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
 
 from mango_grader.line.frame import Frame
@@ -65,6 +65,6 @@ class Saver:
         self._frames, self._rest_until = 0, start + (monotonic() - start) / _SHARE
 
     def _lost_more(self, counts: SourceCounts) -> bool:
-        known, now = self._counts, SourceCounts(**{**asdict(counts), "delivered": 0})
+        known, now = self._counts, replace(counts, delivered=0, unreadable=0)  # Frames that cannot be read have lines.
         self._counts = now
         return now != known

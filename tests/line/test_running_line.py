@@ -164,7 +164,7 @@ def test_other_frames_than_those_of_the_log_are_noticed(grader: Grader, tmp_path
         list(Line(GivenFrames(cut_at(frames(), 24)), grader, line_config(), log=str(tmp_path / "log"),
                   options=replace(OPTIONS, checkpoint_frames=1000)))  # fmt: skip
     other = [replace(frame, image=np.roll(frame.image, 2, axis=0)) for frame in frames() if frame.image is not None]
-    with pytest.raises(FormatError, match=r"line 2 holds .*the frames, the configuration or the program are not"):
+    with pytest.raises(FormatError, match=r"line 2: decision\.across is .* in the log, and now .*: the frames,"):
         run(grader, tmp_path / "log", other, replace(OPTIONS, resume=True))
 
 
@@ -172,7 +172,7 @@ def test_fewer_frames_than_those_of_the_log_are_noticed(grader: Grader, tmp_path
     with pytest.raises(PowerCutError):
         list(Line(GivenFrames(cut_at(frames(), 24)), grader, line_config(), log=str(tmp_path / "log"),
                   options=replace(OPTIONS, checkpoint_frames=1000)))  # fmt: skip
-    with pytest.raises(FormatError, match="line 2 holds "):
+    with pytest.raises(FormatError, match=r"line 2: decision\.status is \"decided\" in the log"):
         run(grader, tmp_path / "log", frames(count=5), replace(OPTIONS, resume=True))
 
 

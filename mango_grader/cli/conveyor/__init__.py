@@ -8,6 +8,7 @@ __all__ = ["CONVEYOR_COMMANDS", "conveyor"]
 
 CONVEYOR_COMMANDS: dict[str, Entry] = {
     "run": Entry("conveyor.run", "run", "Grade the fruit on a belt; one decision per fruit."),
+    "replay": Entry("conveyor.replay", "replay", "Make the decisions of a run again, bit for bit."),
     "verify": Entry("conveyor.verify", "verify", "Check that the log of a run is what was written."),
     "calibrate": Entry("conveyor.calibrate", "calibrate", "Write the configuration of a line from frames of its belt."),
     "report": Entry("conveyor.report", "report", "Write the lot report of a run: one HTML page."),

@@ -49,6 +49,7 @@ _DATABASES = (".db", ".sqlite", ".sqlite3")
 @click.option("--run", metavar="NAME", help="Unique name of the run, with which ids begin; day and time by default.")
 @click.option("--resume", is_flag=True, help="Go on with the log of a run that was stopped or killed.")
 @click.option("--realtime", is_flag=True, help="Keep the deadline of the configuration; files play at their own speed.")
+@click.option("--record", metavar="DIR", help="Keep the frames in DIR, as `conveyor replay` reads them.")
 @policy_option("Exit policy: when to stop.")
 @decide_option("Decision rule: what to answer, and what to ask a person.")
 @provider_option
@@ -62,6 +63,7 @@ def run(
     model: str,
     config: str | None,
     outs: tuple[str, ...],
+    record: str | None,
     provider: str,
     precision: str,
     progress: Progress,
@@ -76,7 +78,7 @@ def run(
     Exit code 3 means that some frames could not be read or were lost, that fruit have no grade, or that a sink has not
     got everything.
     """
-    from mango_grader.line import Line, LineOptions, LogFolder, buffered
+    from mango_grader.line import Line, LineOptions, LogFolder, Recording, buffered
     from mango_grader.line.report import LotNotes, write_report
     from mango_grader.line.tables import TableKeeper, check_table
     from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
@@ -93,7 +95,7 @@ def run(
     with resumable(lambda: _again(ctx)), progress.task("frames", len(source)) as task:
         ahead, notes = buffered(source), LotNotes(log, settings)
         line = Line(
-            ahead,
+            ahead if record is None else Recording(ahead, record),
             grader,
             settings,
             log=str(log.path),

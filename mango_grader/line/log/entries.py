@@ -39,7 +39,7 @@ class Started(Entry):
         finite: whether the source ends by itself.
         realtime: whether decisions have deadlines.
         model: digest of the model's manifest.
-        settings: of the grading: precision, exit policy and decision rule.
+        settings: of the grading: provider, precision, exit policy and decision rule.
         classes: of the model, in its order.
         config: of the line, as in its file.
         versions: of the program and the libraries, by their names.

@@ -1,10 +1,9 @@
 """Writing the log of a line: what a run says again after an interruption must be what the log holds already."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mango_grader import files
 from mango_grader.errors import FormatError
@@ -25,30 +24,21 @@ SAID_ONCE = (Started, Resumed, Counted, ModelRefused, Ended)
 """Entries of one process, which do not come again when its frames do."""
 
 
-@dataclass
 class Tail:
-    """Entries of a log that a run comes by again, in their order.
+    """Entries of a log that a run comes by again, in their order; one at a time is in memory.
 
-    Attributes:
-        waiting: entries that the run has not come by yet, and the lines that hold them.
+    Args:
+        found: lines of a log, see `LogFolder.entries`.
         where: names the log in messages.
     """
 
-    waiting: deque[tuple[Link, Entry]] = field(default_factory=deque)
-    where: str = "the log"
-
-    @classmethod
-    def of(cls, found: Iterable[tuple[Link, Entry]], where: str) -> "Tail":
-        """Make a tail of lines of a log.
-
-        Args:
-            found: in their order, see `LogFolder.entries`.
-            where: names the log in messages.
-        """
-        return cls(deque((link, entry) for link, entry in found if not isinstance(entry, SAID_ONCE)), where)
+    def __init__(self, found: Iterable[tuple[Link, Entry]] = (), where: str = "the log") -> None:
+        self.where = where
+        self._left = ((link, entry) for link, entry in found if not isinstance(entry, SAID_ONCE))
+        self._head = next(self._left, None)
 
     def __bool__(self) -> bool:
-        return bool(self.waiting)
+        return self._head is not None
 
     def match(self, entry: Entry) -> bool:
         """Return whether the log holds an entry already; False once the run is beyond the end of the log.
@@ -56,18 +46,18 @@ class Tail:
         Raises:
             FormatError: the log holds another one in this place.
         """
-        if not self.waiting:
+        if self._head is None:
             return False
-        link, known = self.waiting.popleft()
+        (link, known), self._head = self._head, next(self._left, None)
         if files.to_json(known.to_dict()) != files.to_json(entry.to_dict()):
-            raise self._differs(link, known, _told(entry))
+            raise self._differs(link, _difference(known, entry))
         return True
 
     def check_over(self) -> None:
         """Raise `FormatError` if the run has ended, and the log holds more."""
-        if self.waiting:
-            link, known = self.waiting[0]
-            raise self._differs(link, known, "nothing like it")
+        if self._head is not None:
+            link, known = self._head
+            raise self._differs(link, f"a {known.kind} in the log, and now nothing of it")
 
     def work(self, frame: int) -> Worked | None:
         """Return how far grading came in the time of a frame; None where the log does not say.
@@ -75,7 +65,7 @@ class Tail:
         Args:
             frame: its index.
         """
-        known = self.waiting[0][1] if self.waiting else None
+        known = None if self._head is None else self._head[1]
         return known if isinstance(known, Worked) and known.frame == frame else None
 
     def model(self, frame: int) -> ModelChanged | None:
@@ -84,13 +74,13 @@ class Tail:
         Args:
             frame: its index.
         """
-        known = self.waiting[0][1] if self.waiting else None
+        known = None if self._head is None else self._head[1]
         return known if isinstance(known, ModelChanged) and known.frame == frame else None
 
-    def _differs(self, link: Link, known: Entry, now: str) -> FormatError:
+    def _differs(self, link: Link, what: str) -> FormatError:
         return FormatError(
-            f"{self.where}: line {link.number} holds {_told(known)}, and now there is {now}: the frames, the "
-            "configuration or the program are not what they were"
+            f"{self.where}: line {link.number}: {what}: the frames, the configuration or the program are not what they "
+            "were"
         )
 
 
@@ -157,6 +147,21 @@ def locked_log(folder: LogFolder) -> Iterator[None]:
         yield
 
 
-def _told(entry: Entry) -> str:
-    text = files.to_json(entry.to_dict())
-    return text if len(text) <= 200 else f"{text[:200]}…"
+def _difference(known: Entry, now: Entry) -> str:
+    """Return the first thing in which two different entries differ."""
+    if type(known) is not type(now):
+        return f"a {known.kind} in the log, and now a {now.kind}"
+    one, other = _leaves(known.to_dict()), _leaves(now.to_dict())
+    name = next(name for name in [*one, *other] if one.get(name) != other.get(name))
+    return f"{name} is {one.get(name, 'missing')} in the log, and now {other.get(name, 'missing')}"
+
+
+def _leaves(value: Any, name: str = "") -> dict[str, str]:
+    """Return what a value of JSON's types holds, by where it is in it."""
+    if isinstance(value, Mapping):
+        parts = [(f"{name}.{key}" if name else str(key), part) for key, part in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [(f"{name}[{number}]", part) for number, part in enumerate(value)]
+    else:
+        return {name: files.to_json(value)}
+    return {key: text for inner, part in parts for key, text in _leaves(part, inner).items()}
