@@ -7,7 +7,7 @@ from mango_grader.lazy import lazy_names
 if TYPE_CHECKING:
     from mango_grader.line.annotation import AnnotatedClip, Annotator
     from mango_grader.line.belt import Axes, Belt, Camera, Lane
-    from mango_grader.line.calibration import learn_palette
+    from mango_grader.line.calibration import PaletteEstimate, estimate_palette, learn_palette
     from mango_grader.line.config import LineConfig, read_config
     from mango_grader.line.crops import CropConfig, cut
     from mango_grader.line.decision import Decision
@@ -53,13 +53,13 @@ if TYPE_CHECKING:
     from mango_grader.line.tracking import Tracker, TrackingConfig, Update, make_tracker
 
 __all__ = [
-    "FINDERS", "FUSIONS", "SINKS", "AnnotatedClip", "Annotator", "Answer", "Axes", "Belt", "Blob", "Box",
-    "Buffered", "Camera", "CropConfig", "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState",
-    "Due", "Evidence", "Finder", "Frame", "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig",
-    "HotFolder", "Lane", "Line", "LineConfig", "LineOptions", "LiveCamera", "LogFolder", "ModbusEncoder",
-    "ModbusRegister", "Moment", "Observer", "OutletMap", "OutletRule", "OutletsConfig", "Passage", "Recording",
-    "RunInfo", "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions",
-    "Tally", "Tracker", "TrackingConfig", "Update", "Video", "WithTicks", "Work", "buffered", "cut",
+    "FINDERS", "FUSIONS", "SINKS", "AnnotatedClip", "Annotator", "Answer", "Axes", "Belt", "Blob", "Box", "Buffered",
+    "Camera", "CropConfig", "Decision", "DecisionReader", "Deliveries", "Delivery", "DeliveryState", "Due", "Evidence",
+    "Finder", "Frame", "FrameFolder", "FruitGrader", "Fusion", "GivenFrames", "GradingConfig", "HotFolder", "Lane",
+    "Line", "LineConfig", "LineOptions", "LiveCamera", "LogFolder", "ModbusEncoder", "ModbusRegister", "Moment",
+    "Observer", "OutletMap", "OutletRule", "OutletsConfig", "PaletteEstimate", "Passage", "Recording", "RunInfo",
+    "Sighting", "SimulatedBelt", "SimulatorSettings", "Sink", "Source", "SourceCounts", "SourceOptions", "Tally",
+    "Tracker", "TrackingConfig", "Update", "Video", "WithTicks", "Work", "buffered", "cut", "estimate_palette",
     "learn_palette", "make_tracker", "open_source", "read_config", "replay", "write_table",
 ]  # fmt: skip
 
@@ -68,7 +68,7 @@ __getattr__ = lazy_names(
     {
         "annotation": ("AnnotatedClip", "Annotator"),
         "belt": ("Axes", "Belt", "Camera", "Lane"),
-        "calibration": ("learn_palette",),
+        "calibration": ("PaletteEstimate", "estimate_palette", "learn_palette"),
         "config": ("LineConfig", "read_config"),
         "crops": ("CropConfig", "cut"),
         "decision": ("Decision",),

@@ -12,13 +12,19 @@ from mango_grader.errors import UsageError
 from mango_grader.line.finders.colours import LIGHT_WEIGHT
 from mango_grader.line.finders.palette import PaletteFinder, PaletteSettings, reduced
 
+Colours = tuple[tuple[float, float, float, float], ...]
+"""Colours of a belt, each as L*, a*, b* and its share of the pixels in percent."""
+LEAST_THRESHOLD = 2.5
+"""The noise of a good camera is below this threshold."""
+SMALLEST = 0.04
+"""Diameter of the smallest fruit, as a share of the frame's shorter side, where nothing is known of its size."""
+
 _RADIUS = 2.0  # of the colours that one of the palette stands for, in units of chroma
 _COVERED = 0.985  # of the pixels; the rest is dirt and noise that is smaller than any fruit
 _MOST_COLOURS = 96
 _FRAMES = 24  # that are looked at
-_SMALLEST = 0.04  # diameter of the smallest fruit, as a share of the frame's shorter side
 _DIRT = 1.2  # fruit is larger by this factor than what lies on the empty belt
-_LEAST_THRESHOLD, _LARGEST_THRESHOLD = 2.5, 8.0
+_LARGEST_THRESHOLD = 8.0
 _WEIGHTS = np.array([LIGHT_WEIGHT, 1, 1])
 
 
@@ -41,21 +47,26 @@ def learn_palette(frames: Sequence[NDArray[np.uint8]]) -> PaletteSettings:
     """
     if not frames:
         raise UsageError("no frame of the empty belt to learn its colours from")
-    chosen = [frames[n] for n in np.unique(np.linspace(0, len(frames) - 1, _FRAMES).astype(int))]
+    chosen = evenly(frames)
     plain = PaletteSettings(((0.0, 0.0, 0.0, 1.0),))
     factor = PaletteFinder(plain).factor(*chosen[0].shape[:2])
     settings = replace(plain, colours=palette_of([reduced(image, factor) for image in chosen[::2]]))
     return _without_finds(settings, chosen[1::2] or chosen)
 
 
+def evenly(frames: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Return as many frames as are looked at, evenly over all of them."""
+    return [frames[n] for n in np.unique(np.linspace(0, len(frames) - 1, _FRAMES).astype(int))]
+
+
 def _without_finds(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]) -> PaletteSettings:
     """Return settings with which nothing is found on the empty belt: small things by their size, others by colour."""
     finder = PaletteFinder(settings)
     distances = [finder.distances(reduced(image, finder.factor(*image.shape[:2]))) for image in frames]
-    least = _SMALLEST * min(frames[0].shape[:2])
+    least = SMALLEST * min(frames[0].shape[:2])
     settings = replace(
         settings,
-        threshold=max(_LEAST_THRESHOLD, 1.3 * float(np.percentile(distances, 99))),
+        threshold=max(LEAST_THRESHOLD, 1.3 * float(np.percentile(distances, 99))),
         min_diameter=round(least, 1),
     )
     while (largest := _largest_find(settings, frames)) > 0:
@@ -75,7 +86,7 @@ def _largest_find(settings: PaletteSettings, frames: Sequence[NDArray[np.uint8]]
     return float(np.sqrt(max(areas, default=0) * 4 / np.pi))
 
 
-def palette_of(images: Sequence[NDArray[np.uint8]]) -> tuple[tuple[float, float, float, float], ...]:
+def palette_of(images: Sequence[NDArray[np.uint8]]) -> Colours:
     """Return the fewest colours, about, that stand for almost all pixels: L*, a*, b* and share in percent of each.
 
     Args:
