@@ -1,23 +1,36 @@
 """What every finder keeps. A new finder joins with one line of `SETTINGS`."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 from belts import Disc, Image, draw_belt, draw_fruit_on
+from detectors import write_detector
 
 from mango_grader.line.belt import Axes, Belt, Camera
 from mango_grader.line.calibration.palette import learn_palette
 from mango_grader.line.finders import FINDERS, Finder, FinderSettings
+from mango_grader.line.finders.detector import DetectorSettings
+from mango_grader.line.finders.palette import PaletteSettings
 from mango_grader.line.finders.whole_frame import WholeFrame
 from mango_grader.line.observations import Blob
 
 HEIGHT, WIDTH = 240, 480
 FRUIT = (Disc(80, 70), Disc(200, 150, 26), Disc(330, 90, 34), Disc(420, 180))
-SETTINGS: Mapping[str, Callable[[], FinderSettings]] = {
-    "palette": lambda: learn_palette([draw_belt(HEIGHT, WIDTH, shift) for shift in range(0, 80, 7)]),
-    "whole-frame": WholeFrame,
+SETTINGS: Mapping[str, Callable[[Path], FinderSettings]] = {
+    "palette": lambda _: learn_belt(),
+    "detector": lambda folder: DetectorSettings(
+        str(write_detector(folder / "fruit.onnx", "columns")), threshold=0.12, overlap=0.3, palette=learn_belt()
+    ),
+    "whole-frame": lambda _: WholeFrame(),
 }
+
+
+def learn_belt() -> PaletteSettings:
+    return learn_palette([draw_belt(HEIGHT, WIDTH, shift) for shift in range(0, 80, 7)])
+
+
 FINDS_FRUIT = [name for name in SETTINGS if name != "whole-frame"]
 IMAGES: Mapping[str, Image] = {
     "fruit": draw_fruit_on(draw_belt(HEIGHT, WIDTH, 13), FRUIT),
@@ -42,8 +55,8 @@ def axes(image: Image, roi: tuple[tuple[float, float], ...] = ()) -> Axes:
 
 
 @pytest.fixture(scope="module")
-def settings() -> Mapping[str, FinderSettings]:
-    return {name: make() for name, make in SETTINGS.items()}
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, FinderSettings]:
+    return {name: make(tmp_path_factory.mktemp(name)) for name, make in SETTINGS.items()}
 
 
 @pytest.fixture(params=SETTINGS)

@@ -8,6 +8,11 @@ from mango_grader.line.finders.base import Finder, FinderSettings
 __all__ = ["FINDERS", "Finder", "FinderSettings"]
 
 FINDERS: Mapping[str, type[FinderSettings]] = LazyRegistry(
-    __name__, {"palette": "palette.PaletteSettings", "whole-frame": "whole_frame.WholeFrame"}
+    __name__,
+    {
+        "palette": "palette.PaletteSettings",
+        "detector": "detector.DetectorSettings",
+        "whole-frame": "whole_frame.WholeFrame",
+    },
 )
 """The settings of every finder, by the `kind` in `[finder]`."""

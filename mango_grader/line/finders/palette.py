@@ -1,7 +1,6 @@
 """The finder for a belt of any make: fruit is what does not have the belt's colours."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -10,9 +9,10 @@ from numpy.typing import NDArray
 from mango_grader.errors import UsageError
 from mango_grader.line.belt import Axes
 from mango_grader.line.finders.base import FinderSettings
+from mango_grader.line.finders.blobs import RegionOfInterest, in_order, lies_inside, make_blob
 from mango_grader.line.finders.colours import UNIT, BeltColours
 from mango_grader.line.finders.splitting import split
-from mango_grader.line.observations import Blob, Box
+from mango_grader.line.observations import Blob
 from mango_grader.ranges import NotNegative, Pixels, Positive, Share
 
 _LIGHT_SAMPLES = 2000  # pixels from which the light of a frame is known
@@ -79,9 +79,8 @@ class PaletteFinder:
 
     def __init__(self, settings: PaletteSettings, roi: tuple[tuple[float, float], ...] = ()) -> None:
         self.settings = settings
-        self._roi = roi
+        self._roi = RegionOfInterest(roi)
         self._belt = BeltColours(settings.colours, settings.shadow)
-        self._outside = lru_cache(maxsize=4)(self._draw_outside)
 
     def find(self, image: NDArray[np.uint8]) -> list[Blob]:
         """Return the blobs of a frame, from the left to the right of the image."""
@@ -89,15 +88,34 @@ class PaletteFinder:
         factor = self.factor(height, width)
         small = reduced(image, factor)
         distances = self.distances(small)
-        outside = self._outside(small.shape[1], small.shape[0], factor) if self._roi else None
+        outside = self._roi.outside(small.shape, factor)
         if outside is not None:
             distances[outside > 0] = 0
-        blobs = [
-            _blob(mask, left, top, factor, small.shape[:2], outside)
-            for mask, left, top in self._pieces(distances, factor)
-        ]
-        blobs = _of_a_size(blobs, self.settings.smallest)
-        return sorted(blobs, key=lambda blob: (blob.box.left, blob.box.top, blob.x, blob.y))
+        blobs = []
+        for mask, left, top in self._pieces(distances, factor):
+            complete = lies_inside(mask, left, top, small.shape, outside)
+            blobs.append(make_blob(enlarged(mask, factor), left * factor, top * factor, complete))
+        return in_order(_of_a_size(blobs, self.settings.smallest))
+
+    def away(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return how far each pixel of a frame is from the belt's colours, (H, W), in units of a* and b*."""
+        factor = self.factor(*image.shape[:2])
+        distances = self.distances(reduced(image, factor))
+        size = distances.shape[1] * factor, distances.shape[0] * factor
+        found = np.zeros(image.shape[:2], np.float32)
+        found[: size[1], : size[0]] = cv2.resize(distances, size, interpolation=cv2.INTER_LINEAR)
+        return found
+
+    def edge(self, distances: NDArray[np.float32]) -> float:
+        """Return the distance from the belt's colours at the outline of a fruit.
+
+        Smoothing gives a fruit that differs much from the belt a halo, which is cut off there.
+
+        Args:
+            distances: (n,), of pixels of which most are of one fruit.
+        """
+        fruit = distances[distances > self.settings.threshold]
+        return max(self.settings.threshold, _EDGE * float(np.median(fruit))) if fruit.size else self.settings.threshold
 
     def factor(self, height: int, width: int) -> int:
         """Return by how much a frame of this size, in pixels, is reduced before fruit are searched."""
@@ -115,11 +133,6 @@ class PaletteFinder:
             gains = self._belt.gains(np.ascontiguousarray(image[::step, ::step]))
         distances = cv2.GaussianBlur(self._belt.distances(image, gains), (0, 0), 1.0)
         return np.asarray(distances * np.float32(UNIT), np.float32)
-
-    def _draw_outside(self, width: int, height: int, factor: int) -> NDArray[np.uint8]:
-        outside = np.ones((height, width), np.uint8)
-        cv2.fillPoly(outside, [np.round(np.asarray(self._roi) / factor).astype(np.int32)], 0)
-        return outside
 
     def _pieces(self, distances: NDArray[np.float32], factor: int) -> list[tuple[NDArray[np.uint8], int, int]]:
         """Return the mask of each fruit and where it begins, in reduced pixels."""
@@ -142,9 +155,7 @@ class PaletteFinder:
 
     def _parts(self, blob: "_Region", most: float) -> list[NDArray[np.uint8]]:
         """Return the fruit of a blob, each as a mask of the blob's size."""
-        # Smoothing gives a blob that differs much from the belt a halo, which is cut off.
-        typical = float(np.median(blob.distances[blob.distances > 0]))
-        mask = _without_specks((blob.distances > max(self.settings.threshold, _EDGE * typical)).astype(np.uint8))
+        mask = _without_specks((blob.distances > self.edge(blob.distances)).astype(np.uint8))
         depth = blob.depth(mask)
         deepest = float(depth.max())
         outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
@@ -203,6 +214,15 @@ def _diameter(mask: NDArray[np.uint8]) -> float:
     return float(np.sqrt(cv2.countNonZero(mask) * 4 / np.pi))
 
 
+def enlarged(mask: NDArray[np.uint8], factor: int) -> NDArray[np.bool_]:
+    """Return a mask, larger by a factor, with a smooth outline."""
+    if factor == 1:
+        return mask > 0
+    smooth = cv2.resize(np.pad(mask * 255, 1), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    larger: NDArray[np.bool_] = np.asarray(smooth)[factor:-factor, factor:-factor] > 127
+    return larger
+
+
 def _of_a_size(blobs: list[Blob], smallest: float) -> list[Blob]:
     """Return blobs without the whole ones that are much smaller than the large whole ones, such as leaves and dirt."""
     areas = [blob.area for blob in blobs if blob.complete]
@@ -236,28 +256,3 @@ def _without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     specks[0] = False
     filled: NDArray[np.uint8] = mask | specks[labels[1:-1, 1:-1]].astype(np.uint8)
     return filled
-
-
-def _blob(
-    mask: NDArray[np.uint8], left: int, top: int, factor: int, shape: tuple[int, ...], outside: NDArray[np.uint8] | None
-) -> Blob:
-    """Return a fruit in pixels of the frame."""
-    height, width = mask.shape
-    complete = left > 0 and top > 0 and left + width < shape[1] and top + height < shape[0]
-    if complete and outside is not None:
-        around = outside[top - 1 : top + height + 1, left - 1 : left + width + 1]
-        complete = not bool(
-            (np.asarray(cv2.dilate(np.pad(mask, 1), np.ones((3, 3), np.uint8)), np.uint8) & around).any()
-        )
-    if factor > 1:
-        smooth = cv2.resize(np.pad(mask * 255, 1), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-        full = smooth[factor:-factor, factor:-factor] > 127
-    else:
-        full = mask > 0
-    rows, columns = np.flatnonzero(full.any(axis=1)), np.flatnonzero(full.any(axis=0))
-    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    full = np.ascontiguousarray(full[y0:y1, x0:x1])
-    box = Box(left * factor + x0, top * factor + y0, left * factor + x1, top * factor + y1)
-    moments = cv2.moments(full.view(np.uint8), binaryImage=True)
-    x, y = box.left + moments["m10"] / moments["m00"], box.top + moments["m01"] / moments["m00"]
-    return Blob(box, full, x, y, complete)
