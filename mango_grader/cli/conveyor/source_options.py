@@ -15,10 +15,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--times", metavar="FILE", help="CSV of a folder: name, time (seconds), and perhaps ticks and index."),
     click.option("--hot", is_flag=True, help="Images are still being written into the folder SOURCE; as hot:SOURCE."),
     click.option(
-        "--settle", type=float, metavar="S", help="Seconds for which a file in a hot folder must not change.  [0.2]"
+        "--settle", type=float, metavar="S", help="How long a file in a hot folder must not change.  [default: 0.2]"
     ),
     click.option(
-        "--timeout", type=float, metavar="S", help="Connect again to a camera that sends nothing for so long.  [5]"
+        "--timeout", type=float, metavar="S", help="Find a camera again that sends nothing for so long.  [default: 5]"
     ),
     click.option("--encoder", metavar="modbus://HOST/ADDRESS", help="Holding register that counts the belt's ticks."),
     click.option(

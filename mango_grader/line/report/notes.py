@@ -19,7 +19,7 @@ from mango_grader.line.crops import CropConfig, cut
 from mango_grader.line.decision import Decision
 from mango_grader.line.frame import Frame
 from mango_grader.line.log.folder import LogFolder
-from mango_grader.line.observations import Box, Sighting
+from mango_grader.line.observations import Blob, Box, Sighting
 
 CHUNK = 256
 """Frames in one image of the slit scan."""
@@ -178,8 +178,8 @@ def read_belt(log: LogFolder) -> list[tuple[float, NDArray[np.float64]]]:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    area: int
     image: NDArray[np.uint8]
+    blob: Blob
 
 
 class FruitImages:
@@ -208,14 +208,12 @@ class FruitImages:
             decisions: that it brought.
         """
         for sighting in sightings:
-            known, blob = self._views.get(sighting.fruit), sighting.blob
-            area = blob.area * (2 if blob.complete else 1)
-            if known is None or area > 1.05 * known.area:
-                self._views[sighting.fruit] = _View(area, cut(image, blob, self._crops))
+            if sighting.blob.complete or sighting.fruit not in self._views:  # The last whole view is the one to keep.
+                self._views[sighting.fruit] = _View(image, sighting.blob)
         for decision in decisions:
             view = self._views.pop(decision.fruit, None)
             if view is not None and decision.counted and self._choose(decision):
-                _save(_small(view.image), self._folder / f"{decision.sequence}.jpg")
+                _save(_small(cut(view.image, view.blob, self._crops)), self._folder / f"{decision.sequence}.jpg")
         while len(self._views) > _IN_FLIGHT:
             del self._views[next(iter(self._views))]
 

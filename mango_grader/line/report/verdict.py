@@ -1,5 +1,9 @@
 """What is wrong with a lot, in sentences that say what to do."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from mango_grader.line.report.figures import LotFigures
 from mango_grader.text import counted
 
@@ -8,6 +12,7 @@ BELT_LIMIT = 6.0
 
 _MANY_FOR_REVIEW = 0.2
 _FEW = 30
+_LASTING_S = 7
 _FRAMES = {
     "dropped": ("dropped, for the line was slower than the camera", "Use a smaller model or image, or fewer frames."),
     "missing": ("never received", "Look at the camera, its cable and its program."),
@@ -40,7 +45,7 @@ def what_is_wrong(lot: LotFigures) -> list[str]:
             wrong.append(f"{counted(count, 'frame')} {what}. {advice}")
     if count := lot.counts["reconnects"]:
         wrong.append(f"The camera was lost and found again {counted(count, 'time')}; fruit may have passed unseen.")
-    worst = max((drift for _, drift in lot.belt_drift), default=0.0)
+    worst = _lasting([drift for _, drift in lot.belt_drift])
     if worst > BELT_LIMIT:
         wrong.append(f"The colour of the belt moved by ΔE {worst:.1f}. Look at the light, and clean belt and lens.")
     if lot.fruit and lot.review > _MANY_FOR_REVIEW * lot.fruit:
@@ -48,6 +53,12 @@ def what_is_wrong(lot: LotFigures) -> list[str]:
     if 0 < lot.fruit < _FEW:
         wrong.append(f"Only {counted(lot.fruit, 'fruit', 'fruit')}: shares say little of the lot.")
     return [*wrong, *lot.events]
+
+
+def _lasting(drift: Sequence[float]) -> float:
+    """Return the greatest median of some seconds, for one crowded frame or a shadow is no drift."""
+    starts = range(max(1, len(drift) - _LASTING_S + 1)) if drift else ()
+    return max((float(np.median(drift[start : start + _LASTING_S])) for start in starts), default=0.0)
 
 
 def _of(lot: LotFigures, count: int) -> str:
