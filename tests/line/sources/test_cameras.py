@@ -3,10 +3,12 @@
 from contextlib import closing
 from itertools import islice
 from time import monotonic
+from typing import Any
 
 import pytest
 from footage import number_of
 from mjpeg import mjpeg_camera
+from rtsp import rtsp_camera
 
 from mango_grader.errors import UsageError
 from mango_grader.line import Frame
@@ -30,8 +32,9 @@ def test_passwords_are_never_shown(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_camera_that_went_away_and_came_back_is_read_again() -> None:
-    with mjpeg_camera() as camera, closing(buffered(LiveCamera(camera.url, timeout=1), 200).frames()) as frames:
+@pytest.mark.parametrize("kind", [mjpeg_camera, rtsp_camera])
+def test_a_camera_that_went_away_and_came_back_is_read_again(kind: Any) -> None:
+    with kind() as camera, closing(buffered(LiveCamera(camera.url, timeout=1), 200).frames()) as frames:
         before = list(islice(frames, 5))
         camera.stop()
         lost = next(frame for frame in frames if frame.error is not None)
