@@ -36,6 +36,7 @@ from mango_grader.line.starting import Start, find_start
 from mango_grader.line.tally import Tally, lost
 from mango_grader.runtime.inference.grader import Grader
 
+_LIVE_FRAMES = 500  # between two checkpoints of a camera, whose frames do not come again
 _DRAIN_S = 10.0  # seconds that sinks have at the end
 
 
@@ -161,7 +162,8 @@ class Line:
         if not self._options.resume:
             raise UsageError(f"{log.path} exists; add --resume to continue it, or choose another --out")
         start = find_start(log)
-        names = ["lot", "finite", "realtime", "settings", "classes", "config"]
+        names = ["lot", "finite", "realtime", "classes", "config"]
+        names += ["settings"] if started.model == start.started.model else []  # Policies of another model are others.
         names += ["source"] if self._source.finite else []
         names += [] if self._options.run is None else ["run"]
         kept, now = start.started.to_dict(), started.to_dict()
@@ -205,7 +207,9 @@ class Line:
 
     def _run(self, stack: ExitStack, loop: Loop, start: Start, writer: LogWriter) -> Iterator[Decision]:
         counts, finite, before = self._source.counts, self._source.finite, start.tally.lost
-        saver = Saver(writer, loop, start.frame, self._options.checkpoint_frames, again=finite)
+        every = self._options.checkpoint_frames if finite else max(self._options.checkpoint_frames, _LIVE_FRAMES)
+        quiet = self._options.realtime and finite
+        saver = Saver(writer, loop, start.frame, None if quiet else every, again=finite)
         for frame in self._frames(stack, start, writer.tail):
             yield from loop.step(frame)
             loop.tally.lost = before + lost(counts)

@@ -114,5 +114,8 @@ class Loop:
             return
         if isinstance(change, ModelChanged):
             graders.change(change.model, self.models.grader(change.model))
+            self.tally.new_models += 1
+        elif change is not None:
+            self.tally.refused_models += 1
         if change is not None:
             self.log.put([change])

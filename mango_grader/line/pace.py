@@ -111,7 +111,8 @@ class Hurried:
             self._interval = latest if self._interval is None else min(latest, 1.1 * self._interval)
         self._last = frame.time
         times = [one for one in (self._interval, self.deadline_s if deciding else None) if one is not None]
-        allowance = max(min(times, default=self.deadline_s) - self.clock.lag(frame), 0.0)
+        least = self.deadline_s / 2 if deciding else 0.0  # A line that is behind still looks at what it decides.
+        allowance = max(min(times, default=self.deadline_s) - self.clock.lag(frame), least)
         done = graders.work(allowance)
         return Worked(frame.index, self.clock.lag(frame), [work.to_list() for work in done])
 

@@ -21,14 +21,15 @@ class Saver:
         writer: of the log.
         loop: whose state is kept.
         frame: index of the first frame that the loop has not seen.
-        every: frames between two checkpoints; more where one takes long.
+        every: frames between two checkpoints; more where one takes long. None writes them only when it is asked to:
+            with deadlines, no fruit waits for one, and a killed run goes on by repeating its log from the beginning.
         again: whether the source can give frames again, so that the state of the pipeline is worth keeping.
     """
 
     writer: LogWriter
     loop: Loop
     frame: int
-    every: int
+    every: int | None
     again: bool
     _frames: int = field(default=0, init=False)
     _rest_until: float = field(default=0.0, init=False)
@@ -43,7 +44,7 @@ class Saver:
         """
         self.frame = frame.index + 1
         self._frames += 1
-        if self._frames < self.every or monotonic() < self._rest_until or self.writer.tail:
+        if self.every is None or self._frames < self.every or monotonic() < self._rest_until or self.writer.tail:
             return
         if self._lost_more(counts):
             self.writer.put([Counted(frame.index, asdict(counts))], sync=False)

@@ -25,6 +25,8 @@ class Tally:
         ungraded: fruit without a grade, those present at start left out.
         grades: number of fruit by grade.
         lost: frames that were dropped, or never received.
+        new_models: times that the model was replaced.
+        refused_models: times that the file of the model was replaced by one that cannot be used.
 
     Example:
         >>> print(Tally(frames=900, fruit=38, grades={"A": 30, "B": 8}))
@@ -41,6 +43,8 @@ class Tally:
     ungraded: int = 0
     grades: dict[str, int] = field(default_factory=dict)
     lost: int = 0
+    new_models: int = 0
+    refused_models: int = 0
 
     @property
     def sound(self) -> bool:
@@ -88,6 +92,7 @@ class Tally:
             "to review": self.review, "late": self.late, "without a grade": self.ungraded,
             "incomplete": self.incomplete, "present at start": self.at_start,
             "frames that cannot be read": self.unreadable, "frames lost": self.lost,
+            "new models": self.new_models, "models refused": self.refused_models,
         }  # fmt: skip
         return ", ".join([*parts, *(f"{name} {count:,}" for name, count in rest.items() if count)])
 

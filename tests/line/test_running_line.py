@@ -1,6 +1,7 @@
 """A line from frames to decisions: what is in its log, who hears of it and when, and how it goes on."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from mango_grader.line import (
     LineOptions,
     LogFolder,
     RunInfo,
+    buffered,
     write_table,
 )
 from mango_grader.line.log import Decided, Ended, ModelChanged, ModelRefused, Resumed, Started, Unreadable, Worked
@@ -142,7 +144,7 @@ def cut_at(given: Sequence[Frame], index: int) -> Iterator[Frame]:
     raise PowerCutError
 
 
-@pytest.mark.parametrize("where", range(1, 50, 4))
+@pytest.mark.parametrize("where", range(1, 50, 6))
 def test_a_run_that_was_cut_off_anywhere_ends_as_one_that_was_not(grader: Grader, tmp_path: Path, where: int) -> None:
     run(grader, tmp_path / "whole", frames())
     with pytest.raises(PowerCutError):
@@ -271,6 +273,58 @@ def test_with_deadlines_how_far_grading_came_is_logged(grader: Grader, tmp_path:
     works = [entry for _, entry in LogFolder(tmp_path / "log").entries() if isinstance(entry, Worked)]
     assert [one.frame for one in works] == list(range(len(given)))
     assert sum(len(rounds) for one in works for rounds in one.work) > 0
+
+
+def test_a_line_that_is_far_behind_still_looks_at_what_it_decides(grader: Grader, tmp_path: Path) -> None:
+    """Ten thousand frames per second: every decision is late, and none is made without a look."""
+    given = [replace(frame, time=frame.time / 400) for frame in frames()]
+    belt = {"direction": "right", "decision_line": 120.0, "motion": "speed", "speed": 80_000.0}
+    config = line_config(belt=belt, grading={"deadline_ms": 5.0})
+    decisions = run(grader, tmp_path / "log", given, replace(OPTIONS, realtime=True), config)
+    assert [one.grade for one in decisions] == [grade_of(number) for number in range(FRUIT)]
+    assert all(one.late for one in decisions[2:])
+
+
+class Slow:
+    """An observer that the line waits for."""
+
+    def see(self, frame: Frame, sightings: object, decisions: object) -> None:
+        time.sleep(0.02)
+
+
+def test_frames_that_a_slow_line_lets_drop_are_counted_and_logged(grader: Grader, tmp_path: Path) -> None:
+    source = buffered(GivenFrames(frames(), finite=False), size=2)
+    line = Line(source, grader, line_config(), log=str(tmp_path / "log"), observers=[Slow()], options=OPTIONS)
+    decisions = list(line)
+    assert [one.sequence for one in decisions] == list(range(1, len(decisions) + 1))
+    assert line.tally.lost == source.counts.dropped > 0
+    assert not line.tally.sound
+    *_, (_, last) = LogFolder(tmp_path / "log").entries()
+    assert isinstance(last, Ended)
+    assert last.counts["dropped"] == source.counts.dropped
+
+
+def test_a_line_whose_model_was_replaced_goes_on_with_the_new_one(tmp_path: Path) -> None:
+    """Killed after the change, and the policies of the two models are not the same."""
+    path = make_bundle(tmp_path / "model.mango", policies={"threshold": (0.6,)}, default_policy="threshold")
+    new = make_bundle(tmp_path / "new.mango", policies={"threshold": (0.4,)}, default_policy="threshold")
+    grader, log = Grader.load(path, "cpu"), str(tmp_path / "log")
+
+    def given() -> Iterator[Frame]:
+        for frame in frames(20):
+            if frame.index == 20:
+                new.replace(path)
+            if frame.index == 100:
+                raise PowerCutError
+            yield frame
+
+    with pytest.raises(PowerCutError):
+        list(Line(GivenFrames(given()), grader, line_config(), log=log, options=OPTIONS))
+    line = Line(GivenFrames(frames(20)), Grader.load(path, "cpu"), line_config(), log=log,
+                options=replace(OPTIONS, resume=True))  # fmt: skip
+    list(line)
+    assert (line.tally.fruit, line.tally.new_models) == (20, 1)
+    assert LogFolder(log).verify().ended
 
 
 def test_every_line_of_the_log_is_ascii_json(grader: Grader, tmp_path: Path) -> None:
