@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -27,7 +28,7 @@ from mango_grader.progress import Progress, Task
 from mango_grader.text import one_line
 
 if TYPE_CHECKING:
-    from mango_grader.line import Buffered, Decision, Frame, LineConfig, Sink, Source
+    from mango_grader.line import AnnotatedClip, Buffered, Decision, Frame, LineConfig, Sink, Source
 
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 
@@ -50,6 +51,17 @@ _DATABASES = (".db", ".sqlite", ".sqlite3")
 @click.option("--resume", is_flag=True, help="Go on with the log of a run that was stopped or killed.")
 @click.option("--realtime", is_flag=True, help="Keep the deadline of the configuration; files play at their own speed.")
 @click.option("--record", metavar="DIR", help="Keep the frames in DIR, as `conveyor replay` reads them.")
+@click.option(
+    "--clip",
+    metavar="FILE",
+    help="Write what is seen and decided as a video: .mp4, .avi, or .webm, which browsers play.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Serve counts for Prometheus at this port, to this machine alone.",
+)
 @policy_option("Exit policy: when to stop.")
 @decide_option("Decision rule: what to answer, and what to ask a person.")
 @provider_option
@@ -64,6 +76,8 @@ def run(
     config: str | None,
     outs: tuple[str, ...],
     record: str | None,
+    clip: str | None,
+    metrics_port: int | None,
     provider: str,
     precision: str,
     progress: Progress,
@@ -75,8 +89,8 @@ def run(
     Each decision is on the disk, in FILE.log, before anybody hears of it: a run that was killed goes on with --resume,
     and no fruit is missing or comes twice. `conveyor verify FILE.log` checks the log. The lot report is FILE.html.
 
-    Exit code 3 means that some frames could not be read or were lost, that fruit have no grade, or that a sink has not
-    got everything.
+    Exit code 3 means that some frames could not be read or were lost, that fruit have no grade, or that a sink or the
+    clip has not got everything.
     """
     from mango_grader.line import Line, LineOptions, LogFolder, Recording, buffered
     from mango_grader.line.report import LotNotes, write_report
@@ -92,15 +106,20 @@ def run(
     check_replaceable(page, PAGE)
     chosen = chosen_precision(model, provider, precision, progress)
     grader = Grader.load(model, provider, chosen, settings.grading.policy, settings.grading.decide)
-    with resumable(lambda: _again(ctx)), progress.task("frames", len(source)) as task:
+    clips = [] if clip is None else [_clip(clip, source, settings, grader.manifest.classes, **options)]
+    with ExitStack() as stack:
+        for one in clips:
+            stack.enter_context(one)
+        stack.enter_context(resumable(lambda: _again(ctx)))
+        task = stack.enter_context(progress.task("frames", len(source)))
         ahead, notes = buffered(source), LotNotes(log, settings)
         line = Line(
             ahead if record is None else Recording(ahead, record),
             grader,
             settings,
             log=str(log.path),
-            sinks=_sinks(settings, outs),
-            observers=[notes, _Shown(task, ahead)],
+            sinks=_sinks(settings, outs, metrics_port),
+            observers=[notes, _Shown(task, ahead), *clips],
             options=LineOptions(**options),
         )
         with TableKeeper(tables, log, live=not source.finite) as keeper, stopping(line.stop):
@@ -110,8 +129,11 @@ def run(
             write_report(log, page)
     for state in line.deliveries:
         progress.note(one_line(str(state)))
+    for one in clips:
+        progress.note(one_line(str(one)))
     progress.note(f"{line.tally} → {one_line(', '.join([*outs, page]))}")
-    finish(line.tally.sound and not any(state.waiting or state.missed for state in line.deliveries))
+    arrived = not any(state.waiting or state.missed for state in line.deliveries)
+    finish(line.tally.sound and arrived and not any(one.error for one in clips))
 
 
 class _Shown:
@@ -148,12 +170,23 @@ def _config(path: str | None, policy: str | None, decide: str | None) -> "LineCo
     return replace(config, grading=grading)
 
 
-def _sinks(config: "LineConfig", outs: Sequence[str]) -> "list[Sink]":
+def _clip(path: str, source: "Source", config: "LineConfig", classes: Sequence[str], **options: Any) -> "AnnotatedClip":
+    from mango_grader.line import AnnotatedClip, Annotator
+
+    if Path(path).exists() and not (options["resume"] and Path(path).resolve() != Path(source.name).resolve()):
+        raise UsageError(f"--clip: {path} exists; choose another name")
+    wait = source.finite and not options["realtime"]
+    return AnnotatedClip(path, Annotator(config.axes, classes), wait=wait)
+
+
+def _sinks(config: "LineConfig", outs: Sequence[str], metrics_port: int | None) -> "list[Sink]":
+    from mango_grader.line.sinks.prometheus import PrometheusSettings
     from mango_grader.line.sinks.sqlite import SqliteSettings
 
     databases = [out for out in outs if Path(out).suffix.lower() in _DATABASES]
     own = [SqliteSettings(out, name=f"out-{number}") for number, out in enumerate(databases, 1)]
-    return [settings.build() for settings in (*config.sinks, *own)]
+    served = [] if metrics_port is None else [PrometheusSettings(port=metrics_port, name="metrics-port")]
+    return [settings.build() for settings in (*config.sinks, *own, *served)]
 
 
 def _again(ctx: click.Context) -> str:

@@ -16,7 +16,7 @@ from mango_grader.line.annotation.drawing import Annotator
 from mango_grader.line.decision import Decision
 from mango_grader.line.frame import Frame
 from mango_grader.line.observations import Sighting
-from mango_grader.text import one_line
+from mango_grader.text import counted, one_line
 
 CODECS: Mapping[str, str] = {".mp4": "mp4v", ".webm": "VP80", ".avi": "MJPG"}
 """The codec for each ending of a clip's name: the encoders that OpenCV's wheels bring. Browsers play WebM."""
@@ -89,6 +89,10 @@ class AnnotatedClip:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __str__(self) -> str:
+        left_out = f", {self.dropped:,} left out" if self.dropped else ""
+        return self.error or f"{counted(self.frames, 'frame')}{left_out} → {self._path}"
 
     def see(self, frame: Frame, sightings: Sequence[Sighting], decisions: Sequence[Decision]) -> None:
         """Take in one frame; one without an image is left out.
