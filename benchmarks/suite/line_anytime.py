@@ -55,12 +55,15 @@ from mango_grader.workflow.run.folder import RunFolder
 RISK = "risk:eps=0.05,delta=0.1"
 FULL = "full"
 WHOLE = CropConfig(margin=0, background="keep")
+ALL = 1_000
 ARMS: Mapping[str, tuple[str, int]] = {
-    FULL: ("full", 1),
-    **{f"{policy}, {least} views": (policy, least) for policy in ("threshold", RISK) for least in (1, 2, 4)},
-    "exit:1": ("exit:1", 1_000),
+    FULL: ("full", ALL),
+    **{f"{policy}, all views": (policy, ALL) for policy in ("threshold", RISK, "budget:40%")},
+    **{f"{policy}, 4 views": (policy, 4) for policy in ("threshold", RISK)},
+    **{f"threshold:{confidence}, 1 view": (f"threshold:{confidence}", 1) for confidence in (0.8, 0.9, 0.95)},
+    "exit:1": ("exit:1", ALL),
 }
-"""Exit policy and fewest views of each arm, by its name; 1,000 are all that there are."""
+"""Exit policy and fewest views of each arm, by its name."""
 
 
 @dataclass(frozen=True)

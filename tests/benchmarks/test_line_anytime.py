@@ -19,7 +19,7 @@ def test_every_arm_grades_every_fruit_of_a_belt(tmp_path: Path) -> None:
     (belt,) = (one["figures"] for one in found["measurements"].values())
     arms = belt["arms"]
     full = arms["full"]
-    assert "fruit" in belt["refused"]["risk:eps=0.05,delta=0.1, 4 views"]  # a few are too few
+    assert "fruit" in belt["refused"]["risk:eps=0.05,delta=0.1, all views"]  # a few are too few
     assert len(found["images"][belt["images"]]) == 10
     assert full["stages"] == [full["views"]] * len(full["stages"])
     assert 20 < full["views"] <= 40
@@ -27,6 +27,7 @@ def test_every_arm_grades_every_fruit_of_a_belt(tmp_path: Path) -> None:
         assert len(arm["correct"]) == 10
         assert arm["macs"] <= full["macs"]
     assert arms["exit:1"]["stages"] == [full["views"], *[0] * (len(full["stages"]) - 1)]
+    assert arms["threshold:0.95, 1 view"]["macs"] >= arms["threshold:0.8, 1 view"]["macs"]
     rows = {row["arm"]: row for row in found["summary"]}
     assert (rows["full"]["work"], rows["full"]["difference"]["value"], rows["full"]["time"]["mean"]) == (1, 0, 1)
     assert rows["exit:1"]["work"] < 1

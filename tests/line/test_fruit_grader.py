@@ -92,6 +92,14 @@ def test_a_settled_fruit_costs_nothing_more(path: Path) -> None:
     assert len(settled) > 15
 
 
+def test_a_fruit_in_doubt_gets_every_view_and_every_stage(path: Path) -> None:
+    """An image stops at the last exit however unsure it is; a fruit goes on with its next view."""
+    answers = grade(make(path, views=9, least_views=1, fusion="evidence:0.9"))
+    doubtful = [answer for answer in answers.values() if answer.confidence is not None and answer.confidence < 0.8]
+    assert 0 < len(doubtful) < len(answers)
+    assert {answer.exits for answer in doubtful} == {(3,) * 9}
+
+
 def test_settling_early_saves_stages_and_keeps_the_accuracy(path: Path) -> None:
     full, early = make(path, "full", views=9), make(path, "threshold", views=9, least_views=4)
     in_full, answers = grade(full), grade(early)
@@ -212,11 +220,12 @@ def test_with_enough_time_the_answers_are_those_without_a_limit(path: Path) -> N
 def test_a_stage_that_would_end_too_late_is_not_begun(tmp_path: Path) -> None:
     slow = make_bundle(tmp_path / "slow.mango", products=200)  # the second stage takes some 100 ms
     grader = FruitGrader(Grader.load(slow, "cpu", policy="full", check=False), AXES, CROPS, GradingConfig())
-    first, second = (grader.grader.stage_times().expected(stage) for stage in range(2))
-    answers = grade(grader, BELT[:30], allowance_s=(10 * first + second / 2) / 1e3)
+    second = grader.grader.stage_times().expected(1)
+    answers = grade(grader, BELT[:30], allowance_s=second / 2e3)
     assert len(answers) > 5
-    assert {reached for answer in answers.values() for reached in answer.exits} == {1}
-    assert all(answer.grade is not None for answer in answers.values())
+    # On a busy machine there may be no time for the first stage either.
+    assert 1 in {reached for answer in answers.values() for reached in answer.exits} <= {0, 1}
+    assert all((answer.grade is None) == (set(answer.exits) == {0}) for answer in answers.values())
 
 
 def test_what_is_due_first_and_least_sure_goes_first(path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.line.belt import Axes
@@ -243,11 +244,19 @@ class FruitGrader:
         if not np.isfinite(history).all():
             return
         fruit.doubt = 1.0 - float(history[-1].max())
-        answered = all(view.answers for view in fruit.views)
-        fruit.content = answered and bool(self.grader.policy.settled(Reached(history[:, None]))[0])
+        fruit.content = all(view.answers for view in fruit.views) and self._is_content(history)
         if self._settled(fruit):
             for view in fruit.views:
                 view.batch = None
+
+    def _is_content(self, history: NDArray[np.float64]) -> bool:
+        """Return whether the exit policy would stop an image with these answers (k, C).
+
+        Every image stops at the last exit, sure or not, but an unsure fruit may still get another view. So policies are
+        never asked there: the newest answer stands in for that of the exit before.
+        """
+        asked = history if len(history) < self._exits else np.concatenate([history[:-2], history[-1:]])
+        return self._exits > 1 and bool(self.grader.policy.settled(Reached(asked[:, None]))[0])
 
     def _settled(self, fruit: FruitViews) -> bool:
         return fruit.content and len(fruit.views) >= self._least_views

@@ -16,8 +16,9 @@ class GradingConfig(Section):
         policy: exit policy, see `parse_exit_policy`; None is the model's own.
         decide: decision rule, see `parse_decision_rule`; None is the model's own.
         views: most views of one fruit that are looked at.
-        least_views: views of one fruit that are looked at before the exit policy may settle it, if there are so many;
-            a side that no view shows may hold the defect.
+        least_views: views of one fruit that are looked at before the exit policy may settle it; at most `views`. A side
+            that no view shows may hold the defect, so fewer save time only under a policy that asks for enough
+            confidence, such as "threshold:0.95".
         deadline_ms: milliseconds from the last view of a fruit to its decision, with `--realtime`.
     """
 
@@ -25,5 +26,5 @@ class GradingConfig(Section):
     policy: str | None = None
     decide: str | None = None
     views: Count = 8
-    least_views: Count = 4
+    least_views: Count = 8
     deadline_ms: Positive = 60.0

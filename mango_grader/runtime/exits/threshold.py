@@ -1,5 +1,6 @@
 """The exit policy that stops an image as soon as an exit is sure enough."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -10,6 +11,8 @@ from mango_grader.errors import UsageError
 from mango_grader.runtime.bundle.manifest import Thresholds
 from mango_grader.runtime.exits.base import DependsOn, PolicyContext, Reached
 from mango_grader.runtime.exits.signals import SIGNALS
+
+_CONFIDENCE = re.compile(r"0?\.\d{1,9}|1(?:\.0{0,9})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Threshold:
         signal: name of the signal, see `SIGNALS`.
     """
 
-    form: ClassVar[str] = "threshold"
+    form: ClassVar[str] = "threshold[:0.9]"
     depends_on: ClassVar[DependsOn] = "image"
     thresholds: tuple[float, ...]
     signal: str = "confidence"
@@ -48,9 +51,14 @@ class Threshold:
 
     @classmethod
     def parse(cls, argument: str, context: PolicyContext) -> Self:
-        """Return the policy with the thresholds that were tuned in training; it takes no argument."""
+        """Return the policy with the thresholds tuned in training, or with one confidence for all exits, "0.9"."""
         if argument:
-            raise UsageError("policy threshold takes no numbers: its thresholds were tuned in training")
+            if _CONFIDENCE.fullmatch(argument) is None:
+                raise UsageError(
+                    f"policy threshold:{argument[:20]}: write threshold for what was tuned in training, or"
+                    " threshold:0.9 to stop at the first exit with a confidence of 0.9"
+                )
+            return cls((float(argument),) * (context.exits - 1))
         if "threshold" not in context.thresholds:
             raise UsageError("policy threshold: no thresholds were tuned for this model")
         return cls.of(context.thresholds["threshold"])

@@ -50,7 +50,7 @@ def test_texts_name_policies(bundle: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "exit", "exit:", "exit:0", "exit:3", "exit:-1", "exit:²", "exit:" + "9" * 5000, "Full", "full:", "full:1",
-     "threshold:0.5"],
+     "threshold:1.5", "threshold:0.5,0.6"],
 )  # fmt: skip
 def test_other_texts_are_refused(bundle: Path, text: str) -> None:
     with pytest.raises(UsageError, match="policy"):
