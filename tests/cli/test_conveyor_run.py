@@ -135,6 +135,37 @@ def test_an_interruption_prints_what_goes_on(home: Path, tmp_path: Path, number:
     assert [row["id"] for row in read_csv(out)] == [f"r-{number}" for number in range(1, FRUIT + 1)]
 
 
+def test_a_hot_folder_that_is_stopped_ends_with_its_table_and_goes_on_with_its_numbers(
+    home: Path, tmp_path: Path
+) -> None:
+    """The line waits for a frame when the signal comes; numbers in names tell which images are new when it goes on."""
+    belt, out, log = tmp_path / "belt", tmp_path / "fruit.csv", tmp_path / "fruit.csv.log" / "log.jsonl"
+    belt.mkdir()
+    frames = sorted((home / "belt").iterdir())
+    command = ["conveyor", "run", f"hot:{belt}", "--model", home / "model.mango", "--config", home / "line.toml"]
+    command += ["--out", out, "--run", "r", "--progress", "none", "--settle", "0.05"]
+    for frame in frames[:40]:
+        shutil.copy(frame, belt)
+    process = start(*command)
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.read_bytes().count(b'"kind": "decision"') >= 3) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "--resume hot:" in err.decode()) == (143, True), err
+    first = [row["id"] for row in read_csv(out)]
+    assert "the run has not ended" not in call("conveyor", "verify", log.parent).output
+    for frame in frames[40:]:
+        shutil.copy(frame, belt)
+    done = call(*command, "--resume", "--stop-after", "1")
+    assert done.exit_code == 0, done.output
+    both = [row["id"] for row in read_csv(out)]
+    assert both[: len(first)] == first
+    assert both == [f"r-{number}" for number in range(1, len(both) + 1)]
+    assert [row["status"] for row in read_csv(out)].count("decided") == FRUIT
+    assert "lost" in log.read_text(encoding="ascii").split('"kind": "resume"')[1][:60]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 256 KiB."""

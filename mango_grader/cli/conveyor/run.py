@@ -49,7 +49,11 @@ _DATABASES = (".db", ".sqlite", ".sqlite3")
 @click.option("--lot", default="", metavar="NAME", help="Name of the lot, for every row.")
 @click.option("--run", metavar="NAME", help="Unique name of the run, with which ids begin; day and time by default.")
 @click.option("--resume", is_flag=True, help="Go on with the log of a run that was stopped or killed.")
-@click.option("--realtime", is_flag=True, help="Keep the deadline of the configuration; files play at their own speed.")
+@click.option(
+    "--realtime",
+    is_flag=True,
+    help="Keep the deadline of the configuration; files play at their own speed. A camera always keeps it.",
+)
 @click.option("--record", metavar="DIR", help="Keep the frames in DIR, as `conveyor replay` reads them.")
 @click.option(
     "--clip",
@@ -85,9 +89,10 @@ def run(
 ) -> None:
     """Grade the fruit on a belt; one decision per fruit.
 
-    SOURCE is a folder of frames or a video. Fruit are found, followed and counted once, as they pass the decision line.
-    Each decision is on the disk, in FILE.log, before anybody hears of it: a run that was killed goes on with --resume,
-    and no fruit is missing or comes twice. `conveyor verify FILE.log` checks the log. The lot report is FILE.html.
+    SOURCE is a folder of frames, a video, a hot folder (hot:DIR) or a camera (camera:0, rtsp://…). Fruit are found,
+    followed and counted once, as they pass the decision line. Each decision is on the disk, in FILE.log, before anybody
+    hears of it: a run that was killed goes on with --resume, and no fruit is missing or comes twice. `conveyor verify
+    FILE.log` checks the log. The lot report is FILE.html.
 
     Exit code 3 means that some frames could not be read or were lost, that fruit have no grade, or that a sink or the
     clip has not got everything.
@@ -99,6 +104,7 @@ def run(
     from mango_grader.runtime.inference.grader import Grader
 
     settings = _config(config, options.pop("policy"), options.pop("decide"))
+    options["realtime"] = options["realtime"] or _is_camera(source)
     tables = [out for out in outs if Path(out).suffix.lower() not in _DATABASES]
     for table in tables:
         check_table(table, resume=options["resume"])
@@ -134,6 +140,13 @@ def run(
     progress.note(f"{line.tally} → {one_line(', '.join([*outs, page]))}")
     arrived = not any(state.waiting or state.missed for state in line.deliveries)
     finish(line.tally.sound and arrived and not any(one.error for one in clips))
+
+
+def _is_camera(source: "Source") -> bool:
+    """Return whether frames come when they are taken: a folder that is still being written may be of yesterday."""
+    from mango_grader.line.sources.hot import HotFolder
+
+    return not source.finite and not isinstance(source, HotFolder)
 
 
 class _Shown:
