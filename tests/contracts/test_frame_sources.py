@@ -106,7 +106,7 @@ def test_every_image_is_a_frame_with_its_time(source: Source) -> None:
     assert source.counts == SourceCounts(delivered=len(IMAGES))
 
 
-@pytest.mark.parametrize("start", [1, 7, 11, 12])
+@pytest.mark.parametrize("start", [5, 12])
 def test_starting_later_gives_the_same_frames(source: Source, start: int) -> None:
     whole = [told(frame) for frame in source.frames()][start:]
     before = source.counts.delivered

@@ -156,15 +156,17 @@ class _Shown:
         self._task, self._source = task, source
         self._done, self._late, self._fruit = 0, 0, 0
         self._grades: Counter[str] = Counter()
-        self._since, self._frames, self._fps = monotonic(), 0, 0.0
+        self._since, self._frames, self._fps = 0.0, 0, 0.0  # The clock starts with the first frame.
 
     def see(self, frame: "Frame", sightings: Sequence[object], decisions: "Sequence[Decision]") -> None:
         self._fruit += sum(one.counted for one in decisions)
         self._late += sum(bool(one.late) for one in decisions)
         self._grades.update(one.grade for one in decisions if one.counted and one.grade is not None)
+        now = monotonic()
+        self._since = self._since or now
         self._frames += 1
-        if (passed := monotonic() - self._since) >= 1.0:
-            self._fps, self._since, self._frames = self._frames / passed, monotonic(), 0
+        if now - self._since >= 1.0:
+            self._fps, self._since, self._frames = self._frames / (now - self._since), now, 0
         mix = {f"{grade}:": count for grade, count in sorted(self._grades.items())}
         figures = {"fruit": self._fruit, **mix, "late": self._late, "fps": self._fps, "waiting": self._source.waiting}
         done = min(frame.index + 1, len(self._source) or frame.index + 1)  # numbers may have gaps

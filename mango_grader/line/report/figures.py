@@ -93,6 +93,8 @@ class LotFigures:
         unreadable: number of frames that could not be read.
         errors: the first of their reasons.
         events: what else happened, in sentences.
+        gaps: number of interruptions in which fruit may have passed unseen.
+        refused: number of new models that could not be used.
         ended: whether the run has ended.
         broken: why the log cannot be read to its end; None if it can.
         seal: hash of the last line that was read.
@@ -122,6 +124,8 @@ class LotFigures:
     unreadable: int = 0
     errors: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    gaps: int = 0
+    refused: int = 0
     ended: bool = False
     broken: str | None = None
     seal: str = ""
@@ -229,11 +233,13 @@ class _Reading:
             case Resumed():
                 self.close_part()
                 lot.ended = False
+                lot.gaps += entry.lost
                 gap = "; fruit may have passed unseen before that" if entry.lost else ""
                 lot.events.append(f"The run was interrupted and went on at frame {entry.frame}, {entry.created}{gap}.")
             case ModelChanged():
                 lot.events.append(f"The model was replaced at frame {entry.frame} by {entry.model[:16]}.")
             case ModelRefused():
+                lot.refused += 1
                 lot.events.append(f"A new model was refused at frame {entry.frame}: {entry.error}.")
             case Ended():
                 lot.ended, lot.frames, self._part = True, entry.frames, entry.counts

@@ -11,7 +11,6 @@ BELT_LIMIT = 6.0
 """ΔE*ab of the belt beyond which colours, and so grades, may have shifted; two colours side by side differ from 2.3."""
 
 _MANY_FOR_REVIEW = 0.2
-_FEW = 30
 _LASTING_S = 7
 _FRAMES = {
     "dropped": ("dropped, for the line was slower than the camera", "Use a smaller model or image, or fewer frames."),
@@ -50,9 +49,11 @@ def what_is_wrong(lot: LotFigures) -> list[str]:
         wrong.append(f"The colour of the belt moved by ΔE {worst:.1f}. Look at the light, and clean belt and lens.")
     if lot.fruit and lot.review > _MANY_FOR_REVIEW * lot.fruit:
         wrong.append(f"{_of(lot, lot.review)} for review, which is many. Are these fruit like those of the training?")
-    if 0 < lot.fruit < _FEW:
-        wrong.append(f"Only {counted(lot.fruit, 'fruit', 'fruit')}: shares say little of the lot.")
-    return [*wrong, *lot.events]
+    if lot.gaps:
+        wrong.append(f"The line stood still {counted(lot.gaps, 'time')} while fruit may have passed. See Frames.")
+    if lot.refused:
+        wrong.append("A new model was refused, and the line went on with the one before. See Frames.")
+    return wrong
 
 
 def _lasting(drift: Sequence[float]) -> float:

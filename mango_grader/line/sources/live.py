@@ -60,10 +60,22 @@ class LiveCamera:
         self._address, self._timeout = address, timeout
         self._stop_after, self._stop_file = stop_after, stop_file
         self._ending = Ending()
+        self._found = False
 
     def __len__(self) -> int:
         """Return 0: it does not end by itself."""
         return 0
+
+    def find(self) -> None:
+        """Open the camera and close it again, so that a wrong address is told before anything else begins.
+
+        Raises:
+            UsageError: it cannot be opened.
+        """
+        with self._opened() as capture:
+            if not capture.isOpened():
+                raise UsageError(f"{self.name} cannot be opened; is the camera on, and its address correct?")
+        self._found = True
 
     def stop(self) -> None:
         """End the frames soon; any thread may."""
@@ -75,23 +87,22 @@ class LiveCamera:
         return self._frames(start, self._ending)
 
     def _frames(self, index: int, ending: Ending) -> Iterator[Frame]:
-        connected, pause = False, _FIRST_PAUSE
+        if not self._found:
+            self.find()
+        before, pause = False, _FIRST_PAUSE
         while not ending.reached():
             received = False
             with self._opened() as capture:
-                if not connected and not capture.isOpened():
-                    raise UsageError(f"{self.name} cannot be opened; is the camera on, and its address correct?")
                 while not ending.reached() and capture.grab():
                     time = monotonic()
-                    self.counts.reconnects += connected and not received
-                    connected, received, pause = True, True, _FIRST_PAUSE
+                    self.counts.reconnects += before and not received
+                    before, received, pause = True, True, _FIRST_PAUSE
                     ending.hear()
                     yield self.counts.deliver(decoded(capture, index, time))
                     index += 1
             if received and not ending.reached():
                 yield self.counts.deliver(Frame(index, monotonic(), None, error=LOST))
                 index += 1
-            connected = True
             ending.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

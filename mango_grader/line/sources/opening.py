@@ -96,15 +96,15 @@ def _camera(text: str, options: SourceOptions) -> Source:
     number = text.removeprefix(_CAMERA)
     if not _STREAM.match(text) and not re.fullmatch(r"\d{1,3}", number, re.ASCII):
         raise UsageError(f"a camera of this machine is written camera:0, not {one_line(text)}")
+    encoder = None if options.encoder is None else ModbusEncoder(ModbusRegister.parse(options.encoder))
     camera = LiveCamera(
         text if _STREAM.match(text) else int(number),
         timeout=TIMEOUT if options.timeout is None else options.timeout,
         stop_after=options.stop_after,
         stop_file=options.stop_file,
     )
-    if options.encoder is None:
-        return camera
-    return WithTicks(camera, ModbusEncoder(ModbusRegister.parse(options.encoder)))
+    camera.find()
+    return camera if encoder is None else WithTicks(camera, encoder)
 
 
 _ENDS = {"stop_after", "stop_file"}

@@ -109,7 +109,9 @@ def wait_until(reached) -> None:  # type: ignore[no-untyped-def]
 
 def test_a_camera_that_this_machine_does_not_have_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match=r"^camera:97 cannot be opened"):
-        next(open_source("camera:97").frames())
+        open_source("camera:97")
+    with pytest.raises(UsageError, match=r"^camera:97 cannot be opened"):
+        next(LiveCamera(97).frames())
     with pytest.raises(UsageError, match="is written camera:0, not camera:front"):
         open_source("camera:front")
     assert capfd.readouterr() == ("", "")
