@@ -93,6 +93,14 @@ def test_decisions_arrive_in_order_before_deliver_returns(target: targets.Target
         assert (target.arrived(), sink.position()) == ([*range(1, 12)], 11)
 
 
+def test_an_actuator_misses_what_comes_too_late_and_a_record_gets_it(target: targets.Target, run: RunInfo) -> None:
+    with opened(target, run) as sink:
+        sink.deliver([decide(1, due_time=-1.0), *fruit(2), decide(3, due_time=-1.0)])
+        assert sink.position() == 3
+        assert sink.missed == (2 if sink.actuator else 0)
+    assert target.arrived() == ([2] if sink.actuator else [1, 2, 3])
+
+
 def test_a_sink_that_is_opened_again_goes_on_where_it_was(target: targets.Target, run: RunInfo) -> None:
     with opened(target, run) as sink:
         sink.deliver(fruit(1, 2, 3))

@@ -20,7 +20,12 @@ from mango_grader.files import to_json
 from mango_grader.line import Delivery, RunInfo
 
 FRUIT, KILLS = 600, 3
-TARGETS = {"jsonl": targets.jsonl, "sqlite": targets.sqlite, "mqtt": targets.mqtt}
+TARGETS = {
+    "jsonl": targets.jsonl,
+    "sqlite": targets.sqlite,
+    "mqtt": targets.mqtt,
+    "prometheus": targets.prometheus,
+}
 each_target = pytest.mark.parametrize("make", TARGETS.values(), ids=TARGETS.keys())
 Make = Callable[[Path], AbstractContextManager[targets.Target]]
 
