@@ -141,14 +141,28 @@ def follow(seen: Iterator[Shot] | Sequence[Shot], belt: Belt = BELT, tracker: Tr
         update = tracker.update(shot.frame, shot.blobs)
         result.passages += update.passages
         result.sightings += update.sightings
-        shown = {id(blob): fruit for blob, fruit in zip(shot.blobs, shot.fruit, strict=True)}
         for sighting in update.sightings:
-            for place in shown[id(sighting.blob)] if len(shown[id(sighting.blob)]) == 1 else ():
+            owners = _owners(shot, sighting.blob)
+            for place in owners if len(owners) == 1 else ():
                 numbers = result.identities.setdefault(place, [])
                 if not numbers or numbers[-1] != sighting.fruit:
                     numbers.append(sighting.fruit)
     result.passages += tracker.close()
     return result
+
+
+def _owners(shot: Shot, blob: Blob) -> set[int]:
+    """Return the fruit that a blob shows, which the tracker may have put together from pieces."""
+    whole = next((fruit for one, fruit in zip(shot.blobs, shot.fruit, strict=True) if one is blob), None)
+    if whole is not None:
+        return set(whole)
+    box = blob.box
+    return {
+        place
+        for one, fruit in zip(shot.blobs, shot.fruit, strict=True)
+        for place in fruit
+        if box.left <= one.x <= box.right and box.top <= one.y <= box.bottom
+    }
 
 
 def without(shot: Shot, hidden: Callable[[int], bool]) -> Shot:

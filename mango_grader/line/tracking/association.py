@@ -13,6 +13,7 @@ from mango_grader.line.tracking.track import Track
 _ALONG, _ACROSS = 0.7, 0.7  # furthest from where a fruit is expected, in its own lengths and widths
 _WIDER = 1.8  # by how much these may grow for a fruit that nothing else explains
 _SIZE = 0.1  # cost of a look of e times the area
+_UNPROVED = 0.3  # cost of a track that has not proved to be a fruit
 _GROUP = 0.6  # a group covers at least this share of the areas of its members
 _LARGER = 1.3  # and is larger by this than the largest of them
 _FAR = 1e6
@@ -53,7 +54,8 @@ def associate(tracks: Sequence[Track], looks: Sequence[Look], usual_area: float 
         allowed[list(members)] = False
     sizes = np.log(np.divide.outer([t.area for t in tracks], [one.area for one in looks]))
     near = allowed & (cost < 1.0)
-    pairs = _assign(np.where(near, cost + _SIZE * sizes**2, _FAR))
+    unproved = _UNPROVED * np.array([[track.number is None] for track in tracks])
+    pairs = _assign(np.where(near, cost + _SIZE * sizes**2 + unproved, _FAR))
     taken_tracks, taken_looks = {track for track, _ in pairs}, {place for _, place in pairs}
     # A fruit that rolled or a belt that was misjudged: further away, but only where nothing else comes into question.
     wide = allowed & (cost < _WIDER**2)

@@ -54,6 +54,7 @@ class Track:
         sightings: frames that showed it alone.
         hidden: whether it is hidden in a group of touching fruit now.
         missed: frames in a row in which nothing of it was seen.
+        apart_since: position of the belt since which the finder takes it apart; None if it does not.
         closed: whether its passage is over, and it must not be counted again.
     """
 
@@ -76,6 +77,7 @@ class Track:
     sightings: int = 1
     hidden: bool = False
     missed: int = 0
+    apart_since: float | None = None
     closed: bool = False
 
     @classmethod
@@ -110,9 +112,11 @@ class Track:
             self.length, self.width = max(self.length, look.length), max(self.width, look.width)
             self.area = max(self.area, look.area)
         else:
-            self.length = _MEMORY * self.length + (1 - _MEMORY) * look.length
-            self.width = _MEMORY * self.width + (1 - _MEMORY) * look.width
-            self.area = _MEMORY * self.area + (1 - _MEMORY) * look.area
+            # A piece of a fruit is not believed at once.
+            weight = 1 - _MEMORY if look.area > 0.7 * self.area else 0.1
+            self.length += weight * (look.length - self.length)
+            self.width += weight * (look.width - self.width)
+            self.area += weight * (look.area - self.area)
         self.earlier, self.earlier_along = self.seen, self.seen_along
         self.seen, self.seen_along = moment, look.along
         self.sightings += 1

@@ -11,6 +11,7 @@ from mango_grader.line.observations import Blob, Passage, Sighting, Status
 from mango_grader.line.tracking.association import associate
 from mango_grader.line.tracking.base import Update
 from mango_grader.line.tracking.crossing import Crossing, crossing, start_of
+from mango_grader.line.tracking.fragments import joined, pieces_of
 from mango_grader.line.tracking.looks import Look, View, look
 from mango_grader.line.tracking.motion import make_motion
 from mango_grader.line.tracking.settings import TrackingConfig
@@ -21,6 +22,8 @@ _ENOUGH = 3  # fruit that make a usual size
 _MISSED = 3  # frames for which a fruit may always be hidden, however slow the camera is
 _SPEED_SECONDS = 0.1  # over which the speed at a passage is taken
 _STEP = 1.0  # pixels of belt after which another moment is remembered
+_PIECE = 0.45  # of the usual area: what is smaller may be a piece of a fruit, and has to come further
+_DIRT = 0.15  # of the usual area: what is smaller is no fruit
 _PARTED = 1.5  # a track of this many usual areas was a group when a fruit parts from it
 
 
@@ -71,7 +74,7 @@ class BeltTracker:
         if before is not None:
             for track in self._tracks:
                 track.predict(advance, frame.time - before.time)
-        seen = self._follow(looks, now, advance)
+        seen = self._follow(self._whole(looks, now), now, advance)
         self._prove(advance)
         sightings = sorted(
             (self._sighting(track, one, now) for track, one in seen if track.number is not None), key=lambda s: s.fruit
@@ -130,6 +133,25 @@ class BeltTracker:
             del self._moments[0]
         del self._moments[: -round(4 * reach)]  # of a belt that goes back and forth
 
+    def _whole(self, looks: Sequence[Look], now: BeltPosition) -> Sequence[Look]:
+        """Return looks in which the pieces of a fruit are one; for a while, since what stays apart is two fruit."""
+        usual = self._usual(self._areas)
+        if usual is None:
+            return looks
+        tracks = [track for track in self._tracks if track.number is not None and track.area < _PARTED * usual]
+        gone: set[int] = set()
+        found: list[Look] = []
+        for track, pieces in zip(tracks, pieces_of(tracks, looks), strict=True):
+            if not pieces:
+                track.apart_since = None
+                continue
+            track.apart_since = now.belt if track.apart_since is None else track.apart_since
+            if abs(now.belt - track.apart_since) <= min(track.length, track.width):
+                gone.update(pieces)
+                blob = joined([looks[place].blob for place in pieces])
+                found.append(look(self._axes, self._view, blob, self._usual(self._lengths)))
+        return [*(one for place, one in enumerate(looks) if place not in gone), *found]
+
     def _follow(self, looks: Sequence[Look], now: BeltPosition, advance: float) -> list[tuple[Track, Look]]:
         """Bring looks and tracks together; return which track each look shows."""
         tracks = self._tracks
@@ -183,11 +205,15 @@ class BeltTracker:
     def _is_fruit(self, track: Track, advance: float) -> bool:
         if track.missed or track.hidden:
             return False
-        if track.sightings == 1:
+        usual = self._usual(self._areas)
+        share = 1.0 if usual is None else track.area / usual
+        if share < _DIRT:
+            return False
+        if track.sightings == 1 and share >= _PIECE:
             # At a low frame rate the belt moves so far that nothing else can have brought it here.
             return track.origin == "entry" and track.whole and advance > 0.25 * track.length
         needed = {"entry": 0.1, "start": 0.3, "split": 0.3, "exit": 0.3, "view": 1.0}[track.origin]
-        return track.travelled >= (needed if track.whole else 1.0) * track.length
+        return track.travelled >= (needed if track.whole and share >= _PIECE else 1.0) * track.length
 
     def _sighting(self, track: Track, one: Look, now: BeltPosition) -> Sighting:
         assert track.number is not None

@@ -6,7 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from moving_fruit import BELT, CAMERA, MovingFruit, Shot, ellipse, follow, merged, one_after_another, shots, without
+from moving_fruit import (
+    BELT,
+    CAMERA,
+    MovingFruit,
+    Shot,
+    ellipse,
+    follow,
+    merged,
+    one_after_another,
+    shaped,
+    shots,
+    without,
+)
 from numpy.typing import NDArray
 
 from mango_grader.line import Axes, Belt
@@ -50,8 +62,9 @@ SECONDS = 15.0  # all have left the view by then
 def test_each_fruit_counts_once_at_any_rate(rate: float, belt: Belt) -> None:
     if rate == 2.0 and belt.speed is None:
         pytest.skip("at 2 frames per second an unknown speed cannot be told from its neighbours' distance")
-    seen = follow(shots(FRUIT, times(rate, SECONDS), steady), belt)
-    assert seen.counted == len(FRUIT) == len(seen.passages)
+    fruit, seconds = (FRUIT, SECONDS) if rate < 100 else (FRUIT[:10], 6.0)
+    seen = follow(shots(fruit, times(rate, seconds), steady), belt)
+    assert seen.counted == len(fruit) == len(seen.passages)
     assert seen.switches == 0
 
 
@@ -187,3 +200,49 @@ def test_a_restored_tracker_goes_on_bit_for_bit(belt: Belt) -> None:
         assert [vars(s) for s in found.sightings] == [vars(s) for s in expected.sightings]
     assert json.dumps(resumed.state()) == json.dumps(straight.state())
     assert resumed.close() == straight.close()
+
+
+def halves(shot: Shot, apart: Callable[[int, float], bool]) -> Shot:
+    """Return a shot in which the finder makes two blobs of some fruit: of its front and of its back."""
+    blobs, fruit = [], []
+    for blob, shown in zip(shot.blobs, shot.fruit, strict=True):
+        middle = blob.box.width // 2
+        if apart(shown[0], blob.x) and middle > 15:
+            parts = [
+                (blob.mask[:, : middle - 2], blob.box.left),
+                (blob.mask[:, middle + 2 :], blob.box.left + middle + 2),
+            ]
+            pieces = [piece for mask, left in parts if (piece := shaped(mask, left, blob.box.top)) is not None]
+        else:
+            pieces = [blob]
+        blobs += pieces
+        fruit += [shown] * len(pieces)
+    return Shot(shot.frame, blobs, fruit)
+
+
+def test_a_fruit_that_the_finder_takes_apart_is_one() -> None:
+    """Every other fruit falls into two pieces for an eighth of a second, somewhere on its way."""
+    place = {n: 150.0 + 37 * (n % 11) for n in range(len(FRUIT))}
+    seen = follow(
+        halves(s, lambda n, x: n % 2 == 1 and n > 6 and place[n] < x < place[n] + 36)
+        for s in shots(FRUIT, times(30, SECONDS), steady)
+    )
+    assert seen.counted == len(FRUIT) == len(seen.passages)
+    assert max(len(set(numbers)) for numbers in seen.identities.values()) == 1
+    assert all(sighting.blob.area > 1000 for sighting in seen.sightings if 80 < sighting.along < 560)
+
+
+def test_pieces_that_stay_apart_are_two_fruit() -> None:
+    """Two small fruit that are found as one of the usual size, until they part."""
+    small = [MovingFruit(-900.0, 60.0, 40.0, 34.0), MovingFruit(-936.0, 60.0, 40.0, 34.0)]
+    usual = [MovingFruit(-40.0 - 150 * n, 60.0, 56.0, 48.0) for n in range(5)]
+    seen = follow(together(s, {(5, 6)}, lambda x: x < 220) for s in shots([*usual, *small], times(30, 7.0), steady))
+    assert seen.counted == 7
+
+
+def test_what_is_much_smaller_than_fruit_is_none() -> None:
+    rng = np.random.default_rng(4)
+    crumbs = [MovingFruit(-800.0 - 90 * n, 120.0 + float(rng.normal(0, 3)), 18.0, 14.0) for n in range(12)]
+    fruit = [MovingFruit(-40.0 - 90 * n, 60.0) for n in range(16)]
+    seen = follow(shots([*fruit, *crumbs], times(30, 8.0), steady))
+    assert seen.counted == len(fruit)
