@@ -25,7 +25,7 @@ from mango_grader.line.log.entries import Ended, Resumed, Started
 from mango_grader.line.log.folder import LogFolder
 from mango_grader.line.log.writing import LogWriter, Tail, locked_log
 from mango_grader.line.loop import Loop, Observer
-from mango_grader.line.models import Models, ModelWatch
+from mango_grader.line.models import Models, ModelWatch, as_configured
 from mango_grader.line.outlets import OutletMap
 from mango_grader.line.pace import Hurried, LineClock, Pace, Repeated, Unhurried
 from mango_grader.line.pipeline import Numbering, Pipeline
@@ -69,8 +69,8 @@ class Line:
 
     Args:
         source: of the frames.
-        grader: the model; its file may be replaced while the line runs. Exit policy and decision rule of a new model
-            are those of the configuration.
+        grader: the model, whose file may be replaced while the line runs. Exit policy and decision rule are those of
+            the configuration, whatever the grader was loaded with.
         config: of the line.
         log: folder of the log; None keeps it as long as the line runs.
         sinks: that get the decisions, each in its own time.
@@ -105,6 +105,7 @@ class Line:
         observers: Sequence[Observer] = (),
         options: LineOptions = LineOptions(),
     ) -> None:
+        grader = as_configured(grader, config.grading)
         FruitGrader(grader, config.axes, config.crops, config.grading)  # What cannot be used is refused before any log.
         OutletMap(config.outlets, grader.manifest.classes, config.axes)
         self.tally = Tally()

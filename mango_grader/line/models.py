@@ -10,14 +10,33 @@ from typing import Self
 
 from mango_grader.errors import BundleError, MangoError, UsageError
 from mango_grader.line.config import LineConfig
-from mango_grader.line.grading import FruitGrader
+from mango_grader.line.grading import FruitGrader, GradingConfig
 from mango_grader.line.log.folder import LogFolder
 from mango_grader.runtime.bundle.archive import Bundle
+from mango_grader.runtime.decisions import parse_decision_rule
+from mango_grader.runtime.exits import parse_exit_policy
 from mango_grader.runtime.inference.grader import Grader
+from mango_grader.runtime.inference.measuring import MeasuredTimes
+from mango_grader.runtime.inference.model_context import policy_context, rule_context
 from mango_grader.text import one_line
 
 _EVERY = 20  # frames between two looks at the file
 _Stamp = tuple[int, int, int]
+
+
+def as_configured(grader: Grader, grading: GradingConfig) -> Grader:
+    """Return a grader with the exit policy and the decision rule of a configuration; the model is not loaded again.
+
+    Args:
+        grader: with the model.
+        grading: settings; policy and rule are the model's own where they are None.
+    """
+    bundle, model = grader.bundle, grader.model
+    times = MeasuredTimes(bundle, model)
+    context = policy_context(bundle, model.precision, times)
+    policy = parse_exit_policy(grading.policy or bundle.manifest.default_policy, context)
+    rule = parse_decision_rule(grading.decide or bundle.manifest.default_decide, rule_context(bundle, context, policy))
+    return Grader(bundle, model, policy, rule, times=times)
 
 
 @dataclass(frozen=True)
