@@ -102,7 +102,7 @@ class Film:
             for frame in belt.frames():
                 assert frame.image is not None
                 bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-                cv2.imwrite(str(folder / frame.name), bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+                cv2.imwrite(str(folder / f"{frame.index:06d}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
                 turned.append(frame.ticks)
             ticks.write_text(json.dumps(turned), encoding="utf-8")
         jpegs = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]

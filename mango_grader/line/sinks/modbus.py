@@ -79,14 +79,6 @@ class ModbusSettings(ActuatorSettings):
     """A PLC that is a Modbus TCP server; the line is its client. At least once; repeats have the same sequence number.
 
     Attributes:
-        outlets: names of the outlets in the PLC's order: the first has number 1. An outlet that is not named, and a
-            fruit without one, is number 0, the PLC's default.
-        heartbeat_ms: milliseconds between two heartbeats, whether fruit comes or not.
-        acknowledge_ms: milliseconds after which a result that was not acknowledged counts as an error.
-        timeout_ms: milliseconds after which an answer of the PLC is no longer waited for, and the connection is made
-            again.
-        stalled_ms: milliseconds without a new frame after which the line is not ready.
-        fresh_ms: milliseconds after the decision line for which a decision without a due time may be sent.
         host: name or address of the PLC.
         port: of the Modbus server.
         unit: number of the unit behind it.

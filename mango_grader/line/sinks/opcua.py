@@ -95,16 +95,10 @@ class OpcuaSettings(ActuatorSettings):
     The variables must exist already. The connection is not encrypted: keep it inside the machine's own network.
 
     Attributes:
-        outlets: names of the outlets in the PLC's order: the first has number 1. An outlet that is not named, and a
-            fruit without one, is number 0, the PLC's default.
-        heartbeat_ms: milliseconds between two heartbeats, whether fruit comes or not.
-        acknowledge_ms: milliseconds after which a result that was not acknowledged counts as an error.
-        timeout_ms: milliseconds after which an answer of the PLC is no longer waited for, and the connection is made
-            again.
-        stalled_ms: milliseconds without a new frame after which the line is not ready.
-        fresh_ms: milliseconds after the decision line for which a decision without a due time may be sent.
         url: of the server, such as opc.tcp://192.168.0.10:4840.
         node: id of a variable, with {name} where the name of `VARIABLES` stands.
+        timeout_ms: milliseconds after which an answer of the PLC is no longer waited for, and the connection is made
+            again.
         user_variable: environment variable that holds the user; without one the line is anonymous.
         password_variable: environment variable that holds the password.
         name: of the sink.
