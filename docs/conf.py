@@ -22,6 +22,7 @@ extensions = [
     "mathml",
     "notebook_kernels",
     "settings_reference",
+    "line_reference",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 

@@ -72,6 +72,8 @@ EXCEPTIONS = (
     ),
     Instead("bench --model runs/mangos", "bench --model runs/mangos --seconds 1", "half a minute"),
     Instead("--decide conformal:alpha=0.05", "--decide argmax", "a dozen drawn fruit are too few, so it is refused"),
+    Instead("--fruit 40 --seed 1", "--fruit 20 --seed 1 --fps 7", "drawing frames of forty fruit takes a minute"),
+    Instead(" rtsp://", "", "there is no camera; tests/line/sources has a small server"),
     Instead("make install", "", "asks a package index"),
     Instead(".venv/bin/pre-commit install", "", "writes a hook into the clone"),
     Instead("make test", "", "is what runs this"),

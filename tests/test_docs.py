@@ -15,7 +15,7 @@ from mango_grader.workflow.presets import PRESETS
 
 @pytest.mark.parametrize("page", DOCUMENTS)
 def test_every_block_names_its_language(page: str) -> None:
-    known = {"sh", "python", "text", "json"}
+    known = {"sh", "python", "text", "json", "toml"}
     assert not {b.language for b in blocks(page) if b.language not in known and not b.language.startswith("{")}
 
 

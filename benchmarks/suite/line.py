@@ -77,10 +77,10 @@ class Setup:
     def belt(self) -> SimulatorSettings:
         """The belt, with `rate` fruit a second in each of two lanes, seams included."""
         fast, fruit = PRESETS["fast"], round(2 * self.rate * self.seconds)
-        length = 100.0 * self.width / 1280
+        length = 0.15 * self.width
         return replace(
             fast, width=self.width, height=self.height, fps=self.fps, fruit=fruit, length_px=length, seed=1,
-            speed=15.0 * length, gap=0.12, touching=0.1, stretches=0.0, empty_seconds=0.25, jitter=0.0,
+            speed=11.0 * length, gap=0.05, touching=0.1, stretches=0.0, empty_seconds=0.25, jitter=0.0,
         )  # fmt: skip
 
 

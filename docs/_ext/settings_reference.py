@@ -73,7 +73,8 @@ def _in_words(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return " | ".join(map(str, parts))
     if typing.get_origin(hint) in (tuple, list) or getattr(typing.get_origin(hint), "__name__", "") == "Sequence":
-        return f"list of {_in_words(parts[0])}".replace("number", "numbers")
+        one = _in_words(parts[0])
+        return f"list of {one}s" if one.endswith("number") else f"list of {one}"
     if getattr(typing.get_origin(hint), "__name__", "") in {"Mapping", "dict"}:
         return f"mapping of {_in_words(parts[0])} to {_in_words(parts[1])}"
     if typing.get_origin(hint) is not None:
@@ -116,15 +117,16 @@ def table(settings: Iterator[Setting], by_preset: Mapping[str, Mapping[str, Any]
         (f"`{each.name}`", each.allowed, defaults(each.name, by_preset), meaning(each.owner, each.field))
         for each in settings
     ]
-    return _markdown(("setting", "what it may be", "default", "meaning"), rows)
+    return markdown(("setting", "what it may be", "default", "meaning"), rows)
 
 
-def _markdown(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def markdown(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
     lines = [titles, ("---",) * len(titles), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
-def _prose(documented: type) -> str:
+def prose(documented: type) -> str:
     """Return what a class says of itself before its sections."""
     found = parse(inspect.cleandoc(documented.__doc__ or ""), DocstringStyle.GOOGLE)
     return "\n\n".join(filter(None, (found.short_description, found.long_description)))
@@ -139,7 +141,7 @@ def methods() -> str:
         spaces = "Every space." if not refused else ", ".join(able) + ". " + " ".join(refused.values())
         presets = {preset: {"method": plain(chosen.settings(name))} for preset, chosen in PRESETS.items()}
         parts.append(
-            f"## {name}\n\n{_prose(method)}\n\nPublished in\n: {method.paper}\n\n"
+            f"## {name}\n\n{prose(method)}\n\nPublished in\n: {method.paper}\n\n"
             f"Default space\n: [`{method.default_space}`](spaces.md#{method.default_space})\n\nSearches\n: {spaces}\n\n"
             + table(settings_of(PRESETS["quick"].settings(name), "method"), presets)
         )
@@ -155,7 +157,7 @@ def spaces() -> str:
         decisions = quick.decisions()
         size = sum(math.log10(decision.options) for decision in decisions)
         parts.append(
-            f"## {kind}\n\n{_prose(type(quick))}\n\nPublished in\n: {quick.paper}\n\n"
+            f"## {kind}\n\n{prose(type(quick))}\n\nPublished in\n: {quick.paper}\n\n"
             f"Size with the preset `quick`\n: {len(decisions)} decisions, some 10^{size:.0f} architectures\n\n"
             + table(settings_of(quick, "space"), {name: {"space": plain(space)} for name, space in of_preset.items()})
         )
@@ -181,10 +183,10 @@ def common_settings() -> str:
         ("teacher", teacher),
     )
     tables = [
-        f"## {name}\n\n{_prose(type(part))}\n\n{table(_common(settings_of(part, name)), by_preset)}"
+        f"## {name}\n\n{prose(type(part))}\n\n{table(_common(settings_of(part, name)), by_preset)}"
         for name, part in parts
     ]
-    whole = f"## The whole run\n\n{_prose(RunConfig)}\n\n{table(_of_whole_run(config), by_preset)}"
+    whole = f"## The whole run\n\n{prose(RunConfig)}\n\n{table(_of_whole_run(config), by_preset)}"
     return "\n".join([*tables, whole])
 
 
@@ -207,7 +209,7 @@ def field_table(path: str) -> str:
     kind = getattr(import_module(module), name)
     named = [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind._fields)
     rows = [(f"`{field}`", kind_of(kind, field), meaning(kind, field)) for field in named if not field.startswith("_")]
-    return _markdown(("name", "type", "meaning"), rows)
+    return markdown(("name", "type", "meaning"), rows)
 
 
 def run_folder() -> str:
@@ -219,7 +221,7 @@ def run_folder() -> str:
         for name, path in named.items()
         if isinstance(path, Path) and path.parent.name != "checkpoints"
     ]
-    return _markdown(("file or folder", "what it holds"), rows)
+    return markdown(("file or folder", "what it holds"), rows)
 
 
 class _Written(SphinxDirective):

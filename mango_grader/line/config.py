@@ -21,7 +21,7 @@ from mango_grader.text import listed, one_line
 
 T = TypeVar("T", bound=Section)
 
-_SECTIONS: Mapping[str, type[Section]] = {
+SECTIONS: Mapping[str, type[Section]] = {
     "camera": Camera,
     "belt": Belt,
     "tracking": TrackingConfig,
@@ -29,6 +29,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "grading": GradingConfig,
     "outlets": OutletsConfig,
 }
+"""The sections of the file, beside `[finder]` and `[[sinks]]`."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class LineConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as in the file; settings that are None are left out."""
         kinds = {cls: kind for registry in (FINDERS, SINKS) for kind, cls in registry.items()}
-        tables: dict[str, Any] = {name: _without_none(plain(getattr(self, name))) for name in _SECTIONS}
+        tables: dict[str, Any] = {name: _without_none(plain(getattr(self, name))) for name in SECTIONS}
         tables["finder"] = {"kind": kinds[type(self.finder)], **_without_none(plain(self.finder))}
         tables["sinks"] = [{"kind": kinds[type(sink)], **_without_none(plain(sink))} for sink in self.sinks]
         return tables
@@ -93,13 +94,13 @@ class LineConfig:
         Raises:
             UsageError: a section or setting is unknown, missing or out of its range; one line names it.
         """
-        if unknown := sorted(tables.keys() - _SECTIONS.keys() - {"finder", "sinks"}):
-            known = ", ".join([*_SECTIONS, "finder", "sinks"])
+        if unknown := sorted(tables.keys() - SECTIONS.keys() - {"finder", "sinks"}):
+            known = ", ".join([*SECTIONS, "finder", "sinks"])
             raise UsageError(f"no section is called {one_line(listed(unknown))}; there are {known}")
         if missing := [name for name in ("camera", "belt", "finder") if name not in tables]:
             raise UsageError(f"the section {missing[0]} is missing; `mango-grader conveyor calibrate` writes it")
         sections: dict[str, Any] = {
-            name: checked_section(kind, tables[name], name) for name, kind in _SECTIONS.items() if name in tables
+            name: checked_section(kind, tables[name], name) for name, kind in SECTIONS.items() if name in tables
         }
         sections["finder"] = _of_kind(FINDERS, tables["finder"], "finder")
         sinks = tables.get("sinks", [])
