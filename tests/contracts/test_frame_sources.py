@@ -11,7 +11,7 @@ import pytest
 from footage import FPS, SIZE, footage, number_of, write_images, write_video
 from mjpeg import mjpeg_camera
 
-from mango_grader.line import Frame, Source
+from mango_grader.line import Frame, SimulatedBelt, SimulatorSettings, Source
 from mango_grader.line.sources import (
     FrameFolder,
     GivenFrames,
@@ -41,6 +41,14 @@ FINITE: Mapping[str, Callable[[Path], Source]] = {
     "a hot folder that ends": lambda path: HotFolder(numbered(path), fps=FPS, settle=0.02, stop_after=0.05),
     "a buffered video": lambda path: buffered(Video(write_video(path / "c.avi", IMAGES)), size=2),
     "a folder with ticks": lambda path: WithTicks(FrameFolder(numbered(path), fps=FPS), lambda: 7.0),
+}
+
+
+# Finite sources of their own images.
+OTHERS: Mapping[str, Callable[[Path], Source]] = {
+    "a simulated belt": lambda _: SimulatedBelt(
+        SimulatorSettings(fruit=1, width=160, height=120, length_px=40, empty_seconds=0.0)
+    ),
 }
 
 
@@ -74,8 +82,13 @@ LIVE: Mapping[str, Callable[[Path], Iterator[Source]]] = {
 
 
 @pytest.fixture(params=FINITE)
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+def twelve(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
     return FINITE[request.param](tmp_path)
+
+
+@pytest.fixture(params=[*FINITE, *OTHERS])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+    return {**FINITE, **OTHERS}[request.param](tmp_path)
 
 
 @pytest.fixture(params=LIVE)
@@ -91,11 +104,11 @@ def test_it_is_a_source(source: Source) -> None:
     assert isinstance(source, Source)
     assert source.name
     assert source.counts == SourceCounts()
-    assert len(source) == (len(IMAGES) if source.finite else 0)
+    assert len(source) == (sum(1 for _ in source.frames()) if source.finite else 0)
 
 
-def test_every_image_is_a_frame_with_its_time(source: Source) -> None:
-    frames = list(source.frames())
+def test_every_image_is_a_frame_with_its_time(twelve: Source) -> None:
+    frames = list(twelve.frames())
     assert [frame.index for frame in frames] == list(range(len(IMAGES)))
     for frame, image in zip(frames, IMAGES, strict=True):
         assert frame.error is None
@@ -103,7 +116,7 @@ def test_every_image_is_a_frame_with_its_time(source: Source) -> None:
         assert (frame.image.shape, frame.image.dtype) == ((*SIZE, 3), np.uint8)
         np.testing.assert_array_equal(frame.image, image)
     np.testing.assert_allclose([frame.time for frame in frames], np.arange(len(IMAGES)) / FPS)
-    assert source.counts == SourceCounts(delivered=len(IMAGES))
+    assert twelve.counts == SourceCounts(delivered=len(IMAGES))
 
 
 @pytest.mark.parametrize("start", [5, 12])
