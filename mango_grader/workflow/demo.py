@@ -8,6 +8,8 @@ import numpy as np
 
 from mango_grader.datasets.probe import border_probe
 from mango_grader.files import write_json
+from mango_grader.line.known_grades import read_grades
+from mango_grader.line.simulator import SimulatorSettings, write_belt
 from mango_grader.progress import Progress
 from mango_grader.runtime import Grader, Preprocess
 from mango_grader.synthetic import Series, write_synthetic
@@ -25,6 +27,7 @@ EXPECTED_ACCURACY = 0.75
 """What the last exit reaches on unseen mangoes at least, if the machine has time to train."""
 
 _PROBE_SIZE = 96
+_BELT_FRUIT = 40
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,49 @@ def demo(folder: Path, budget: float, seed: int, progress: Progress) -> tuple[Ru
     result = _tested(run, unseen, seed, progress)
     write_json(folder / "demo.json", asdict(result))
     return run, result
+
+
+@dataclass(frozen=True)
+class BeltResult:
+    """How the mangoes of a simulated belt were counted and graded.
+
+    Attributes:
+        fruit: mangoes that passed the decision line.
+        counted: decisions about them.
+        agreed: share of the decisions with the grade of the whole skin, 0..1.
+    """
+
+    fruit: int
+    counted: int
+    agreed: float
+
+
+def simulate_belt(folder: Path, seed: int, progress: Progress) -> Path:
+    """Return a folder of frames of a simulated belt, with its truth and its configuration.
+
+    Args:
+        folder: of the demo.
+        seed: of the demo; the belt's mangoes are others than those that were learned from or tested on.
+        progress: told what happens.
+    """
+    belt = folder / "belt"
+    write_belt(belt, SimulatorSettings(fruit=_BELT_FRUIT, seed=seed + 2), progress=progress)
+    return belt
+
+
+def compare_belt(belt: Path, table: Path) -> BeltResult:
+    """Compare decisions with the truth.
+
+    Args:
+        belt: folder of a simulated belt.
+        table: CSV of decisions.
+    """
+    known = read_grades(belt / "truth.csv")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] == "decided"]
+    agreed = [row["grade"] == known.at(int(row["lane"]), float(row["decided_time"])) for row in rows]
+    fruit = sum(label != "" for passed in known.by_lane.values() for _, label in passed)
+    return BeltResult(fruit, len(rows), float(np.mean(agreed)) if agreed else 0.0)
 
 
 def _tested(run: RunFolder, unseen: Path, seed: int, progress: Progress) -> DemoResult:
