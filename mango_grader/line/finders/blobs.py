@@ -35,6 +35,19 @@ class RegionOfInterest:
         return outside
 
 
+def framed(mask: NDArray[np.uint8], width: int = 1, value: int = 0) -> NDArray[np.uint8]:
+    """Return a mask with a frame around it; `numpy.pad` takes twenty times as long for small ones.
+
+    Args:
+        mask: (h, w).
+        width: of the frame, in pixels.
+        value: of the frame's pixels.
+    """
+    return np.asarray(
+        cv2.copyMakeBorder(mask, width, width, width, width, cv2.BORDER_CONSTANT, value=[value]), np.uint8
+    )
+
+
 def lies_inside(
     mask: NDArray[np.uint8], left: int, top: int, shape: tuple[int, ...], outside: NDArray[np.uint8] | None
 ) -> bool:
@@ -52,7 +65,7 @@ def lies_inside(
         return False
     if outside is None:
         return True
-    around = np.asarray(cv2.dilate(np.pad(mask, 1), np.ones((3, 3), np.uint8)), np.uint8)
+    around = np.asarray(cv2.dilate(framed(mask), np.ones((3, 3), np.uint8)), np.uint8)
     return not (around & outside[top - 1 : top + height + 1, left - 1 : left + width + 1]).any()
 
 

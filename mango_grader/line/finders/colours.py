@@ -33,15 +33,17 @@ _CROWDING = 2.2  # with a gain g of all channels, a volume of Lab has g ** 2.2 o
 _ALL, _RED, _BLUE = (1, 1, 1), (1, 0, 0), (0, 0, 1)
 _SEARCHES = (  # for each density, in turn: channels, and the factors that are tried on them
     (
-        (_ALL, tuple(1.07**step for step in range(-7, 8))),
-        (_RED, tuple(1.03**step for step in range(-4, 5))),
-        (_BLUE, tuple(1.03**step for step in range(-4, 5))),
+        (_ALL, tuple(1.1**step for step in range(-5, 6))),
+        (_RED, tuple(1.04**step for step in range(-3, 4))),
+        (_BLUE, tuple(1.04**step for step in range(-3, 4))),
     ),
     (
-        (_ALL, tuple(1.03**step for step in range(-4, 5))),
-        (_RED, tuple(1.01**step for step in range(-4, 5))),
-        (_BLUE, tuple(1.01**step for step in range(-4, 5))),
+        (_ALL, tuple(1.03**step for step in range(-3, 4))),
+        (_RED, tuple(1.013**step for step in range(-3, 4))),
+        (_BLUE, tuple(1.013**step for step in range(-3, 4))),
         (_ALL, tuple(1.01**step for step in range(-2, 3))),
+        (_RED, tuple(1.007**step for step in range(-3, 4))),
+        (_BLUE, tuple(1.007**step for step in range(-3, 4))),
     ),
 )
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from mango_grader.errors import UsageError
 from mango_grader.line.belt import Axes
 from mango_grader.line.finders.base import FinderSettings
-from mango_grader.line.finders.blobs import RegionOfInterest, in_order, lies_inside, make_blob
+from mango_grader.line.finders.blobs import RegionOfInterest, framed, in_order, lies_inside, make_blob
 from mango_grader.line.finders.colours import UNIT, BeltColours
 from mango_grader.line.finders.splitting import split
 from mango_grader.line.observations import Blob
 from mango_grader.ranges import NotNegative, Pixels, Positive, Share
 
-_LIGHT_SAMPLES = 2000  # pixels from which the light of a frame is known
+_LIGHT_SAMPLES = 1600  # pixels from which the light of a frame is known
 _EDGE = 0.3  # of a fruit's distance from the belt's colours: where its outline is
 _CREVICE = 0.6  # of the distances around: where one fruit touches another
 _THIN = 0.35  # depth of the smallest fruit of a group, as a share of that of the largest
@@ -156,7 +156,7 @@ class PaletteFinder:
     def _parts(self, blob: "_Region", most: float) -> list[NDArray[np.uint8]]:
         """Return the fruit of a blob, each as a mask of the blob's size."""
         mask = _without_specks((blob.distances > self.edge(blob.distances)).astype(np.uint8))
-        depth = blob.depth(mask)
+        depth = _depth(mask)
         deepest = float(depth.max())
         outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
         if len(outlines) == 1:
@@ -168,7 +168,7 @@ class PaletteFinder:
         around = max(deepest / 2, 1.0)
         level = _CREVICE * cv2.GaussianBlur(blob.distances * mask, (0, 0), around)
         clear = blob.distances * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), around) > level
-        depth = blob.depth(_without_specks(mask & clear))
+        depth = _depth(_without_specks(mask & clear))
         labels = split(depth, mask, self.settings.neck, smallest=_THIN * float(depth.max()))
         return [_smooth((labels == number).astype(np.uint8)) for number in range(1, int(labels.max()) + 1)]
 
@@ -185,15 +185,6 @@ class _Region:
     left: int
     top: int
     shape: tuple[int, ...]
-
-    def depth(self, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the distance of each pixel from the outline of a mask; beyond the frame, fruit goes on."""
-        height, width = mask.shape
-        before_y, after_y = int(self.top > 0), int(self.top + height < self.shape[0])
-        before_x, after_x = int(self.left > 0), int(self.left + width < self.shape[1])
-        around = np.pad(mask, ((before_y, after_y), (before_x, after_x)))
-        depth = np.asarray(cv2.distanceTransform(around, cv2.DIST_L2, 5), np.float32)
-        return depth[before_y : before_y + height, before_x : before_x + width]
 
 
 def reduced(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -214,11 +205,16 @@ def _diameter(mask: NDArray[np.uint8]) -> float:
     return float(np.sqrt(cv2.countNonZero(mask) * 4 / np.pi))
 
 
+def _depth(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the distance of each pixel from the outline of a mask; the border of the frame is an outline, too."""
+    return np.asarray(cv2.distanceTransform(framed(mask), cv2.DIST_L2, 5), np.float32)[1:-1, 1:-1]
+
+
 def enlarged(mask: NDArray[np.uint8], factor: int) -> NDArray[np.bool_]:
     """Return a mask, larger by a factor, with a smooth outline."""
     if factor == 1:
         return mask > 0
-    smooth = cv2.resize(np.pad(mask * 255, 1), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.resize(framed(mask * 255), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     larger: NDArray[np.bool_] = np.asarray(smooth)[factor:-factor, factor:-factor] > 127
     return larger
 
@@ -240,18 +236,18 @@ def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _smooth(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return one fruit without its holes and without what hangs on it by a thread."""
-    size = 2 * int(0.2 * cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5).max()) + 1
+    size = 2 * int(0.2 * cv2.distanceTransform(framed(mask), cv2.DIST_L2, 5).max()) + 1
     opened = cv2.morphologyEx(
-        np.pad(mask, size), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+        framed(mask, size), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     )
     return _filled(np.ascontiguousarray(opened[size:-size, size:-size]))
 
 
 def _without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Fill holes that are specks on a fruit; a gap between touching fruit stays, as it tells them apart."""
-    holes = np.pad(1 - mask, 1, constant_values=1)
+    holes = framed(1 - mask, value=1)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
-    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5).max()
+    depth = cv2.distanceTransform(framed(mask), cv2.DIST_L2, 5).max()
     specks = stats[:, cv2.CC_STAT_AREA] < 0.05 * depth**2
     specks[0] = False
     filled: NDArray[np.uint8] = mask | specks[labels[1:-1, 1:-1]].astype(np.uint8)
