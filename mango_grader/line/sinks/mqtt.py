@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessageInfo
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessageInfo, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -177,6 +177,8 @@ class _Link:
         end = time.monotonic() + self._settings.timeout_s
         sent = [self._client.publish(topic, payload, qos=1) for topic, payload in messages]
         for message in sent:
+            if message.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                raise SinkError(f"{self._where}: {error_string(message.rc).rstrip('.').lower()}")
             while not self._acknowledged(message, 0.2):
                 if not self._client.is_connected():
                     raise SinkError(f"{self._where}: the connection is lost")

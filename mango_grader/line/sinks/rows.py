@@ -1,5 +1,6 @@
 """A file to which one row per decision is added as decisions come."""
 
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -40,7 +41,7 @@ class RowFile:
 
     Each row arrives exactly once: rows are synced before the cursor moves, and after a kill between the two the rows
     behind the cursor are found by their ids. Only if the file was moved away in just that moment do they come again in
-    the new file: at least once, with the same ids.
+    the new file: at least once, with the same ids. A file that is moved away while the line runs is begun anew.
 
     Args:
         name: of the sink.
@@ -78,6 +79,8 @@ class RowFile:
         """Add rows, and return when they are on the disk."""
         new = [decision for decision in decisions if decision.id not in self._known]
         try:
+            if not os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
+                raise FileNotFoundError(errno.ENOENT, "was moved away, and is begun anew")
             self._write(b"".join(self._form.line(_safe(to_row(each, self._classes))) for each in new))
             self._moved(decisions[-1].sequence)
         except OSError as error:

@@ -64,6 +64,24 @@ def test_a_file_that_was_moved_away_is_begun_anew(run: RunInfo, tmp_path: Path) 
     assert [line[:5] for line in path.read_text().splitlines()] == ["id,lo", "run-3"]
 
 
+def test_a_file_that_is_moved_away_while_the_line_runs_loses_no_row(run: RunInfo, tmp_path: Path) -> None:
+    log, path = Log(tmp_path / "log.jsonl"), tmp_path / "fruit.jsonl"
+    delivery = Delivery(JsonlSettings(str(path)).build(), log, run)
+    delivery.start()
+    for part, name in enumerate(("monday", "tuesday")):
+        delivery.announce(log.add(decide(2 * part + 1), decide(2 * part + 2)))
+        assert delivery.drain(timeout=10) == 0
+        path.rename(tmp_path / name)
+    delivery.announce(log.add(decide(5)))
+    assert delivery.drain(timeout=10) == 0
+    delivery.close()
+    assert [ids(tmp_path / name) for name in ("monday", "tuesday", "fruit.jsonl")] == [
+        ["run-1", "run-2"],
+        ["run-3", "run-4"],
+        ["run-5"],
+    ]
+
+
 def test_a_file_with_other_columns_is_left_alone(run: RunInfo, tmp_path: Path) -> None:
     path = tmp_path / "fruit.csv"
     path.write_text("fruit,price\nmango,2\n")
