@@ -1,0 +1,1 @@
+"""Peers of parts of the conveyor."""
