@@ -52,7 +52,7 @@ def killed(home: Path, kills: int, seed: int) -> int:
         name, runs = f"run{runs}", runs + 1
         while True:
             process = _started(context, home, name)
-            time.sleep(rng.uniform(0, 0.08))
+            time.sleep(rng.uniform(0, 0.25))
             if done < kills:
                 os.kill(process.pid or 0, signal.SIGKILL)
             process.join()

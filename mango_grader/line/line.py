@@ -159,6 +159,7 @@ class Line:
         started = self._started()
         if not log.exists():
             numbering = Numbering(started.run, started.lot)
+            log.checkpoint_file.unlink(missing_ok=True)  # Of a log that somebody took away.
             return Start(started, started.model, numbering, Tally(), Position())
         if not self._options.resume:
             raise UsageError(f"{log.path} exists; add --resume to continue it, or choose another --out")

@@ -195,6 +195,28 @@ def test_a_log_goes_on_only_as_it_began(
         run(grader, tmp_path / "log", frames(), replace(options, resume=True), config)
 
 
+def test_a_log_whose_first_line_is_torn_begins_anew(grader: Grader, tmp_path: Path) -> None:
+    """A disk that is full from the beginning leaves that; and a checkpoint of an earlier log is none of this one."""
+    run(grader, tmp_path / "log", frames())
+    chain = LogFolder(tmp_path / "log").chain
+    chain.write_bytes(chain.read_bytes()[:50])
+    decisions = run(grader, tmp_path / "log", frames(count=20), replace(OPTIONS, resume=True, checkpoint_frames=1000))
+    assert [one.sequence for one in decisions] == [1, 2, 3]
+    assert LogFolder(tmp_path / "log").verify().decisions == 3
+
+
+def test_a_log_that_lost_its_end_does_not_go_on(grader: Grader, tmp_path: Path) -> None:
+    line = Line(GivenFrames(frames()), grader, line_config(), log=str(tmp_path / "log"), options=OPTIONS)
+    for _ in line:
+        line.stop()  # A checkpoint is saved.
+    chain = LogFolder(tmp_path / "log").chain
+    lines = chain.read_bytes().splitlines(keepends=True)
+    chain.write_bytes(lines[0])
+    with pytest.raises(FormatError, match="the end is missing"):
+        run(grader, tmp_path / "log", frames(), replace(OPTIONS, resume=True))
+    assert chain.read_bytes() == lines[0]
+
+
 def test_a_log_is_never_overwritten(grader: Grader, tmp_path: Path) -> None:
     run(grader, tmp_path / "log", frames())
     with pytest.raises(UsageError, match="add --resume"):

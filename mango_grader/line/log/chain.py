@@ -63,6 +63,9 @@ class Chain:
         path: of the file; it is made if needed.
         end: the place behind its last whole line; what follows, such as a line that a kill has torn, is cut off.
 
+    Raises:
+        FormatError: the file ends before that place.
+
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp(), "chain.jsonl")
@@ -76,6 +79,9 @@ class Chain:
     def __init__(self, path: Path, end: Position = Position()) -> None:
         self.path, self.end = path, end
         self._file = path.open("ab")
+        if self._file.tell() < end.size:
+            self._file.close()
+            raise FormatError(f"{path}: the end is missing, from line {end.lines} on or before")
         self._file.truncate(end.size)
 
     def append(self, rows: Sequence[Mapping[str, Any]], *, sync: bool = True) -> None:

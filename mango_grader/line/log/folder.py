@@ -109,8 +109,8 @@ class LogFolder:
 
     def exists(self) -> bool:
         """Return whether there is a log that was begun."""
-        with suppress(OSError):
-            return self.chain.stat().st_size > 0
+        with suppress(OSError), self.chain.open("rb") as file:
+            return file.readline().endswith(b"\n")  # Less is what a full disk leaves of the first line.
         return False
 
     @property
