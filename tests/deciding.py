@@ -23,7 +23,7 @@ def decide(sequence: int, **changes: Any) -> Decision:
 
 @dataclass
 class Clock:
-    """The clock of a line whose frames come in real time, from 0; `stop` is a camera that hangs.
+    """The clock of a line whose frames come in real time, from 0; `stop` and `hang` are a camera that hangs.
 
     ticks: of the encoder; None without one.
     """
@@ -31,9 +31,14 @@ class Clock:
     ticks: float | None = None
     start: float = field(default_factory=time.monotonic)
     stopped: Moment | None = None
+    last: float | None = None
 
     def now(self) -> Moment:
-        return self.stopped or Moment(time.monotonic() - self.start, self.ticks)
+        return self.stopped or Moment(time.monotonic() - self.start, self.ticks, self.last)
+
+    def hang(self) -> None:
+        """Let time go on without frames."""
+        self.last = self.now().time
 
     def stop(self) -> None:
         self.stopped = self.now()

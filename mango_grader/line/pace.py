@@ -85,9 +85,11 @@ class LineClock:
 
     def now(self) -> Moment:
         """Return where the line is; may be asked from any thread."""
+        last = self._last if self.runs and self._offset is not None else None
         time = monotonic() - self._offset if self.runs and self._offset is not None else self._last
         ticks = self._ticks
-        return Moment(time, None if ticks is None else ticks[0] + ticks[1] * (time - self._last))
+        position = None if ticks is None else ticks[0] + ticks[1] * (time - self._last)
+        return Moment(time, position, last)
 
 
 @dataclass

@@ -251,12 +251,13 @@ class Actuator:
         moment, now = self._run.now(), time.monotonic()
         if moment != self._seen[0]:
             self._seen = (moment, now)
-        return Moment(moment.time + now - self._seen[1], moment.ticks)
+        return Moment(moment.time + now - self._seen[1], moment.ticks, moment.last)
 
     @property
     def _stalled(self) -> bool:
-        self._now()
-        return time.monotonic() - self._seen[1] > self._settings.stalled_ms / 1000
+        now = self._now()
+        since = time.monotonic() - self._seen[1] if now.last is None else now.time - now.last
+        return since > self._settings.stalled_ms / 1000
 
     def _passed(self, decision: Decision) -> bool:
         now = self._now()

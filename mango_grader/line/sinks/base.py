@@ -18,10 +18,12 @@ class Moment:
     Attributes:
         time: seconds, on the clock of the frames.
         ticks: position of the belt's encoder; None where there is no encoder.
+        last: time of the last frame, in seconds; None where the clock stands still between frames.
     """
 
     time: float
     ticks: float | None = None
+    last: float | None = None
 
 
 @dataclass(frozen=True)

@@ -269,6 +269,16 @@ def test_a_camera_that_hangs_makes_the_line_not_ready(plc: Plc) -> None:
     assert sequences(plc) == [1, 3]
 
 
+def test_a_camera_that_hangs_is_noticed_also_where_time_goes_on(plc: Plc) -> None:
+    clock = Clock()
+    with opened(plc, clock) as sink:
+        deliver(sink, decide(1))
+        until(lambda: plc.status("state") & 1)
+        clock.hang()
+        until(lambda: plc.status("error") == ErrorCode.NO_FRAMES)
+        assert not plc.status("state") & 1
+
+
 def test_time_goes_on_after_the_last_frame(plc: Plc) -> None:
     clock = Clock()
     with opened(plc, clock, stalled_ms=60_000.0) as sink:
