@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
 from mango_grader.line.belt import Axes, Belt, Camera, Direction, Lane, Motion
@@ -19,6 +18,7 @@ from mango_grader.line.calibration.motion import (
     texture_motion,
 )
 from mango_grader.line.calibration.palette import learn_palette
+from mango_grader.line.calibration.palette_estimate import estimate_palette
 from mango_grader.line.calibration.scale import Measure, Scale
 from mango_grader.line.config import LineConfig
 from mango_grader.line.finders import FinderSettings
@@ -27,7 +27,6 @@ from mango_grader.progress import Progress
 
 _LEAST_SKEW = 0.01  # below which a camera counts as straight
 _CHECKED = 0.5  # share of the fruit that confirm a speed
-_EMPTIEST = 8  # frames that stand for the empty belt where none is named
 
 
 @dataclass(frozen=True)
@@ -112,18 +111,9 @@ def _finder(footage: Footage) -> tuple[FinderSettings, Finding]:
     if footage.empty:
         count = len(footage.empty)
         return learn_palette(footage.empty), Finding("finder", "palette", f"learned from {count} empty frames", 1.0)
-    emptiest = _emptiest(footage)
-    how = f"learned from the {len(emptiest)} frames in which least lies on the belt; name empty ones with --empty"
-    return learn_palette(emptiest), Finding("finder", "palette", how, 0.5)
-
-
-def _emptiest(footage: Footage) -> list[NDArray[np.uint8]]:
-    """Return the images that differ least from the usual look of the belt."""
-    images = footage.images
-    small = [image[::4, ::4].astype(np.float32) for image in images]
-    usual = np.median(small, axis=0)
-    order = np.argsort([float(np.abs(one - usual).mean()) for one in small], kind="stable")
-    return [images[int(n)] for n in sorted(order[:_EMPTIEST])]
+    estimate = estimate_palette(footage.images)
+    how = f"learned {estimate.how}; name empty ones with --empty"
+    return estimate.settings, Finding("finder", "palette", how, estimate.sureness)
 
 
 def _find(footage: Footage, settings: FinderSettings, progress: Progress) -> list[list[tuple[float, Sequence[Blob]]]]:
