@@ -94,7 +94,7 @@ class SimulatedBelt:
             _multiply(image, layer, layer.left_over, layer.colour)
         time, ticks = self.moment(index)
         open_for = settings.exposure_ms / 1000
-        blurred = abs(float(self._motion.displacement(np.array([time + open_for]))[0]) - moved)
+        blurred = abs(self.displacement(time + open_for) - moved)
         image = self._optics.take(image, index, time, blurred)
         return Frame(index, time, self._turned(image), ticks)
 
@@ -106,6 +106,20 @@ class SimulatedBelt:
         """
         time = float(self._times[index])
         return time, self._motion.ticks(time)
+
+    def places(self, index: int) -> dict[int, tuple[float, float]]:
+        """Return the position along and across the belt of everything whose centre a frame shows, by number.
+
+        Args:
+            index: of the frame, from 0.
+        """
+        length = self.settings.length
+        near = self._near(float(self._moved[index]))
+        return {number: (along, item.across) for number, item, along in near if 0 <= along < length}
+
+    def displacement(self, time: float) -> float:
+        """Return how far the belt has moved at a time in seconds, in pixels: what lies on it is told apart by that."""
+        return float(self._motion.displacement(np.array([time]))[0])
 
     @cached_property
     def truth(self) -> tuple[Truth, ...]:
@@ -153,14 +167,19 @@ class SimulatedBelt:
         """Pixels to move things by where positions along the belt run against the columns or rows, as `Axes` says."""
         return 1 if self.settings.direction in ("left", "up") else 0
 
-    def _layers(self, moved: float) -> Iterator[tuple[int, Layer]]:
-        """Yield the number and the image of everything that is in sight."""
+    def _near(self, moved: float) -> Iterator[tuple[int, Item, float]]:
+        """Yield everything that may be in sight, its number and its position along the belt."""
         low, high = moved - self.settings.length - 2 * self._reach, moved + 2 * self._reach
         first, last = bisect.bisect_left(self._offsets, low), bisect.bisect_right(self._offsets, high)
         for number, item in enumerate(self._items[first:last], first + 1):
             along = float(item.along(moved, self.settings.length))
             if -self._reach < along < self.settings.length + self._reach:
-                yield number, self._sprites.layer(item, moved, along - self._origin)
+                yield number, item, along
+
+    def _layers(self, moved: float) -> Iterator[tuple[int, Layer]]:
+        """Yield the number and the image of everything that is in sight."""
+        for number, item, along in self._near(moved):
+            yield number, self._sprites.layer(item, moved, along - self._origin)
 
     def _turned(self, image: NDArray[Pixel]) -> NDArray[Pixel]:
         """Return an image of the belt, which moves right, as the camera sees it."""
