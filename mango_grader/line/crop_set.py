@@ -23,6 +23,7 @@ from mango_grader.files import read_json, write_bytes, write_json, write_text
 from mango_grader.line.config import LineConfig
 from mango_grader.line.crops import cut
 from mango_grader.line.known_grades import KnownGrades
+from mango_grader.line.lens import Lens
 from mango_grader.line.observations import Passage, Sighting
 from mango_grader.line.sources import Source
 from mango_grader.line.tracking import make_tracker
@@ -139,11 +140,11 @@ def best_views(
         most: number of views of one fruit.
         progress: shows how far it is.
     """
-    axes = config.axes
+    axes, lens = config.axes, Lens(config.camera)
     finder, tracker = config.finder.build(axes), make_tracker(axes, config.tracking)
     open_views: dict[int, Views] = {}
     with progress.task("frames", max(len(source), 1)) as task:
-        for frame in source.frames():
+        for frame in map(lens.straighten, source.frames()):
             blobs = [] if frame.image is None else finder.find(frame.image)
             update = tracker.update(frame, blobs)
             for sighting in update.sightings:

@@ -9,6 +9,7 @@ from mango_grader.line.decision import Decision
 from mango_grader.line.frame import Frame
 from mango_grader.line.graders import Graders
 from mango_grader.line.grading import Answer, FruitGrader
+from mango_grader.line.lens import Lens
 from mango_grader.line.log.entries import Decided, Worked
 from mango_grader.line.observations import Passage, Sighting
 from mango_grader.line.outlets import Due, OutletMap
@@ -91,6 +92,7 @@ class Pipeline:
     def __init__(self, config: LineConfig, classes: Sequence[str], graders: Graders, numbering: Numbering) -> None:
         self.graders, self.numbering = graders, numbering
         self._config = config
+        self._lens = Lens(config.camera)
         self._finder = config.finder.build(config.axes)
         self._tracker = make_tracker(config.axes, config.tracking)
         self._outlets = OutletMap(config.outlets, classes, config.axes)
@@ -102,6 +104,7 @@ class Pipeline:
             frame: later than all before it, and with an image.
             pace: how long grading may take.
         """
+        frame = self._lens.straighten(frame)
         assert frame.image is not None
         update = self._tracker.update(frame, self._finder.find(frame.image))
         self.graders.look(frame, update.sightings)

@@ -19,9 +19,10 @@ from mango_grader.line.calibration.motion import (
 )
 from mango_grader.line.calibration.palette import learn_palette
 from mango_grader.line.calibration.palette_estimate import estimate_palette
-from mango_grader.line.calibration.scale import Measure, Scale
+from mango_grader.line.calibration.scale import Measure, Pitch, Scale
 from mango_grader.line.config import LineConfig
 from mango_grader.line.finders import FinderSettings
+from mango_grader.line.lens import Lens
 from mango_grader.line.observations import Blob
 from mango_grader.progress import Progress
 
@@ -93,12 +94,13 @@ def calibrate(footage: Footage, request: Request, progress: Progress) -> Calibra
     Raises:
         UsageError: the direction or the scale cannot be told from these frames; one line says which option tells it.
     """
+    camera, scale = _camera(footage, request.measure)
+    footage = footage.straightened(Lens(camera))
     texture = texture_motion(footage)
     finder, palette = _finder(footage)
     seen = _find(footage, finder, progress)
     fruit = fruit_motion(seen, texture)
     velocity, moving = _velocity(texture, fruit, request)
-    camera, scale = _camera(footage, request.measure, None if texture is None else texture.period)
     belt, laid = _belt(footage, velocity, fruit, request)
     findings = [*moving, *laid, palette, *([] if scale is None else [scale])]
     if fruit is not None:
@@ -183,11 +185,12 @@ def _source(how: str, sure: float, given: bool) -> tuple[str, float | None]:
     return ("given", None) if given else (how, sure)
 
 
-def _camera(footage: Footage, measure: Measure | None, period: float | None) -> tuple[Camera, Finding | None]:
+def _camera(footage: Footage, measure: Measure | None) -> tuple[Camera, Finding | None]:
     camera = Camera(footage.width, footage.height)
     if measure is None:
         return camera, None
-    scale: Scale = measure.scale([*footage.empty, *footage.images], period)
+    texture = texture_motion(footage) if isinstance(measure, Pitch) else None
+    scale: Scale = measure.scale([*footage.empty, *footage.images], None if texture is None else texture.period)
     camera = replace(camera, mm_per_px=_digits(scale.mm_per_px), matrix=scale.matrix, distortion=scale.distortion)
     sure = None if scale.how == "given" else 0.9
     return camera, Finding("camera.mm_per_px", f"{camera.mm_per_px:g} mm", scale.how, sure)

@@ -1,7 +1,7 @@
 """The frames that a calibration looks at: all of them small, and some of them whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import cv2
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mango_grader.errors import UsageError
 from mango_grader.line.frame import Frame
+from mango_grader.line.lens import Lens
 from mango_grader.line.sources.base import Source
 from mango_grader.progress import Progress
 
@@ -50,6 +51,15 @@ class Footage:
     def images(self) -> list[NDArray[np.uint8]]:
         """Images of the frames that were kept whole, without those of the empty belt."""
         return [frame.image for run in self.runs for frame in run if frame.image is not None]
+
+    def straightened(self, lens: Lens) -> "Footage":
+        """Return the footage without the distortion of the lens."""
+        return replace(
+            self,
+            small=np.stack([lens.straightened(image) for image in self.small]),
+            runs=tuple(tuple(lens.straighten(frame) for frame in run) for run in self.runs),
+            empty=tuple(lens.straightened(image) for image in self.empty),
+        )
 
 
 def gather(source: Source, most: int, empty: Sequence[range], progress: Progress) -> Footage:

@@ -219,3 +219,30 @@ def test_velocities_name_directions_of_the_image() -> None:
     found = [Velocity(3, 1), Velocity(-3, 1), Velocity(1, 4), Velocity(-1, -4)]
     assert [one.direction for one in found] == ["right", "left", "down", "up"]
     assert [round(one.skew, 2) for one in found] == [0.33, 0.33, 0.25, -0.25]
+
+
+def test_a_lens_that_a_checkerboard_shows_is_taken_out() -> None:
+    """Six views of a board, bent as a wide lens bends them; then what is measured is measured on straight frames."""
+    matrix, distortion = np.array([[700.0, 0, 320], [0, 700, 240], [0, 0, 1]]), np.array([-0.3, 0.05, 0, 0, 0])
+    corners = np.array([[-4, -3, 0], [4, -3, 0], [4, 3, 0], [-4, 3, 0]], np.float32) * 25
+    flat = board(7, 5, 40, 0)
+    edges = np.array([[60, 60], [380, 60], [380, 300], [60, 300]], np.float32)
+    rows, columns = np.mgrid[:480, :640].astype(np.float32)
+    points = np.stack([columns.ravel(), rows.ravel()], axis=1)[:, None]
+    straight = cv2.undistortPoints(points, matrix, distortion, P=matrix).reshape(480, 640, 2)
+    frames = []
+    for number in range(18):
+        turned = np.array([0.25 * np.sin(number), 0.3 * np.cos(2 * number), 0.2 * np.sin(3 * number)])
+        seen, _ = cv2.projectPoints(corners, turned, np.array([5.0 * (number % 5) - 10, 0.0, 420.0]), matrix, None)
+        ideal = cv2.warpPerspective(
+            flat, cv2.getPerspectiveTransform(edges, seen.reshape(4, 2).astype(np.float32)), (640, 480),
+            borderValue=(255, 255, 255),
+        )  # fmt: skip
+        bent = cv2.remap(ideal, straight[..., 0], straight[..., 1], cv2.INTER_LINEAR, borderValue=(255, 255, 255))
+        frames.append(Frame(number, number / 10, np.asarray(bent, np.uint8)))
+    footage = gather(GivenFrames(frames), 18, [range(2)], SilentProgress())
+    request = Request(measure=Checkerboard(7, 5, 25.0), direction="right", speed=100.0)
+    camera = calibrate(footage, request, SilentProgress()).config.camera
+    assert camera.matrix[0] == pytest.approx(700, rel=0.03)
+    bend = [1 + k[0] * 0.25**2 + k[1] * 0.25**4 for k in (camera.distortion, distortion)]  # 175 pixels from the middle
+    assert bend[0] == pytest.approx(bend[1], abs=0.004)
