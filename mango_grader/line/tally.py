@@ -20,10 +20,10 @@ class Tally:
         fruit: that passed the decision line.
         incomplete: fruit that the source's end left open.
         at_start: fruit that were beyond the decision line in the first frame.
-        review: fruit that a person should look at.
-        late: fruit that were decided too late.
-        ungraded: fruit without a grade, those present at start left out.
-        grades: number of fruit by grade.
+        review: fruit that passed and that a person should look at.
+        late: fruit that passed and were decided too late.
+        ungraded: fruit that passed without a grade.
+        grades: number of fruit that passed, by grade.
         lost: frames that were dropped, or never received.
         new_models: times that the model was replaced.
         refused_models: times that the file of the model was replaced by one that cannot be used.
@@ -48,7 +48,7 @@ class Tally:
 
     @property
     def sound(self) -> bool:
-        """Whether every frame was read and every fruit has a grade."""
+        """Whether every frame was read and every fruit that passed has a grade."""
         return not (self.unreadable or self.ungraded or self.lost)
 
     def add(self, decision: Decision) -> None:
@@ -57,11 +57,11 @@ class Tally:
         Args:
             decision: which one.
         """
-        if decision.status == "present at start":
-            self.at_start += 1
-            return
-        self.fruit += decision.counted
+        self.at_start += decision.status == "present at start"
         self.incomplete += decision.status == "incomplete"
+        if not decision.counted:
+            return
+        self.fruit += 1
         self.review += bool(decision.review)
         self.late += bool(decision.late)
         self.ungraded += decision.grade is None
