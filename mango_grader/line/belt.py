@@ -64,7 +64,8 @@ class Belt(Section):
     """How the belt moves through the image.
 
     Positions *along* the belt are pixels from the edge of the image at which fruit come in; positions *across* it are
-    pixels from the top of the image where the belt moves right or left, from its left where it moves down or up.
+    pixels from the top of the image where the belt moves right or left, from its left where it moves down or up. Where
+    there is skew, positions across are those at which a fruit reaches the decision line.
 
     Attributes:
         direction: in which fruit move through the image.
@@ -138,15 +139,19 @@ class Axes:
         along, across = (x, y) if self.belt.direction in ("right", "left") else (y, x)
         if self.belt.direction in ("left", "up"):
             along = self.length - along
-        return along, across - self.belt.skew * along
+        return along, across - self._drift(along)
 
     def pixel(self, along: ArrayLike, across: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the columns and rows (x, y) of positions along and across the belt; the inverse of `place`."""
         along, across = np.asarray(along, np.float64), np.asarray(across, np.float64)
-        across = across + self.belt.skew * along
+        across = across + self._drift(along)
         if self.belt.direction in ("left", "up"):
             along = self.length - along
         return (along, across) if self.belt.direction in ("right", "left") else (across, along)
+
+    def _drift(self, along: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how many pixels a fruit lies off its place across the belt; at the decision line by none."""
+        return self.belt.skew * (along - self.belt.decision_line)
 
     def lane(self, across: float) -> int:
         """Return the number of the lane at a position across the belt, from 1; 0 where there is none."""

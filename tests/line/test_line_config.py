@@ -79,3 +79,13 @@ def test_a_lane_may_have_a_line_of_its_own() -> None:
     axes = Axes(Camera(640, 480), Belt("right", decision_line=500, lanes=lanes))
     assert [axes.lane(across) for across in (-1, 0, 199.9, 200, 480)] == [0, 1, 1, 2, 0]
     assert [axes.decision_line(lane) for lane in (0, 1, 2)] == [500, 500, 300]
+
+
+@pytest.mark.parametrize("direction", ["right", "left", "down", "up"])
+def test_a_place_across_a_skewed_belt_is_that_of_the_image_at_the_decision_line(direction: Any) -> None:
+    """It was that of the image's edge: rows told of an egg some pixels beside where it crossed the line."""
+    axes = Axes(Camera(640, 480), Belt(direction, decision_line=100, skew=0.1))
+    x, y = axes.pixel(100.0, 70.0)
+    assert float(y if direction in ("right", "left") else x) == 70.0
+    straight = Axes(Camera(640, 480), Belt(direction, decision_line=100))
+    assert float(straight.place(x, y)[1]) == 70.0
