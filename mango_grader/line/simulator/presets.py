@@ -19,7 +19,7 @@ PRESETS: Mapping[str, SimulatorSettings] = {
     "standard": SimulatorSettings(),
     "stops": SimulatorSettings(speed_changes=_STOPS),
     "hard": SimulatorSettings(
-        touching=0.35, wander=0.3, foreign=0.05, hands=1, exposure_ms=8.0, noise=4.0, light_drift=0.12, jitter=0.3,
+        touching=0.35, wander=0.3, foreign=0.05, exposure_ms=8.0, noise=4.0, light_drift=0.12, jitter=0.3,
         dropped=0.03, speed_changes=_STOPS, light_changes=(Change(at=9.0, seconds=4.0, factor=1.4, every=30.0),),
     ),
     "fast": SimulatorSettings(width=1280, height=720, fps=40.0, speed=1150.0, gap=0.35, exposure_ms=1.0),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from mango_grader.errors import UsageError
 from mango_grader.line.belt import Axes, Belt, Camera, Direction, Lane
-from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Positive, Range, Seed, Share
+from mango_grader.ranges import BelowOne, Count, NotNegative, Positive, Range, Seed, Share
 from mango_grader.settings import Section
 
 Texture = Literal["plain", "ribs", "mesh", "rollers"]
@@ -59,7 +59,6 @@ class SimulatorSettings(Section):
         turns: least and most turns of a fruit about its own axis along the length of a frame.
         roll_steps: number of sides from which a fruit is drawn in one turn.
         foreign: share of things on the belt that are no fruit: leaves, stones and stickers.
-        hands: number of times that a hand reaches in from the side.
         empty_seconds: for which the belt is empty at first.
         full_at_start: whether fruit lie all along the belt in the first frame.
         run_out: whether frames go on until the last fruit has left; else they end when it enters.
@@ -97,7 +96,6 @@ class SimulatorSettings(Section):
     turns: tuple[Annotated[float, Range(0, 20)], Annotated[float, Range(0, 20)]] = (0.7, 1.1)
     roll_steps: Annotated[int, Range(1, 360)] = 24
     foreign: BelowOne = 0.0
-    hands: CountOrNone = 0
     empty_seconds: NotNegative = 2.0
     full_at_start: bool = False
     run_out: bool = True

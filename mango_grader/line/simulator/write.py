@@ -72,7 +72,7 @@ def line_config(belt: SimulatedBelt) -> LineConfig:
         belt: simulated.
     """
     settings = belt.settings
-    empty = SimulatedBelt(replace(settings, fruit=1, foreign=0.0, hands=0, empty_seconds=_EMPTY / settings.fps + 60))
+    empty = SimulatedBelt(replace(settings, fruit=1, foreign=0.0, empty_seconds=_EMPTY / settings.fps + 60))
     step = max(1, int(4 * settings.length_px / settings.speed * settings.fps / _EMPTY))
     images = [image for n in range(_EMPTY) if (image := empty.frame(n * step).image) is not None]
     return LineConfig(settings.camera, settings.belt, learn_palette(images))
