@@ -99,8 +99,6 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help lines of the table."""
-        if not self._table:
-            return
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in self._table.items()])
 

@@ -211,7 +211,12 @@ def _depth(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def enlarged(mask: NDArray[np.uint8], factor: int) -> NDArray[np.bool_]:
-    """Return a mask, larger by a factor, with a smooth outline."""
+    """Return a mask, larger by a factor, with a smooth outline.
+
+    Args:
+        mask: (h, w) of 0 and 1.
+        factor: 1 or more.
+    """
     if factor == 1:
         return mask > 0
     smooth = cv2.resize(framed(mask * 255), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
