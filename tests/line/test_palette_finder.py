@@ -68,6 +68,31 @@ def test_a_change_of_the_white_balance_changes_nothing(finder: PaletteFinder) ->
     assert near(places(finder, np.clip(image, 0, 255).astype(np.uint8)), discs)
 
 
+@pytest.fixture(scope="module", params=[1.0, 1.1, 1.2], ids=["grey", "light grey", "white"])
+def brightness(request: pytest.FixtureRequest) -> float:
+    return float(request.param)
+
+
+@pytest.fixture(scope="module")
+def bright_finder(brightness: float) -> PaletteFinder:
+    return learn_palette([lit(draw_belt(HEIGHT, WIDTH, shift), brightness) for shift in range(0, 60, 7)]).build(AXES)
+
+
+def lit(image: Image, gain: float, tint: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Image:
+    return np.clip(image * (gain * np.array(tint)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (0.985, 1.005, 0.98), (1.02, 1.0, 0.98)])
+@pytest.mark.parametrize("gain", [0.75, 1.0, 1.1, 1.2, 1.3])
+def test_a_bright_belt_below_light_that_drifts_or_cuts_it_off_is_not_taken_for_fruit(
+    bright_finder: PaletteFinder, brightness: float, gain: float, tint: tuple[float, float, float]
+) -> None:
+    discs = [Disc(100, 100), Disc(300, 200), Disc(356, 200), Disc(520, 330, 40)]
+    image = draw_fruit_on(draw_belt(HEIGHT, WIDTH, 8), discs)
+    assert near(places(bright_finder, lit(image, brightness * gain, tint)), discs)
+    assert places(bright_finder, lit(draw_belt(HEIGHT, WIDTH, 21), brightness * gain, tint)) == []
+
+
 def test_without_matching_the_light_an_exposure_jump_is_seen_as_fruit(settings: PaletteSettings) -> None:
     fixed = replace(settings, light=False).build(AXES)
     bluish = np.clip(draw_belt(HEIGHT, WIDTH, 8) * np.array([0.95, 1.0, 1.06]), 0, 255).astype(np.uint8)

@@ -28,6 +28,7 @@ _OFFSET = np.array([16, 0, 0], np.float32)  # L* + 16, a* and b* all grow with t
 _BRIGHTER = 1.15  # light on the belt, as a share of the brightest that was learned there
 _KERNELS = (3.0, 1.2)  # widths of the density of one colour, to look for the light and to look closer
 _CUT_OFF, _BEYOND = 254, (1.04, 1.08)  # channels from here on may have been this much brighter
+_WHITE = 250  # from here on in all channels, it may have been cut off in all; noise hides it from smoothed pixels
 _OUTLIERS = 1e-3  # density of everything else
 _CROWDING = 2.2  # with a gain g of all channels, a volume of Lab has g ** 2.2 of the colours that it had
 _ALL, _RED, _BLUE = (1, 1, 1), (1, 0, 0), (0, 0, 1)
@@ -77,6 +78,8 @@ class BeltColours:
         if min(gains) < 1 and image.max() >= _CUT_OFF:  # the channels of the brightest pixels may have been cut off
             for beyond in _BEYOND:
                 np.minimum(found, self._distance[_cells(amplified(image, gains, beyond))], out=found)
+            white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3) > 0
+            found[white] = np.minimum(found[white], self._distance[_cells(_before_cut_off(gains))].min())
         return found
 
     def gains(self, image: NDArray[np.uint8]) -> Gains:
@@ -87,9 +90,11 @@ class BeltColours:
         """
         best: Gains = (1.0, 1.0, 1.0)
         for density, search in zip(self._densities, _SEARCHES, strict=True):
+            fits: dict[Gains, float] = {}
             for channels, factors in search:
                 choices = [_times(best, channels, factor) for factor in factors]
-                best = choices[int(np.argmax([_fit(image, gains, density) for gains in choices]))]
+                fits |= {gains: _fit(image, gains, density) for gains in choices if gains not in fits}
+                best = max(choices, key=fits.__getitem__)
         return best
 
 
@@ -107,6 +112,13 @@ def amplified(image: NDArray[np.uint8], gains: Gains, beyond: float = 1.0) -> ND
     return np.asarray(cv2.LUT(image, table[:, None, :]), np.uint8)
 
 
+def _before_cut_off(gains: Gains) -> NDArray[np.uint8]:
+    """Return what white may have been, (n, 1, 3) RGB: with all channels cut off, nothing is left of a tint."""
+    levels = np.multiply.outer((1, *_BEYOND), gains) * 255
+    colours = np.stack(np.meshgrid(*levels.T, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    return np.asarray(np.clip(colours, 0, 255).round(), np.uint8)
+
+
 def _density(rows: NDArray[np.float32], kernel: float) -> NDArray[np.float32]:
     density = np.zeros((_LIGHTS, _SIDE, _SIDE), np.float32)
     for row in rows:
@@ -116,8 +128,12 @@ def _density(rows: NDArray[np.float32], kernel: float) -> NDArray[np.float32]:
 
 def _fit(image: NDArray[np.uint8], gains: Gains, density: NDArray[np.float32]) -> float:
     """Return how likely an image with these gains is, as the mean logarithm over its pixels."""
-    crowding = float(np.prod(gains)) ** (_CROWDING / 3)
-    likelihood = np.log(density[_cells(amplified(image, gains))] * crowding + _OUTLIERS)
+    looks = amplified(image, gains)
+    likely = density[_cells(looks)] * float(np.prod(gains)) ** (_CROWDING / 3)
+    if max(gains) > 1 and (cut_off := looks == 255).any():
+        # What a gain makes white is not spread by it but heaped up, or a white belt would look best when all is white.
+        likely *= np.exp(cut_off @ (np.log(gains) * (-_CROWDING / 3)).astype(np.float32))
+    likelihood = np.log(likely + _OUTLIERS)
     # Where the image says little of the light, as on a black belt, it stays as it is.
     return float(likelihood.mean()) - 0.05 * float(np.abs(np.log(gains)).sum())
 
