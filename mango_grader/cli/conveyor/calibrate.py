@@ -25,7 +25,12 @@ _MOTIONS = ("estimated", "speed", "encoder")
 @click.command()
 @source_argument
 @click.option("--out", required=True, metavar="FILE", help="The configuration: line.toml; a page is written beside it.")
-@click.option("--empty", multiple=True, metavar="A:B", help="Frames A to B - 1 show the empty belt; may be repeated.")
+@click.option(
+    "--empty",
+    multiple=True,
+    metavar="A:B",
+    help="Frames A to B - 1 show the empty belt; may be repeated.  [default: those that look empty]",
+)
 @click.option("--frames", type=click.IntRange(min=3), default=900, show_default=True, help="Most frames to read.")
 @click.option("--mm-per-px", type=float, metavar="X", help="Millimetres on the belt per pixel.")
 @click.option(

@@ -8,6 +8,7 @@ import numpy as np
 
 from mango_grader.errors import UsageError
 from mango_grader.line.belt import Axes, Belt, Camera, Direction, Lane, Motion
+from mango_grader.line.calibration.emptiness import empty_frames
 from mango_grader.line.calibration.footage import Footage
 from mango_grader.line.calibration.layout import lay_lanes, lay_lines
 from mango_grader.line.calibration.motion import (
@@ -22,11 +23,13 @@ from mango_grader.line.calibration.palette_estimate import estimate_palette
 from mango_grader.line.calibration.scale import Measure, Pitch, Scale
 from mango_grader.line.config import LineConfig
 from mango_grader.line.finders import FinderSettings
+from mango_grader.line.frame import Frame
 from mango_grader.line.lens import Lens
 from mango_grader.line.observations import Blob
 from mango_grader.progress import Progress
 
 _LEAST_SKEW = 0.01  # below which a camera counts as straight
+_STRETCHES = 3  # of frames that look empty that are named
 _CHECKED = 0.5  # share of the fruit that confirm a speed
 
 
@@ -97,7 +100,7 @@ def calibrate(footage: Footage, request: Request, progress: Progress) -> Calibra
     camera, scale = _camera(footage, request.measure)
     footage = footage.straightened(Lens(camera))
     texture = texture_motion(footage)
-    finder, palette = _finder(footage)
+    finder, palette = _finder(footage, moving=texture is not None)
     seen = _find(footage, finder, progress)
     fruit = fruit_motion(seen, texture)
     velocity, moving = _velocity(texture, fruit, request)
@@ -109,13 +112,32 @@ def calibrate(footage: Footage, request: Request, progress: Progress) -> Calibra
     return Calibration(LineConfig(camera, belt, finder), tuple(findings))
 
 
-def _finder(footage: Footage) -> tuple[FinderSettings, Finding]:
+def _finder(footage: Footage, *, moving: bool) -> tuple[FinderSettings, Finding]:
     if footage.empty:
         count = len(footage.empty)
         return learn_palette(footage.empty), Finding("finder", "palette", f"learned from {count} empty frames", 1.0)
+    frames = footage.whole
+    empty = empty_frames(footage.images)
+    if empty and (moving or len(empty) < len(frames)):
+        how = f"learned from {len(empty)} frames that look empty, {_stretches(empty, frames)}"
+        settings = learn_palette([footage.images[place] for place in empty])
+        if len(empty) == len(frames):
+            return settings, Finding("finder", "palette", f"{how}; no frame shows fruit", 0.6)
+        return settings, Finding("finder", "palette", how, 0.9)
     estimate = estimate_palette(footage.images)
     how = f"learned {estimate.how}; name empty ones with --empty"
     return estimate.settings, Finding("finder", "palette", how, estimate.sureness)
+
+
+def _stretches(places: Sequence[int], frames: Sequence[Frame]) -> str:
+    """Return the indexes of frames in words, as stretches of those that were kept whole."""
+    starts = [n for n, place in enumerate(places) if n == 0 or place != places[n - 1] + 1]
+    stretches = [
+        f"{frames[places[start]].index} to {frames[places[end - 1]].index}"
+        for start, end in zip(starts, [*starts[1:], len(places)], strict=True)
+    ]
+    more = len(stretches) - _STRETCHES
+    return ", ".join([*stretches[:_STRETCHES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _find(footage: Footage, settings: FinderSettings, progress: Progress) -> list[list[tuple[float, Sequence[Blob]]]]:

@@ -49,8 +49,13 @@ class Footage:
 
     @property
     def images(self) -> list[NDArray[np.uint8]]:
-        """Images of the frames that were kept whole, without those of the empty belt."""
-        return [frame.image for run in self.runs for frame in run if frame.image is not None]
+        """Images of the frames that were kept whole, without those that the user says are empty."""
+        return [frame.image for frame in self.whole if frame.image is not None]
+
+    @property
+    def whole(self) -> list[Frame]:
+        """Frames that were kept whole, in their order."""
+        return [frame for run in self.runs for frame in run]
 
     def straightened(self, lens: Lens) -> "Footage":
         """Return the footage without the distortion of the lens."""
