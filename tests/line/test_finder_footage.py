@@ -1,30 +1,26 @@
-"""Finders on real footage: eggs on a mesh belt, fruit on rollers. Skipped where MANGO_DATA does not lead to it."""
+"""Finders on real footage: eggs on a mesh belt, fruit on rollers. Skipped where there is none."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from belts import Image
+from photos import real_data
 
 from mango_grader.line.calibration import estimate_palette, learn_palette
 from mango_grader.line.finders.palette import PaletteFinder
 
-DATA = Path(os.environ.get("MANGO_DATA", "no data"))
-CLIP, STILLS = DATA / "belt_video" / "egg_belt.mp4", DATA / "conveyor_frames"
 EMPTY = range(0, 70, 3)
 # Counted by eye: eggs that lie wholly in the frame; the palest, as white as the belt, lies in a group from 170 to 220.
 WHOLE_EGGS = {150: 6, 170: 15, 190: 19, 205: 21, 220: 22, 300: 2, 360: 2, 420: 4}
-needs_clip = pytest.mark.skipif(not CLIP.exists(), reason="MANGO_DATA has no belt_video")
 
 
 @pytest.fixture(scope="module")
 def clip() -> Mapping[int, Image]:
     """Frames of the clip by their number."""
     wanted = {*EMPTY, *range(0, 70, 7), *WHOLE_EGGS}
-    video, frames = cv2.VideoCapture(str(CLIP)), {}
+    video, frames = cv2.VideoCapture(str(real_data("belt_video") / "egg_belt.mp4")), {}
     for number in range(max(wanted) + 1):
         read, bgr = video.read()
         assert read
@@ -38,13 +34,11 @@ def finder(clip: Mapping[int, Image]) -> PaletteFinder:
     return PaletteFinder(learn_palette([clip[number] for number in EMPTY]))
 
 
-@needs_clip
 def test_nothing_is_found_on_the_empty_mesh(clip: Mapping[int, Image], finder: PaletteFinder) -> None:
     for number in range(0, 70, 7):
         assert [blob for blob in finder.find(clip[number]) if blob.complete] == []
 
 
-@needs_clip
 @pytest.mark.parametrize("number", WHOLE_EGGS)
 def test_every_egg_but_the_palest_is_found_and_split_from_the_others(
     number: int, clip: Mapping[int, Image], finder: PaletteFinder
@@ -56,7 +50,6 @@ def test_every_egg_but_the_palest_is_found_and_split_from_the_others(
     assert sum(blob.area > 8000 for blob in whole) < missed  # the palest and its neighbour
 
 
-@needs_clip
 @pytest.mark.parametrize("gain", [0.7, 1.3])
 def test_an_exposure_jump_changes_the_count_of_eggs_by_two_at_most(
     gain: float, clip: Mapping[int, Image], finder: PaletteFinder
@@ -71,10 +64,9 @@ def test_an_exposure_jump_changes_the_count_of_eggs_by_two_at_most(
 STICKER = {"C0_000006.png": (165, 130), "C1_000006.png": (163, 133)}
 
 
-@pytest.mark.skipif(not STILLS.exists(), reason="MANGO_DATA has no conveyor_frames")
 @pytest.mark.parametrize("name", [f"C{camera}_00000{pair}.png" for pair in (1, 4, 6, 7, 8) for camera in (0, 1)])
 def test_a_still_of_rollers_shows_one_fruit(name: str) -> None:
-    bgr = cv2.imread(str(STILLS / name), cv2.IMREAD_COLOR)
+    bgr = cv2.imread(str(real_data("conveyor_frames") / name), cv2.IMREAD_COLOR)
     assert bgr is not None
     still = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
     (blob,) = PaletteFinder(estimate_palette([still]).settings).find(still)
