@@ -1,15 +1,14 @@
 """Which frames show the empty belt is seen, on simulated belts and on eggs on a mesh belt."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from photos import real_data
 
 from mango_grader.line import Frame, GivenFrames, SimulatedBelt, SimulatorSettings
 from mango_grader.line.calibration.calibrate import Calibration, Finding, Request, calibrate
@@ -18,10 +17,6 @@ from mango_grader.line.calibration.footage import gather
 from mango_grader.line.finders.palette import PaletteSettings
 from mango_grader.line.simulator import Change
 from mango_grader.progress import SilentProgress
-
-DATA = Path(os.environ.get("MANGO_DATA", "no data"))
-CLIP, STILLS = DATA / "belt_video" / "egg_belt.mp4", DATA / "conveyor_frames"
-needs_clip = pytest.mark.skipif(not CLIP.exists(), reason="MANGO_DATA has no belt_video")
 
 SMALL = SimulatorSettings(
     fruit=10, seed=3, width=320, height=240, length_px=50, speed=220.0, fps=20.0, empty_seconds=1.5, touching=0.0,
@@ -91,9 +86,7 @@ def test_too_few_frames_say_nothing() -> None:
 
 
 def test_stills_are_not_empty() -> None:
-    stills = [cv2.imread(str(path)) for path in sorted(STILLS.glob("*.png"))]
-    if not stills:
-        pytest.skip("MANGO_DATA has no conveyor_frames")
+    stills = [cv2.imread(str(path)) for path in sorted(real_data("conveyor_frames").glob("*.png"))]
     small = [cv2.resize(still, (320, 240))[..., ::-1].copy() for still in stills if still is not None]
     assert empty_frames(small * (-(-24 // len(small)))) == []
 
@@ -101,7 +94,7 @@ def test_stills_are_not_empty() -> None:
 @pytest.fixture(scope="module")
 def clip() -> Mapping[int, Frame]:
     """Some frames of the clip by their number: the first 70, and then every second."""
-    video, frames = cv2.VideoCapture(str(CLIP)), {}
+    video, frames = cv2.VideoCapture(str(real_data("belt_video") / "egg_belt.mp4")), {}
     for number in range(420):
         read, bgr = video.read()
         assert read
@@ -111,7 +104,6 @@ def clip() -> Mapping[int, Frame]:
     return frames
 
 
-@needs_clip
 def test_frames_of_an_empty_mesh_need_no_name(clip: Mapping[int, Frame]) -> None:
     source = GivenFrames([clip[number] for number in range(70)])
     seen, named = (
@@ -127,7 +119,6 @@ def test_frames_of_an_empty_mesh_need_no_name(clip: Mapping[int, Frame]) -> None
     assert seen.config.finder.threshold == named.config.finder.threshold
 
 
-@needs_clip
 def test_the_start_of_a_clip_is_seen_to_be_empty(clip: Mapping[int, Frame]) -> None:
     frames = [frame for number, frame in clip.items() if number % 2 == 0]
     told = finding(calibrate(gather(GivenFrames(frames), 900, [], SilentProgress()), Request(), SilentProgress()))
@@ -136,7 +127,6 @@ def test_the_start_of_a_clip_is_seen_to_be_empty(clip: Mapping[int, Frame]) -> N
     assert 60 <= last <= 84
 
 
-@needs_clip
 @pytest.mark.parametrize(("first", "last"), [(100, 400), (150, 300), (150, 200), (300, 400), (360, 420)])
 def test_a_mesh_with_eggs_is_not_empty(clip: Mapping[int, Frame], first: int, last: int) -> None:
     shown = [frame.image for number, frame in clip.items() if first <= number < last and frame.image is not None]
