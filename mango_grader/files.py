@@ -1,12 +1,14 @@
 """Writes files whole or not at all, and reads and writes JSON in one way."""
 
+import csv
 import errno
 import hashlib
+import io
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,21 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         text: the whole content.
     """
     write_bytes(path, text.encode())
+
+
+def write_csv(path: str | os.PathLike[str], titles: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV in UTF-8 atomically, with a line feed after each row.
+
+    Args:
+        path: of the file; its folder is made if needed.
+        titles: of the columns.
+        rows: values in the order of the titles.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(titles)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def to_json(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:

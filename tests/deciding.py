@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from mango_grader.line import Decision, Moment, RunInfo
+from mango_grader.errors import SinkError
+from mango_grader.line import Decision, Moment, RunInfo, Sink
 
 CLASSES = ("A", "B", "C")
 
@@ -46,3 +47,15 @@ class Clock:
 
 def run_of(clock: Clock, folder: object = ".") -> RunInfo:
     return RunInfo("run", CLASSES, str(folder), clock.now)
+
+
+def deliver(sink: Sink, *decisions: Decision, seconds: float = 10.0) -> None:
+    """Deliver as the line does: again and again until nothing is refused."""
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            sink.deliver(decisions)
+            return
+        except SinkError:
+            assert time.monotonic() < give_up, "refused for too long"
+            time.sleep(0.02)

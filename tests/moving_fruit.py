@@ -91,8 +91,8 @@ def shots(
             if blob is not None:
                 blobs.append(blob)
                 shown.append((place,))
-        picture = plain if image is None else image(belt(time))
-        yield Shot(Frame(index, float(time), picture, ticks=float(belt(time)) / 2.5), blobs, shown)
+        pixels = plain if image is None else image(belt(time))
+        yield Shot(Frame(index, float(time), pixels, ticks=float(belt(time)) / 2.5), blobs, shown)
 
 
 def one_after_another(count: int, seed: int, gap: tuple[float, float] = (70.0, 200.0)) -> list[MovingFruit]:

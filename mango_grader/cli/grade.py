@@ -1,14 +1,13 @@
 """`mango-grader grade`: images and folders of them in, one row per image out."""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mango_grader.cli.interrupts import resumable
+from mango_grader.cli.interrupts import continuing, resumable
 from mango_grader.cli.options import (
     chosen_precision,
     decide_option,
@@ -153,11 +152,4 @@ def _again(ctx: click.Context, results: "Results") -> str | None:
     paths = ctx.params["paths"]
     if results.out is None or _STDIN in paths:
         return None
-    words = ["mango-grader", "grade"]
-    for option in ctx.command.params:
-        name = str(option.name)
-        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and isinstance(option, click.Option) and name not in ("progress", "resume"):
-            words += [option.opts[0], *([] if option.is_flag else [str(ctx.params[name])])]
-    end = ["--"] if any(path.startswith("-") for path in paths) else []
-    return shlex.join([*words, "--resume", *end, *paths])
+    return continuing(ctx, "grade", paths)

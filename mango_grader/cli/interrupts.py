@@ -1,9 +1,10 @@
 """Ctrl-C and SIGTERM end a long command with the line that continues it."""
 
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -28,6 +29,26 @@ def resumable(command: Callable[[], str | None]) -> Iterator[None]:
         sys.stderr.flush()
         terminated = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
         raise click.exceptions.Exit(_TERMINATED if terminated else _CTRL_C) from None
+
+
+def continuing(ctx: click.Context, command: str, arguments: Sequence[str]) -> str:
+    """Return the command line that continues a command: the options that it was given, and --resume.
+
+    Args:
+        ctx: of the command.
+        command: its name, such as "conveyor run".
+        arguments: that are no options.
+    """
+    words = ["mango-grader", *command.split()]
+    for option in ctx.command.params:
+        name = str(option.name)
+        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and isinstance(option, click.Option) and name not in ("progress", "resume"):
+            value = ctx.params[name]
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [option.opts[0], *([] if option.is_flag else [str(one)])]
+    end = ["--"] if any(argument.startswith("-") for argument in arguments) else []
+    return shlex.join([*words, "--resume", *end, *arguments])
 
 
 @contextmanager

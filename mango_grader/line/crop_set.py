@@ -6,10 +6,9 @@ labels.csv                        image_id, label, fruit_id, lane, frame, along;
 crops.json                        the settings, so that only the same set is ever continued
 """
 
-import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mango_grader.errors import UsageError
-from mango_grader.files import read_json, write_bytes, write_json, write_text
+from mango_grader.files import read_json, write_bytes, write_csv, write_json
 from mango_grader.line.config import LineConfig
 from mango_grader.line.crops import cut
 from mango_grader.line.known_grades import KnownGrades
@@ -210,7 +209,7 @@ def write_crops(
                 write_bytes(root / place, _png(view.image))
                 new += 1
             rows.append((place, label, name, passage.lane, view.frame, round(view.along, 1)))
-    _write_table(root / "labels.csv", rows)
+    write_csv(root / "labels.csv", _COLUMNS, rows)
     counts = {label: labels[label] for label in sorted(labels) if labels[label]}
     return WrittenCrops(sum(counts.values()), len(rows), new, unseen, counts)
 
@@ -233,11 +232,3 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _write_table(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -8,11 +8,10 @@ lesions.csv              image_id, kind, area_px, area_thumbs, weight
 synth.json               the settings, so that only the same set is ever continued
 """
 
-import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from os import PathLike
@@ -26,7 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from mango_grader.cores import ordered_map
 from mango_grader.errors import UsageError
-from mango_grader.files import digest, read_json, write_bytes, write_json, write_text
+from mango_grader.files import digest, read_json, write_bytes, write_csv, write_json
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.synthetic.fruit import Fruit, Series
 from mango_grader.synthetic.rule import GRADES, WEIGHTS, Kind, Lesion, near_limit
@@ -207,15 +206,7 @@ def _write_tables(root: Path, rows: Sequence[_Row]) -> None:
         for found in row.lesions
     )
     labels = ((row.image_id, row.label, row.fruit_id, row.background, row.severity, row.length_px) for row in rows)
-    _write_csv(root / "lesions.csv", ("image_id", "kind", "area_px", "area_thumbs", "weight"), lesions)
-    _write_csv(
+    write_csv(root / "lesions.csv", ("image_id", "kind", "area_px", "area_thumbs", "weight"), lesions)
+    write_csv(
         root / "labels.csv", ("image_id", "label", "fruit_id", "background", "severity", "length_px"), labels
     )  # Last: with it the folder is a data set.
-
-
-def _write_csv(path: Path, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(titles)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

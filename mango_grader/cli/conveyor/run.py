@@ -1,6 +1,5 @@
 """`mango-grader conveyor run`: frames of a belt in, one decision per fruit out."""
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mango_grader.cli.conveyor.source_options import source_argument
-from mango_grader.cli.interrupts import resumable, stopping
+from mango_grader.cli.interrupts import continuing, resumable, stopping
 from mango_grader.cli.options import (
     chosen_precision,
     decide_option,
@@ -116,7 +115,7 @@ def run(
     with ExitStack() as stack:
         for one in clips:
             stack.enter_context(one)
-        stack.enter_context(resumable(lambda: _again(ctx)))
+        stack.enter_context(resumable(lambda: continuing(ctx, "conveyor run", [str(ctx.params["source"])])))
         task = stack.enter_context(progress.task("frames", len(source)))
         ahead, notes = buffered(source), LotNotes(log, settings)
         line = Line(
@@ -202,17 +201,3 @@ def _sinks(config: "LineConfig", outs: Sequence[str], metrics_port: int | None) 
     own = [SqliteSettings(out, name=f"out-{number}") for number, out in enumerate(databases, 1)]
     served = [] if metrics_port is None else [PrometheusSettings(port=metrics_port, name="metrics-port")]
     return [settings.build() for settings in (*config.sinks, *own, *served)]
-
-
-def _again(ctx: click.Context) -> str:
-    """Return the command that continues this one."""
-    words = ["mango-grader", "conveyor", "run"]
-    for option in ctx.command.params:
-        name = str(option.name)
-        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and isinstance(option, click.Option) and name not in ("progress", "resume"):
-            value = ctx.params[name]
-            for one in value if isinstance(value, tuple) else (value,):
-                words += [option.opts[0], *([] if option.is_flag else [str(one)])]
-    source = str(ctx.params["source"])
-    return shlex.join([*words, "--resume", *(["--"] if source.startswith("-") else []), source])

@@ -9,10 +9,7 @@ DIR/simulate.json             the settings, so that only the same belt is ever c
 A video FILE.mp4 has FILE.truth.csv, FILE.toml and FILE.json beside it, regular times and no encoder.
 """
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from os import PathLike
@@ -25,7 +22,7 @@ from numpy.typing import NDArray
 
 from mango_grader.cores import ordered_map
 from mango_grader.errors import UsageError
-from mango_grader.files import read_json, replacing, write_bytes, write_json, write_text
+from mango_grader.files import read_json, replacing, write_bytes, write_csv, write_json, write_text
 from mango_grader.line.calibration.palette import learn_palette
 from mango_grader.line.config import LineConfig
 from mango_grader.line.frame import Frame
@@ -115,7 +112,7 @@ def write_belt(
             new += fresh
             task.advance()
     _write_beside(belt, path / "truth.csv", path / "line.toml")
-    _write_csv(path / TIMES_FILE, ("name", "time", "ticks", "index"), stamps)  # Last: with it the folder is whole.
+    write_csv(path / TIMES_FILE, ("name", "time", "ticks", "index"), stamps)  # Last: with it the folder is whole.
     return _summary(belt, len(stamps), new)
 
 
@@ -179,16 +176,8 @@ def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
 
 def _write_beside(belt: SimulatedBelt, truth: Path, config: Path) -> None:
     titles = [each.name for each in fields(Truth)]
-    _write_csv(truth, titles, [list(one.to_row().values()) for one in belt.truth])
+    write_csv(truth, titles, [list(one.to_row().values()) for one in belt.truth])
     write_text(config, tomlkit.dumps(line_config(belt).to_dict()))
-
-
-def _write_csv(path: Path, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(titles)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 def _summary(belt: SimulatedBelt, frames: int, new: int) -> WrittenBelt:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from deciding import Clock, decide, run_of
+from deciding import Clock, decide, deliver, run_of
 from logged import until
 from plc import SAFE, WATCHDOG, Plc
 
@@ -45,18 +45,6 @@ def opened(plc: Plc, clock: Clock, **changes: Any) -> Iterator[Actuator]:
             yield sink
         finally:
             sink.close()
-
-
-def deliver(sink: Actuator, *decisions: Any, seconds: float = 5.0) -> None:
-    """Deliver as the line does: again and again until nothing is refused."""
-    give_up = time.monotonic() + seconds
-    while True:
-        try:
-            sink.deliver(decisions)
-            return
-        except SinkError:
-            assert time.monotonic() < give_up, "refused for too long"
-            time.sleep(0.02)
 
 
 def sequences(plc: Plc) -> list[int]:

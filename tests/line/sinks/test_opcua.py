@@ -2,19 +2,17 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from deciding import Clock, decide, run_of
+from deciding import Clock, decide, deliver, run_of
 from logged import until
 from opcua_plc import OpcuaPlc, opcua_plc
 
 from mango_grader.errors import SinkError, UsageError
-from mango_grader.line import Decision
 from mango_grader.line.sinks.actuator import Actuator
 from mango_grader.line.sinks.opcua import OpcuaSettings
 from mango_grader.line.sinks.plc import SLOTS, ErrorCode
@@ -36,18 +34,6 @@ def opened(plc: OpcuaPlc, clock: Clock, **changes: Any) -> Iterator[Actuator]:
             yield sink
         finally:
             sink.close()
-
-
-def deliver(sink: Actuator, *decisions: Decision, seconds: float = 10.0) -> None:
-    """Deliver as the line does: again and again until nothing is refused."""
-    give_up = time.monotonic() + seconds
-    while True:
-        try:
-            sink.deliver(decisions)
-            return
-        except SinkError:
-            assert time.monotonic() < give_up, "refused for too long"
-            time.sleep(0.02)
 
 
 def sequences(plc: OpcuaPlc) -> list[int]:
