@@ -257,6 +257,8 @@ class BeltTracker:
         """Say whether nothing will be seen of a track again."""
         if not self._view.low - self._view.length < track.along - track.length / 2 <= self._view.high:
             return True
+        if track.number is None and track.missed > max(_MISSED, track.sightings):
+            return True  # a piece of a fruit, seen for a moment: what shows up there later is something else
         if track.missed <= _MISSED or now.time - track.seen.time <= self._config.missing_for:
             return False
         # What is over stays remembered until it has left the view: it must not be counted again.

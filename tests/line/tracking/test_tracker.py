@@ -232,6 +232,25 @@ def test_a_fruit_that_the_finder_takes_apart_is_one() -> None:
     assert all(sighting.blob.area > 1000 for sighting in seen.sightings if 80 < sighting.along < 560)
 
 
+def test_two_moments_in_which_a_piece_is_seen_make_no_fruit() -> None:
+    """A piece is found beside its fruit once, and half a second later again: between, there was nothing."""
+
+    def torn(shot: Shot) -> Shot:
+        blobs, fruit = list(shot.blobs), list(shot.fruit)
+        for blob, shown in zip(shot.blobs, shot.fruit, strict=True):
+            if shown[0] > 6 and (340 < blob.x < 351 or 500 < blob.x < 511):
+                piece = shaped(
+                    blob.mask[-blob.box.height // 2 :], blob.box.left, blob.box.bottom - blob.box.height // 2
+                )
+                assert piece is not None
+                blobs.append(piece)
+                fruit.append(shown)
+        return Shot(shot.frame, blobs, fruit)
+
+    seen = follow(torn(s) for s in shots(FRUIT, times(30, SECONDS), steady))
+    assert seen.counted == len(FRUIT) == len(seen.passages)
+
+
 def test_pieces_that_stay_apart_are_two_fruit() -> None:
     """Two small fruit that are found as one of the usual size, until they part."""
     small = [MovingFruit(-900.0, 60.0, 40.0, 34.0), MovingFruit(-936.0, 60.0, 40.0, 34.0)]
