@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Evaluator, SearchProblem, SharedWeights
 from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.methods import METHODS, MethodSettings, Round, SearchMethod
+from mango_grader.automl.sandwich import Sandwich
 from mango_grader.automl.shared import ArchStep, SearchData, SharedStep, SharedTraining
 from mango_grader.automl.timetable import Timetable
 from mango_grader.progress import Progress, SilentProgress, Task
@@ -112,10 +114,22 @@ class Search:
         if kind == "weights":
             if self.training is None:
                 return {}
-            return {"loss": self.training.step(number, weight_steps, self.method.gates(rng))}
+            return {"loss": self.weight_step(number, weight_steps, rng)}
         if kind == "refit":
             return dict(self.method.refit(rng))
         return dict(self.method.update(self.arch_step(number, rng)))
+
+    def weight_step(self, number: int, steps: int, rng: np.random.Generator) -> Tensor:
+        """Let the shared weights learn from a mini-batch under what the method opens; return the detached loss.
+
+        Args:
+            number: of the step, from 0.
+            steps: how many there are in all, for the learning rate.
+            rng: for the method's draws.
+        """
+        training = self.training
+        assert training is not None
+        return training.step(number, steps, *(self.method.gates(rng) for _ in range(training.paths)))
 
     def arch_step(self, number: int, rng: np.random.Generator) -> ArchStep:
         """Return what the method may use in an architecture step.
@@ -222,7 +236,8 @@ def build_search(
     seed_everything(seed)
     kind = METHODS[method] if isinstance(method, str) else method
     searcher = kind(problem.space, problem.feasible, settings)
-    training = SharedTraining(problem.space.supernet(), searcher.settings.weights, data)
+    sandwich = Sandwich.of(problem.space, data.sandwich)
+    training = SharedTraining(problem.space.supernet(), searcher.settings.weights, data, sandwich)
     recalibration = [data.batches[step] for step in range(searcher.settings.recalibration)]
     evaluator = SharedWeights(problem, training.net, training.held_out, data.device, recalibration)
     return Search(searcher, problem, evaluator, seed, training)

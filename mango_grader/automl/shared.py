@@ -6,16 +6,17 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.sandwich import Sandwich, SandwichRule
 from mango_grader.automl.supernet import Gates, Supernet
 from mango_grader.models import FromBytes
 from mango_grader.training.batches import Batch, Batches, Examples
 from mango_grader.training.device import Device
-from mango_grader.training.losses import AnytimeLoss
+from mango_grader.training.losses import AnytimeLoss, DistillationLoss
 from mango_grader.training.recipe import WeightRecipe, step_with
 
 _SCORE_BATCH = 128
@@ -32,12 +33,14 @@ class SearchData:
         held_out: examples that only the architecture sees.
         loss: from the logits (N, classes) of every exit and labels (N,) to a scalar.
         device: where the super net trains.
+        sandwich: which paths share a step of the weights; by default one that the method opens has it alone.
     """
 
     batches: Batches
     held_out: Examples
-    loss: nn.Module = field(default_factory=AnytimeLoss)
+    loss: AnytimeLoss = field(default_factory=AnytimeLoss)
     device: Device = Device("cpu")
+    sandwich: SandwichRule = SandwichRule()
 
 
 class SharedTraining:
@@ -47,15 +50,17 @@ class SharedTraining:
         net: the super net.
         recipe: how its weights learn.
         data: what they learn from, and what architectures are scored on.
+        sandwich: the paths that learn in every step; None for those that are drawn alone.
 
     Attributes:
         batches: training mini-batches.
+        paths: how many are drawn for each weight step.
         rewards: held-out mini-batches as large as the training's, one per architecture step.
         held_out: all held-out examples, in batches large enough for their statistics.
         optimiser: of the shared weights.
     """
 
-    def __init__(self, net: Supernet, recipe: WeightRecipe, data: SearchData) -> None:
+    def __init__(self, net: Supernet, recipe: WeightRecipe, data: SearchData, sandwich: Sandwich | None = None) -> None:
         self.net, self.recipe, self.device = net, recipe, data.device
         self.device.place(net)
         self.batches = data.batches
@@ -64,6 +69,10 @@ class SharedTraining:
         self.held_out: Sequence[Batch] = list(mixed.in_order(_SCORE_BATCH))
         self.optimiser = recipe.make_optimiser(net)
         self._loss = self.device.place(data.loss)
+        self._sandwich, self.paths = sandwich, 1
+        if sandwich is not None:
+            self.paths = sandwich.rule.drawn
+            self._distilled = self.device.place(DistillationLoss(data.loss, sandwich.rule.distillation))
         self._from_bytes = self.device.place(FromBytes())
 
     def loss(self, batch: Batch, gates: Gates, parameters: Parameters | None = None) -> Tensor:
@@ -74,28 +83,51 @@ class SharedTraining:
             gates: under which the net runs.
             parameters: that the net is to have for this, by name; None for its own.
         """
-        self.net.train()
-        images = self._from_bytes(self.device.send(batch.images))
+        images, labels = self._sent(batch)
         with self.device.autocast():
             if parameters is None:
                 logits = self.net(images, gates)
             else:
                 logits = torch.func.functional_call(self.net, parameters, (images, gates))
-            value: Tensor = self._loss(logits, self.device.send(batch.labels))
+            value: Tensor = self._loss(logits, labels)
         return value
 
-    def step(self, number: int, steps: int, gates: Gates) -> Tensor:
-        """Take a weight step and return the detached loss (no host synchronisation).
+    def step(self, number: int, steps: int, *gates: Gates) -> Tensor:
+        """Take a weight step and return the detached loss, the mean over its paths (no host synchronisation).
 
         Args:
             number: of the step, from 0.
             steps: how many there are in all, for the learning rate.
-            gates: under which the net runs.
+            *gates: under which the net runs, each in a pass of its own: `paths` of them.
         """
-        value = self.loss(self.batches[number], gates)
-        value.backward()  # type: ignore[no-untyped-call]
+        value = self._backpropagate(self.batches[number], gates)
         step_with(self.optimiser, self.recipe.lr_at(number, steps), self.net.parameters(), self.recipe.clip)
-        return value.detach()
+        return value
+
+    def _backpropagate(self, batch: Batch, gates: Sequence[Gates]) -> Tensor:
+        """Add up the gradients of all paths, one at a time, so that memory holds the features of one."""
+        if self._sandwich is None:
+            (path,) = gates
+            value = self.loss(batch, path)
+            value.backward()  # type: ignore[no-untyped-call]
+            return value.detach()
+        images, labels = self._sent(batch)
+        with self.device.autocast():
+            logits = self.net(images, self._sandwich.largest)
+            value = self._loss(logits, labels)
+        value.backward()
+        losses, answers = [value.detach()], logits[-1].detach()
+        for path in (self._sandwich.smallest, *gates):
+            with self.device.autocast():
+                value = self._distilled(self.net(images, path), labels, answers)
+            value.backward()
+            losses.append(value.detach())
+        return torch.stack(losses).mean()
+
+    def _sent(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return standardised images and labels on the device, the net in training mode."""
+        self.net.train()
+        return self._from_bytes(self.device.send(batch.images)), self.device.send(batch.labels)
 
     def learned(self) -> Parameters:
         """Return the shared weights that are learned, by name."""

@@ -11,6 +11,7 @@ from mango_grader.automl.architecture import space_from_dict
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS, MethodSettings
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.sandwich import SandwichRule
 from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets.augmentation import Augment
 from mango_grader.errors import UsageError
@@ -131,6 +132,11 @@ class SearchConfig(Ranged):
         fit_width: search without regard to the limits, then widen or narrow the result until it just satisfies them,
             as some methods always do; otherwise the space is narrowed before it is searched.
         cutout_probability: of cutout while searching, 0..1; None takes the training's (MS-RANAS §4.1 studies both).
+        sandwich: which paths share a step of the shared weights, and how they learn from the largest.
+
+    Raises:
+        RangeError: a value is outside its range.
+        ValueError: the sandwich rule is on for a method that opens several candidates at once.
     """
 
     method: Annotated[MethodConfig, *_METHOD]
@@ -141,6 +147,14 @@ class SearchConfig(Ranged):
     cost: Literal["macs", "latency"] = "macs"
     fit_width: bool = False
     cutout_probability: Share | None = None
+    sandwich: SandwichRule = SandwichRule()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sandwich.drawn and not METHODS[self.method.name].opens_one_path:
+            raise ValueError(
+                f"sandwich.drawn must be 0 for {self.method.name}, whose weight steps open several candidates at once"
+            )
 
 
 # A smoothed teacher tells less about which classes are alike (Müller et al. 2019).

@@ -242,7 +242,7 @@ class _Searching:
         batches = Batches(for_weights, self.config.batch_size, seed, augmented)
         loss = AnytimeLoss(config.train.exit_weights, label_smoothing=config.train.label_smoothing)
         problem = SearchProblem(self.space, self.config.objective, self._cost(), self.constraint)
-        data = SearchData(batches, held_out, loss, self.run.device)
+        data = SearchData(batches, held_out, loss, self.run.device, self.config.sandwich)
         search = build_search(self.config.method.name, settings, problem, data, seed)
         if config.init_from is not None and search.training is not None:
             load_matching(search.training.net, config.init_from, self._narrowed_hint())
@@ -277,8 +277,6 @@ class _Searching:
         run, device, seed = self.run, self.run.device, self.run.config.seed
         threads = None if run.config.budget is None else self._fastest_threads()
         probe = self._build(self.config.method.settings.scaled(0.0))
-        shared = probe.training
-        assert shared is not None
         (path,) = UniformSampler(self.space, probe.method.feasible).ask(np.random.default_rng(seed), 1)
         rng = np.random.default_rng(seed)
         probe.method.end_epoch(lambda _: 0.0, rng)  # so that there is something to refit on
@@ -288,7 +286,7 @@ class _Searching:
             architecture = seconds_of(lambda: probe.method.update(probe.arch_step(0, rng)), 1, device)
             refit = seconds_of(lambda: probe.method.refit(rng), 1, device)
         steps = StepSeconds(
-            weights=seconds_of(lambda: shared.step(0, 1, probe.method.gates(rng)), _PROBE_STEPS, device),
+            weights=seconds_of(lambda: probe.weight_step(0, 1, rng), _PROBE_STEPS, device),
             architecture=architecture,
             refit=refit,
             score=seconds_of(lambda: probe.evaluator.score(next(scored)), 1, device),
@@ -302,9 +300,8 @@ class _Searching:
         """Go on with as many threads as are fastest for weight steps, and return how many those are."""
         # On a search of its own, whose weights may diverge: its first step is taken again and again.
         probe = self._build(self.config.method.settings.scaled(0.0))
-        shared, rng = probe.training, np.random.default_rng(self.run.config.seed)
-        assert shared is not None
-        return choose_threads(lambda: shared.step(0, 1, probe.method.gates(rng)), self.run.device)
+        rng = np.random.default_rng(self.run.config.seed)
+        return choose_threads(lambda: probe.weight_step(0, 1, rng), self.run.device)
 
 
 def _write_preference(folder: RunFolder, method: SearchMethod) -> None:

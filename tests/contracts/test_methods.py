@@ -12,14 +12,18 @@ from cases import LEARNING_METHODS, METHODS, SPACES
 from planted import SCORED, PlantedSpace, best_found
 from searching import examples, make
 
+from mango_grader.automl import methods
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Limits
+from mango_grader.automl.sandwich import SandwichRule
 from mango_grader.automl.search import Search
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress, Task
 from mango_grader.training.losses import AnytimeLoss
+
+ONE_PATH = [name for name in METHODS if methods.METHODS[name].opens_one_path]
 
 
 @cache
@@ -82,13 +86,36 @@ def test_an_interrupted_search_ends_the_same(method: str, config: SpaceConfig, r
         make(method, config, checkpoint).run(StopsAfter(rounds))
     resumed = make(method, config, checkpoint)
     assert resumed.run(SilentProgress()) == expected
-    assert resumed.history == whole.history
-    assert whole.training is not None
-    assert resumed.training is not None
-    for own, other in zip(
-        whole.training.net.state_dict().values(), resumed.training.net.state_dict().values(), strict=True
-    ):
-        assert torch.equal(own, other)
+    assert_same(resumed, whole)
+
+
+@pytest.mark.parametrize("one_path", ONE_PATH)
+def test_an_interrupted_search_under_the_sandwich_rule_ends_the_same(one_path: str, tmp_path: Path) -> None:
+    config, rule, checkpoint = SPACES["lite"], SandwichRule(drawn=2), tmp_path / "search.safetensors"
+    whole = make(one_path, config, sandwich=rule)
+    expected = whole.run(SilentProgress())
+    with pytest.raises(StopRunError):
+        make(one_path, config, checkpoint, sandwich=rule).run(StopsAfter(1))
+    resumed = make(one_path, config, checkpoint, sandwich=rule)
+    assert resumed.run(SilentProgress()) == expected
+    assert_same(resumed, whole)
+
+
+def assert_same(one: Search, other: Search) -> None:
+    assert one.history == other.history
+    assert one.training is not None
+    assert other.training is not None
+    theirs = other.training.net.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in one.training.net.state_dict().items())
+
+
+def test_it_says_whether_its_weight_steps_open_one_path(method: str, config: SpaceConfig) -> None:
+    searcher = make(method, config).method
+    gates = searcher.gates(np.random.default_rng(0))
+    chosen = {d.name: tuple(d.candidates[index] for index in gates[d.name].active) for d in searcher.space.decisions}
+    one_path = all(decision.allows(chosen[decision.name]) for decision in searcher.space.decisions)
+    assert one_path or not searcher.opens_one_path
+    assert all(gate.weight is None for gate in gates.values()) == searcher.opens_one_path
 
 
 def test_scoring_leaves_no_trace(method: str, config: SpaceConfig) -> None:

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import GraphCost, macs, params
+from mango_grader.automl.sandwich import extremes
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.automl.supernet import gates_of
@@ -81,6 +82,22 @@ def test_expected_cost_passes_its_gradient_on(space: SearchSpace) -> None:
     ]
     assert priced
     assert all(bool(logits[name].grad.abs().sum() > 0) for name in priced)
+
+
+def test_the_extremes_are_legal_and_bound_what_an_architecture_costs(space: SearchSpace) -> None:
+    smallest, largest = extremes(space)
+    for found in (smallest, largest):
+        assert all(decision.allows(found.choices[decision.name]) for decision in space.decisions)
+        assert all(cost > 0 for cost in space.derive(found).macs())
+    rng = np.random.default_rng(0)
+    others = [
+        space.nearest({d.name: rng.normal(rng.normal(), 1, len(d.candidates)) for d in space.decisions})
+        for _ in range(40)
+    ]
+    low, high = (macs(space).exact(found)[-1] for found in (smallest, largest))
+    costs = [macs(space).exact(other)[-1] for other in others]
+    assert low <= min(costs) < max(costs) <= high
+    assert low < high
 
 
 def test_blocks_add_up_to_the_whole(space: SearchSpace, samples: list[Architecture]) -> None:

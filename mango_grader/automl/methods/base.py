@@ -135,6 +135,7 @@ class SearchMethod(ABC):
         default_space: kind of the space that it searches where none is named: that of its paper.
         settings_type: its settings, a frozen dataclass.
         fits_width: whether the paper searches without regard to a limit, and then widens or narrows the result to it.
+        opens_one_path: whether a weight step opens one candidate path; a method that opens several at once does not.
         space: what is searched.
         feasible: whether an architecture may be the result.
         settings: how it searches.
@@ -145,6 +146,7 @@ class SearchMethod(ABC):
     default_space: ClassVar[str]
     settings_type: ClassVar[type[MethodSettings]]
     fits_width: ClassVar[bool] = False
+    opens_one_path: ClassVar[bool] = True
     settings: Any
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: MethodSettings | None = None) -> None:

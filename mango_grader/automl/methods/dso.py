@@ -78,6 +78,7 @@ class Dso(SearchMethod):
     settings_type = DsoSettings
     settings: DsoSettings
     fits_width: ClassVar[bool] = True
+    opens_one_path: ClassVar[bool] = False
     paper: ClassVar[str] = "Zhang et al., You only search once: single shot NAS via direct sparse optimization"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: DsoSettings | None = None) -> None:

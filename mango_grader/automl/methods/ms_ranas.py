@@ -96,6 +96,7 @@ class MsRanas(SearchMethod):
     default_space: ClassVar[str] = "multiscale"
     settings_type = MsRanasSettings
     settings: MsRanasSettings
+    opens_one_path: ClassVar[bool] = False
     paper: ClassVar[str] = "Chiroşca et al., MS-RANAS: multi-scale resource-aware neural architecture search"
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: MsRanasSettings | None = None) -> None:
