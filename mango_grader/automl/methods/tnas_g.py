@@ -15,6 +15,7 @@ from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.samplers import VAE_TRIES, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
+from mango_grader.automl.supernet import Gates, gates_of
 from mango_grader.ranges import BelowOne, Count, Share
 from mango_grader.training.recipe import WeightRecipe
 
@@ -53,6 +54,9 @@ class TnasGSettings(MethodSettings):
 class TnasG(SearchMethod):
     """Weights learn on paths from Γ(a) = p_θ(a|z) (Eq. 12), in turn with α on held-out images by binary gates.
 
+    The path on which the weights have just learned is the one that α learns on (§4.3: "update the super network weight
+    and multinomial distribution parameter accordingly"); its rivals in the binary gates are drawn by α.
+
     Our reading of how the two distributions meet, which the paper leaves open: after each epoch architectures of both
     α's multinomial and p_θ are scored on the held-out images, and the VAE is fitted on the best so far. So p_θ takes up
     what the gradient prefers (§4.3), and learns from its own last draws (Eq. 1). The result is the best scored of α's
@@ -69,6 +73,7 @@ class TnasG(SearchMethod):
         super().__init__(space, feasible, settings)
         self.binary = BinaryGates(space, self.settings.binary)
         self.sampler = VaeSampler(space, self.settings.vae)
+        self._path: Architecture | None = None  # that the last weight step took; a round begins without one
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Each epoch refits the VAE on what was scored so far, then takes weight and architecture steps in turn."""
@@ -79,9 +84,14 @@ class TnasG(SearchMethod):
         """Return `count` draws from p_θ; uniform ones before the first fit."""
         return self.sampler.ask(rng, count)
 
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open one path from p_θ."""
+        (self._path,) = self.propose(rng, 1)
+        return gates_of(self._path, self.space.decisions)
+
     def update(self, step: ArchStep) -> Mapping[str, Any]:
-        """Take a binary-gate step on α."""
-        return self.binary.learn(step)
+        """Take a binary-gate step on α along the path that the weights have just learned on (§4.3)."""
+        return self.binary.learn(step, self._path or self.propose(step.rng, 1)[0])
 
     def refit(self, rng: np.random.Generator) -> Mapping[str, float]:
         """Fit the VAE, once something has been scored."""
@@ -89,6 +99,7 @@ class TnasG(SearchMethod):
 
     def end_epoch(self, score: Score, rng: np.random.Generator) -> None:
         """Score some feasible draws of both distributions for the next fit."""
+        self._path = None
 
         def draw() -> Architecture:
             by_alpha = rng.random() < self.settings.from_alpha

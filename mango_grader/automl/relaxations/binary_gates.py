@@ -131,15 +131,18 @@ class BinaryGates:
             best = [name in favourite.choices[decision.name] for name in decision.candidates]
             live &= torch.from_numpy(best | (chances[decision.name] >= below * even[decision.name].numpy()))
 
-    def open(self, rng: np.random.Generator, device: torch.device | str = "cpu") -> Opened:
+    def open(
+        self, rng: np.random.Generator, device: torch.device | str = "cpu", path: Architecture | None = None
+    ) -> Opened:
         """Draw what the next architecture step runs, and between which candidates it decides.
 
         Args:
             rng: for the draws.
             device: where the weights are to be.
+            path: what is run, where something else has drawn it: then only its rivals are drawn here.
         """
         drawn = self._perturbed(rng, self.logits.detach())
-        architecture = self.space.nearest(drawn)
+        architecture = path or self.space.nearest(drawn)
         ones = torch.zeros(len(self.logits))
         rivals = torch.zeros_like(self.live)
         for decision, logits, live, one, rival in self._each(self.logits.detach(), self.live, ones, rivals):
@@ -149,8 +152,9 @@ class BinaryGates:
                 rival |= live
             elif pair := _contested(decision, chosen, drawn[decision.name], rng):
                 rival[pair] = True
-                one[pair] = 0.0
-                one[rng.choice(pair, p=logits[pair].softmax(0).numpy())] = 1.0
+                if path is None:
+                    one[pair] = 0.0
+                    one[rng.choice(pair, p=logits[pair].softmax(0).numpy())] = 1.0
         weights = ones.to(device).requires_grad_()
         active = self._each((ones > 0) | rivals, weights)
         return Opened(
@@ -187,14 +191,19 @@ class BinaryGates:
             if rivals.any() and not decision.free:
                 now[rivals] += was[rivals].logsumexp(0) - now[rivals].logsumexp(0)
 
-    def learn(self, step: ArchStep) -> Mapping[str, Tensor]:
+    def learn(self, step: ArchStep, path: Architecture | None = None) -> Mapping[str, Tensor]:
         """Take one step on the held-out loss and the expected cost; nothing where a table stands for the net.
 
-        Returns the loss and, where it has a weight, the expected cost as a share of the undecided space's.
+        Args:
+            step: what the step may use.
+            path: what is run; None draws it by the probabilities.
+
+        Returns:
+            The loss and, where it has a weight, the expected cost as a share of the undecided space's.
         """
         if step.shared is None:
             return {}
-        opened = self.open(step.rng, step.shared.training.device.torch)
+        opened = self.open(step.rng, step.shared.training.device.torch, path)
         loss = step.shared.held_out_loss(opened.gates)
         (slopes,) = torch.autograd.grad(loss, opened.weights, allow_unused=True, materialize_grads=True)
         figures, slopes = {"held_out_loss": loss.detach()}, slopes.cpu()
