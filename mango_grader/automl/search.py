@@ -143,7 +143,9 @@ class Search:
         if shared is not None:
             batch = shared.rewards[number % len(shared.rewards)]
             evaluator, step = SharedWeights(problem, shared.net, [batch], shared.device), SharedStep(shared, number)
-        return ArchStep(problem.objective, problem.cost, lambda found: self._usable(evaluator.score(found)), rng, step)
+        return ArchStep(
+            problem.objective, problem.cost, lambda found: self._usable(evaluator.score(found)), rng, step, number
+        )
 
     def _finish(self, progress: Progress) -> Architecture:
         self.history[:] = [row for row in self.history if row["phase"] != "search-candidate"]

@@ -218,6 +218,7 @@ class ArchStep:
         score: the objective on this step's held-out mini-batch.
         rng: for draws.
         shared: the super net; None where a table stands for it.
+        number: of the step, from 0; those that were left out count.
     """
 
     objective: Objective
@@ -225,3 +226,4 @@ class ArchStep:
     score: Score
     rng: np.random.Generator
     shared: SharedStep | None = None
+    number: int = 0

@@ -32,9 +32,10 @@ class EnasSettings(MethodSettings):
         steps: of the controller, in all, 1 or more.
         paths: M, architectures per controller step, 1 or more.
         held_out: share of the training part, in [0, 1), that gives rewards (§4: the weights learn on 80 %).
-        samples: drawn at the end, 1 or more.
+        samples: drawn from the trained controller, 1 or more.
         result: which of them wins; the text names three: "held_out", the best full held-out score (§4), "minibatch",
-            the best reward on one mini-batch (§3.1), or "most_probable", the controller's own favourite (§3.2).
+            the best reward on one held-out mini-batch each (§3.1), or "most_probable", the trained controller's own
+            favourite (§3.2).
         weights: how the shared weights learn.
         controller: of the controller.
     """
@@ -52,8 +53,8 @@ class EnasSettings(MethodSettings):
 
     @property
     def scores(self) -> int:
-        """One for each sample of the end."""
-        return self.samples
+        """One for each sample of the end that has a full score."""
+        return self.samples if self.result == "held_out" else 0
 
 
 class Enas(SearchMethod):
@@ -71,18 +72,23 @@ class Enas(SearchMethod):
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: EnasSettings | None = None) -> None:
         super().__init__(space, feasible, settings)
         self.controller = Controller(space, self.settings.controller)
-        self._minibatch_best: tuple[float, Architecture] | None = None
+        self._minibatch_best: tuple[float, Architecture] | None = None  # of the trained controller's samples
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
-        """All weight epochs, then all controller steps (in rounds of 10); or both alternating, epoch by epoch."""
+        """All weight epochs, then all controller steps (in rounds of 10); or both alternating, epoch by epoch.
+
+        Where mini-batches decide, steps follow in which the trained controller's samples are rewarded (§3.1).
+        """
+        samples = self.settings.samples if self.settings.result == "minibatch" else 0
+        derive = [Round((Phase("architecture", samples),))] if samples else []
         if self.settings.schedule == "alternating":
             ends = [self.settings.steps * n // self.settings.epochs for n in range(self.settings.epochs + 1)]
             weigh = Phase("weights", steps_per_epoch)
-            return [Round((weigh, Phase("architecture", b - a))) for a, b in pairwise(ends)]
+            return [*(Round((weigh, Phase("architecture", b - a))) for a, b in pairwise(ends)), *derive]
         whole, rest = divmod(self.settings.steps, _STEPS_PER_ROUND)
         counts = [_STEPS_PER_ROUND] * whole + ([rest] if rest else [])
         controller = (Round((Phase("architecture", count),)) for count in counts)
-        return (*weight_epochs(self.settings.epochs, steps_per_epoch), *controller)
+        return (*weight_epochs(self.settings.epochs, steps_per_epoch), *controller, *derive)
 
     def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
         """Return `count` draws from the controller."""
@@ -95,14 +101,23 @@ class Enas(SearchMethod):
         return gates_of(self.space.sample(rng), self.space.decisions)
 
     def update(self, step: ArchStep) -> Mapping[str, float]:
-        """Draw M paths from π, reward each with its mini-batch score, and take a policy-gradient step (Eq. 6 ff.)."""
+        """Draw M paths from π, reward each with its mini-batch score, and take a policy-gradient step (Eq. 6 ff.).
+
+        Once trained, the controller draws one path, which is rewarded and kept if it is the best so far (§3.1).
+        """
+        if step.number >= self.settings.steps:
+            return self._derive(step)
         drawn = self.controller.ask(step.rng, self.settings.paths)
-        scored = [(path, step.score(path) if self.feasible(path) else 0.0) for path in drawn]
-        for path, reward in scored:
-            better = self._minibatch_best is None or reward > self._minibatch_best[0]
-            if better and self.feasible(path):
-                self._minibatch_best = (reward, path)
-        return self.controller.learn(scored)
+        return self.controller.learn([(path, step.score(path) if self.feasible(path) else 0.0) for path in drawn])
+
+    def _derive(self, step: ArchStep) -> Mapping[str, float]:
+        (path,) = self.controller.ask(step.rng, 1)
+        if not self.feasible(path):
+            return {}
+        reward = step.score(path)
+        if self._minibatch_best is None or reward > self._minibatch_best[0]:
+            self._minibatch_best = (reward, path)
+        return {"reward": reward}
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the winner under `settings.result`, always a feasible one.
@@ -124,7 +139,7 @@ class Enas(SearchMethod):
         return max(feasible or UniformSampler(self.space, self.feasible).ask(rng, self.settings.samples), key=score)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the controller and the best mini-batch reward so far."""
+        """Return the controller and the best mini-batch reward of its samples so far."""
         best = self._minibatch_best
         return {
             "controller": self.controller.state_dict(),

@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.cost import macs
 from mango_grader.automl.methods import Enas, EnasSettings
+from mango_grader.automl.objective import Objective
 from mango_grader.automl.samplers import ControllerSettings
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.training.device import seed_everything
 
@@ -47,3 +51,29 @@ def test_alternating_trains_what_the_controller_prefers() -> None:
 def k5_share(path: Architecture) -> float:
     convolutions = [chosen for name, chosen in path.choices.items() if name.endswith("convolution")]
     return float(np.mean([chosen == ("k5d1",) for chosen in convolutions]))
+
+
+def test_fault_the_best_minibatch_was_one_of_the_controllers_training() -> None:
+    """A lucky reward before the first step won; §3.1 rewards samples of the *trained* policy, on a mini-batch each."""
+    searcher = method(result="minibatch", steps=60, paths=4, samples=20)
+    kinds = [kind for round_ in searcher.schedule(5) for kind in round_.steps()]
+    assert kinds.count("architecture") == 60 + 20
+    rng, rewarded = np.random.default_rng(0), dict[Architecture, float]()
+
+    def reward(path: Architecture) -> float:
+        rewarded[path] = k5_share(path) / 2
+        return rewarded[path]
+
+    for number in range(80):
+        lucky = number == 0
+        if number == 60:
+            trained, rewarded = searcher.controller.state_dict(), {}
+        score = (lambda _: 1.0) if lucky else reward
+        searcher.update(ArchStep(Objective(), macs(SPACE), score, rng, number=number))
+    after = searcher.controller.state_dict()["policy"]
+    assert all(torch.equal(value, after[name]) for name, value in trained["policy"].items()), "it has learned enough"
+    found = searcher.finish(lambda _: 0.0, rng)
+    assert rewarded[found] == max(rewarded.values())
+    restored = method(result="minibatch", steps=60, paths=4, samples=20)
+    restored.load_state_dict(searcher.state_dict())
+    assert restored.finish(lambda _: 0.0, rng) == found
