@@ -34,15 +34,40 @@ class Architecture:
         Raises:
             ValueError: a choice is missing, unknown or not legal.
         """
-        space = space_from_dict(data["space"])
         choices = {name: tuple(chosen) for name, chosen in data["choices"].items()}
+        space = space_from_dict(data["space"])
+        return cls(space, choices).within(space)
+
+    def within(self, space: SpaceConfig) -> "Architecture":
+        """Return the same choices in another space, such as a deeper or a wider one, if they fit it.
+
+        Args:
+            space: settings of that space.
+
+        Raises:
+            ValueError: a choice is missing, unknown or not legal there.
+
+        Example:
+            ```python
+            from dataclasses import replace
+
+            import numpy as np
+            from mango_grader.automl import SearchSpace
+            from mango_grader.automl.spaces import NasnetConfig
+
+            small = NasnetConfig(height=32, width=32, classes=2, depth=3, reduce_at=(2,), exits=(3,))
+            found = SearchSpace(small).sample(np.random.default_rng(0))
+            larger = found.within(replace(small, depth=5, exits=(5,)))
+            ```
+        """
         decisions = {decision.name: decision for decision in space.decisions()}
-        if set(choices) != set(decisions):
-            raise ValueError(f"decisions that do not fit the space: {sorted(set(choices) ^ set(decisions))}")
-        for name, chosen in choices.items():
+        if unequal := sorted(set(self.choices) ^ set(decisions)):
+            shown = ", ".join(unequal[:3]) + (f" and {len(unequal) - 3} more" if len(unequal) > 3 else "")
+            raise ValueError(f"decisions that do not fit the space: {shown}")
+        for name, chosen in self.choices.items():
             if not decisions[name].allows(chosen):
                 raise ValueError(f"{name}: {chosen} is not a legal choice of {decisions[name].candidates}")
-        return cls(space, choices)
+        return Architecture(space, self.choices)
 
 
 def space_from_dict(data: Mapping[str, Any]) -> SpaceConfig:

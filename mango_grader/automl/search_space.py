@@ -48,9 +48,18 @@ class SearchSpace:
 
     @cached_property
     def final(self) -> "SearchSpace":
-        """The space in which results are trained: this one, with what joins only after the search."""
+        """The space in which results are trained: this one, with what joins only after the search.
+
+        Raises:
+            ValueError: its settings make no network, or leave other things to decide.
+        """
         finished = self.config.finished()
-        return self if finished == self.config else SearchSpace(finished)
+        if finished == self.config:
+            return self
+        final = SearchSpace(finished)
+        if final.decisions != self.decisions:
+            raise ValueError("final changes what there is to decide, so that no result would fit it")
+        return final
 
     def derive(self, architecture: Architecture) -> NetworkSpec:
         """Return the plain network, every width, stride, input and exit explicit."""

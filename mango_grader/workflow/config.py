@@ -13,7 +13,7 @@ from mango_grader.automl.methods import METHODS, MethodSettings
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.sandwich import SandwichRule
 from mango_grader.automl.spaces import SPACES, SpaceConfig
-from mango_grader.datasets.augmentation import Augment
+from mango_grader.datasets.augmentation import Augment, Policy
 from mango_grader.errors import UsageError
 from mango_grader.models.spec import NetworkSpec
 from mango_grader.ranges import (
@@ -64,8 +64,15 @@ class MethodConfig:
 
 def _space_from(data: Mapping[str, Any]) -> SpaceConfig:
     space_from_dict(data)  # raises where the kind or a setting is unknown
-    settings = {key: value for key, value in data.items() if key != "kind"}
-    return checked(SPACES[data["kind"]], settings, "space")
+    return _checked_space(data)
+
+
+def _checked_space(data: Mapping[str, Any]) -> SpaceConfig:
+    kind, settings = SPACES[data["kind"]], {key: value for key, value in data.items() if key != "kind"}
+    space = checked(kind, settings, "space")
+    if space.final:
+        checked(kind, {**settings, **space.final, "final": {}}, "space.final")
+    return space
 
 
 def _coded(kind: type, read: Callable[[Mapping[str, Any]], object]) -> tuple[PlainValidator, PlainSerializer]:
@@ -132,6 +139,7 @@ class SearchConfig(Ranged):
         fit_width: search without regard to the limits, then widen or narrow the result until it just satisfies them,
             as some methods always do; otherwise the space is narrowed before it is searched.
         cutout_probability: of cutout while searching, 0..1; None takes the training's (MS-RANAS §4.1 studies both).
+        policy: AutoAugment's tables while searching; None takes the training's (BetaNAS adds them after the search).
         sandwich: which paths share a step of the shared weights, and how they learn from the largest.
 
     Raises:
@@ -147,6 +155,7 @@ class SearchConfig(Ranged):
     cost: Literal["macs", "latency"] = "macs"
     fit_width: bool = False
     cutout_probability: Share | None = None
+    policy: Policy | None = None
     sandwich: SandwichRule = SandwichRule()
 
     def __post_init__(self) -> None:
@@ -155,6 +164,19 @@ class SearchConfig(Ranged):
             raise ValueError(
                 f"sandwich.drawn must be 0 for {self.method.name}, whose weight steps open several candidates at once"
             )
+
+    def augment(self, training: Augment) -> Augment:
+        """Return how images are varied while searching.
+
+        Args:
+            training: how they are in the training of the result.
+        """
+        cutout, policy = self.cutout_probability, self.policy
+        return replace(
+            training,
+            cutout_probability=training.cutout_probability if cutout is None else cutout,
+            policy=policy or training.policy,
+        )
 
 
 # A smoothed teacher tells less about which classes are alike (Müller et al. 2019).
@@ -316,13 +338,34 @@ class RunConfig(Ranged):
         """
         data = self.to_dict()
         for assignment in assignments:
-            name, equals, text = assignment.partition("=")
-            if not equals:
-                raise UsageError(f"--set {assignment}: write name=value, for example --set train.epochs=20")
-            first, *rest = name.split(".")
-            path = [_RENAMED.get(first, first), *rest]
-            _assign(data, ["search", *path] if path[0] in ("method", "space") else path, _value(text), assignment)
+            path, value = _parsed(assignment)
+            _assign(data, ["search", *path] if path[0] in ("method", "space") else path, value, assignment)
         return self.from_dict(data)
+
+
+def changed_space(space: SpaceConfig, assignments: Sequence[str]) -> SpaceConfig:
+    """Return a space with settings changed.
+
+    Args:
+        space: the space.
+        assignments: "space.name=value", for example "space.depth=20".
+
+    Raises:
+        UsageError: there is no such setting, or the value does not fit.
+    """
+    data: dict[str, Any] = {"space": {**space.to_dict()}}
+    for assignment in assignments:
+        _assign(data, *_parsed(assignment), assignment)
+    return _checked_space(data["space"])
+
+
+def _parsed(assignment: str) -> tuple[list[str], Any]:
+    """Return the path to a setting and its value."""
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise UsageError(f"--set {assignment}: write name=value, for example --set train.epochs=20")
+    first, *rest = name.split(".")
+    return [_RENAMED.get(first, first), *rest], _value(text)
 
 
 def _assign(data: dict[str, Any], path: Sequence[str], value: Any, assignment: str) -> None:
@@ -330,6 +373,9 @@ def _assign(data: dict[str, Any], path: Sequence[str], value: Any, assignment: s
     place: Any = data
     for part in parents:
         place = place.get(part) if isinstance(place, dict) else None
+    if isinstance(place, dict) and (parents[-1:] == ["final"] or (last == "final" and isinstance(value, dict))):
+        place[last] = value  # it may hold any setting of its space, which checks them
+        return
     if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
         known = [key for key, item in place.items() if not isinstance(item, dict)] if isinstance(place, dict) else data
         raise UsageError(f"--set {assignment}: no such setting; there are {', '.join(known)}")

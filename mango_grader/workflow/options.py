@@ -26,8 +26,9 @@ from mango_grader.workflow.config import (
     RunConfig,
     SearchConfig,
     TeacherConfig,
+    changed_space,
 )
-from mango_grader.workflow.presets import PRESETS, Preset
+from mango_grader.workflow.presets import PRESETS, Preset, TrainingSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class RunOptions(Ranged):
         group_by: what must stay on one side of a split: COLUMN, FILE.csv:COLUMN or re:PATTERN.
         ordinal: whether the classes have an order; None tells it from their names.
         fold: (K, N), test on fold K of N; None for one split.
-        preset: "quick", "standard", "paper" or "paper-120x160".
+        preset: "quick", "standard", "paper", "paper-120x160" or "paper-imagenet".
         budget: seconds from the start to the written bundle; None takes as long as the settings need.
         seed: of the split, the search and the training.
         device: "auto", "cpu", "cuda" or "cuda:N".
@@ -74,8 +75,7 @@ class RunOptions(Ranged):
             raise UsageError(f"--preset {self.preset}: choose from {', '.join(PRESETS)}")
         return PRESETS[self.preset]
 
-    def _base(self, method: str | None = None) -> RunConfig:
-        setup = self._preset().setup_of(method)
+    def _base(self, setup: TrainingSetup) -> RunConfig:
         height, width = self.size or (setup.height, setup.width)
         data = DataConfig(
             str(Path(self.data).resolve()),
@@ -133,21 +133,26 @@ class SearchOptions(RunOptions):
         """Return the whole configuration; raises UsageError for names or values that do not exist or do not fit."""
         if self.method not in METHODS:
             raise UsageError(f"--method {self.method}: choose from {', '.join(METHODS)}")
-        method, preset, base = METHODS[self.method], self._preset(), self._base(self.method)
+        method, preset = METHODS[self.method], self._preset()
+        setup = preset.setup_of(self.method)
+        base = self._base(setup)
         kind = self.space or method.default_space
         if kind not in SPACES:
             raise UsageError(f"--space {kind}: choose from {', '.join(SPACES)}")
         search = SearchConfig(
             MethodConfig(self.method, preset.settings(self.method)),
             preset.space(kind, base.data.height, base.data.width),
-            preset.setup_of(self.method).search_batch,
+            setup.search_batch,
             Objective(self.metric, self.over),
             Limits(self.max_params, self.max_macs, self.max_latency),
             self.cost,
+            cutout_probability=setup.search_cutout,
+            policy=setup.search_policy,
         )
         config = replace(base, search=search).with_settings(self.settings)
         if config.search is not None:
-            _check_exit_weights(config, len(_graph_of(config.search.space).exits))
+            for graph in _graphs_of(config.search.space):
+                _check_exit_weights(config, len(graph.exits))
         if config.search is not None and (reason := method.check_space(config.search.space)):
             raise UsageError(f"--method {self.method} --space {kind}: {reason}")
         return config
@@ -158,7 +163,8 @@ class TrainOptions(RunOptions):
     """The options of a training without a search: an architecture or a baseline.
 
     Attributes:
-        architecture: path of an architecture.json.
+        architecture: path of an architecture.json; settings "space.name=value" change the space in which its choices
+            are taken, for example to a deeper one.
         baseline: name of a network that others published, one of `BASELINES`.
     """
 
@@ -167,27 +173,49 @@ class TrainOptions(RunOptions):
 
     def config(self) -> RunConfig:
         """Return the whole configuration; raises UsageError for files, names or values that do not fit."""
-        base = self._base().with_settings(self.settings)
-        classes = len(read_dataset(base.data.path, base.data.group_by, base.data.ordinal).classes)
         if (self.architecture is None) == (self.baseline is None):
             raise UsageError("pass what to train: --architecture FILE or --baseline NAME")
-        if self.baseline is not None:
-            if self.baseline not in BASELINES:
-                raise UsageError(f"--baseline {self.baseline}: choose from {', '.join(BASELINES)}")
-            network = BASELINES[self.baseline]((3, base.data.height, base.data.width), classes)
-            return _check_exit_weights(replace(base, network=network), len(network.exits))
-        found = _read_architecture(str(self.architecture))
+        return self._of_baseline(self.baseline) if self.baseline else self._of_architecture(str(self.architecture))
+
+    def _of_baseline(self, name: str) -> RunConfig:
+        base = self._base(self._preset().setup).with_settings(self.settings)
+        if name not in BASELINES:
+            raise UsageError(f"--baseline {name}: choose from {', '.join(BASELINES)}")
+        network = BASELINES[name]((3, base.data.height, base.data.width), _classes(base))
+        return _check_exit_weights(replace(base, network=network), len(network.exits))
+
+    def _of_architecture(self, path: str) -> RunConfig:
+        found = _read_architecture(path)
+        of_space = [each for each in self.settings if each.startswith("space.")]
+        others = [each for each in self.settings if not each.startswith("space.")]
+        base = self._base(self._preset().setup_of_space(found.space.kind)).with_settings(others)
         height, width = self.size or (found.space.height, found.space.width)
-        space = replace(found.space, height=height, width=width, classes=classes)
-        network = SearchSpace(space).derive(Architecture(space, found.choices))
+        space = replace(_resized(found.space, of_space), height=height, width=width, classes=_classes(base))
+        try:
+            network = SearchSpace(space).derive(found.within(space))
+        except ValueError as error:
+            raise UsageError(f"--architecture {path} does not fit what --set makes of its space: {error}") from error
         config = replace(base, data=replace(base.data, height=height, width=width), network=network)
         return _check_exit_weights(config, len(network.exits))
 
 
-def _graph_of(space: SpaceConfig) -> SearchGraph:
-    """Return the space's graph; raises UsageError where its settings together make no network."""
+def _classes(config: RunConfig) -> int:
+    return len(read_dataset(config.data.path, config.data.group_by, config.data.ordinal).classes)
+
+
+def _resized(space: SpaceConfig, assignments: Sequence[str]) -> SpaceConfig:
+    """Return the space with `assignments` in place; raises UsageError for what the data or other options decide."""
+    for each in assignments:
+        if each.startswith(("space.height=", "space.width=", "space.classes=", "space.final=", "space.final.")):
+            raise UsageError(f"--set {each}: --size sets height and width, the data the classes; change other settings")
+    return changed_space(space, assignments)
+
+
+def _graphs_of(space: SpaceConfig) -> tuple[SearchGraph, SearchGraph]:
+    """Return what is searched and what is trained; raises UsageError where settings together make no network."""
     try:
-        return SearchSpace(space).graph
+        searched = SearchSpace(space)
+        return searched.graph, searched.final.graph
     except ValueError as error:
         raise UsageError(f"--space {space.kind}: these settings together make no network: {error}") from error
 

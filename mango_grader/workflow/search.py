@@ -238,7 +238,7 @@ class _Searching:
         """Return the freshly seeded search."""
         config, seed = self.run.config, self.run.config.seed
         for_weights, held_out = self.run.data.held_out(settings.held_out, seed)
-        augmented = augmenter(config, self.config.cutout_probability)
+        augmented = augmenter(config, self.config.augment(config.augment))
         batches = Batches(for_weights, self.config.batch_size, seed, augmented)
         loss = AnytimeLoss(config.train.exit_weights, label_smoothing=config.train.label_smoothing)
         problem = SearchProblem(self.space, self.config.objective, self._cost(), self.constraint)

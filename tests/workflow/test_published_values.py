@@ -1,112 +1,44 @@
-"""The preset `paper`, method by method, against the values that the papers print."""
+"""The presets of the papers, value by value: docs/reference/published-values.md against the code."""
 
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mango_grader import SearchOptions
+from mango_grader.automl.methods import METHODS
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.presets import PRESETS
 
-# Setting → published value; names as --set takes them.
-PUBLISHED: dict[str, dict[str, Any]] = {
-    "ms-ranas": {
-        "method.order": 1,
-        "method.epochs": 50,
-        "method.lr": 3e-4,
-        "method.betas": [0.5, 0.999],
-        "method.decay": 1e-3,
-        "method.held_out": 0.5,
-        "method.weights.lr": 0.025,
-        "method.weights.final_lr": 0.001,
-        "method.weights.momentum": 0.9,
-        "method.weights.weight_decay": 3e-4,
-        "method.weights.clip": 5.0,
-        "search.batch_size": 64,
-        "space.depth": 5,
-        "space.scales": 3,
-        "space.channels": 16,
-        "space.nodes": 4,
-        "space.exits": [2, 3, 4, 5],
-    },
-    "betanas": {
-        "method.weights.lr": 0.1,
-        "method.binary.lr": 1e-3,
-        "method.binary.paths": "two",
-        "method.balance": "uniform",
-        "search.batch_size": 1024,
-        "train.epochs": 350,
-        "train.batch_size": 2048,
-        "train.weights.lr": 1.4,
-        "train.weights.weight_decay": 2e-5,
-        "train.dropout": 0.2,
-        "train.label_smoothing": 0.1,
-        "augment.policy": "imagenet",
-        "space.kernels": [3, 5, 7],
-        "space.expansions": [3, 6],
-    },
-    "dso": {
-        "method.pretrain": 120,
-        "method.epochs": 120,
-        "method.gamma": 1e-3,
-        "method.momentum": 0.9,
-        "method.held_out": 0.5,
-        "method.ratio": 1,
-        "method.adaptive": "flops",
-        "method.nonnegative": True,
-        "method.weights.lr": 0.1,
-        "method.weights.final_lr": 0.1,
-        "method.weights.nesterov": True,
-        "method.weights.momentum": 0.9,
-        "method.weights.weight_decay": 1e-4,
-        "method.weights.frozen_scale": True,
-        "search.batch_size": 128,
-        "space.stages": [8, 8, 8],
-        "space.levels": 4,
-        "space.operations": ["sep3", "sep5", "avg3", "max3"],
-        "train.drop_path": 0.5,
-        "train.dropout": 0.6,
-        "train.auxiliary": 0.4,
-        "augment.cutout": 0.5,
-        "data.height": 32,
-    },
-    "tnas-os": {
-        "method.evolution.population": 50,
-        "method.evolution.generations": 20,
-        "method.evolution.parents": 10,
-        "method.evolution.crossovers": 25,
-        "method.evolution.mutations": 25,
-        "method.evolution.probability": 0.1,
-        "method.vae.kl_weight": 1.0,
-        "space.kernels": [3, 5, 7],
-        "space.xception": True,
-    },
-    "tnas-g": {"method.vae.kl_weight": 1.0, "method.held_out": 0.5},
-    "spos": {
-        "method.evolution.population": 50,
-        "method.evolution.generations": 20,
-        "method.evolution.parents": 10,
-        "method.evolution.crossovers": 25,
-        "method.evolution.mutations": 25,
-        "method.evolution.probability": 0.1,
-    },
-    "enas": {
-        "method.schedule": "two_phases",
-        "method.epochs": 100,
-        "method.steps": 5000,
-        "method.held_out": 0.2,
-        "method.controller.hidden": 100,
-        "method.controller.lr": 0.1,
-        "method.weights.lr": 0.01,
-        "method.weights.momentum": 0.9,
-        "method.weights.weight_decay": 5e-4,
-        "search.batch_size": 128,
-        "train.epochs": 100,
-        "train.weights.lr": 0.001,
-        "data.height": 24,
-        "data.width": 32,
-    },
-}
+PAGE = (Path(__file__).parents[2] / "docs/reference/published-values.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A value that a paper prints ("not stated" where it prints none), ours, and where it stands or why it differs."""
+
+    setting: str
+    published: str
+    ours: str
+    where: str
+
+
+def tables() -> Iterator[tuple[str, str, list[Row]]]:
+    """Yield each method and preset with its rows."""
+    for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
+        named = re.match(r"`([\w-]+)` with `([\w-]+)`\n", section)
+        assert named is not None, section.partition("\n")[0]
+        rows = re.findall(r"^\| `([^`]+)` \| (.+?) \| `(.+?)` \| (.+?) \|$", section, re.MULTILINE)
+        assert len(rows) == section.count("\n| ") - 1, f"{named[0]}: a row that is no row"
+        yield named[1], named[2], [Row(*row) for row in rows]
+
+
+TABLES = list(tables())
 
 
 def value(config: RunConfig, name: str) -> Any:
@@ -117,11 +49,42 @@ def value(config: RunConfig, name: str) -> Any:
     return place
 
 
-@pytest.mark.parametrize("method", PUBLISHED)
-def test_the_paper_preset_has_what_the_paper_prints(method: str) -> None:
-    config = SearchOptions(data=".", preset="paper", method=method).config()
-    found = {name: value(config, name) for name in PUBLISHED[method]}
-    assert found == PUBLISHED[method]
+@pytest.mark.parametrize(("method", "preset", "rows"), TABLES, ids=[" ".join(table[:2]) for table in TABLES])
+def test_the_table_of_published_values_says_what_the_preset_has(method: str, preset: str, rows: list[Row]) -> None:
+    config = SearchOptions(data=".", preset=preset, method=method).config()
+    found = json.loads(json.dumps({row.setting: value(config, row.setting) for row in rows}))
+    assert found == {row.setting: json.loads(row.ours) for row in rows}
+
+
+@pytest.mark.parametrize(("method", "preset", "rows"), TABLES, ids=[" ".join(table[:2]) for table in TABLES])
+def test_what_differs_from_the_paper_says_why(method: str, preset: str, rows: list[Row]) -> None:
+    assert len({row.setting for row in rows}) == len(rows)
+    for row in rows:
+        printed = row.published.strip("`")
+        differs = row.published != "not stated" and json.loads(printed) != json.loads(row.ours)
+        assert not differs or "ours" in row.where, row
+
+
+def test_every_published_method_and_every_preset_of_the_papers_has_a_table() -> None:
+    assert {preset for preset in PRESETS if preset.startswith("paper")} == {preset for _, preset, _ in TABLES}
+    systems = {"ms-ranas", "betanas", "dso", "tnas-os", "tnas-g", "enas", "spos"}
+    assert systems <= {method for method, preset, _ in TABLES if preset == "paper"}
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "ms-ranas"])
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name.startswith("paper")])
+def test_fault_three_exits_where_the_paper_has_one_classifier(method: str, preset: str) -> None:
+    search = SearchOptions(data=".", preset=preset, method=method).config().search
+    assert search is not None
+    space = SearchSpace(search.space)
+    assert len(space.graph.exits) == len(space.final.graph.exits) == 1
+
+
+def test_ms_ranas_keeps_an_exit_behind_each_layer_but_the_first() -> None:
+    search = SearchOptions(data=".", preset="paper", method="ms-ranas").config().search
+    assert search is not None
+    space = SearchSpace(search.space)
+    assert (len(space.graph.exits), len(space.final.graph.exits)) == (4, 6)
 
 
 def test_nas_bench_201_has_15625_cells() -> None:

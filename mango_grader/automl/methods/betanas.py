@@ -28,7 +28,7 @@ class BetaNasSettings(MethodSettings):
     The paper's batch of 1,024 images is a setting of the run.
 
     Attributes:
-        epochs: in all, 1 or more (§4.1: 120).
+        epochs: in all, 1 or more; 120, as ProxylessNAS's code has after its warm-up.
         warmup: of these, the first that train weights only, at most `epochs` (Algorithm 1 has none).
         interval: weight steps before each architecture step, the "some steps" of Algorithm 1; 1 or more.
         balance: which live candidates a weight step runs: "uniform" draws (Eq. 2), "round_robin" the least trained

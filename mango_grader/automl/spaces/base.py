@@ -1,7 +1,8 @@
 """What a search space is: settings that write the decisions to take and the graph in which they are taken."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from mango_grader.automl.graph import SearchGraph
@@ -85,9 +86,13 @@ class SpaceConfig(Ranged, ABC):
         width: of the image in pixels.
         classes: how many there are to tell apart.
         multiplier: factor on every number of channels, above 0 (BetaNAS §4, DSO-NAS §4.1).
+        final: settings that results are trained with in place of those that are searched, such as a larger depth (DARTS
+            §3.2: searched with 8 cells, trained with 20); a multiplier counts on top of the searched one. They must
+            leave the decisions as they are.
 
     Raises:
         RangeError: a value is out of range.
+        ValueError: `final` names what is no setting of the space, or what the run decides.
     """
 
     kind: ClassVar[str]
@@ -96,6 +101,17 @@ class SpaceConfig(Ranged, ABC):
     width: Pixels
     classes: Count
     multiplier: Factor = 1.0
+    final: Mapping[str, Any] = field(default_factory=dict, hash=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = {each.name for each in fields(self)} - {"height", "width", "classes", "final"}
+        if unknown := sorted(set(self.final) - known):
+            names = ", ".join(unknown), ", ".join(sorted(known))
+            raise ValueError("final: no setting is called {}; there are {}".format(*names))
+        # As read from JSON, where tuples are lists, it is the same.
+        listed = {name: tuple(value) if isinstance(value, list) else value for name, value in self.final.items()}
+        object.__setattr__(self, "final", listed)
 
     @abstractmethod
     def decisions(self) -> tuple[Decision, ...]:
@@ -115,7 +131,10 @@ class SpaceConfig(Ranged, ABC):
 
     def finished(self) -> Self:
         """Return the space as results are trained in it: with what joins only after the search."""
-        return self
+        if not self.final:
+            return self
+        multiplier = round(self.multiplier * self.final.get("multiplier", 1.0), 4)
+        return replace(self, **{**self.final, "multiplier": multiplier, "final": {}})
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""

@@ -86,8 +86,8 @@ class MbconvConfig(SpaceConfig):
             raise ValueError(f"activations are relu6 or swish, got {self.activation} and {self.final_activation}")
 
     def finished(self) -> Self:
-        """Return the space with its final squeeze-excitation and activation; names and decisions are the same."""
-        return replace(self, squeeze=self.final_squeeze, activation=self.final_activation)
+        """Return the space with final sizes, squeeze-excitation and activation; names and decisions are the same."""
+        return replace(super().finished(), squeeze=self.final_squeeze, activation=self.final_activation)
 
     def decisions(self) -> tuple[Decision, ...]:
         """One decision per block, from the image to the last exit."""

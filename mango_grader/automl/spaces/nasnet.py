@@ -16,8 +16,8 @@ class NasnetConfig(SpaceConfig):
 
     TNAS names no sizes; the defaults are those with which DARTS searches: 8 cells of 4 nodes, 16 channels, three times
     as many in the stem, reduction cells at a third and two thirds of the depth. (It trains the result with depth 20,
-    channels 36, stem_channels 108, reduce_at (7, 14).) Our reading: DARTS's auxiliary classifier sits behind the second
-    reduction cell, and anytime prediction wants one behind the first, too.
+    channels 36, stem_channels 108, reduce_at (7, 14), which the preset `paper` gives as `final`.) Exits before the last
+    are ours: behind each reduction cell.
 
     Attributes:
         depth: how many cells.

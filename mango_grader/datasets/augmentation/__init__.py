@@ -3,6 +3,6 @@
 Only numpy is imported here; `albumentations` (CPUs) and `torch_augment` (GPUs) are imported by name.
 """
 
-from mango_grader.datasets.augmentation.augment import Augment, Augmenter
+from mango_grader.datasets.augmentation.augment import Augment, Augmenter, Policy
 
-__all__ = ["Augment", "Augmenter"]
+__all__ = ["Augment", "Augmenter", "Policy"]

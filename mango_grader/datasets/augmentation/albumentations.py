@@ -112,7 +112,7 @@ def _steps(augment: Augment) -> list[albumentations.BasicTransform]:
         )
     if augment.cutout and augment.cutout_probability:
         largest = min(augment.cutout, math.nextafter(1.0, 0.0))  # albumentations would take 1.0 for a pixel
-        sides = (augment.cutout / 2, largest)
+        sides = (min(augment.cutout * augment.cutout_least, largest), largest)
         steps.append(
             albumentations.CoarseDropout(
                 num_holes_range=(1, 1),

@@ -35,7 +35,8 @@ class Augment(Ranged):
         contrast: x, 0..0.99; distances from the mean grey are multiplied by 1 − x to 1 + x.
         saturation: x, 0..0.99; distances from each pixel's grey are multiplied by 1 − x to 1 + x.
         hue: largest turn either way, as a share of the colour circle, 0..0.5.
-        cutout: largest height and width of one filled rectangle, as a share of the image's, 0..1; the least is half.
+        cutout: largest height and width of one filled rectangle, as a share of the image's, 0..1.
+        cutout_least: least height and width of it, as a share of the largest, 0..1; 1 gives all the same size.
         cutout_probability: probability of that rectangle, 0..1.
         cutout_fill: its colour, and that of what a policy moves in from beyond the border; RGB, each 0..255.
         policy: "none", or AutoAugment's "imagenet" or "cifar10".
@@ -59,6 +60,7 @@ class Augment(Ranged):
     saturation: Change = 0.15
     hue: Half = 0.01
     cutout: Share = 0.3
+    cutout_least: Share = 0.5
     cutout_probability: Share = 0.5
     cutout_fill: tuple[Grey, Grey, Grey] = (114, 114, 114)
     policy: Policy = "none"
@@ -77,7 +79,7 @@ class Augment(Ranged):
     @classmethod
     def none(cls) -> Self:
         """Return the description that changes nothing."""
-        return cls.from_dict(dict.fromkeys(cls._numbers(), 0.0))
+        return cls.from_dict(dict.fromkeys(cls._numbers(), 0.0) | {"cutout_least": cls.cutout_least})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

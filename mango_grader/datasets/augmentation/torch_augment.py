@@ -179,7 +179,8 @@ def _hole(images: Tensor, augment: Augment, draws: _Draws) -> Tensor:
     """Return (N, H, W, 1), true inside each image's rectangle and nowhere in an image that has none."""
 
     def inside(length: int, size: Tensor, start: Tensor) -> Tensor:
-        sizes = (length * augment.cutout * (1 + size) / 2).floor()
+        least = augment.cutout_least
+        sizes = (length * augment.cutout * (least + (1 - least) * size)).floor()
         first = (start * (length - sizes + 1)).floor()
         places = torch.arange(length, device=images.device)
         return (places >= first[:, None]) & (places < (first + sizes)[:, None])

@@ -18,6 +18,7 @@ PRESETS: "Mapping[str, Preset]" = LazyRegistry(
         "standard": "standard.STANDARD",
         "paper": "paper.PAPER",
         "paper-120x160": "paper.PAPER_LARGE",
+        "paper-imagenet": "paper.PAPER_IMAGENET",
     },
 )
 """Name → settings."""
@@ -25,8 +26,9 @@ PRESETS: "Mapping[str, Preset]" = LazyRegistry(
 PRESET_HELP: Mapping[str, str] = {
     "quick": "two CPU cores, minutes, 128×128 pixels",
     "standard": "one GPU, about an hour, 224×224 pixels",
-    "paper": "every published setting of the method's paper, MNet's at 24×32 pixels, days on a CPU",
+    "paper": "the settings of the method's paper, one exit where it has one, MNet's at 24×32 pixels, days on a CPU",
     "paper-120x160": "those of MNet at 120×160 pixels",
+    "paper-imagenet": "those on ImageNet, DSO-NAS's four stages among them, at 224×224 pixels",
 }
 """Name → what the preset is for, in a line."""
 

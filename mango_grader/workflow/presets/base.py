@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from mango_grader.automl.methods import METHODS, MethodSettings
 from mango_grader.automl.spaces import SPACES, SpaceConfig
-from mango_grader.datasets.augmentation import Augment
+from mango_grader.datasets.augmentation import Augment, Policy
 from mango_grader.training.recipe import TrainRecipe
 
 
@@ -19,6 +19,8 @@ class TrainingSetup:
         train: how the result is trained.
         augment: how training images are varied.
         search_batch: images in a training step of the shared weights.
+        search_cutout: probability of cutout while searching; None takes the training's.
+        search_policy: AutoAugment's tables while searching; None takes the training's.
         rotate_portrait: turn images that are higher than wide.
     """
 
@@ -28,6 +30,8 @@ class TrainingSetup:
     augment: Augment
     search_batch: int = 32
     rotate_portrait: bool = False
+    search_cutout: float | None = None
+    search_policy: Policy | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,15 @@ class Preset:
     def setup_of(self, method: str | None) -> TrainingSetup:
         """Return the training setup of a method: its own, or the common one."""
         return self.setups.get(method or "", self.setup)
+
+    def setup_of_space(self, kind: str) -> TrainingSetup:
+        """Return the training setup of the method whose paper a space is from, or the common one.
+
+        Args:
+            kind: of the space, one of `SPACES`.
+        """
+        own = (setup for name, setup in self.setups.items() if METHODS[name].default_space == kind)
+        return next(own, self.setup)
 
     def space(self, kind: str, height: int, width: int) -> SpaceConfig:
         """Return a space for two classes; a run puts in its own number.

@@ -88,17 +88,14 @@ class PreparedData:
         return replace(self.train, rows=rows[side == 0]), replace(self.train, rows=rows[side == 1])
 
 
-def augmenter(config: RunConfig, cutout_probability: float | None = None) -> TensorAugmenter:
+def augmenter(config: RunConfig, augment: Augment | None = None) -> TensorAugmenter:
     """Return what executes the run's augmentation on its device.
 
     Args:
         config: of the run.
-        cutout_probability: 0..1; None takes the run's own.
+        augment: how images are varied; None takes the run's own.
     """
-    augment = config.augment
-    if cutout_probability is not None:
-        augment = replace(augment, cutout_probability=cutout_probability)
-    return make_augmenter(augment, config.data.height, config.data.width, pick_device(config.device))
+    return make_augmenter(augment or config.augment, config.data.height, config.data.width, pick_device(config.device))
 
 
 def make_augmenter(augment: Augment, height: int, width: int, device: Device) -> TensorAugmenter:

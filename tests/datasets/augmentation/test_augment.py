@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from photos import photo
 
 from mango_grader.datasets import Augment, Augmenter
 from mango_grader.datasets.augmentation.albumentations import AlbumentationsAugmenter
+from mango_grader.datasets.augmentation.torch_augment import TorchAugmenter
 from mango_grader.errors import UsageError
+from mango_grader.workflow.presets import PRESETS
 
 IMAGES = np.stack([np.asarray(photo(seed, (36, 32))) for seed in range(24)])
 ONES = dict.fromkeys(("horizontal_flip", "vertical_flip", "cutout_probability"), 1.0)
@@ -138,6 +141,18 @@ def test_cutout_fills_one_rectangle_of_the_described_size() -> None:
         assert 14 <= len(columns) <= 30
     some = run(replace(Augment.none(), cutout=0.5, cutout_probability=0.5), images=images)
     assert 0.2 < (some != 0).any((1, 2, 3)).mean() < 0.8
+
+
+def test_fault_holes_of_16_pixels_were_8_to_16() -> None:
+    augment = PRESETS["paper"].setup_of("dso").augment
+    only_holes = replace(augment, horizontal_flip=0.0, shift=0.0)
+    images = np.zeros((64, 32, 32, 3), np.uint8)
+    torched = TorchAugmenter(only_holes, torch.device("cpu"))(torch.from_numpy(images), (0,)).numpy()
+    for out in (run(only_holes, images=images), torched):
+        holes = (out != 0).all(-1)
+        assert (holes.any(1).sum(1) == 16).all()
+        assert (holes.any(2).sum(1) == 16).all()
+        assert (holes.sum((1, 2)) == 16 * 16).all()
 
 
 def test_the_largest_cutout_is_not_taken_for_a_pixel() -> None:
