@@ -14,6 +14,7 @@ _NAMES = {
     "labels_sha256": "digest of labels",
     "test_images": "test images",
     "init_from": "started from",
+    "inherited": "inherited from the search",
     "teacher_test_accuracy": "teacher's test accuracy",
     "refit": "retrained on training and validation images",
 }

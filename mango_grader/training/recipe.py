@@ -166,3 +166,31 @@ class TrainRecipe(Ranged):
     def lasting(self, epochs: int) -> "TrainRecipe":
         """Return the same recipe over another number of epochs."""
         return replace(self, epochs=epochs)
+
+
+@dataclass(frozen=True)
+class FineTuning(Ranged):
+    """How a training that starts from inherited weights differs from one from scratch.
+
+    Attributes:
+        rate: factor on the highest learning rate of the training, above 0.
+        warmup: share of the steps, 0 to 1, over which the rate rises.
+        recalibration: training batches, 1 or more, of which BatchNorm's statistics are taken for the network that was
+            found: the super net's are means over many paths, and fit none (SPOS, §3.4).
+
+    Raises:
+        RangeError: for values out of range.
+
+    Example:
+        >>> FineTuning(rate=0.5).of(TrainRecipe()).weights.lr
+        0.0015
+    """
+
+    rate: Positive = 0.5
+    warmup: Share = 0.05
+    recalibration: Count = 8
+
+    def of(self, recipe: TrainRecipe) -> TrainRecipe:
+        """Return the recipe of a training from scratch, changed for inherited weights."""
+        weights = replace(recipe.weights, lr=self.rate * recipe.weights.lr, warmup=self.warmup)
+        return replace(recipe, weights=weights)

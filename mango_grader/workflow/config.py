@@ -28,7 +28,7 @@ from mango_grader.ranges import (
     Share,
 )
 from mango_grader.settings import checked, plain
-from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
+from mango_grader.training.recipe import Distillation, FineTuning, TrainRecipe, WeightRecipe
 
 # Names of settings in configurations of earlier versions, which are still read.
 _RENAMED = {"refit": "retrain_on_all"}
@@ -141,10 +141,14 @@ class SearchConfig(Ranged):
         cutout_probability: of cutout while searching, 0..1; None takes the training's (MS-RANAS §4.1 studies both).
         policy: AutoAugment's tables while searching; None takes the training's (BetaNAS adds them after the search).
         sandwich: which paths share a step of the shared weights, and how they learn from the largest.
+        inherit: whether the result starts from the super net's weights, where it has them; otherwise it is trained from
+            scratch, or from `init_from`, as most papers do.
+        fine_tune: how its training then differs from one from scratch.
 
     Raises:
         RangeError: a value is outside its range.
-        ValueError: the sandwich rule is on for a method that opens several candidates at once.
+        ValueError: the sandwich rule is on for a method that opens several candidates at once, or there are settings of
+            a fine-tuning, but nothing is inherited.
     """
 
     method: Annotated[MethodConfig, *_METHOD]
@@ -157,6 +161,8 @@ class SearchConfig(Ranged):
     cutout_probability: Share | None = None
     policy: Policy | None = None
     sandwich: SandwichRule = SandwichRule()
+    inherit: bool = True
+    fine_tune: FineTuning = FineTuning()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -164,6 +170,8 @@ class SearchConfig(Ranged):
             raise ValueError(
                 f"sandwich.drawn must be 0 for {self.method.name}, whose weight steps open several candidates at once"
             )
+        if not self.inherit and self.fine_tune != FineTuning():
+            raise ValueError("fine_tune is for inherited weights: leave it out, or set search.inherit=true")
 
     def augment(self, training: Augment) -> Augment:
         """Return how images are varied while searching.

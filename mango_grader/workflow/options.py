@@ -148,6 +148,7 @@ class SearchOptions(RunOptions):
             self.cost,
             cutout_probability=setup.search_cutout,
             policy=setup.search_policy,
+            inherit=preset.inherit,
         )
         config = replace(base, search=search).with_settings(self.settings)
         if config.search is not None:

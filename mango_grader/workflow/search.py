@@ -32,6 +32,7 @@ from mango_grader.workflow.config import Places, RunConfig, SearchConfig
 from mango_grader.workflow.constraints import fits_width, narrowed_space, within_latency
 from mango_grader.workflow.distillation import TeacherSource, open_teacher
 from mango_grader.workflow.finalize import finalize
+from mango_grader.workflow.hand_over import InheritedWeights, inherit
 from mango_grader.workflow.run.budget import BudgetPlan, Probe, Workload, make_plan, seconds_left
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import augmenter
@@ -90,7 +91,7 @@ def _search(run: RunContext, plan_only: bool) -> None:
             found = Found.load(run.folder)
         else:
             found, plan = searching.complete(plan)
-    training = NetworkTraining(run, teacher, found.spec)
+    training = NetworkTraining(run, teacher, found.spec, found.weights)
     training.train(_settled(plan, training).epochs)
     finalize(run)
 
@@ -127,20 +128,24 @@ class Found:
     Attributes:
         architecture: the choices, in the space as it is trained.
         spec: the network that they make.
+        weights: with which its training begins; None begins from --init-from, or from scratch.
     """
 
     architecture: Architecture
     spec: NetworkSpec
+    weights: InheritedWeights | None = None
 
     @classmethod
     def of(cls, architecture: Architecture) -> "Found":
-        """Return what a search that ended with `architecture` hands over."""
+        """Return what a search that ended with `architecture` hands over, without weights."""
         final = SearchSpace(architecture.space).final
         trained = Architecture(final.config, architecture.choices)
         return cls(trained, final.derive(trained))
 
     def save(self, folder: RunFolder) -> None:
-        """Write both files; network.json comes last, since its presence ends the search."""
+        """Write everything; network.json comes last, since its presence ends the search."""
+        if self.weights is not None:
+            self.weights.save(folder.inherited)
         write_json(folder.architecture, self.architecture.to_dict())
         write_json(folder.network, self.spec.to_dict())
 
@@ -148,7 +153,8 @@ class Found:
     def load(cls, folder: RunFolder) -> "Found":
         """Read what an interrupted run had found."""
         architecture = Architecture.from_dict(read_json(folder.architecture))
-        return cls(architecture, NetworkSpec.from_dict(read_json(folder.network)))
+        spec = NetworkSpec.from_dict(read_json(folder.network))
+        return cls(architecture, spec, InheritedWeights.load(folder.inherited))
 
 
 @dataclass(frozen=True)
@@ -227,9 +233,18 @@ class _Searching:
             write_json(folder.plan, plan.to_dict())
             if rounds[0] < rounds[1]:
                 progress.note(f"search: there was time for {rounds[0]} of {rounds[1]} rounds")
-        found = Found.of(architecture)
+        found = self._with_weights(Found.of(architecture), search)
         found.save(folder)
         return found, plan
+
+    def _with_weights(self, found: Found, search: Search) -> Found:
+        """Return what was found with the weights that it inherits, if it is to have any."""
+        if not self.config.inherit or search.training is None:
+            return found
+        supernet, batches = search.training.net.state_dict(), self.config.fine_tune.recalibration
+        weights = inherit(found.spec, supernet, batches, self.run)
+        self.run.progress.note(f"search: the result inherits {weights} from the super net")
+        return replace(found, weights=weights)
 
     def _method(self, settings: MethodSettings) -> SearchMethod:
         return METHODS[self.config.method.name](self.space, self.constraint, settings)

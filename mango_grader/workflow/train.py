@@ -14,6 +14,7 @@ from mango_grader.training.batches import Examples
 from mango_grader.training.device import seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
+from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.distillation import (
     TRAIN_SEED,
@@ -25,6 +26,7 @@ from mango_grader.workflow.distillation import (
     with_teacher_cost,
 )
 from mango_grader.workflow.finalize import finalize
+from mango_grader.workflow.hand_over import InheritedWeights
 from mango_grader.workflow.run.budget import BudgetPlan, Probe, TrainCost, make_plan
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.folder import RunFolder
@@ -101,11 +103,20 @@ class NetworkTraining:
         run: what the steps of the run work with.
         teacher: whose answers are learned besides the labels; None for the labels alone.
         spec: the network.
+        inherited: the weights with which it begins; None for those of --init-from, or new ones.
     """
 
     run: RunContext
     teacher: TeacherSource | None
     spec: NetworkSpec
+    inherited: InheritedWeights | None = None
+
+    @property
+    def recipe(self) -> TrainRecipe:
+        """How the network is trained: fine-tuned where it inherits most of its weights."""
+        search = self.run.config.search
+        fine_tuned = search is not None and self.inherited is not None and self.inherited.mostly
+        return search.fine_tune.of(self.run.config.train) if search and fine_tuned else self.run.config.train
 
     def cost(self) -> TrainCost:
         """Time a few training steps, and the teacher's answers, on this machine.
@@ -122,7 +133,7 @@ class NetworkTraining:
             )
         batches = plain_batches(config, data)
         shown = with_dummy_logits(batches, self.spec.classes) if config.teacher else batches
-        learner = Learner(build_network(self.spec), config.train, shown, device, config.distillation)
+        learner = Learner(build_network(self.spec), self.recipe, shown, device, config.distillation)
         if config.budget is not None:
             learner.begin_epoch(0)
             choose_threads(lambda: learner.step(0), device)
@@ -154,12 +165,14 @@ class NetworkTraining:
         batches = training_batches(run, self.teacher, name, epochs)
         seed_everything(config.seed, TRAIN_SEED)
         net = build_network(self.spec)
-        if (start := config.init_from) is not None:
+        if self.inherited is not None:
+            self.inherited.start(net)
+        elif (start := config.init_from) is not None:
             loaded = load_matching(net, start)
             run.progress.note(f"{name}: {loaded} of {len(net.state_dict())} tensors taken over from {start}")
         trainer = Trainer(
             net,
-            config.train.lasting(epochs),
+            self.recipe.lasting(epochs),
             batches,
             watched,
             run.device,

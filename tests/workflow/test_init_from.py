@@ -23,7 +23,7 @@ def search(data: Path, out: Path, space: str, *settings: str, source: str = "eff
 
 
 def test_what_a_search_finds_starts_from_imagenet(tmp_path: Path) -> None:
-    result = search(write_fruit(tmp_path / "fruit"), tmp_path / "run", "lite", *AT_REST)
+    result = search(write_fruit(tmp_path / "fruit"), tmp_path / "run", "lite", *AT_REST, "search.inherit=false")
     assert result.exit_code == 0, result.output
     assert "tensors taken over from efficientnet-lite0" in result.stderr
     kept = load_file(tmp_path / "run" / "weights.safetensors")

@@ -43,12 +43,14 @@ class Preset:
         spaces: settings by space; a space without an entry has its published ones.
         methods: settings by method; a method without an entry has its published ones.
         setups: by method, where its paper has a training setup of its own.
+        inherit: whether a search's result starts from the super net's weights.
     """
 
     setup: TrainingSetup
     spaces: Mapping[str, SpaceConfig] = field(default_factory=dict)
     methods: Mapping[str, MethodSettings] = field(default_factory=dict)
     setups: Mapping[str, TrainingSetup] = field(default_factory=dict)
+    inherit: bool = True
 
     def setup_of(self, method: str | None) -> TrainingSetup:
         """Return the training setup of a method: its own, or the common one."""

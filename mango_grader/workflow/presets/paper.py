@@ -114,8 +114,9 @@ PAPER = Preset(
         "tnas-g": _darts(),
         "spos": _spos(),
     },
+    inherit=False,
 )
-PAPER_LARGE = Preset(setup=_mnet(120, 160), spaces=_NETWORKS)
+PAPER_LARGE = Preset(setup=_mnet(120, 160), spaces=_NETWORKS, inherit=False)
 # The methods that were published on ImageNet; DSO-NAS has four stages there (§4.3). Stem and channels are ours.
 PAPER_IMAGENET = Preset(
     setup=_spos(),
@@ -126,4 +127,5 @@ PAPER_IMAGENET = Preset(
         )
     },
     setups={"betanas": _betanas(), "dso": _dso_imagenet()},
+    inherit=False,
 )

@@ -107,6 +107,11 @@ class RunFolder:
         return self.path / "network.json"
 
     @property
+    def inherited(self) -> Path:
+        """The weights with which the training of the found network begins; not there where it inherits none."""
+        return self.path / "inherited.safetensors"
+
+    @property
     def weights(self) -> Path:
         """The trained weights."""
         return self.path / "weights.safetensors"

@@ -15,7 +15,7 @@ from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, pick_examples
 from mango_grader.training.distillation import TeacherFigures
-from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.hand_over import InheritedWeights
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
@@ -69,7 +69,7 @@ def report_data(
         teacher=teacher,
         settings=config.to_dict(),
         notes=(*_left_out_rounds(folder), *((_RETRAINED,) if config.retrain_on_all else ())),
-        provenance=_provenance(config, data, measured, teacher),
+        provenance=_provenance(run, measured, teacher),
     )
 
 
@@ -83,13 +83,14 @@ def _left_out_rounds(folder: RunFolder) -> Iterator[str]:
         )
 
 
-def _provenance(
-    config: RunConfig, data: PreparedData, measured: RunMeasurements, teacher: TeacherFigures | None
-) -> dict[str, object]:
+def _provenance(run: RunContext, measured: RunMeasurements, teacher: TeacherFigures | None) -> dict[str, object]:
     """Return what identifies a run and its data, JSON-safe."""
+    config, data = run.config, run.data
     last = measured.test.exits[-1]
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
     started = {"init_from": Path(config.init_from).name} if config.init_from else {}
+    weights = InheritedWeights.load(run.folder.inherited)
+    inherited = {"inherited": str(weights)} if weights else {}
     retrained = {"refit": True} if config.retrain_on_all else {}
     distilled = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
@@ -103,6 +104,7 @@ def _provenance(
         "guessing": last.guessing.to_dict(),
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
         **started,
+        **inherited,
         **retrained,
         **distilled,
     }

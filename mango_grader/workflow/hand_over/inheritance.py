@@ -1,0 +1,108 @@
+"""The weights that a network takes over from the super net in which it was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from torch import Tensor
+
+from mango_grader.models import AnytimeClassifier, FromBytes, NetworkSpec, build_network
+from mango_grader.models.transfer import fitted_to
+from mango_grader.training.batch_norm import recalibrate
+from mango_grader.training.batches import Batches
+from mango_grader.training.checkpoint import damaged, read_tensors, write_tensors
+from mango_grader.training.device import seed_everything
+from mango_grader.workflow.distillation import TRAIN_SEED
+from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.run.data import augmenter
+from mango_grader.workflow.run.weights import load_matching
+
+_MOSTLY = 0.5  # of the tensors: with fewer, a training is one from scratch
+
+
+@dataclass(frozen=True, eq=False)
+class InheritedWeights:
+    """The weights with which the training of a found network begins.
+
+    Attributes:
+        state: of the whole network; a node that the super net had nothing for has the weights of --init-from, or new
+            ones.
+        tensors: how many are the super net's.
+        total: how many tensors the network has.
+    """
+
+    state: Mapping[str, Tensor]
+    tensors: int
+    total: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether all weights are the super net's, so that the network can answer as it is."""
+        return self.tensors == self.total
+
+    @property
+    def mostly(self) -> bool:
+        """Whether so many weights are the super net's that the training is a fine-tuning."""
+        return self.tensors >= _MOSTLY * self.total
+
+    def __str__(self) -> str:
+        return f"{self.tensors} of {self.total} tensors"
+
+    def save(self, path: Path) -> None:
+        """Write everything to a safetensors file."""
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state.items()}
+        write_tensors(path, state, {"tensors": str(self.tensors), "total": str(self.total)})
+
+    @classmethod
+    def load(cls, path: Path) -> Self | None:
+        """Read what `save` wrote; None where there is no such file.
+
+        Raises:
+            MangoError: the file is damaged.
+        """
+        if not path.exists():
+            return None
+        state, counts = read_tensors(path)
+        try:
+            return cls(state, int(counts["tensors"]), int(counts["total"]))
+        except (KeyError, ValueError) as error:
+            raise damaged(path, error) from error
+
+    def start(self, net: AnytimeClassifier) -> None:
+        """Give the network these weights."""
+        net.load_state_dict(dict(self.state))
+
+
+def inherit(spec: NetworkSpec, supernet: Mapping[str, Tensor], batches: int, run: RunContext) -> InheritedWeights:
+    """Return the weights of a network that was found, as far as its super net has them.
+
+    Nodes take the super net's weights by name; those that it has nothing for, such as squeeze-excitation that only
+    results have, start from --init-from or afresh. BatchNorm's statistics are those of this very network.
+
+    Args:
+        spec: the network.
+        supernet: state of the super net in which it was found.
+        batches: of training images, for BatchNorm's statistics.
+        run: the run, for its training images and its seed.
+    """
+    config, device = run.config, run.device
+    seed_everything(config.seed, TRAIN_SEED)
+    net = build_network(spec)
+    if config.init_from is not None:
+        load_matching(net, config.init_from)
+    own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
+    fitting = fitted_to(own, supernet)
+    net.load_state_dict(fitting, strict=False)
+    device.place(net)
+    from_bytes = device.place(FromBytes())
+    shown = Batches(run.data.train, config.train.batch_size, config.seed + TRAIN_SEED, augmenter(config))
+
+    def run_batches() -> None:
+        with device.autocast():
+            for number in range(batches):
+                net(from_bytes(device.send(shown[number].images)))
+
+    recalibrate(net, run_batches)
+    state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+    return InheritedWeights(state, len(fitting), len(own))

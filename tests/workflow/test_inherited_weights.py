@@ -1,0 +1,190 @@
+"""What a search finds starts from the super net's weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from contracts.cases import SPACES
+from safetensors.torch import load_file
+from tiny import TINY, write_fruit
+
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.supernet import gates_of
+from mango_grader.cli import main
+from mango_grader.models import FromBytes, build_network
+from mango_grader.progress import SilentProgress
+from mango_grader.runtime import Bundle
+from mango_grader.training.batch_norm import recalibrated_statistics
+from mango_grader.training.batches import Batches
+from mango_grader.training.checkpoint import load_checkpoint
+from mango_grader.training.device import Device
+from mango_grader.training.recipe import FineTuning, TrainRecipe
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.hand_over import InheritedWeights, inherit
+from mango_grader.workflow.options import SearchOptions
+from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.run.data import augmenter, prepare
+from mango_grader.workflow.run.folder import RunFolder
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def search(data: Path, out: Path, *settings: str, method: str = "enas", more: tuple[object, ...] = ()) -> Result:
+    given = [part for each in (*TINY, *settings) for part in ("--set", each)]
+    return run(
+        "search", "--data", data, "--size", 24, "--device", "cpu", "--method", method, "--out", out, *more, *given
+    )
+
+
+@pytest.fixture(scope="module")
+def context(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> RunContext:
+    config = SearchOptions(data=str(fruit), size=(24, 24), device="cpu", settings=("train.batch_size=8",)).config()
+    folder = RunFolder(tmp_path_factory.mktemp("inherit"))
+    return RunContext(folder, config, prepare(config.data, folder, SilentProgress()), Device("cpu"), SilentProgress())
+
+
+@pytest.mark.parametrize("kind", SPACES)
+def test_a_found_network_answers_as_its_path_of_the_super_net(kind: str, context: RunContext) -> None:
+    """By name, whole, and with BatchNorm's statistics of this very path."""
+    torch.manual_seed(1)
+    space = SearchSpace(SPACES[kind])
+    supernet, found = space.supernet(), space.sample(np.random.default_rng(1))
+    weights = inherit(space.derive(found), supernet.state_dict(), 3, context)
+    assert weights.whole
+    network = build_network(space.derive(found))
+    weights.start(network)
+    shown = Batches(context.data.train, 8, context.config.seed + 1, augmenter(context.config))
+    images, gates = FromBytes()(context.data.val.take(np.arange(5)).images), gates_of(found, space.decisions)
+
+    def run_batches() -> None:
+        for number in range(3):
+            supernet(FromBytes()(shown[number].images), gates)
+
+    with torch.no_grad(), recalibrated_statistics(supernet, run_batches):
+        for own, path in zip(network.eval()(images), supernet(images, gates), strict=True):
+            torch.testing.assert_close(own, path, atol=1e-4, rtol=1e-4)
+
+
+def test_what_only_results_have_starts_afresh(context: RunContext) -> None:
+    """Squeeze-excitation stands before a block's projection, which is inherited all the same."""
+    config = SPACES["mbconv"]
+    space = SearchSpace(config)
+    found = space.sample(np.random.default_rng(0))
+    spec = space.final.derive(found)
+    supernet = space.supernet().state_dict()
+    weights = inherit(spec, supernet, 1, context)
+    new = {name for name in weights.state if ".squeeze." in name or ".excite." in name}
+    assert new
+    assert (weights.tensors, weights.whole, weights.mostly) == (weights.total - len(new), False, True)
+    projections = [name for name in weights.state if name.endswith(".5.0.weight")]
+    assert projections
+    for name in projections:
+        assert torch.equal(weights.state[name], supernet[name.replace(".5.0.", ".4.0.")])
+
+
+def test_a_widened_result_takes_what_fits(context: RunContext) -> None:
+    space = SearchSpace(SPACES["layerwise"])
+    wide = SearchSpace(type(space.config)(**{**vars(space.config), "multiplier": 2.0}))
+    spec = wide.derive(space.sample(np.random.default_rng(0)))
+    weights = inherit(spec, space.supernet().state_dict(), 1, context)
+    assert weights.tensors < weights.total
+    assert not weights.whole
+    assert {name: tuple(value.shape) for name, value in build_network(spec).state_dict().items()} == {
+        name: tuple(value.shape) for name, value in weights.state.items()
+    }
+
+
+def test_weights_survive_the_disk(tmp_path: Path) -> None:
+    state = {"a": torch.arange(3.0), "b": torch.tensor(2)}
+    InheritedWeights(state, 1, 2).save(tmp_path / "weights.safetensors")
+    read = InheritedWeights.load(tmp_path / "weights.safetensors")
+    assert read is not None
+    assert (read.tensors, read.total) == (1, 2)
+    assert read.state.keys() == state.keys()
+    assert all(torch.equal(read.state[name], value) for name, value in state.items())
+    assert InheritedWeights.load(tmp_path / "none.safetensors") is None
+
+
+def test_a_fine_tuning_has_a_lower_rate() -> None:
+    recipe = FineTuning(rate=0.25, warmup=0.0).of(TrainRecipe())
+    assert (recipe.weights.lr, recipe.weights.warmup) == (0.25 * TrainRecipe().weights.lr, 0.0)
+    assert recipe.epochs == TrainRecipe().epochs
+
+
+@pytest.fixture(scope="module")
+def at_rest(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return a run whose training changes no weight, and what it said."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    result = search(fruit, out, "train.epochs=1", "train.weights.lr=0")
+    assert result.exit_code == 0, result.output
+    return out, result.stderr
+
+
+def tensors(run: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return the weights that a run keeps, and those of its super net."""
+    return load_file(run / "weights.safetensors"), load_checkpoint(run / "checkpoints" / "search.safetensors")["net"]
+
+
+def test_the_training_starts_from_the_super_net(at_rest: tuple[Path, str]) -> None:
+    """The super net's weights were thrown away after half of the time."""
+    out, said = at_rest
+    kept, shared = tensors(out)
+    learned = [name for name, value in kept.items() if value.ndim and "running" not in name]
+    assert learned
+    assert all(torch.equal(kept[name], shared[name]) for name in learned)
+    weights = InheritedWeights.load(out / "inherited.safetensors")
+    assert weights is not None
+    assert weights.whole
+    assert f"inherits {weights} from the super net" in said
+    model = Bundle.open(out / "model.mango")
+    assert model.manifest.provenance["inherited"] == str(weights)
+    assert f"inherited {weights} from the super net" in model.card
+
+
+def test_a_search_that_is_to_hand_over_no_weights_trains_from_scratch(fruit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = search(fruit, out, "train.epochs=1", "train.weights.lr=0", "search.inherit=false")
+    assert result.exit_code == 0, result.output
+    kept, shared = tensors(out)
+    convolutions = [name for name, value in kept.items() if value.ndim == 4]
+    assert not any(torch.equal(kept[name], shared[name]) for name in convolutions)
+    assert not (out / "inherited.safetensors").exists()
+    assert "inherited" not in Bundle.open(out / "model.mango").manifest.provenance
+
+
+def test_inherited_weights_come_before_those_of_init_from(
+    at_rest: tuple[Path, str], fruit: Path, tmp_path: Path
+) -> None:
+    """--init-from starts the super net, and of the result only what the super net does not have."""
+    out, more = tmp_path / "run", ("--init-from", at_rest[0], "--seed", 1)
+    result = search(fruit, out, "train.epochs=1", "train.weights.lr=0", more=more)
+    assert result.exit_code == 0, result.output
+    kept, shared = tensors(out)
+    assert all(torch.equal(value, shared[name]) for name, value in kept.items() if value.ndim == 4)
+
+
+def test_settings_of_a_fine_tuning_without_inherited_weights_are_refused(tmp_path: Path) -> None:
+    data = write_fruit(tmp_path / "fruit")
+    result = search(data, tmp_path / "run", "search.inherit=false", "search.fine_tune.rate=0.1")
+    assert result.exit_code == 2
+    assert "fine_tune is for inherited weights" in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_papers_train_their_results_from_scratch(preset: str) -> None:
+    config = SearchOptions(data=".", preset=preset).config()
+    assert config.search is not None
+    assert config.search.inherit is not preset.startswith("paper")
+
+
+def test_a_configuration_of_an_earlier_version_is_read() -> None:
+    config = SearchOptions(data=".").config()
+    data = config.to_dict()
+    del data["search"]["inherit"], data["search"]["fine_tune"]
+    assert RunConfig.from_dict(data) == config
