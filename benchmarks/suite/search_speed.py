@@ -32,7 +32,8 @@ from mango_grader.automl.spaces import SPACES
 from mango_grader.files import read_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import SilentProgress, Task
-from mango_grader.workflow.config import MethodConfig, RunConfig
+from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.search_config import MethodConfig
 
 GOAL = 2.0
 PAIRS = (

@@ -1,19 +1,14 @@
 """RunConfig: everything that decides a run's result, as plain data that is saved beside it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, PlainSerializer, PlainValidator
+from pydantic import AliasChoices, Field
 
-from mango_grader.automl.architecture import space_from_dict
-from mango_grader.automl.limits import Limits
-from mango_grader.automl.methods import METHODS, MethodSettings
-from mango_grader.automl.objective import Objective
-from mango_grader.automl.sandwich import SandwichRule
-from mango_grader.automl.spaces import SPACES, SpaceConfig
-from mango_grader.datasets.augmentation import Augment, Policy
+from mango_grader.automl.spaces import SpaceConfig
+from mango_grader.datasets.augmentation import Augment
 from mango_grader.errors import UsageError
 from mango_grader.models.spec import NetworkSpec
 from mango_grader.ranges import (
@@ -28,7 +23,8 @@ from mango_grader.ranges import (
     Share,
 )
 from mango_grader.settings import checked, plain
-from mango_grader.training.recipe import Distillation, FineTuning, TrainRecipe, WeightRecipe
+from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
+from mango_grader.workflow.search_config import SearchConfig, checked_space, coded
 
 # Names of settings in configurations of earlier versions, which are still read.
 _RENAMED = {"refit": "retrain_on_all"}
@@ -37,55 +33,7 @@ RetrainOnAll = Annotated[bool, Field(validation_alias=AliasChoices("retrain_on_a
 """Whether the network is trained a second time, on the training and validation images together."""
 
 
-@dataclass(frozen=True)
-class MethodConfig:
-    """A search method and its settings.
-
-    Attributes:
-        name: of the method, one of `METHODS`.
-        settings: of that method's own type.
-    """
-
-    name: str
-    settings: MethodSettings
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe plain data."""
-        return {"name": self.name, **plain(self.settings)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "MethodConfig":
-        """Rebuild from `to_dict`'s data."""
-        settings = {key: value for key, value in data.items() if key != "name"}
-        if data["name"] not in METHODS:
-            raise ValueError(f"unknown method {data['name']!r}; choose from {', '.join(METHODS)}")
-        return cls(data["name"], checked(METHODS[data["name"]].settings_type, settings, "method"))
-
-
-def _space_from(data: Mapping[str, Any]) -> SpaceConfig:
-    space_from_dict(data)  # raises where the kind or a setting is unknown
-    return _checked_space(data)
-
-
-def _checked_space(data: Mapping[str, Any]) -> SpaceConfig:
-    kind, settings = SPACES[data["kind"]], {key: value for key, value in data.items() if key != "kind"}
-    space = checked(kind, settings, "space")
-    if space.final:
-        checked(kind, {**settings, **space.final, "final": {}}, "space.final")
-    return space
-
-
-def _coded(kind: type, read: Callable[[Mapping[str, Any]], object]) -> tuple[PlainValidator, PlainSerializer]:
-    """Return how pydantic reads and writes a type that has its own `to_dict`."""
-    return (
-        PlainValidator(lambda value: value if isinstance(value, kind) else read(value)),
-        PlainSerializer(lambda value: value.to_dict()),
-    )
-
-
-_METHOD = _coded(MethodConfig, MethodConfig.from_dict)
-_SPACE = _coded(SpaceConfig, _space_from)
-_NETWORK = _coded(NetworkSpec, NetworkSpec.from_dict)
+_NETWORK = coded(NetworkSpec, NetworkSpec.from_dict)
 
 
 @dataclass(frozen=True)
@@ -122,69 +70,6 @@ class DataConfig(Ranged):
             raise ValueError(
                 f"fold must be K of N with K in 1..N and N 2 or more, not {self.fold[0]} of {self.fold[1]}"
             )
-
-
-@dataclass(frozen=True)
-class SearchConfig(Ranged):
-    """What is searched, how, for which objective and within which limits.
-
-    Attributes:
-        method: the search method and its settings.
-        space: the search space and its settings; the run puts in its own number of classes.
-        batch_size: images in a training step of the shared weights.
-        objective: what is maximised.
-        limits: what the result must not exceed.
-        cost: what counts as an architecture's cost: "macs" (multiply-accumulates) or "latency" (milliseconds,
-            measured on this host).
-        fit_width: search without regard to the limits, then widen or narrow the result until it just satisfies them,
-            as some methods always do; otherwise the space is narrowed before it is searched.
-        cutout_probability: of cutout while searching, 0..1; None takes the training's (MS-RANAS §4.1 studies both).
-        policy: AutoAugment's tables while searching; None takes the training's (BetaNAS adds them after the search).
-        sandwich: which paths share a step of the shared weights, and how they learn from the largest.
-        inherit: whether the result starts from the super net's weights, where it has them; otherwise it is trained from
-            scratch, or from `init_from`, as most papers do.
-        fine_tune: how its training then differs from one from scratch.
-
-    Raises:
-        RangeError: a value is outside its range.
-        ValueError: the sandwich rule is on for a method that opens several candidates at once, or there are settings of
-            a fine-tuning, but nothing is inherited.
-    """
-
-    method: Annotated[MethodConfig, *_METHOD]
-    space: Annotated[SpaceConfig, *_SPACE]
-    batch_size: Count = 32
-    objective: Objective = Objective()
-    limits: Limits = Limits()
-    cost: Literal["macs", "latency"] = "macs"
-    fit_width: bool = False
-    cutout_probability: Share | None = None
-    policy: Policy | None = None
-    sandwich: SandwichRule = SandwichRule()
-    inherit: bool = True
-    fine_tune: FineTuning = FineTuning()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.sandwich.drawn and not METHODS[self.method.name].opens_one_path:
-            raise ValueError(
-                f"sandwich.drawn must be 0 for {self.method.name}, whose weight steps open several candidates at once"
-            )
-        if not self.inherit and self.fine_tune != FineTuning():
-            raise ValueError("fine_tune is for inherited weights: leave it out, or set search.inherit=true")
-
-    def augment(self, training: Augment) -> Augment:
-        """Return how images are varied while searching.
-
-        Args:
-            training: how they are in the training of the result.
-        """
-        cutout, policy = self.cutout_probability, self.policy
-        return replace(
-            training,
-            cutout_probability=training.cutout_probability if cutout is None else cutout,
-            policy=policy or training.policy,
-        )
 
 
 # A smoothed teacher tells less about which classes are alike (Müller et al. 2019).
@@ -364,7 +249,7 @@ def changed_space(space: SpaceConfig, assignments: Sequence[str]) -> SpaceConfig
     data: dict[str, Any] = {"space": {**space.to_dict()}}
     for assignment in assignments:
         _assign(data, *_parsed(assignment), assignment)
-    return _checked_space(data["space"])
+    return checked_space(data["space"])
 
 
 def _parsed(assignment: str) -> tuple[list[str], Any]:

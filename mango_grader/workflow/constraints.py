@@ -11,7 +11,7 @@ from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SpaceConfig
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
-from mango_grader.workflow.config import SearchConfig
+from mango_grader.workflow.search_config import SearchConfig
 
 _TRIES = 5
 

@@ -20,15 +20,14 @@ from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.ranges import Count, Pixels, Positive, Ranged, Seed
 from mango_grader.workflow.config import (
     DataConfig,
-    MethodConfig,
     Places,
     RetrainOnAll,
     RunConfig,
-    SearchConfig,
     TeacherConfig,
     changed_space,
 )
 from mango_grader.workflow.presets import PRESETS, Preset, TrainingSetup
+from mango_grader.workflow.search_config import MethodConfig, SearchConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches
 from mango_grader.training.losses import AnytimeLoss
-from mango_grader.workflow.config import Places, RunConfig, SearchConfig
+from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.constraints import fits_width, narrowed_space, within_latency
 from mango_grader.workflow.distillation import TeacherSource, open_teacher
 from mango_grader.workflow.finalize import finalize
@@ -39,6 +39,7 @@ from mango_grader.workflow.run.data import augmenter
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.machine import choose_threads, fixed_seconds, peak_memory_mb, seconds_of, use_threads
 from mango_grader.workflow.run.weights import load_matching
+from mango_grader.workflow.search_config import SearchConfig
 from mango_grader.workflow.start import started_run
 from mango_grader.workflow.train import NetworkTraining
 

@@ -15,8 +15,9 @@ from mango_grader.automl.methods import METHODS
 from mango_grader.automl.spaces import SPACES
 from mango_grader.cli import main
 from mango_grader.ranges import Range, ranges_of
-from mango_grader.workflow.config import MethodConfig, RunConfig
+from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.presets import PRESETS
+from mango_grader.workflow.search_config import MethodConfig
 
 # Every method in the space of its paper, and every space under random search: together they have every setting.
 SEARCHES = [(method, METHODS[method].default_space) for method in METHODS] + [("random", space) for space in SPACES]
