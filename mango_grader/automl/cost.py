@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.graph import Branch, Choice, Logic, Reachability
+from mango_grader.automl.graph import Branch, Choice, Choices, Logic, Reachability
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.models.operations import Operation, Shape
 from mango_grader.models.spec import NetworkSpec
@@ -26,8 +26,8 @@ class CostModel(Protocol):
     def operation(self, decision: str, candidate: str) -> float:
         """Return what choosing `candidate` adds, summed over all places that share the decision."""
 
-    def by_block(self, architecture: Architecture) -> NDArray[np.float64]:
-        """Return the cost of each block (nodes that share the part of their name before "/"), in network order."""
+    def by_block(self, choices: Choices) -> dict[str, float]:
+        """Return the cost of each block by its name, the part before "/" that its nodes share, in network order."""
 
     def exact(self, architecture: Architecture) -> NDArray[np.float64]:
         """Return the cumulative cost (exits,); dead nodes cost nothing."""
@@ -66,15 +66,19 @@ class GraphCost:
             if branch.candidate == candidate and branch.op is not None
         )
 
-    def by_block(self, architecture: Architecture) -> NDArray[np.float64]:
-        """Return the cost of each block that the architecture keeps, in network order."""
-        spec = self._space.derive(architecture)
+    def by_block(self, choices: Choices) -> dict[str, float]:
+        """Return the cost of each block of which `choices` keep something, by name in network order.
+
+        Args:
+            choices: by decision, the candidates that are kept; they need not be a legal choice.
+        """
+        spec = self._space.graph.derive(choices)
         blocks: dict[str, float] = {}
         for node in spec.nodes:
             block = node.name.split("/")[0]
             price = self._price(node.op, [spec.shapes[name] for name in node.inputs])
             blocks[block] = blocks.get(block, 0.0) + price
-        return np.array(list(blocks.values()))
+        return blocks
 
     def exact(self, architecture: Architecture) -> NDArray[np.float64]:
         """Return the cumulative cost (exits,) of the derived network."""

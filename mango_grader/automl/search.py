@@ -18,6 +18,7 @@ from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.methods import METHODS, MethodSettings, Round, SearchMethod
 from mango_grader.automl.sandwich import Sandwich
 from mango_grader.automl.shared import ArchStep, SearchData, SharedStep, SharedTraining
+from mango_grader.automl.surrogate import surrogate_loss
 from mango_grader.automl.timetable import Timetable
 from mango_grader.progress import Progress, SilentProgress, Task
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
@@ -239,7 +240,8 @@ def build_search(
     kind = METHODS[method] if isinstance(method, str) else method
     searcher = kind(problem.space, problem.feasible, settings)
     sandwich = Sandwich.of(problem.space, data.sandwich)
-    training = SharedTraining(problem.space.supernet(), searcher.settings.weights, data, sandwich)
+    surrogate = surrogate_loss(problem, data.held_out.targets, data.loss.label_smoothing)
+    training = SharedTraining(problem.space.supernet(), searcher.settings.weights, data, sandwich, surrogate)
     recalibration = [data.batches[step] for step in range(searcher.settings.recalibration)]
     evaluator = SharedWeights(problem, training.net, training.held_out, data.device, recalibration)
     return Search(searcher, problem, evaluator, seed, training)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Score
@@ -31,7 +31,7 @@ class SearchData:
     Attributes:
         batches: training mini-batches of the shared weights.
         held_out: examples that only the architecture sees.
-        loss: from the logits (N, classes) of every exit and labels (N,) to a scalar.
+        loss: that the shared weights descend.
         device: where the super net trains.
         sandwich: which paths share a step of the weights; by default one that the method opens has it alone.
     """
@@ -51,6 +51,7 @@ class SharedTraining:
         recipe: how its weights learn.
         data: what they learn from, and what architectures are scored on.
         sandwich: the paths that learn in every step; None for those that are drawn alone.
+        surrogate: the loss that architectures descend, see `surrogate_loss`; None for that of the weights.
 
     Attributes:
         batches: training mini-batches.
@@ -60,7 +61,14 @@ class SharedTraining:
         optimiser: of the shared weights.
     """
 
-    def __init__(self, net: Supernet, recipe: WeightRecipe, data: SearchData, sandwich: Sandwich | None = None) -> None:
+    def __init__(
+        self,
+        net: Supernet,
+        recipe: WeightRecipe,
+        data: SearchData,
+        sandwich: Sandwich | None = None,
+        surrogate: AnytimeLoss | None = None,
+    ) -> None:
         self.net, self.recipe, self.device = net, recipe, data.device
         self.device.place(net)
         self.batches = data.batches
@@ -73,23 +81,37 @@ class SharedTraining:
         if sandwich is not None:
             self.paths = sandwich.rule.drawn
             self._distilled = self.device.place(DistillationLoss(data.loss, sandwich.rule.distillation))
+        self._surrogate = self._loss if surrogate is None else self.device.place(surrogate)
         self._from_bytes = self.device.place(FromBytes())
 
     def loss(self, batch: Batch, gates: Gates, parameters: Parameters | None = None) -> Tensor:
-        """Return the loss over all exits.
+        """Return the loss of the weights.
 
         Args:
             batch: images and labels.
             gates: under which the net runs.
             parameters: that the net is to have for this, by name; None for its own.
         """
+        return self._under(self._loss, batch, gates, parameters)
+
+    def surrogate_loss(self, batch: Batch, gates: Gates, parameters: Parameters | None = None) -> Tensor:
+        """Return the loss of the architecture, which stands for the objective.
+
+        Args:
+            batch: images and labels.
+            gates: under which the net runs.
+            parameters: that the net is to have for this, by name; None for its own.
+        """
+        return self._under(self._surrogate, batch, gates, parameters)
+
+    def _under(self, loss: nn.Module, batch: Batch, gates: Gates, parameters: Parameters | None) -> Tensor:
         images, labels = self._sent(batch)
         with self.device.autocast():
             if parameters is None:
                 logits = self.net(images, gates)
             else:
                 logits = torch.func.functional_call(self.net, parameters, (images, gates))
-            value: Tensor = self._loss(logits, labels)
+            value: Tensor = loss(logits, labels)
         return value
 
     def step(self, number: int, steps: int, *gates: Gates) -> Tensor:
@@ -158,14 +180,14 @@ class SharedStep:
         return self.training.batches[self.number]
 
     def held_out_loss(self, gates: Gates, parameters: Parameters | None = None) -> Tensor:
-        """Return the loss on this step's held-out mini-batch.
+        """Return the surrogate loss on this step's held-out mini-batch.
 
         Args:
             gates: under which the net runs.
             parameters: that the net is to have for this, by name; None for its own.
         """
         rewards = self.training.rewards
-        return self.training.loss(rewards[self.number % len(rewards)], gates, parameters)
+        return self.training.surrogate_loss(rewards[self.number % len(rewards)], gates, parameters)
 
     def training_loss(self, gates: Gates, parameters: Parameters | None = None) -> Tensor:
         """Return the loss on this step's training mini-batch.

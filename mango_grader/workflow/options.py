@@ -155,6 +155,8 @@ class SearchOptions(RunOptions):
                 _check_exit_weights(config, len(graph.exits))
         if config.search is not None and (reason := method.check_space(config.search.space)):
             raise UsageError(f"--method {self.method} --space {kind}: {reason}")
+        if config.search is not None:
+            _check_cost(config.search)
         return config
 
 
@@ -209,6 +211,18 @@ def _resized(space: SpaceConfig, assignments: Sequence[str]) -> SpaceConfig:
         if each.startswith(("space.height=", "space.width=", "space.classes=", "space.final=", "space.final.")):
             raise UsageError(f"--set {each}: --size sets height and width, the data the classes; change other settings")
     return changed_space(space, assignments)
+
+
+def _check_cost(search: SearchConfig) -> None:
+    """Raise UsageError where a cost is named that this search would not look at."""
+    settings = search.method.settings
+    if search.cost == "macs" or search.objective.over == "area" or settings.weighs_cost:
+        return
+    ways = ([f"--set method.{settings.cost_setting}"] if settings.cost_setting else []) + ["--over area"]
+    raise UsageError(
+        f"--cost {search.cost}: {search.method.name} weighs costs only with {' or '.join(ways)}; "
+        "add that, or limit the result by --max-latency instead"
+    )
 
 
 def _graphs_of(space: SpaceConfig) -> tuple[SearchGraph, SearchGraph]:

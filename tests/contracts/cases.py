@@ -9,6 +9,7 @@ from mango_grader.automl.methods import (
     EnasSettings,
     MethodSettings,
     MsRanasSettings,
+    ProxylessNasSettings,
     RandomSettings,
     SposSettings,
     TnasGSettings,
@@ -104,6 +105,9 @@ METHODS: Mapping[str, MethodSettings] = {
     "tnas-g": TnasGSettings(epochs=3, samples=3, vae=_VAE, weights=_WEIGHTS),
     "betanas": BetaNasSettings(
         epochs=3, interval=2, held_out=0.2, binary=BinaryGateSettings(lr=0.05), weights=_WEIGHTS
+    ),
+    "proxylessnas": ProxylessNasSettings(
+        epochs=2, warmup=1, interval=2, held_out=0.2, binary=BinaryGateSettings(lr=0.05), weights=_WEIGHTS
     ),
 }
 # Uniform search and evolution have no parameters of their own that steps could move.

@@ -31,6 +31,7 @@ METHODS = {
     "ms-ranas": {"alphas", "adam"},
     "tnas-os": {"epsilon", *_SAMPLER},
     "tnas-g": _BINARY | _SAMPLER,
+    "proxylessnas": {"baseline", *_BINARY},
     "betanas": {"counts", *(f"trained/layer{number}" for number in (1, 2, 3)), *_BINARY},
 }
 # Digests, because a super net has hundreds of weights.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mango_grader.automl.methods.dso import Dso, DsoSettings
     from mango_grader.automl.methods.enas import Enas, EnasSettings
     from mango_grader.automl.methods.ms_ranas import MsRanas, MsRanasSettings
+    from mango_grader.automl.methods.proxylessnas import ProxylessNas, ProxylessNasSettings
     from mango_grader.automl.methods.random import RandomSearch, RandomSettings
     from mango_grader.automl.methods.spos import Spos, SposSettings
     from mango_grader.automl.methods.tnas_g import TnasG, TnasGSettings
@@ -30,14 +31,15 @@ METHODS: "Mapping[str, type[SearchMethod]]" = LazyRegistry(
         "ms-ranas": "ms_ranas.MsRanas",
         "dso": "dso.Dso",
         "betanas": "betanas.BetaNas",
+        "proxylessnas": "proxylessnas.ProxylessNas",
     },
 )
 """Name → method; a method's `name` is the same."""
 
 __all__ = [
     "METHODS", "BetaNas", "BetaNasSettings", "Dso", "DsoSettings", "Enas", "EnasSettings", "MethodSettings",
-    "MsRanas", "MsRanasSettings", "Phase", "RandomSearch", "RandomSettings", "Round", "SearchMethod", "Spos",
-    "SposSettings", "TnasG", "TnasGSettings", "TnasOs", "TnasOsSettings",
+    "MsRanas", "MsRanasSettings", "Phase", "ProxylessNas", "ProxylessNasSettings", "RandomSearch", "RandomSettings",
+    "Round", "SearchMethod", "Spos", "SposSettings", "TnasG", "TnasGSettings", "TnasOs", "TnasOsSettings",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -48,6 +50,7 @@ __getattr__ = lazy_names(
         "dso": ("Dso", "DsoSettings"),
         "enas": ("Enas", "EnasSettings"),
         "ms_ranas": ("MsRanas", "MsRanasSettings"),
+        "proxylessnas": ("ProxylessNas", "ProxylessNasSettings"),
         "random": ("RandomSearch", "RandomSettings"),
         "spos": ("Spos", "SposSettings"),
         "tnas_g": ("TnasG", "TnasGSettings"),

@@ -74,6 +74,18 @@ def weight_epochs(count: int, steps_per_epoch: int) -> tuple[Round, ...]:
     return (Round((Phase("weights", steps_per_epoch),)),) * count
 
 
+def interleaved(count: int, steps_per_epoch: int, interval: int) -> tuple[Round, ...]:
+    """Return epochs in which one architecture step follows each `interval` weight steps.
+
+    Args:
+        count: how many, 0 or more.
+        steps_per_epoch: weight steps in which the training part is seen once.
+        interval: weight steps before an architecture step, 1 or more.
+    """
+    turns = max(1, steps_per_epoch // interval)
+    return (Round((Phase("weights", steps_per_epoch // turns), Phase("architecture", 1)), repeat=turns),) * count
+
+
 @dataclass(frozen=True)
 class MethodSettings(Ranged, ABC):
     """Base of a method's settings: a frozen dataclass whose defaults are the published values.
@@ -111,6 +123,16 @@ class MethodSettings(Ranged, ABC):
     def scores(self) -> int:
         """How many full held-out scores the whole search takes, at most; none where the result is read off."""
         return 0
+
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether the search weighs what architectures cost against their answers, whatever the objective."""
+        return False
+
+    @property
+    def cost_setting(self) -> str | None:
+        """What would make the search weigh costs, as "name=value"; None if no setting does."""
+        return None
 
     def scaled(self, effort: float) -> Self:
         """Return settings that take about `effort` times as long to search with, as short as can be for 0."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
+from mango_grader.automl.methods.base import MethodSettings, Round, SearchMethod, interleaved, weight_epochs
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.search_space import SearchSpace
@@ -32,7 +32,7 @@ class BetaNasSettings(MethodSettings):
         warmup: of these, the first that train weights only, at most `epochs` (Algorithm 1 has none).
         interval: weight steps before each architecture step, the "some steps" of Algorithm 1; 1 or more.
         balance: which live candidates a weight step runs: "uniform" draws (Eq. 2), "round_robin" the least trained
-            first, or "none", draws by what the search prefers so far.
+            first, or "none", draws by what the search prefers so far, as ProxylessNAS does.
         drop_below: candidates are dropped below this share, in [0, 1], of the probability that they have under equal
             logits; 0 for never (§3.3 only speaks of a threshold).
         drop_every: epochs from one drop to the next, 1 or more.
@@ -61,10 +61,15 @@ class BetaNasSettings(MethodSettings):
         if self.warmup > self.epochs:
             raise ValueError(f"warmup must be at most epochs, {self.epochs}, of which it is a part, not {self.warmup}")
 
-    @classmethod
-    def proxylessnas(cls) -> Self:
-        """Return the settings that make it ProxylessNAS, to which the paper compares itself (Fig. 5)."""
-        return cls(warmup=40, balance="none", drop_below=0.0)
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether α descends the expected cost, too."""
+        return self.binary.cost_weight > 0
+
+    @property
+    def cost_setting(self) -> str:
+        """The weight of the expected cost."""
+        return "binary.cost_weight=0.1"
 
 
 class BetaNas(SearchMethod):
@@ -91,11 +96,9 @@ class BetaNas(SearchMethod):
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Epochs of weights only, then epochs in which one architecture step follows each `interval` weight steps."""
-        turns = max(1, steps_per_epoch // self.settings.interval)
-        both = Round((Phase("weights", steps_per_epoch // turns), Phase("architecture", 1)), repeat=turns)
-        return weight_epochs(self.settings.warmup, steps_per_epoch) + (both,) * (
-            self.settings.epochs - self.settings.warmup
-        )
+        left = self.settings.epochs - self.settings.warmup
+        both = interleaved(left, steps_per_epoch, self.settings.interval)
+        return (*weight_epochs(self.settings.warmup, steps_per_epoch), *both)
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open one path of live candidates, drawn as `settings.balance` says."""

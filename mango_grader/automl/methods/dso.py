@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
+from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
@@ -39,8 +40,8 @@ class DsoSettings(MethodSettings):
         clip: largest slope of one λ that is believed; 0 for any, as published. In front of BatchNorm, slopes grow like
             1/λ as λ nears zero, which makes fast searches leap.
         nonnegative: whether λ is kept from falling below zero.
-        adaptive: what gamma follows: "flops" the cost of what a block still keeps (Eq. 9), "memory" an operation's
-            memory accesses (Eq. 10), or "none".
+        adaptive: what gamma follows: "flops" the cost of what a block still keeps (Eq. 9; milliseconds where latency is
+            the search's cost), "memory" an operation's memory accesses (Eq. 10), or "none".
         weights: how the shared weights learn.
     """
 
@@ -58,6 +59,16 @@ class DsoSettings(MethodSettings):
     weights: WeightRecipe = WeightRecipe(
         optimiser="sgd", lr=0.1, final_lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, frozen_scale=True
     )
+
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether gamma follows the cost."""
+        return self.adaptive == "flops"
+
+    @property
+    def cost_setting(self) -> str:
+        """What makes gamma follow the cost."""
+        return "adaptive=flops"
 
     def scaled(self, effort: float) -> Self:
         """Return settings that take about `effort` times as long; gamma makes up for it, so that as much is pruned."""
@@ -88,9 +99,11 @@ class Dso(SearchMethod):
         self.factors = ApgNag(
             torch.ones(sum(self._sizes)), self.settings.lr, self.settings.momentum, self.settings.nonnegative
         )
-        self._blocks = BlockShares(space)
+        self._blocks: BlockShares | None = None
         self._shares = memory_shares(space) if self.settings.adaptive == "memory" else {}
         self._kept: dict[str, tuple[int, ...]] = {}
+        self._pulls: dict[str, NDArray[np.float64]] = {}
+        self._priced = self._kept
         self._look()
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
@@ -113,28 +126,32 @@ class Dso(SearchMethod):
         (slope,) = torch.autograd.grad(loss, factors)
         if self.settings.clip:
             slope = slope.clamp(-self.settings.clip, self.settings.clip)
-        self.factors.step(slope, self._gamma)
+        self.factors.step(slope, self._gamma(step.cost))
         self._look()
         kept = sum(len(indices) for indices in self._kept.values())
         return {"held_out_loss": loss.detach(), "kept": kept / sum(self._sizes)}
 
     def _look(self) -> None:
-        """Work out what is kept now, and how strongly each λ is pulled to zero next."""
+        """Work out what is kept now, and which λ are pulled to zero next."""
         strongest = self.space.nearest(self._scores()).choices
-        kept, pulls = {}, {}
+        self._kept, self._pulls = {}, {}
         for decision, strength in zip(self.space.decisions, self._strengths().values(), strict=True):
             chosen = [decision.candidates.index(name) for name in strongest[decision.name]]
             must = sorted(chosen, key=lambda index: -strength[index])[: decision.min_chosen]
-            kept[decision.name] = tuple(sorted({*np.flatnonzero(strength > 0).tolist(), *must}))
-            pulls[decision.name] = np.ones(len(strength))
-            if len(kept[decision.name]) == len(must):
-                pulls[decision.name][must] = 0.0
-        if self.settings.adaptive == "flops" and kept != self._kept:  # derived anew only then: it takes a while
-            names = {d.name: tuple(d.candidates[index] for index in kept[d.name]) for d in self.space.decisions}
+            self._kept[decision.name] = tuple(sorted({*np.flatnonzero(strength > 0).tolist(), *must}))
+            self._pulls[decision.name] = np.ones(len(strength))
+            if len(self._kept[decision.name]) == len(must):
+                self._pulls[decision.name][must] = 0.0
+
+    def _gamma(self, cost: CostModel) -> Tensor:
+        """Return how strongly each λ is pulled to zero now."""
+        if self.settings.adaptive == "flops" and self._kept != self._priced:  # derived anew only then: it takes a while
+            self._blocks = self._blocks or BlockShares(self.space, cost)
+            names = {d.name: tuple(d.candidates[index] for index in self._kept[d.name]) for d in self.space.decisions}
             self._shares = {name: np.array(share) for name, share in self._blocks.of(names).items()}
-        self._kept = kept
-        pull = np.concatenate([pulls[name] * self._shares.get(name, 1.0) for name in pulls])
-        self._gamma = torch.from_numpy(self.settings.gamma * pull).to(self.factors.ahead)
+            self._priced = self._kept
+        pull = np.concatenate([each * self._shares.get(name, 1.0) for name, each in self._pulls.items()])
+        return torch.from_numpy(self.settings.gamma * pull).to(self.factors.ahead)
 
     def _split(self, vector: Tensor) -> dict[str, Tensor]:
         parts = torch.split(vector, self._sizes)

@@ -13,7 +13,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod, weight_epochs
-from mango_grader.automl.relaxations import nearest_feasible
+from mango_grader.automl.relaxations import RelativeCost, nearest_feasible
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep, Parameters, SharedStep
 from mango_grader.automl.spaces import Decision
@@ -38,6 +38,8 @@ class MsRanasSettings(MethodSettings):
         lr: of Adam on α, above 0.
         betas: of Adam on α, each in [0, 1).
         decay: weight decay of α, 0 or more.
+        cost_weight: λ of L + λ·E[cost], 0 or more; 0 as published. Cost 1 is what the space costs in the mean before
+            anything is decided, as in BetaNAS.
         weights: how the shared weights learn.
     """
 
@@ -49,7 +51,18 @@ class MsRanasSettings(MethodSettings):
     lr: Positive = 3e-4
     betas: tuple[BelowOne, BelowOne] = (0.5, 0.999)
     decay: NotNegative = 1e-3
+    cost_weight: NotNegative = 0.0
     weights: WeightRecipe = DARTS_WEIGHTS
+
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether α descends the expected cost, too."""
+        return self.cost_weight > 0
+
+    @property
+    def cost_setting(self) -> str:
+        """The weight of the expected cost."""
+        return "cost_weight=0.1"
 
 
 class GroupSoftmax:
@@ -105,6 +118,7 @@ class MsRanas(SearchMethod):
         # One vector on the CPU: one transfer each way per step, and weights that any device multiplies by.
         count = sum(relaxed.size for relaxed in self._relaxed.values())
         self.alphas = (torch.randn(count) * _INITIAL).requires_grad_()
+        self._cost = RelativeCost(self._weights(torch.zeros(count)))
         self._adam = torch.optim.Adam(
             [self.alphas], lr=self.settings.lr, betas=self.settings.betas, weight_decay=self.settings.decay
         )
@@ -119,14 +133,23 @@ class MsRanas(SearchMethod):
         return self._gates(self.alphas.detach())
 
     def update(self, step: ArchStep) -> Mapping[str, Any]:
-        """Move α down the held-out loss by Adam; returns that loss and the mean entropy of the weights in nats."""
+        """Move α down the held-out loss and the expected cost by Adam.
+
+        Returns that loss, the mean entropy of the weights in nats and, where it has a weight, the expected cost as a
+        share of the undecided space's.
+        """
         if step.shared is None:
             return {}
         loss, slope = self.slope(step.shared)
+        figures = {"held_out_loss": loss}
+        if self.settings.cost_weight:
+            expected = self._cost(step.cost, self._weights(self.alphas))
+            slope = slope + self.settings.cost_weight * torch.autograd.grad(expected, self.alphas)[0]
+            figures["expected_cost"] = expected.detach()
         self.alphas.grad = slope
         self._adam.step()
-        weights = [gate.weight for gate in self.gates(step.rng).values() if gate.weight is not None]
-        return {"held_out_loss": loss, "entropy": torch.stack([-torch.xlogy(w, w).sum() for w in weights]).mean()}
+        weights = self._weights(self.alphas.detach()).values()
+        return figures | {"entropy": torch.stack([-torch.xlogy(w, w).sum() for w in weights]).mean()}
 
     def slope(self, shared: SharedStep) -> tuple[Tensor, Tensor]:
         """Return the detached held-out loss and its gradient in α, of the order that the settings say."""
@@ -159,12 +182,12 @@ class MsRanas(SearchMethod):
 
         return (slope_at(reach) - slope_at(-reach)) / reach.cpu() / 2
 
-    def _gates(self, alphas: Tensor) -> Gates:
+    def _weights(self, alphas: Tensor) -> dict[str, Tensor]:
         parts = torch.split(alphas, [relaxed.size for relaxed in self._relaxed.values()])
-        return {
-            name: Gate(relaxed.everything, relaxed(part))
-            for (name, relaxed), part in zip(self._relaxed.items(), parts, strict=True)
-        }
+        return {name: relaxed(part) for (name, relaxed), part in zip(self._relaxed.items(), parts, strict=True)}
+
+    def _gates(self, alphas: Tensor) -> Gates:
+        return {name: Gate(self._relaxed[name].everything, part) for name, part in self._weights(alphas).items()}
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the strongest candidates (§3.4: the edges of most weight, `none` aside), or the nearest feasible ones.
@@ -181,8 +204,7 @@ class MsRanas(SearchMethod):
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return the weights."""
-        gates = self._gates(self.alphas.detach().double())
-        return {name: gate.weight.numpy() for name, gate in gates.items() if gate.weight is not None}
+        return {name: part.numpy() for name, part in self._weights(self.alphas.detach().double()).items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return α and its optimiser."""

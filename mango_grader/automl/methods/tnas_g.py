@@ -50,6 +50,16 @@ class TnasGSettings(MethodSettings):
         """The samples of all epochs and of the end."""
         return (self.epochs + 1) * self.samples
 
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether α descends the expected cost, too."""
+        return self.binary.cost_weight > 0
+
+    @property
+    def cost_setting(self) -> str:
+        """The weight of the expected cost."""
+        return "binary.cost_weight=0.1"
+
 
 class TnasG(SearchMethod):
     """Weights learn on paths from Γ(a) = p_θ(a|z) (Eq. 12), in turn with α on held-out images by binary gates.

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
+from mango_grader.automl.relaxations.relative_cost import RelativeCost
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.spaces import Decision
@@ -82,7 +84,8 @@ class BinaryGates:
         self.logits = torch.zeros(sum(self._sizes), dtype=torch.float64, requires_grad=True)
         self.live = torch.ones(sum(self._sizes), dtype=torch.bool)
         self._adam = torch.optim.Adam([self.logits], lr=self.settings.lr, betas=(0.0, 0.999))
-        self._undecided_cost: float | None = None
+        even = self._chances_under(torch.zeros_like(self.logits), torch.ones_like(self.live))
+        self._cost = RelativeCost({name: part.detach() for name, part in even.items()})
 
     def probabilities(self) -> dict[str, Tensor]:
         """Return how likely each candidate is to be chosen, (candidates,) per decision, with gradients to α.
@@ -114,6 +117,26 @@ class BinaryGates:
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draw an architecture by the probabilities."""
         return self.space.nearest(self._perturbed(rng, self.logits.detach()))
+
+    def draw(self, rng: np.random.Generator) -> tuple[Architecture, Tensor]:
+        """Draw an architecture by the probabilities; return it with log p, a scalar that carries gradients to α.
+
+        Of a decision for k, p is that of its draws in their order, which leaves the policy gradient without bias. Of a
+        free subset, p is that of each candidate by itself, as if no number of them were too few or too many.
+        """
+        drawn = self._perturbed(rng, self.logits.detach())
+        architecture = self.space.nearest(drawn)
+        chances = [
+            _log_chance(decision, logits, live, architecture.choices[decision.name], drawn[decision.name])
+            for decision, logits, live in self._each(self.logits, self.live)
+        ]
+        return architecture, torch.stack(chances).sum()
+
+    def ascend(self, goal: Tensor) -> None:
+        """Take an Adam step up the gradient of `goal`, a scalar made of what `draw` returned."""
+        self.logits.grad = -torch.autograd.grad(goal, self.logits)[0]
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
 
     def sample_evenly(self, rng: np.random.Generator) -> Architecture:
         """Draw an architecture as if all live candidates had the same α."""
@@ -215,13 +238,14 @@ class BinaryGates:
 
     def prices(self, cost: CostModel) -> tuple[Tensor, Tensor]:
         """Return E[cost] of the whole network and ∂E[cost]/∂p (all candidates,), in units of the undecided space."""
-        if self._undecided_cost is None:
-            even = self._chances_under(torch.zeros_like(self.logits), torch.ones_like(self.live))
-            self._undecided_cost = float(cost.expected(even)[-1])
         chances = {name: part.detach().requires_grad_() for name, part in self.probabilities().items()}
-        expected = cost.expected(chances)[-1] / self._undecided_cost
+        expected = self._cost(cost, chances)
         parts = torch.autograd.grad(expected, list(chances.values()), allow_unused=True, materialize_grads=True)
         return expected.detach(), torch.cat(parts)
+
+    def relative_cost(self, cost: CostModel, architecture: Architecture) -> float:
+        """Return what an architecture costs, in units of the undecided space."""
+        return float(cost.exact(architecture)[-1]) / self._cost.unit(cost)
 
     def state_dict(self) -> dict[str, Any]:
         """Return logits, live candidates and Adam's state."""
@@ -262,6 +286,20 @@ def _contested(
     held = {index for other in chosen if other != seat for index in decision.group_of(other)}
     others = [i for i in np.argsort(-drawn).tolist() if i != seat and i not in held and np.isfinite(drawn[i])]
     return [seat, others[0]] if others else []
+
+
+def _log_chance(
+    decision: Decision, logits: Tensor, live: Tensor, chosen: Sequence[str], drawn: NDArray[np.float64]
+) -> Tensor:
+    """Return the log of the probability with which `drawn` came to be chosen; a scalar."""
+    kept = torch.tensor([name in chosen for name in decision.candidates])
+    if decision.free:
+        return F.logsigmoid(torch.where(kept, logits, -logits))[live].sum()
+    left, total = live.clone(), torch.zeros((), dtype=logits.dtype)
+    for index in sorted(kept.nonzero().flatten().tolist(), key=lambda place: -drawn[place]):
+        total = total + logits.masked_fill(~left, -torch.inf).log_softmax(0)[index]
+        left[list(decision.group_of(index))] = False
+    return total
 
 
 def _chances(decision: Decision, logits: Tensor, live: Tensor, seats: int) -> Tensor:

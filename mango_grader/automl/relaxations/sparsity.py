@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mango_grader.automl.cost import memory_accesses
-from mango_grader.automl.graph import Choice, SearchGraph
+from mango_grader.automl.cost import CostModel, memory_accesses
+from mango_grader.automl.graph import Choice
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.models.operations import Identity
 from mango_grader.models.spec import Node
@@ -77,39 +77,25 @@ class BlockShares:
 
     Args:
         space: whose blocks are meant.
+        cost: the price that stands for FLOPs.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._graph = space.graph
+    def __init__(self, space: SearchSpace, cost: CostModel) -> None:
+        self._cost = cost
         self._blocks: dict[str, set[str]] = {decision.name: set() for decision in space.decisions}
-        for node in self._graph.nodes:
+        for node in space.graph.nodes:
             if isinstance(node, Choice):
-                self._blocks[node.decision].add(_block(node.name))
-        self._complete = _macs_by_block(
-            self._graph, {decision.name: decision.candidates for decision in space.decisions}
-        )
+                self._blocks[node.decision].add(node.name.split("/")[0])
+        self._complete = cost.by_block({decision.name: decision.candidates for decision in space.decisions})
 
     def of(self, kept: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
         """Return the share in [0, 1] by decision, under the candidates that are kept; 1 where nothing ever costs."""
-        present = _macs_by_block(self._graph, kept)
+        present = self._cost.by_block(kept)
         shares = {}
         for name, blocks in self._blocks.items():
             complete = sum(self._complete.get(block, 0) for block in blocks)
             shares[name] = sum(present.get(block, 0) for block in blocks) / complete if complete else 1.0
         return shares
-
-
-def _macs_by_block(graph: SearchGraph, choices: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
-    spec = graph.derive(choices)
-    blocks: dict[str, int] = {}
-    for node in spec.nodes:
-        macs = node.op.macs([spec.shapes[name] for name in node.inputs])
-        blocks[_block(node.name)] = blocks.get(_block(node.name), 0) + macs
-    return blocks
-
-
-def _block(name: str) -> str:
-    return name.split("/")[0]
 
 
 def memory_shares(space: SearchSpace) -> dict[str, NDArray[np.float64]]:

@@ -78,6 +78,13 @@ def _betanas() -> TrainingSetup:
     return TrainingSetup(224, 224, train, augment, search_batch=1024, search_policy="none")
 
 
+def _proxylessnas() -> TrainingSetup:
+    """ProxylessNAS: the released code's training on ImageNet."""
+    sgd = WeightRecipe(optimiser="sgd", lr=0.05, momentum=0.9, nesterov=True, weight_decay=4e-5, decay_norms=False)
+    train = TrainRecipe(epochs=300, batch_size=256, weights=sgd, label_smoothing=0.1)
+    return TrainingSetup(224, 224, train, _IMAGENET, search_batch=256)
+
+
 def _spos() -> TrainingSetup:
     """SPOS §4 (TNAS-OS takes it over), with a cosine for its line."""
     sgd = WeightRecipe(optimiser="sgd", lr=0.5, momentum=0.9, weight_decay=4e-5, decay_norms=False)
@@ -109,6 +116,7 @@ PAPER = Preset(
     setups={
         "ms-ranas": _ms_ranas(),
         "betanas": _betanas(),
+        "proxylessnas": _proxylessnas(),
         "dso": _dso(),
         "tnas-os": _spos(),
         "tnas-g": _darts(),
@@ -126,6 +134,6 @@ PAPER_IMAGENET = Preset(
             pretrain=30, epochs=30, held_out=0.2, weights=replace(DsoSettings().weights, weight_decay=4e-5)
         )
     },
-    setups={"betanas": _betanas(), "dso": _dso_imagenet()},
+    setups={"betanas": _betanas(), "proxylessnas": _proxylessnas(), "dso": _dso_imagenet()},
     inherit=False,
 )

@@ -7,6 +7,7 @@ from mango_grader.automl.methods import (
     DsoSettings,
     EnasSettings,
     MsRanasSettings,
+    ProxylessNasSettings,
     RandomSettings,
     SposSettings,
     TnasGSettings,
@@ -155,6 +156,9 @@ QUICK = Preset(
             held_out=0.2,
             binary=BinaryGateSettings(lr=0.05),
             weights=SHARED_ADAMW,
+        ),
+        "proxylessnas": ProxylessNasSettings(
+            epochs=20, warmup=10, interval=2, held_out=0.2, binary=BinaryGateSettings(lr=0.05), weights=SHARED_ADAMW
         ),
     },
 )

@@ -7,6 +7,7 @@ from mango_grader.automl.methods import (
     DsoSettings,
     EnasSettings,
     MsRanasSettings,
+    ProxylessNasSettings,
     RandomSettings,
     SposSettings,
     TnasGSettings,
@@ -46,6 +47,9 @@ STANDARD = Preset(
         "ms-ranas": MsRanasSettings(lr=3e-3, weights=SHARED_ADAMW),
         "betanas": BetaNasSettings(
             epochs=100, warmup=10, held_out=0.2, drop_every=5, binary=BinaryGateSettings(lr=0.02), weights=SHARED_ADAMW
+        ),
+        "proxylessnas": ProxylessNasSettings(
+            epochs=75, warmup=25, held_out=0.2, binary=BinaryGateSettings(lr=0.02), weights=SHARED_ADAMW
         ),
         "dso": DsoSettings(pretrain=30, epochs=60, lr=0.3, weights=replace(SHARED_ADAMW, frozen_scale=True)),
         "tnas-os": TnasOsSettings(

@@ -1,4 +1,4 @@
-"""BetaNAS: balance while weights train, drops, and what ProxylessNAS's settings change."""
+"""BetaNAS: balance while weights train, and drops."""
 
 from dataclasses import replace
 from typing import Any
@@ -69,16 +69,16 @@ def test_uniform_paths_are_balanced_within_chance() -> None:
         assert np.all(np.abs(counts - expected) < 4 * np.sqrt(expected))
 
 
-def test_proxylessnas_trains_its_favourites() -> None:
-    method = BetaNas(SPACE, lambda _: True, BetaNasSettings.proxylessnas())
+def test_without_balance_the_favourites_train_more() -> None:
+    method = betanas(balance="none", drop_below=0.0)
     skew(method)
     run_weight_steps(method, 200)
     assert all(counts[0] > 180 for counts in method.trained.values())
     assert method.trained["layer1.convolution"].sum() == 200
 
 
-def test_proxylessnas_drops_nothing() -> None:
-    method = BetaNas(SPACE, lambda _: True, BetaNasSettings.proxylessnas())
+def test_a_threshold_of_zero_drops_nothing() -> None:
+    method = betanas(balance="none", drop_below=0.0)
     skew(method)
     for _ in range(50):
         method.end_epoch(lambda _: 0.0, np.random.default_rng(0))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mixed import MixedConfig, search_of
 
+from mango_grader.automl.cost import macs
 from mango_grader.automl.methods.dso import Dso, DsoSettings
 from mango_grader.automl.relaxations.sparsity import BlockShares, memory_shares
 from mango_grader.automl.search import Search
@@ -115,7 +116,7 @@ def test_the_pull_is_that_of_the_chosen_cost(adaptive: str) -> None:
     kept = {d.name: d.candidates for d in method.space.decisions} | {"out": ("level1-sep3",)}
     shares = {
         "none": 1.0,
-        "flops": BlockShares(method.space).of(kept)["level1-sep3.in"],
+        "flops": BlockShares(method.space, macs(method.space)).of(kept)["level1-sep3.in"],
         "memory": memory_shares(method.space)["level1-sep3.in"][0],
     }
     assert after[0] - after[1] == pytest.approx(0.5 * 0.2 * shares[adaptive], rel=1e-3)

@@ -6,6 +6,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from mixed import MixedConfig
+from scipy.stats import chisquare
 
 from mango_grader.automl.cost import macs
 from mango_grader.automl.graph import Branch, Choice, SearchGraph
@@ -225,3 +227,27 @@ def test_a_restored_state_goes_on_the_same() -> None:
     second.load_state_dict(first.state_dict())
     assert torch.equal(on(whole, range(5, 9)).logits, on(second, range(5, 9)).logits)
     assert torch.equal(whole.live, second.live)
+
+
+def test_a_draw_knows_its_own_probability() -> None:
+    space = SearchSpace(MixedConfig(8, 8, 2))
+    gates, rng = BinaryGates(space), np.random.default_rng(0)
+    gates.logits.detach()[:] = torch.linspace(-0.5, 0.6, len(gates.logits))
+    seen: dict[tuple[object, float], int] = {}
+    for _ in range(4000):
+        path, chance = gates.draw(rng)
+        key = path, round(float(chance.detach().exp()), 12)
+        seen[key] = seen.get(key, 0) + 1
+    assert len(seen) == 8 * 2 * 8  # both orders of a node's two edges, one of two, any of three
+    chances = np.array([chance for _, chance in seen])
+    assert chances.sum() == pytest.approx(1.0)
+    assert chisquare(list(seen.values()), 4000 * chances).pvalue > 0.001
+
+
+def test_a_step_up_makes_what_was_drawn_likelier() -> None:
+    gates, rng = BinaryGates(SearchSpace(MixedConfig(8, 8, 2)), BinaryGateSettings(lr=0.1)), np.random.default_rng(0)
+    path, chance = gates.draw(rng)
+    before = gates.preference()
+    gates.ascend(chance)
+    after, index = gates.preference(), {d.name: d.candidates.index for d in gates.space.decisions}
+    assert after["one"][index["one"](path.choices["one"][0])] > before["one"][index["one"](path.choices["one"][0])]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from mixed import MixedConfig
 
+from mango_grader.automl.cost import macs
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, soft_threshold
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import DagConfig
@@ -53,7 +54,7 @@ def test_without_a_slope_what_is_pruned_stays_so() -> None:
 
 def test_the_pull_follows_what_each_block_still_costs() -> None:
     space = SearchSpace(DAG)
-    shares = BlockShares(space)
+    shares = BlockShares(space, macs(space))
     kept = {decision.name: decision.candidates for decision in space.decisions}
     assert set(shares.of(kept).values()) == {1.0}
     kept["block1.out"] = ("level1-sep3",)  # what lies behind is dead, and all of level 2 with it
@@ -69,7 +70,7 @@ def test_the_pull_follows_what_each_block_still_costs() -> None:
 
 def test_shared_decisions_count_all_their_blocks() -> None:
     space = SearchSpace(DagConfig(8, 8, 2, channels=8, stages=(1, 1), levels=1, exits=(1, 2)))
-    shares = BlockShares(space)
+    shares = BlockShares(space, macs(space))
     kept = {decision.name: decision.candidates for decision in space.decisions}
     whole = shares.of(kept)
     assert set(shares.of({**kept, "out": ()}).values()) == {0.0}
