@@ -59,7 +59,9 @@ def compare(
         raise click.UsageError("--data and --methods go together")
     asked = None
     if data is not None and methods is not None:
-        told = SearchOptions(data=str(Path(data).resolve()), **options)
+        labels = options.pop("labels")
+        labels = labels and str(Path(labels).resolve())
+        told = SearchOptions(data=str(Path(data).resolve()), labels=labels, **options)
         asked = Comparison(tuple(each for each in methods.split(",") if each.strip()), told, seeds, folds, jobs)
     with comparison_folder(out, data, resume) as path:
         folder = run_compare(path, asked, resume=resume, reporter=reporter, data=moved.data if moved else None)

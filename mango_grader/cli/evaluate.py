@@ -9,6 +9,7 @@ from mango_grader.cli.options import (
     finish,
     group_by_option,
     json_option,
+    labels_option,
     model_option,
     precision_option,
     print_json,
@@ -23,6 +24,7 @@ from mango_grader.text import one_line
 @model_option
 @click.option("--data", required=True, metavar="DIR", help="Folder of graded photos.")
 @group_by_option
+@labels_option
 @click.option("--split", metavar="FILE", help="split.json of a run: evaluate on its test part only.")
 @click.option(
     "--policy",

@@ -54,6 +54,16 @@ def group_by_option(function: Function) -> Function:
     )(function)
 
 
+def labels_option(function: Function) -> Function:
+    """Add `--labels`; the command receives `labels: str | None`."""
+    return click.option(
+        "--labels",
+        metavar="FILE",
+        help="Reviewed labels, as `data suspects` writes them: they correct the folder's own, and leave out unusable "
+        "images.",
+    )(function)
+
+
 def ordinal_option(function: Function) -> Function:
     """Add `--ordinal/--nominal`; the command receives `ordinal: bool | None`."""
     return click.option(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mango_grader.cli.options import group_by_option, ordinal_option
+from mango_grader.cli.options import group_by_option, labels_option, ordinal_option
 from mango_grader.errors import UsageError
 from mango_grader.workflow.presets import PRESET_HELP, PRESETS
 
@@ -69,7 +69,7 @@ class RunCommand(click.Command):
     """A command whose help lists its options under headings."""
 
     HEADINGS: Mapping[str, Sequence[str]] = {
-        "Data": ("data", "group_by", "ordinal", "fold", "folds", "unlabelled"),
+        "Data": ("data", "group_by", "ordinal", "labels", "fold", "folds", "unlabelled"),
         "Search": ("method", "methods", "space", "metric", "over", "cost"),
         "Limits on the result": ("max_params", "max_macs", "max_latency"),
         "Training": ("architecture", "baseline", "init_from", "teacher", "retrain_on_all"),
@@ -92,6 +92,7 @@ _SHARED = (
     click.option("--out", metavar="DIR", help="Output directory.  [default: runs/NAME-DATE]"),
     group_by_option,
     ordinal_option,
+    labels_option,
     click.option(
         "--preset",
         type=click.Choice(list(PRESETS)),

@@ -2,6 +2,7 @@
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mango_grader.text import counted, listed, one_line
 
-__all__ = ["FOLDERS", "PARTS", "Dataset", "Item", "Part"]
+__all__ = ["FOLDERS", "PARTS", "Dataset", "Item", "Part", "ReviewedLabels"]
 
 FOLDERS = "folders"
 """What `Dataset.labels_from` says where no CSV gives the labels."""
@@ -40,6 +41,23 @@ class Item:
 
 
 @dataclass(frozen=True)
+class ReviewedLabels:
+    """What a review of the labels changed.
+
+    Attributes:
+        changed: the name of the class that an image had before, by its path, for those that have another one now.
+        left_out: the same of the images that were left out as unusable.
+    """
+
+    changed: Mapping[str, str]
+    left_out: Mapping[str, str]
+
+    def __str__(self) -> str:
+        changed = counted(len(self.changed), "label")
+        return f"reviewed labels: {changed} changed, {counted(len(self.left_out), 'image')} left out as unusable"
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A labelled image set, its images on disk below `root`.
 
@@ -50,6 +68,7 @@ class Dataset:
         ordinal: whether the classes are grades in order.
         findings: one line for each odd thing that reading the folder brought up.
         labels_from: "folders", or the label CSVs with commas between; "" if not known.
+        reviewed: what a review of the labels changed; None where there was none.
     """
 
     root: Path
@@ -58,6 +77,7 @@ class Dataset:
     ordinal: bool = False
     findings: tuple[str, ...] = ()
     labels_from: str = ""
+    reviewed: ReviewedLabels | None = None
 
     @property
     def labels_line(self) -> str:

@@ -3,13 +3,13 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mango_grader.datasets.cache import Fingerprint, PackedImages
-from mango_grader.datasets.dataset import Dataset, Item, Part
+from mango_grader.datasets.dataset import Dataset, Item, Part, ReviewedLabels
 from mango_grader.errors import MangoError
 from mango_grader.files import digest, read_json, write_json
 from mango_grader.text import counted, listed
@@ -120,6 +120,7 @@ class DataRecord:
         findings: what reading the folder brought up.
         pixels: `PackedImages.digest` of its cache.
         labels_from: "folders", or the label CSVs; "" in records of earlier versions.
+        reviewed: what a review of the labels changed; None where there was none.
     """
 
     classes: tuple[str, ...]
@@ -128,6 +129,7 @@ class DataRecord:
     findings: tuple[str, ...]
     pixels: str
     labels_from: str = ""
+    reviewed: ReviewedLabels | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, fingerprints: Sequence[Fingerprint], packed: PackedImages) -> "DataRecord":
@@ -144,9 +146,8 @@ class DataRecord:
             )
             for item, found in zip(dataset.items, fingerprints, strict=True)
         )
-        return cls(
-            dataset.classes, dataset.ordinal, tuple(images), dataset.findings, packed.digest, dataset.labels_from
-        )
+        told = dataset.findings, packed.digest, dataset.labels_from, dataset.reviewed
+        return cls(dataset.classes, dataset.ordinal, tuple(images), *told)
 
     @cached_property
     def labels_sha256(self) -> str:
@@ -165,6 +166,7 @@ class DataRecord:
                 "labels_sha256": self.labels_sha256,
                 "pixels": self.pixels,
                 "findings": list(self.findings),
+                **({"reviewed": asdict(self.reviewed)} if self.reviewed else {}),
                 "images": {each.path: each.to_dict() for each in self.images},
             },
         )
@@ -178,6 +180,7 @@ class DataRecord:
                 raise MangoError(f"{path} is of schema {values['schema']}; this version reads {_SCHEMA}")
             images = tuple(RecordedImage.from_dict(name, each) for name, each in values["images"].items())
             classes, findings = tuple(map(str, values["classes"])), tuple(map(str, values["findings"]))
+            reviewed = ReviewedLabels(**values["reviewed"]) if "reviewed" in values else None
             record = cls(
                 classes,
                 bool(values["ordinal"]),
@@ -185,6 +188,7 @@ class DataRecord:
                 findings,
                 str(values["pixels"]),
                 str(values.get("labels_from", "")),
+                reviewed,
             )
             whole = record.labels_sha256 == values["labels_sha256"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -197,7 +201,7 @@ class DataRecord:
         """Return the data set as it was read, its images below `root`."""
         index = {name: number for number, name in enumerate(self.classes)}
         items = tuple(Item(each.path, index[each.label], each.group, each.part) for each in self.images)
-        return Dataset(root, self.classes, items, self.ordinal, self.findings, self.labels_from)
+        return Dataset(root, self.classes, items, self.ordinal, self.findings, self.labels_from, self.reviewed)
 
     def changes(self, now: Dataset, fingerprints: Mapping[str, Fingerprint]) -> DataChanges:
         """Return what is different now.

@@ -70,7 +70,7 @@ class Split:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], dataset: Dataset) -> "Split":
-        """Read what `save` wrote; images that came later are in no part.
+        """Read what `save` wrote; images that came later, or that a review left out, are in no part.
 
         Args:
             path: the JSON file.
@@ -91,11 +91,12 @@ class Split:
         if schema != _SCHEMA:
             raise UsageError(f"{path} is a split of schema {schema}; this version reads {_SCHEMA}")
         times = Counter(name for names in parts.values() for name in names)
-        if lost := [name for name in times if name not in index]:
+        left_out = dataset.reviewed.left_out if dataset.reviewed else {}
+        if lost := [name for name in times if name not in index and name not in left_out]:
             raise UsageError(f"{path} names {len(lost)} images that {dataset.root} lacks, as {lost[0]}")
         if twice := [name for name, count in times.items() if count > 1]:
             raise UsageError(f"{path} names {len(twice)} images twice, as {twice[0]}")
-        found = {part: tuple(sorted(index[name] for name in names)) for part, names in parts.items()}
+        found = {part: tuple(sorted(index[one] for one in names if one in index)) for part, names in parts.items()}
         groups = tuple(joined.get(item.path, item.group) for item in dataset.items)
         return cls(found["train"], found["val"], found["test"], groups, findings)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets import Dataset, Split, read_dataset
+from mango_grader.datasets import Dataset, Split
 from mango_grader.errors import ImageError, MangoError
 from mango_grader.progress import Progress
 from mango_grader.runtime import Grader
@@ -43,18 +43,17 @@ class GradedImages:
         return self.dataset.items[index].path, self.label(index), self.groups[index]
 
 
-def read_graded(data: str, group_by: str | None, split: str | None, ordinal: bool, progress: Progress) -> GradedImages:
-    """Return the images of a folder, or those of its part that a split kept for tests.
+def graded_images(dataset: Dataset, split: str | None, progress: Progress) -> GradedImages:
+    """Return the images of a data set, or those of its part that a split kept for tests.
 
     Args:
-        data: folder of graded photos.
-        group_by: which images belong together, see `EvaluateOptions`.
+        dataset: the graded photos.
         split: a run's split.json; None for all images.
-        ordinal: whether the classes are grades in order.
         progress: told what the folder holds.
     """
-    dataset = read_dataset(data, group_by, ordinal)
     progress.note(dataset.labels_line)
+    if dataset.reviewed is not None:
+        progress.note(str(dataset.reviewed))
     for finding in dataset.findings:
         progress.note(f"data: {finding}")
     if split:

@@ -49,6 +49,7 @@ class DataConfig(Ranged):
         height: of the network's input, in pixels.
         width: of the network's input, in pixels.
         rotate_portrait: turn images that are higher than wide.
+        labels: CSV of reviewed labels, which correct those of the folder; the run keeps a copy. None for none.
 
     Raises:
         RangeError: a value is outside its range.
@@ -63,6 +64,7 @@ class DataConfig(Ranged):
     height: Pixels = 128
     width: Pixels = 128
     rotate_portrait: bool = False
+    labels: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

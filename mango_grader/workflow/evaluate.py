@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mango_grader.datasets import read_dataset
 from mango_grader.errors import UsageError
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.report import ReportData
@@ -26,7 +27,7 @@ from mango_grader.training.combinations import (
     combination_metrics,
 )
 from mango_grader.training.metrics import EvaluationSet
-from mango_grader.workflow.answering import EveryExit, GradedImages, answer_every_exit, keep_deadline, read_graded
+from mango_grader.workflow.answering import EveryExit, GradedImages, answer_every_exit, graded_images, keep_deadline
 from mango_grader.workflow.combining import Refusal, make_allowed, usual_policies
 from mango_grader.workflow.predictions import Prediction
 from mango_grader.workflow.run.measure import Measured, measure
@@ -47,6 +48,7 @@ class EvaluateOptions:
         provider: where onnxruntime runs: "auto", "cpu" or "cuda".
         group_by: which images belong together in the intervals: a column of the labels, FILE:COLUMN, or "re:" and a
             pattern on file names.
+        labels: CSV of reviewed labels, which correct those of the folder; None for none.
         split: a run's split.json; the figures are then of its test part alone.
         bootstrap: number of resamples that intervals come from, 100 to 100,000; 0 for no intervals.
         seed: of the bootstrap.
@@ -57,6 +59,7 @@ class EvaluateOptions:
     precision: str = "fp32"
     provider: str = "auto"
     group_by: str | None = None
+    labels: str | None = None
     split: str | None = None
     bootstrap: int = REPLICATES
     seed: int = 0
@@ -176,7 +179,8 @@ def evaluate(
     grader = Grader.load(model, options.provider, options.precision)
     choices = _Choices.of(grader, options)
     manifest = grader.manifest
-    images = read_graded(data, options.group_by, options.split, manifest.ordinal, progress)
+    dataset = read_dataset(data, options.group_by, manifest.ordinal, options.labels)
+    images = graded_images(dataset, options.split, progress)
     if unknown := set(images.dataset.classes) - set(manifest.classes):
         hint = f"; {images.dataset.nested}" if images.dataset.nested else ""
         raise UsageError(f"{data} has classes that {model} does not know: {', '.join(sorted(unknown))}{hint}")
@@ -200,6 +204,7 @@ def evaluate(
         exits=measured.exits,
         policies=measured.policies,
         default_policy=first.metrics.policy,
+        notes=(f"{dataset.reviewed}.".capitalize(),) if dataset.reviewed else (),
     )
     return Evaluation(
         model=model,

@@ -51,6 +51,7 @@ class RunOptions(Ranged):
         retrain_on_all: train the result a second time, on training and validation images together.
         settings: "name=value" for any other setting, as --set takes them.
         split_seed: of the split alone, for runs of several seeds that share it; None takes `seed`.
+        labels: CSV of reviewed labels, which correct those of the folder; None for none.
     """
 
     data: str
@@ -68,6 +69,7 @@ class RunOptions(Ranged):
     retrain_on_all: RetrainOnAll = False
     settings: Sequence[str] = ()
     split_seed: Seed | None = None
+    labels: str | None = None
 
     def _preset(self) -> Preset:
         if self.preset not in PRESETS:
@@ -85,6 +87,7 @@ class RunOptions(Ranged):
             height,
             width,
             setup.rotate_portrait,
+            _whole(self.labels),
         )
         config = RunConfig(data, setup.train, setup.augment, self.preset, self.seed, self.device, self.budget)
         return replace(

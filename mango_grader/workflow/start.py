@@ -97,6 +97,6 @@ def _describe_finished(folder: RunFolder, config: RunConfig, progress: Progress)
     """Report that nothing is left to do, and how the run's data have changed since."""
     progress.note(f"{folder.path} is finished; nothing is left to do")
     record = DataRecord.load(folder.data) if folder.data.exists() else None
-    changes = UNRECORDED if record is None else describe_changes(record, config.data, progress)
+    changes = UNRECORDED if record is None else describe_changes(record, folder.own_labels(config.data), progress)
     if changes is not None:
         progress.note(f"data: {changes}")

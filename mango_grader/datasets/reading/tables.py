@@ -14,9 +14,12 @@ from mango_grader.runtime.inference.records import is_result
 from mango_grader.text import listed
 
 __all__ = [
-    "LabelTable", "LabelTables", "Table", "Unused", "find_label_tables", "read_label_table", "read_table",
+    "REVIEWED", "LabelTable", "LabelTables", "Table", "Unused", "find_label_tables", "read_label_table", "read_table",
     "why_unfound",
 ]  # fmt: skip
+
+REVIEWED = "reviewed_label"
+"""Title of the column by which a CSV of reviewed labels is recognised."""
 
 _IDS = (
     "image_id", "path", "image_path", "filepath", "file_path", "filename", "file_name", "image", "image_name", "img",
@@ -60,6 +63,11 @@ class Table:
     def is_result(self) -> bool:
         """Whether mango-grader wrote these rows: predictions, not labels."""
         return is_result(self.columns)
+
+    @property
+    def is_review(self) -> bool:
+        """Whether the rows are decisions on labels: they change labels where `--labels` names them, and give none."""
+        return {"path", REVIEWED} <= {column.casefold() for column in self.columns}
 
     @property
     def begins_with_comment(self) -> bool:
@@ -241,6 +249,8 @@ def _labels_or_reason(table: Table, files: Files) -> LabelTable | str:
     column = table.label_column
     if table.is_result:
         return "it holds predictions of mango-grader, not labels"
+    if table.is_review:
+        return "it holds reviewed labels; pass it with --labels"
     if table.id_column is None or column is None:
         if table.begins_with_comment:
             return f"its first line is a comment ({table.columns[0]}); remove it"
@@ -260,6 +270,8 @@ def _labels_or_reason(table: Table, files: Files) -> LabelTable | str:
 def _is_meant(table: Table) -> bool:
     """Return whether a CSV that cannot be used looks as if it held labels."""
     named = table.id_column is not None and table.label_column is not None
+    if table.is_review:
+        return False
     titled = table.path.stem.casefold() in {"label", "labels", "classes"}
     return titled or named or table.begins_with_comment or bool(table.one_hot)
 

@@ -170,7 +170,7 @@ def compare(
         again = shlex.join(["mango-grader", "compare", "--resume", "--out", str(folder.path), "--data", "DIR"])
         raise UsageError(f"the images are no longer at {options.data}; say where they are now: {again}")
     runs = folder.comparison.runs()
-    check_divisible(read_dataset(options.data, options.group_by, options.ordinal))
+    check_divisible(read_dataset(options.data, options.group_by, options.ordinal, options.labels))
     pick_device(options.device)
     folder.path.mkdir(parents=True, exist_ok=True)
     with RunFolder(folder.path).locked():

@@ -17,10 +17,11 @@ from mango_grader.datasets import (
     read_dataset,
 )
 from mango_grader.datasets.cache import fingerprints, packed_as
+from mango_grader.datasets.reading.reviews import read_review
 from mango_grader.datasets.record import DataRecord
 from mango_grader.datasets.splits import assign_groups, check_divisible
 from mango_grader.errors import MangoError, UsageError
-from mango_grader.files import read_json
+from mango_grader.files import read_json, write_bytes
 from mango_grader.progress import Progress
 from mango_grader.runtime import Preprocess
 from mango_grader.text import about, is_printable, one_line
@@ -155,21 +156,24 @@ def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> Prepar
     if packed.warnings:
         doubtful = [f"{path} ({warning})" for path, warning in packed.warnings.items()]
         progress.note(f"data: {about(doubtful, 'image', 'to check')}")
-    if folder.split.exists():
-        split = Split.load(folder.split, dataset)
-    else:
-        split = make_split(dataset, config.split_seed, config.fold, progress=progress)
-        split.save(folder.split, dataset)
-    return part_data(dataset, packed, preprocess, split)
+    if not folder.split.exists():
+        make_split(dataset, config.split_seed, config.fold, progress=progress).save(folder.split, dataset)
+    data = part_data(dataset, packed, preprocess, Split.load(folder.split, dataset))
+    if dataset.reviewed is not None:
+        learned = set(data.train.targets.tolist())
+        if lost := [name for label, name in enumerate(dataset.classes) if label not in learned]:
+            raise UsageError(f"the reviewed labels leave no training image of class {', '.join(lost)}")
+    return data
 
 
 def _new(
     config: DataConfig, folder: RunFolder, preprocess: Preprocess, progress: Progress
 ) -> tuple[Dataset, PackedImages]:
-    dataset = read_dataset(config.path, config.group_by, config.ordinal)
+    whole = read_dataset(config.path, config.group_by, config.ordinal)
+    dataset = whole if config.labels is None else read_review(config.labels).apply(whole)
     if odd := [name for name in dataset.classes if not is_printable(name)]:  # a bundle would refuse it in the end
         raise UsageError(f"{config.path}: class {odd[0]!a} holds characters that no line shows; rename it")
-    progress.note(dataset.labels_line)
+    _describe(dataset, progress)
     for finding in dataset.findings:
         progress.note(f"data: {finding}")
     check_divisible(dataset)
@@ -177,6 +181,11 @@ def _new(
         progress.note(f"data: {UNRECORDED}")
     found = fingerprints([dataset.root / path for path in dataset.paths], progress)
     packed = pack(dataset, preprocess, folder.cache, progress, known=found)
+    if not folder.split.exists():
+        # By the labels before their review, so that a review moves no image to another part.
+        make_split(whole, config.split_seed, config.fold, progress=progress).save(folder.split, whole)
+    if config.labels is not None:
+        write_bytes(folder.reviewed, Path(config.labels).read_bytes())
     DataRecord.of(dataset, found, packed).save(folder.data)
     return dataset, packed
 
@@ -187,16 +196,24 @@ def _recorded(
     """Return the data as the run recorded them, None if it did not; raises UsageError if they have changed."""
     if not folder.data.exists():
         return None
-    record = DataRecord.load(folder.data)
-    now = inspect_data(record, config, progress)
+    record, own = DataRecord.load(folder.data), folder.own_labels(config)
+    now = inspect_data(record, own, progress)
     if now is None:
         raise UsageError(
             f"the images of {folder.path} are no longer at {config.path}; say where they are now: "
             + folder.resuming(data="DIR")
         )
     require_same(now, f"the data in {config.path}", folder.path, progress)
-    progress.note(record.dataset(folder.path).labels_line)
+    _describe(record.dataset(folder.path), progress)
+    if own != config:
+        progress.note(f"data: the reviewed labels are those that the run began with, in {own.labels}")
     return packed_again(now, data_root(config.path), preprocess, folder.cache, progress)
+
+
+def _describe(dataset: Dataset, progress: Progress) -> None:
+    progress.note(dataset.labels_line)
+    if dataset.reviewed is not None:
+        progress.note(str(dataset.reviewed))
 
 
 def finished_data(
@@ -222,7 +239,7 @@ def finished_data(
         dataset = _unrecorded(folder, config, progress)
         decoded = pack(dataset, preprocess, scratch, progress)
         return part_data(dataset, decoded, preprocess, Split.load(folder.split, dataset))
-    record = DataRecord.load(folder.data)
+    record, config = DataRecord.load(folder.data), folder.own_labels(config)
     dataset = record.dataset(data_root(config.path))
     packed = packed_as(dataset, preprocess, folder.cache, record.pixels)
     if packed is None or moved:

@@ -57,7 +57,7 @@ def inspect_data(record: DataRecord, config: DataConfig, progress: Progress) -> 
     if not root.is_dir():
         return None
     try:
-        now = read_dataset(config.path, config.group_by, config.ordinal)
+        now = read_dataset(config.path, config.group_by, config.ordinal, config.labels)
     except UsageError as error:
         raise UsageError(f"the data in {config.path} are not what the run began with: {error}") from error
     return compare_data(record, now, progress)

@@ -6,14 +6,14 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mango_grader.errors import UsageError
 from mango_grader.files import locked, read_json, to_json, write_json, write_text
 from mango_grader.runtime.bundle.archive import MODEL
-from mango_grader.workflow.config import Places, RunConfig
+from mango_grader.workflow.config import DataConfig, Places, RunConfig
 
 _LOCK = ".lock"
 
@@ -37,6 +37,11 @@ class RunFolder:
     def data(self) -> Path:
         """The data as the run found them: classes in order, and every image with its class and digest."""
         return self.path / "data.json"
+
+    @property
+    def reviewed(self) -> Path:
+        """The reviewed labels as the run found them; only where it has some."""
+        return self.path / "reviewed.csv"
 
     @property
     def cache(self) -> Path:
@@ -165,6 +170,14 @@ class RunFolder:
             raise UsageError(f"{self.path} holds no run (no {self.config.name}); check the path")
         return RunConfig.from_dict(read_json(self.config))
 
+    def own_labels(self, config: DataConfig) -> DataConfig:
+        """Return the same data with the reviewed labels that the run began with, wherever those are that it copied.
+
+        Args:
+            config: of the run's data.
+        """
+        return replace(config, labels=str(self.reviewed)) if self.reviewed.exists() else config
+
     def write_history(self, *parts: Sequence[Mapping[str, Any]]) -> None:
         """Write the history.
 
@@ -212,7 +225,7 @@ class RunFolder:
 
     def forget(self) -> None:
         """Remove what a run that was refused or killed before its plan has left."""
-        for path in (self.data, self.sources, self.split, self.space):
+        for path in (self.data, self.reviewed, self.sources, self.split, self.space):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.teacher, ignore_errors=True)
 

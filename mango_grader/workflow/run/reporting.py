@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mango_grader import __version__
+from mango_grader.datasets import Dataset
+from mango_grader.datasets.dataset import PARTS
 from mango_grader.datasets.probe import ProbeResult, probe_dataset
 from mango_grader.datasets.scan import scan
 from mango_grader.datasets.summary import DataSummary, PartSummary
@@ -68,7 +70,11 @@ def report_data(
         data=_summary(data, border),
         teacher=teacher,
         settings=config.to_dict(),
-        notes=(*_left_out_rounds(folder), *((_RETRAINED,) if config.retrain_on_all else ())),
+        notes=(
+            *_left_out_rounds(folder),
+            *((_RETRAINED,) if config.retrain_on_all else ()),
+            *_reviewed_labels(folder, data.dataset),
+        ),
         provenance=_provenance(run, measured, teacher),
     )
 
@@ -80,6 +86,20 @@ def _left_out_rounds(folder: RunFolder) -> Iterator[str]:
         yield (
             f"The search had time for {rounds[0]} of its {rounds[1]} rounds: the machine was slower than when its"
             " first steps were timed. A longer budget or a less busy machine may find a better network."
+        )
+
+
+def _reviewed_labels(folder: RunFolder, dataset: Dataset) -> Iterator[str]:
+    """Yield what a review of the labels changed in which part, if there was one."""
+    if dataset.reviewed is not None:
+        parts = read_json(folder.split)
+        changed, left_out = (
+            ", ".join(f"{sum(path in paths for path in parts[part])} {part}" for part in PARTS)
+            for paths in (dataset.reviewed.changed, dataset.reviewed.left_out)
+        )
+        yield (
+            f"Labels were corrected by a review: {changed} images have another label than in the folder; {left_out}"
+            " images were left out as unusable."
         )
 
 
