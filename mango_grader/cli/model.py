@@ -84,6 +84,7 @@ def _print(bundle: "Bundle") -> None:
     turned = ", portrait images rotated" if fit.rotate_portrait else ""
     guessing = Guessing.from_provenance(manifest.provenance)
     told = {key: value for key, value in manifest.provenance.items() if key != "guessing" or guessing is None}
+    count = len(manifest.exits)
     policies = [f"{name} {tuned.signal} {_numbers(tuned.values)}" for name, tuned in manifest.policies.items()]
     lines = {
         "model": f"{bundle.path} ({bundle.path.stat().st_size / 1e6:.2f} MB, schema {manifest.schema})",
@@ -91,8 +92,8 @@ def _print(bundle: "Bundle") -> None:
         "classes": order,
         "input": f"{fit.height} × {fit.width} pixels, letterboxed on {fit.fill}{turned}",
         "precisions": ", ".join(manifest.stages),
-        "policies": "; ".join(["full", f"exit:1 … exit:{len(manifest.exits)}", *policies]),
-        "default policy": explain_default(manifest.default_policy, len(manifest.exits), manifest.calibration),
+        "policies": "; ".join(["full", f"exit:1 … exit:{count}" if count > 1 else "exit:1", *policies]),
+        "default policy": explain_default(manifest.default_policy, count, manifest.calibration),
         "default decision rule": manifest.default_decide,
         "calibration data": _calibration(manifest.calibration),
         "speed here": _speed(bundle),
