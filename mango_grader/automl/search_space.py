@@ -40,7 +40,9 @@ class SearchSpace:
         self._starts: list[int] = [
             int(starts[place]) for place, d in enumerate(self.decisions) for _ in range(d.max_chosen)
         ]
-        self._legal: dict[tuple[int, Tokens], NDArray[np.bool_]] = {}  # samplers ask for the same few again and again
+        self._chances: dict[
+            tuple[int, Tokens], NDArray[np.float64]
+        ] = {}  # samplers ask for the same few again and again
 
     def supernet(self) -> Supernet:
         """Return freshly initialised shared weights."""
@@ -65,12 +67,15 @@ class SearchSpace:
         """Return the plain network, every width, stride, input and exit explicit."""
         return self.graph.derive(architecture.choices)
 
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draw an architecture, each token uniform over its legal values."""
-        tokens: list[int] = []
-        for _ in self.slots:
-            tokens.append(int(rng.choice(np.flatnonzero(self.legal(tokens)))))
-        return self.decode(tuple(tokens))
+    def sample(self, rng: np.random.Generator, live: Mapping[str, Sequence[bool]] | None = None) -> Architecture:
+        """Draw an architecture evenly, each decision by itself, as `Decision.draw` does.
+
+        Args:
+            rng: for the draw.
+            live: by decision, (candidates,), those that may be chosen; None for all.
+        """
+        choices = {each.name: each.draw(rng, live[each.name] if live else None) for each in self.decisions}
+        return Architecture(self.config, choices)
 
     def nearest(self, scores: Mapping[str, NDArray[np.floating]]) -> Architecture:
         """Return the architecture of the highest scores, (candidates,) per decision; rounding rules live only here.
@@ -121,37 +126,33 @@ class SearchSpace:
 
     def legal(self, prefix: Sequence[int]) -> NDArray[np.bool_]:
         """Return which values the token after `prefix` may take: (candidates,) or, with a stop, (candidates + 1,)."""
+        legal: NDArray[np.bool_] = self.chances(prefix) > 0
+        return legal
+
+    def chances(self, prefix: Sequence[int]) -> NDArray[np.float64]:
+        """Return with which probability an even draw goes on with each value after `prefix`, of the shape of `legal`.
+
+        A sampler that starts from these spells every legal choice of a decision equally often. Legal values alone do
+        not: rising tokens and a stop favour few candidates, and late ones.
+        """
         slot = len(prefix)
         if slot >= len(self.slots):
             raise ValueError(f"an architecture has {len(self.slots)} tokens, not more than {slot}")
         key = (slot, tuple(prefix[self._starts[slot] :]))
-        if key not in self._legal:
-            self._legal[key] = self._legal_after(self.slots[slot], key[1])
-        return self._legal[key].copy()
+        if key not in self._chances:
+            self._chances[key] = self._chances_after(self.slots[slot], key[1])
+        return self._chances[key].copy()
 
-    def _legal_after(self, decision: Decision, part: Tokens) -> NDArray[np.bool_]:
+    def _chances_after(self, decision: Decision, part: Tokens) -> NDArray[np.float64]:
         chosen = [token for token in part if token < len(decision.candidates)]
-        count = len(decision.candidates)
-        mask = np.zeros(self.vocabulary(decision), dtype=bool)
         if len(chosen) < len(part):  # stopped already
-            mask[count] = True
-            return mask
-        for index in range(max(chosen, default=-1) + 1, count):
-            free = not set(decision.group_of(index)) & set(chosen)
-            mask[index] = free and self._room(decision, [*chosen, index])
-        if len(chosen) >= decision.min_chosen and count < len(mask):
-            mask[count] = True
-        return mask
+            stop = np.zeros(self.vocabulary(decision))
+            stop[-1] = 1.0
+            return stop
+        weights = np.array(decision.weights(chosen))
+        return weights / weights.sum()
 
     @staticmethod
     def vocabulary(decision: Decision) -> int:
         """Return how many values the decision's tokens can take, a stop included where it has one."""
         return len(decision.candidates) + decision.free
-
-    @staticmethod
-    def _room(decision: Decision, chosen: list[int]) -> bool:
-        """Say whether enough later candidates of other groups are left to reach `min_chosen`."""
-        later = range(chosen[-1] + 1, len(decision.candidates))
-        taken = {decision.group_of(index) for index in chosen}
-        left = {decision.group_of(index) for index in later} - taken
-        return len(chosen) + len(left) >= decision.min_chosen

@@ -112,3 +112,8 @@ METHODS: Mapping[str, MethodSettings] = {
 }
 # Uniform search and evolution have no parameters of their own that steps could move.
 LEARNING_METHODS = [name for name in METHODS if name not in ("random", "spos")]
+# What these open in their first weight steps is no path, by design; all other methods open even ones.
+OPEN_EVERYTHING: Mapping[str, str] = {
+    "dso": "prunes the complete graph (Zhang et al. 2018, §3.1)",
+    "ms-ranas": "mixes all candidates by softmax (Eq. 1)",
+}

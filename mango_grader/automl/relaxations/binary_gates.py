@@ -1,5 +1,6 @@
 """Binary gates (Cai et al., ProxylessNAS, 2019, §3.2): logits of candidates that learn while few paths are run."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -57,8 +58,9 @@ class BinaryGates:
     """One logit α per candidate, equal at first, and a mask of the candidates that are still alive.
 
     A decision for exactly k draws k times without replacement, each time by softmax(α) over the live candidates that
-    may still be added (at most one per group). In a free subset each candidate is a pair of its own, kept with
-    probability sigmoid(α); too few are filled up, too many cut, by the rounding rule of the space.
+    may still be added (at most one per group). In a free subset each candidate is a pair of its own: its odds
+    are those of an even draw times exp(α), so that it is kept with probability sigmoid(α) where those are 1. Too few
+    are filled up, too many cut, by the rounding rule of the space.
 
     With p the probabilities, ∂L/∂α_i ≈ Σ_j (∂L/∂g_j) ∂p_j/∂α_i (ProxylessNAS Eq. 4), which is
     Σ_j (∂L/∂g_j) p_j (δ_ij − p_i) for one of n and (∂L/∂g_i) p_i (1 − p_i) for a keep/drop pair. The cost is one more
@@ -91,7 +93,7 @@ class BinaryGates:
         """Return how likely each candidate is to be chosen, (candidates,) per decision, with gradients to α.
 
         For exactly one this is softmax(α) over the live candidates, for exactly k the chance to be among the k drawn,
-        for a free subset sigmoid(α); 0 for the dropped.
+        for a free subset the chance to be kept; 0 for the dropped.
         """
         return self._chances_under(self.logits, self.live)
 
@@ -139,14 +141,14 @@ class BinaryGates:
         self._adam.zero_grad(set_to_none=True)
 
     def sample_evenly(self, rng: np.random.Generator) -> Architecture:
-        """Draw an architecture as if all live candidates had the same α."""
-        return self.space.nearest(self._perturbed(rng, torch.zeros_like(self.logits)))
+        """Draw a legal architecture of live candidates evenly, whatever α is."""
+        return self.space.sample(rng, {name: alive.tolist() for name, alive in self.alive().items()})
 
     def drop(self, below: float) -> None:
         """Remove for good the live candidates whose probability is less than `below` times that under equal α.
 
-        So it is a share of 1/n for one of n live candidates (our reading of BetaNAS's threshold), and of one half in a
-        free subset. The candidates of the favourite stay, so that there is always a legal choice.
+        So it is a share of 1/n for one of n live candidates (our reading of BetaNAS's threshold), and of that of
+        an even draw in a free subset. The candidates of the favourite stay, so that there is always a legal choice.
         """
         favourite, chances = self.favourite(), self.preference()
         even = self._chances_under(torch.zeros_like(self.logits), self.live)
@@ -268,13 +270,14 @@ class BinaryGates:
     def _perturbed(self, rng: np.random.Generator, logits: Tensor) -> dict[str, NDArray[np.float64]]:
         """Return α plus noise, by which rounding is sampling.
 
-        The largest k under Gumbel noise are k draws by softmax without replacement; under logistic noise α is positive
-        with probability sigmoid(α).
+        The largest k under Gumbel noise are k draws by softmax without replacement; under logistic noise α, with the
+        log odds of an even draw, is positive with the probability to be kept.
         """
         drawn = {}
         for decision, part, live in self._each(logits, self.live):
             noise = rng.logistic if decision.free else rng.gumbel
-            drawn[decision.name] = np.where(live.numpy(), part.numpy() + noise(size=len(part)), -np.inf)
+            moved = part.numpy() + math.log(decision.odds) + noise(size=len(part))
+            drawn[decision.name] = np.where(live.numpy(), moved, -np.inf)
         return drawn
 
 
@@ -305,9 +308,8 @@ def _log_chance(
 def _chances(decision: Decision, logits: Tensor, live: Tensor, seats: int) -> Tensor:
     """Return the chance of each of the `live` (candidates,) to be kept, or to be among `seats` drawn."""
     if decision.free:
-        return torch.sigmoid(logits) * live
-    groups = list(dict.fromkeys(decision.group_of(index) for index in range(len(logits))))
-    return _inclusion(logits, live, groups, seats)
+        return torch.sigmoid(logits + math.log(decision.odds)) * live
+    return _inclusion(logits, live, decision.sets, seats)
 
 
 def _inclusion(logits: Tensor, live: Tensor, groups: Sequence[tuple[int, ...]], seats: int) -> Tensor:

@@ -47,6 +47,9 @@ class _Policy(nn.Module):
 class Controller:
     """A Sampler whose proposals come from the policy and whose `tell` is one policy-gradient step.
 
+    The policy multiplies what an even draw would do. In a decision for one of n that changes nothing; where several are
+    chosen, it keeps rising tokens from favouring few and late candidates before anything is learned.
+
     Args:
         space: to decide in.
         settings: how it decides and learns.
@@ -98,7 +101,8 @@ class Controller:
         logits: Tensor = self.policy.classifiers[position](hidden)[0]
         if self.settings.temperature:
             logits = logits / self.settings.temperature
-        return logits.masked_fill(~torch.from_numpy(self._space.legal(prefix)), -torch.inf)
+        # Logits near 0, as an untrained policy has them, spell all legal choices of a decision equally often.
+        return logits + torch.from_numpy(self._space.chances(prefix)).log().to(logits)
 
     def _roll(
         self, rng: np.random.Generator | None, *, greedy: bool, given: Tokens | None = None

@@ -56,7 +56,7 @@ class EvolutionSettings(Ranged):
 class Evolution:
     """A Sampler whose proposals are all feasible and all new, children of the best that it was told.
 
-    The first generation comes from `first`; where that gives too little, or is None, from uniform draws. So does, as in
+    The first generation comes from `first`; where that gives too little, or is None, from even draws. So does, as in
     the authors' code, whatever crossover and mutation leave missing of a later generation.
 
     Args:
@@ -142,12 +142,12 @@ class Evolution:
         return Architecture(self._space.config, choices)
 
     def _mutated(self, parents: Sequence[Architecture], rng: np.random.Generator) -> Architecture:
-        """Decide each decision anew with the probability, its tokens uniform over their legal values."""
-        parent = self._space.encode(parents[int(rng.integers(len(parents)))])
-        tokens: list[int] = []
-        for decision in self._space.decisions:
-            anew = rng.random() < self.settings.probability
-            for _ in range(decision.max_chosen):
-                legal = np.flatnonzero(self._space.legal(tokens)) if anew else None
-                tokens.append(parent[len(tokens)] if legal is None else int(rng.choice(legal)))
-        return self._space.decode(tuple(tokens))
+        """Decide each decision anew with the probability, by an even draw."""
+        parent = parents[int(rng.integers(len(parents)))]
+        choices = {
+            decision.name: decision.draw(rng)
+            if rng.random() < self.settings.probability
+            else parent.choices[decision.name]
+            for decision in self._space.decisions
+        }
+        return Architecture(self._space.config, choices)

@@ -80,15 +80,15 @@ class _Vae(nn.Module):
         logits: Tensor = self.classifier(self.decoder(self.latent(z)[:, None] + self.places))
         return logits
 
-    def loss(self, tokens: Tensor, legal: Tensor, noise: Tensor, kl_weight: float) -> Tensor:
+    def loss(self, tokens: Tensor, even: Tensor, noise: Tensor, kl_weight: float) -> Tensor:
         """Return −E_q[log p_θ(a|z)] + kl_weight · KL(q_φ(z|a) ‖ N(0, I)), the mean over N, in nats (§3.2, Eq. 2).
 
-        tokens: (N, slots). legal: (N, slots, values), what each token could have been after those before it. noise:
-        (N, latent), standard normal.
+        tokens: (N, slots). even: (N, slots, values), log probabilities of an even draw after the tokens before it, -inf
+        for what is not legal. noise: (N, latent), standard normal.
         """
         mean, log_variance = self.encode(tokens)
         logits = self.decode(mean + (log_variance / 2).exp() * noise)
-        log_p = logits.masked_fill(~legal, -torch.inf).log_softmax(-1)
+        log_p = (logits + even).log_softmax(-1)
         likelihood = log_p.gather(-1, tokens[..., None]).sum((1, 2))
         kl = (mean.square() + log_variance.exp() - log_variance - 1).sum(1) / 2
         return (kl_weight * kl - likelihood).mean()
@@ -104,8 +104,9 @@ def _transformer(settings: VaeSettings) -> nn.Module:
 class VaeSampler:
     """A Sampler that draws z ~ N(0, I), then a ~ p_θ(a|z), fitted on the best architectures that it was told.
 
-    Illegal tokens are masked, slot after slot, in fitting as in drawing. Until there is something to fit, draws are
-    uniform. The model stays on the CPU, where so small a one is quickest.
+    The model multiplies, slot after slot, what an even draw would do, in fitting as in drawing: illegal tokens are never
+    drawn, and what it has not learned yet stays even. Until there is something to fit, draws are even. The model stays
+    on the CPU, where so small a one is quickest.
 
     Args:
         space: to draw from.
@@ -159,12 +160,12 @@ class VaeSampler:
         # The number of the fit seeds it, so that a resumed search repeats it without a generator in its checkpoint.
         generator = torch.Generator().manual_seed(self._fits)
         tokens = torch.tensor(list(self.archive))
-        legal = torch.from_numpy(np.stack([self._legal(sequence) for sequence in self.archive]))
+        even = torch.from_numpy(np.stack([self._even(sequence) for sequence in self.archive]))
         losses = []
         for _ in range(self.settings.steps):
             rows = torch.randint(len(tokens), (self.settings.batch,), generator=generator)
             noise = torch.randn(self.settings.batch, self.settings.latent, generator=generator)
-            loss = self._model.loss(tokens[rows], legal[rows], noise, self.settings.kl_weight)
+            loss = self._model.loss(tokens[rows], even[rows], noise, self.settings.kl_weight)
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()
@@ -175,17 +176,18 @@ class VaeSampler:
     def _spell(self, logits: NDArray[np.float64], rng: np.random.Generator) -> Architecture:
         tokens: list[int] = []
         for row in logits:
-            legal = np.flatnonzero(self._space.legal(tokens))
-            chances = np.exp(row[legal] - row[legal].max())
-            tokens.append(int(rng.choice(legal, p=chances / chances.sum())))
+            even = self._space.chances(tokens)
+            chances = even * np.exp(row[: len(even)] - row[: len(even)].max())
+            tokens.append(int(rng.choice(len(even), p=chances / chances.sum())))
         return self._space.decode(tuple(tokens))
 
-    def _legal(self, tokens: Tokens) -> NDArray[np.bool_]:
-        mask = np.zeros((len(tokens), self._values), dtype=bool)
+    def _even(self, tokens: Tokens) -> NDArray[np.float32]:
+        chances = np.zeros((len(tokens), self._values))
         for place in range(len(tokens)):
-            legal = self._space.legal(tokens[:place])
-            mask[place, : len(legal)] = legal
-        return mask
+            even = self._space.chances(tokens[:place])
+            chances[place, : len(even)] = even
+        with np.errstate(divide="ignore"):
+            return np.log(chances).astype(np.float32)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the model, its optimiser, the archive and the number of fits."""

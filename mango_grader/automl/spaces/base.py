@@ -1,9 +1,14 @@
 """What a search space is: settings that write the decisions to take and the graph in which they are taken."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from mango_grader.automl.graph import SearchGraph
 from mango_grader.ranges import Count, Factor, Pixels, Ranged
@@ -22,6 +27,8 @@ class Decision:
             of each is chosen. Without groups, a relaxation takes one softmax over all.
         zero: whether in relaxations each group has one more alternative, nothing (the operation "none" of DARTS), which
             can win weight but is never chosen.
+        probability: with which an even draw keeps each candidate of a free subset, strictly between 0 and 1. At a half
+            every subset is equally likely.
 
     Raises:
         ValueError: candidates or groups repeat, or nothing can be chosen.
@@ -33,6 +40,7 @@ class Decision:
     max_chosen: int = 1
     groups: tuple[tuple[int, ...], ...] = ()
     zero: bool = False
+    probability: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_chosen <= self.max_chosen <= len(self.candidates) or not self.max_chosen:
@@ -51,15 +59,19 @@ class Decision:
         return self.min_chosen < self.max_chosen
 
     @property
+    def odds(self) -> float:
+        """How much more an even draw of a free subset wants to keep a candidate than to drop it; 1 for all others."""
+        return self.probability / (1 - self.probability) if self.free else 1.0
+
+    @cached_property
+    def sets(self) -> tuple[tuple[int, ...], ...]:
+        """Its candidates' indices in sets of which at most one is chosen: the groups, and each other one alone."""
+        return tuple(dict.fromkeys(self.group_of(index) for index in range(len(self.candidates))))
+
+    @property
     def options(self) -> int:
         """How many legal choices there are."""
-        sizes = [len(group) for group in self.groups]
-        sizes += [1] * (len(self.candidates) - sum(sizes))
-        ways = [1] + [0] * self.max_chosen  # ways[k]: to choose k candidates of different groups
-        for size in sizes:
-            for chosen in range(self.max_chosen, 0, -1):
-                ways[chosen] += size * ways[chosen - 1]
-        return sum(ways[self.min_chosen :])
+        return int(_weight(tuple(map(len, self.sets)), self.min_chosen, self.max_chosen, 1))
 
     def group_of(self, index: int) -> tuple[int, ...]:
         """Return the candidates of which at most one, `index` among them, can be chosen."""
@@ -73,6 +85,65 @@ class Decision:
         sorted_once = indices == sorted(set(indices))
         exclusive = len({self.group_of(index) for index in indices}) == len(indices)
         return sorted_once and exclusive and self.min_chosen <= len(indices) <= self.max_chosen
+
+    def weights(self, chosen: Sequence[int], live: Sequence[bool] | None = None) -> list[float]:
+        """Return how much each candidate weighs as the next one, and last, where it is free, the end of the choice.
+
+        A legal choice of k candidates weighs odds^k: all of them the same, unless a free subset has a probability of
+        its own. A next candidate weighs as much as all legal choices together that go on with it; 0 if there is none.
+
+        Args:
+            chosen: indices that are chosen already, rising, fewer than `max_chosen`.
+            live: (candidates,), those that may be chosen; None for all.
+        """
+        taken = {self._place[index] for index in chosen}
+        low, high = self.min_chosen - len(chosen) - 1, self.max_chosen - len(chosen) - 1
+        weights = [0.0] * len(self.candidates)
+        later: dict[int, int] = {}  # how many candidates behind the present one each set has
+        for index in reversed(range(chosen[-1] + 1 if chosen else 0, len(weights))):
+            own = self._place[index]
+            if own in taken or not (live is None or live[index]):
+                continue
+            sizes = tuple(sorted(size for place, size in later.items() if place != own))
+            weights[index] = self.odds * _weight(sizes, low, high, self.odds)
+            later[own] = later.get(own, 0) + 1
+        return [*weights, float(low < 0)] if self.free else weights
+
+    def draw(self, rng: np.random.Generator, live: Sequence[bool] | None = None) -> tuple[str, ...]:
+        """Draw a legal choice evenly: each with the same probability, unless `probability` of a free subset is no half.
+
+        A free subset is one of independent draws, each candidate with `probability`, on condition that it is legal.
+
+        Args:
+            rng: for the draw.
+            live: (candidates,), those that may be chosen; None for all.
+        """
+        chosen: list[int] = []
+        while len(chosen) < self.max_chosen:
+            weights = list(accumulate(self.weights(chosen, live)))
+            if not weights[-1]:
+                raise ValueError(f"{self.name}: what is live leaves no legal choice")
+            following = bisect_right(weights, rng.random() * weights[-1], hi=len(weights) - 1)
+            if following == len(self.candidates):
+                break
+            chosen.append(following)
+        return tuple(self.candidates[index] for index in chosen)
+
+    @cached_property
+    def _place(self) -> tuple[int, ...]:
+        """The place in `sets` of each candidate's own."""
+        places = {index: place for place, members in enumerate(self.sets) for index in members}
+        return tuple(places[index] for index in range(len(self.candidates)))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _weight(sizes: tuple[int, ...], low: int, high: int, odds: float) -> float:
+    """Return what all choices together weigh of `low` to `high` candidates, each of another set, k of them odds^k."""
+    ways: list[float] = [1, *[0] * high]  # ways[k]: the weight of all choices of k
+    for size in sizes:
+        for chosen in range(high, 0, -1):
+            ways[chosen] += size * odds * ways[chosen - 1]
+    return sum(ways[max(low, 0) :])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from mango_grader.automl.graph import Branch, GraphBuilder, SearchGraph
 from mango_grader.automl.spaces.base import Decision, SpaceConfig
@@ -16,7 +16,7 @@ from mango_grader.models.operations import (
     Pool,
     SeparableConvolution,
 )
-from mango_grader.ranges import Channels, ChannelsOrNone, Layers, Nodes, Stride
+from mango_grader.ranges import Channels, ChannelsOrNone, Layers, Nodes, Range, Stride
 
 # Pools are normalised (our reading; the authors' code does so): else features would grow from level to level.
 OPERATIONS: Mapping[str, Callable[[int], Operation]] = {
@@ -51,6 +51,8 @@ class DagConfig(SpaceConfig):
         share: whether all blocks have one structure, or each its own ("full").
         exits: blocks (from 1, reductions not counted) behind which a classifier sits; the last must be the end.
         head: width of each exit's 1×1 convolution; 0 for none.
+        edge_probability: with which an even draw keeps each connection, from 0.01 to 0.99; a half makes all subsets
+            equally likely.
     """
 
     kind: ClassVar[str] = "dag"
@@ -63,6 +65,7 @@ class DagConfig(SpaceConfig):
     share: bool = True
     exits: tuple[Layers, ...] = (8, 16, 24)
     head: ChannelsOrNone = 0
+    edge_probability: Annotated[float, Range(0.01, 0.99)] = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,9 +82,8 @@ class DagConfig(SpaceConfig):
         for prefix in prefixes:
             for level in range(1, self.levels + 1):
                 sources = (_SOURCE, *self._below(level))
-                decisions += [Decision(f"{prefix}{name}.in", sources, 0, len(sources)) for name in self._of(level)]
-            made = self._below(self.levels + 1)
-            decisions.append(Decision(f"{prefix}out", made, 0, len(made)))
+                decisions += [self._any_of(f"{prefix}{name}.in", sources) for name in self._of(level)]
+            decisions.append(self._any_of(f"{prefix}out", self._below(self.levels + 1)))
         return tuple(decisions)
 
     def graph(self) -> SearchGraph:
@@ -99,6 +101,9 @@ class DagConfig(SpaceConfig):
                 doubled = self.channels_of(self.channels * 2**stage)
                 previous = _add_reduction(graph, f"reduction{stage}", previous, doubled)
         return graph.finish()
+
+    def _any_of(self, name: str, sources: tuple[str, ...]) -> Decision:
+        return Decision(name, sources, 0, len(sources), probability=self.edge_probability)
 
     def _of(self, level: int) -> tuple[str, ...]:
         return tuple(f"level{level}-{operation}" for operation in self.operations)
