@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
+from mango_grader.automl.samplers.fair import FairPaths
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.spaces import SpaceConfig
@@ -90,7 +91,8 @@ def interleaved(count: int, steps_per_epoch: int, interval: int) -> tuple[Round,
 class MethodSettings(Ranged, ABC):
     """Base of a method's settings: a frozen dataclass whose defaults are the published values.
 
-    A subclass declares at least the fields `epochs`, `held_out` and `weights`, and may declare `recalibration`.
+    A subclass declares at least the fields `epochs`, `held_out` and `weights`, and may declare `recalibration` and
+    `fair`.
     """
 
     lengths: ClassVar[tuple[str, ...]] = ("epochs",)
@@ -118,6 +120,11 @@ class MethodSettings(Ranged, ABC):
         0 normalises by the held-out batch itself.
         """
         return 0
+
+    @property
+    def fair(self) -> bool:
+        """Whether even paths train the candidates of a decision equally often by turns (FairNAS), not by chance."""
+        return False
 
     @property
     def scores(self) -> int:
@@ -161,6 +168,7 @@ class SearchMethod(ABC):
         space: what is searched.
         feasible: whether an architecture may be the result.
         settings: how it searches.
+        fair: draws the even paths of weight steps by turns; None draws them by chance.
     """
 
     name: ClassVar[str]
@@ -175,6 +183,7 @@ class SearchMethod(ABC):
         self.space = space
         self.feasible = feasible
         self.settings = settings or self.settings_type()
+        self.fair = FairPaths(space) if self.settings.fair else None
 
     @classmethod
     def check_space(cls, config: SpaceConfig) -> str | None:
@@ -190,12 +199,17 @@ class SearchMethod(ABC):
         return weight_epochs(self.settings.epochs, steps_per_epoch)
 
     def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` draws from what the method prefers so far: uniform ones, unless it learns better."""
+        """Return `count` draws from what the method prefers so far: even ones, unless it learns better."""
         return [self.space.sample(rng) for _ in range(count)]
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Return what to open in the next weight step: one proposed path, unless the method says otherwise."""
-        return gates_of(self.propose(rng, 1)[0], self.space.decisions)
+        path = self.even_path(rng) if self.fair else self.propose(rng, 1)[0]
+        return gates_of(path, self.space.decisions)
+
+    def even_path(self, rng: np.random.Generator) -> Architecture:
+        """Return an even path for a weight step, by turns where the settings are `fair`."""
+        return self.fair.draw(rng) if self.fair else self.space.sample(rng)
 
     def update(self, step: ArchStep) -> Mapping[str, Any]:
         """Learn from one architecture step.
@@ -238,7 +252,9 @@ class SearchMethod(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs: plain data and tensors."""
-        return {}
+        return {"fair": self.fair.state_dict()} if self.fair else {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+        if self.fair:
+            self.fair.load_state_dict(state["fair"])

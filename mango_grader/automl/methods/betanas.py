@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mango_grader.automl.architecture import Architecture
@@ -14,6 +13,7 @@ from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import MethodSettings, Round, SearchMethod, interleaved, weight_epochs
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.samplers import FairPaths
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.supernet import Gates, gates_of
@@ -88,11 +88,13 @@ class BetaNas(SearchMethod):
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: BetaNasSettings | None = None) -> None:
         super().__init__(space, feasible, settings)
         self.binary = BinaryGates(space, self.settings.binary)
-        self.trained: dict[str, NDArray[np.int64]] = {  # weight steps per candidate: what Fig. 5 plots
-            decision.name: np.zeros(len(decision.candidates), dtype=np.int64) for decision in space.decisions
-        }
-        self._weight_steps = 0
+        self._paths = FairPaths(space)  # which also counts the paths that are drawn otherwise
         self._epochs = 0
+
+    @property
+    def trained(self) -> Mapping[str, NDArray[np.int64]]:
+        """Weight steps per candidate, (candidates,) by decision: what Fig. 5 plots."""
+        return self._paths.trained
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Epochs of weights only, then epochs in which one architecture step follows each `interval` weight steps."""
@@ -102,11 +104,13 @@ class BetaNas(SearchMethod):
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open one path of live candidates, drawn as `settings.balance` says."""
-        gates = gates_of(self._path(rng), self.space.decisions)
-        for name, gate in gates.items():
-            self.trained[name][list(gate.active)] += 1
-        self._weight_steps += 1
-        return gates
+        if self.settings.balance == "round_robin":
+            path = self._paths.draw(rng, self.binary.alive())
+        else:
+            uniform = self.settings.balance == "uniform"
+            path = self.binary.sample_evenly(rng) if uniform else self.binary.sample(rng)
+            self._paths.count(path)
+        return gates_of(path, self.space.decisions)
 
     def update(self, step: ArchStep) -> Mapping[str, Any]:
         """Take a binary-gate step on the joint loss (Eq. 4 and 6); the weights stay as they are."""
@@ -130,24 +134,12 @@ class BetaNas(SearchMethod):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the binary gates and what was counted."""
-        trained = {name: torch.from_numpy(counts) for name, counts in self.trained.items()}
-        return {"binary": self.binary.state_dict(), "trained": trained, "counts": (self._weight_steps, self._epochs)}
+        paths = self._paths.state_dict()
+        counts = (paths["steps"], self._epochs)
+        return {"binary": self.binary.state_dict(), "trained": paths["trained"], "counts": counts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
         self.binary.load_state_dict(state["binary"])
-        self.trained = {name: counts.cpu().numpy().copy() for name, counts in state["trained"].items()}
-        self._weight_steps, self._epochs = state["counts"]
-
-    def _path(self, rng: np.random.Generator) -> Architecture:
-        if self.settings.balance == "none":
-            return self.binary.sample(rng)
-        if self.settings.balance == "uniform":
-            return self.binary.sample_evenly(rng)
-        alive = self.binary.alive()
-        # How many turns each is behind half of all; a free subset runs what is, other decisions those furthest behind.
-        behind = {
-            name: self._weight_steps / 2 - counts + rng.uniform(-0.5, 0.5, len(counts))
-            for name, counts in self.trained.items()
-        }
-        return self.space.nearest({name: np.where(alive[name], due, -np.inf) for name, due in behind.items()})
+        steps, self._epochs = state["counts"]
+        self._paths.load_state_dict({"trained": state["trained"], "steps": steps})

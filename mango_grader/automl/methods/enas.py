@@ -38,6 +38,12 @@ class EnasSettings(MethodSettings):
             favourite (§3.2).
         weights: how the shared weights learn.
         controller: of the controller.
+        fair: whether the even paths of phase 1 train the candidates of a decision equally often by turns (FairNAS);
+            not where the schedule is "alternating", whose paths the controller draws.
+
+    Raises:
+        RangeError: a value is out of range.
+        ValueError: `fair` and an alternating schedule.
     """
 
     lengths: ClassVar[tuple[str, ...]] = ("epochs", "steps", "samples")
@@ -50,6 +56,12 @@ class EnasSettings(MethodSettings):
     result: Literal["held_out", "minibatch", "most_probable"] = "held_out"
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, final_lr=0.01, momentum=0.9, weight_decay=5e-4)
     controller: ControllerSettings = ControllerSettings()
+    fair: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fair and self.schedule == "alternating":
+            raise ValueError("fair paths need schedule=two_phases: the controller draws those of schedule=alternating")
 
     @property
     def scores(self) -> int:
@@ -95,10 +107,10 @@ class Enas(SearchMethod):
         return self.controller.ask(rng, count)
 
     def gates(self, rng: np.random.Generator) -> Gates:
-        """Open one path: uniform (§3.2, stage 1), or drawn from the controller where the two alternate."""
+        """Open one path: an even one (§3.2, stage 1), or one drawn from the controller where the two alternate."""
         if self.settings.schedule == "alternating":
             return super().gates(rng)
-        return gates_of(self.space.sample(rng), self.space.decisions)
+        return gates_of(self.even_path(rng), self.space.decisions)
 
     def update(self, step: ArchStep) -> Mapping[str, float]:
         """Draw M paths from π, reward each with its mini-batch score, and take a policy-gradient step (Eq. 6 ff.).
@@ -142,12 +154,14 @@ class Enas(SearchMethod):
         """Return the controller and the best mini-batch reward of its samples so far."""
         best = self._minibatch_best
         return {
+            **super().state_dict(),
             "controller": self.controller.state_dict(),
             "best": None if best is None else (best[0], self.space.encode(best[1])),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+        super().load_state_dict(state)
         self.controller.load_state_dict(state["controller"])
         best = state["best"]
         self._minibatch_best = None if best is None else (best[0], self.space.decode(tuple(best[1])))

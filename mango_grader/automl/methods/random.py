@@ -19,10 +19,11 @@ class RandomSettings(MethodSettings):
     """Ours; the budget is what the other methods are compared at.
 
     Attributes:
-        epochs: of the shared weights, a uniform path per batch; 1 or more.
+        epochs: of the shared weights, an even path per batch; 1 or more.
         samples: drawn and scored at the end, of which the best wins; 1 or more.
         held_out: share of the training part, in [0, 1), that the samples are scored on.
         weights: how the shared weights learn.
+        fair: whether paths train the candidates of a decision equally often by turns (FairNAS), not by chance.
     """
 
     lengths: ClassVar[tuple[str, ...]] = ("epochs", "samples")
@@ -30,6 +31,7 @@ class RandomSettings(MethodSettings):
     samples: Count = 100
     held_out: BelowOne = 0.2
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, clip=5.0)
+    fair: bool = False
 
     @property
     def scores(self) -> int:

@@ -18,12 +18,13 @@ class SposSettings(MethodSettings):
     """The published values (§4).
 
     Attributes:
-        epochs: of the shared weights, a uniform path per batch; 1 or more.
+        epochs: of the shared weights, an even path per batch; 1 or more.
         held_out: share of the training part, in [0, 1), that evolution scores on (50,000 of ImageNet's images).
         recalibration: training batches that give each candidate its BatchNorm statistics, 0 or more; 20 of the paper's
             1,024 images are its 20,000.
         evolution: of the search at the end.
         weights: how the shared weights learn.
+        fair: whether paths train the candidates of a decision equally often by turns (FairNAS), not by chance.
     """
 
     epochs: Count = 120
@@ -31,6 +32,7 @@ class SposSettings(MethodSettings):
     recalibration: CountOrNone = 20
     evolution: EvolutionSettings = EvolutionSettings()
     weights: WeightRecipe = SPOS_WEIGHTS
+    fair: bool = False
 
     @property
     def scores(self) -> int:

@@ -9,14 +9,14 @@ import numpy as np
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod
+from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod, weight_epochs
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.samplers import VAE_TRIES, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.automl.supernet import Gates, gates_of
-from mango_grader.ranges import BelowOne, Count, Share
+from mango_grader.ranges import BelowOne, Count, CountOrNone, Share
 from mango_grader.training.recipe import WeightRecipe
 
 
@@ -28,22 +28,37 @@ class TnasGSettings(MethodSettings):
     as in ProxylessNAS, whose multinomial it is: Adam at 0.006, no cost. `samples` and `from_alpha` are ours.
 
     Attributes:
-        epochs: of weights and α in turn, 1 or more.
+        epochs: in all, 1 or more; of weights and α in turn but for the warm-up.
+        warmup: of these, the first that train weights alone, on even paths, at most `epochs`. The paper has none;
+            without it the first few random scores decide which candidates are trained much.
         held_out: share of the training part, in [0, 1), that α learns and samples are scored on.
         samples: scored after each epoch and once more at the end, 1 or more.
         from_alpha: share, in [0, 1], of an epoch's samples that α proposes, the rest being the VAE's.
         vae: of the sampler.
         binary: of α.
         weights: how the shared weights learn.
+        fair: whether even paths train the candidates of a decision equally often by turns (FairNAS), not by chance.
+
+    Raises:
+        RangeError: a value is out of range.
+        ValueError: there are more warm-up epochs than epochs.
     """
 
+    lengths: ClassVar[tuple[str, ...]] = ("epochs", "warmup")
     epochs: Count = 50
+    warmup: CountOrNone = 0
     held_out: BelowOne = 0.5
     samples: Count = 10
     from_alpha: Share = 0.5
     vae: VaeSettings = VaeSettings()
     binary: BinaryGateSettings = BinaryGateSettings(lr=6e-3, cost_weight=0.0)
     weights: WeightRecipe = DARTS_WEIGHTS
+    fair: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.warmup > self.epochs:
+            raise ValueError(f"warmup must be at most epochs, {self.epochs}, of which it is a part, not {self.warmup}")
 
     @property
     def scores(self) -> int:
@@ -86,17 +101,19 @@ class TnasG(SearchMethod):
         self._path: Architecture | None = None  # that the last weight step took; a round begins without one
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
-        """Each epoch refits the VAE on what was scored so far, then takes weight and architecture steps in turn."""
+        """Warm-up, then epochs that refit the VAE on what was scored so far and take weight and α steps in turn."""
         turns = (Phase("weights", 1), Phase("architecture", 1)) * steps_per_epoch
-        return (Round((Phase("refit", 1), *turns)),) * self.settings.epochs
+        both = Round((Phase("refit", 1), *turns))
+        warmup = self.settings.warmup
+        return (*weight_epochs(warmup, steps_per_epoch), *(both,) * (self.settings.epochs - warmup))
 
     def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` draws from p_θ; uniform ones before the first fit."""
+        """Return `count` draws from p_θ; even ones before the first fit."""
         return self.sampler.ask(rng, count)
 
     def gates(self, rng: np.random.Generator) -> Gates:
-        """Open one path from p_θ."""
-        (self._path,) = self.propose(rng, 1)
+        """Open one path from p_θ, or an even one before the first fit."""
+        self._path = self.sampler.ask(rng, 1)[0] if self.sampler.fitted else self.even_path(rng)
         return gates_of(self._path, self.space.decisions)
 
     def update(self, step: ArchStep) -> Mapping[str, Any]:
@@ -127,9 +144,14 @@ class TnasG(SearchMethod):
 
     def state_dict(self) -> dict[str, Any]:
         """Return α with its optimiser, and the VAE with its archive."""
-        return {"binary": self.binary.state_dict(), "sampler": self.sampler.state_dict()}
+        return {
+            **super().state_dict(),
+            "binary": self.binary.state_dict(),
+            "sampler": self.sampler.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+        super().load_state_dict(state)
         self.binary.load_state_dict(state["binary"])
         self.sampler.load_state_dict(state["sampler"])

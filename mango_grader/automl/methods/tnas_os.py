@@ -12,6 +12,7 @@ from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import SPOS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod
 from mango_grader.automl.samplers import VAE_TRIES, Evolution, EvolutionSettings, VaeSampler, VaeSettings, distinct
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.supernet import Gates, gates_of
 from mango_grader.ranges import BelowOne, Count, CountOrNone, Share
 from mango_grader.training.recipe import WeightRecipe
 
@@ -30,6 +31,7 @@ class TnasOsSettings(MethodSettings):
         vae: of the sampler.
         evolution: of the search at the end.
         weights: how the shared weights learn.
+        fair: whether paths not drawn from the VAE train the candidates of a decision equally often by turns (FairNAS).
     """
 
     epochs: Count = 300
@@ -40,6 +42,7 @@ class TnasOsSettings(MethodSettings):
     vae: VaeSettings = VaeSettings()
     evolution: EvolutionSettings = EvolutionSettings()
     weights: WeightRecipe = SPOS_WEIGHTS
+    fair: bool = False
 
     @property
     def scores(self) -> int:
@@ -84,6 +87,12 @@ class TnasOs(SearchMethod):
         learned = int(rng.binomial(count, self.epsilon))
         return self.sampler.ask(rng, learned) + [self.space.sample(rng) for _ in range(count - learned)]
 
+    def gates(self, rng: np.random.Generator) -> Gates:
+        """Open one draw from Γ."""
+        learned = rng.random() < self.epsilon
+        path = self.sampler.ask(rng, 1)[0] if learned else self.even_path(rng)
+        return gates_of(path, self.space.decisions)
+
     def refit(self, rng: np.random.Generator) -> Mapping[str, float]:
         """Fit the VAE and raise ε, once something has been scored."""
         figures = self.sampler.fit()
@@ -104,9 +113,10 @@ class TnasOs(SearchMethod):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the VAE with its archive, and ε."""
-        return {"sampler": self.sampler.state_dict(), "epsilon": self.epsilon}
+        return {**super().state_dict(), "sampler": self.sampler.state_dict(), "epsilon": self.epsilon}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+        super().load_state_dict(state)
         self.sampler.load_state_dict(state["sampler"])
         self.epsilon = state["epsilon"]

@@ -104,9 +104,9 @@ def _transformer(settings: VaeSettings) -> nn.Module:
 class VaeSampler:
     """A Sampler that draws z ~ N(0, I), then a ~ p_θ(a|z), fitted on the best architectures that it was told.
 
-    The model multiplies, slot after slot, what an even draw would do, in fitting as in drawing: illegal tokens are never
-    drawn, and what it has not learned yet stays even. Until there is something to fit, draws are even. The model stays
-    on the CPU, where so small a one is quickest.
+    The model multiplies, slot after slot, what an even draw would do, in fitting as in drawing: illegal tokens are
+    never drawn, and what it has not learned yet stays even. Until there is something to fit, draws are even. The model
+    stays on the CPU, where so small a one is quickest.
 
     Args:
         space: to draw from.
@@ -125,6 +125,11 @@ class VaeSampler:
         self._optimiser = torch.optim.Adam(self._model.parameters(), lr=settings.lr, fused=True)
         self._fits = 0
 
+    @property
+    def fitted(self) -> bool:
+        """Whether draws come from the model; they are even before its first fit."""
+        return self._fits > 0
+
     def ask(self, rng: np.random.Generator, count: int) -> list[Architecture]:
         """Return draws; all of z's dimensions and all tokens come from `rng`.
 
@@ -132,7 +137,7 @@ class VaeSampler:
             rng: for the draws.
             count: how many.
         """
-        if not self._fits:
+        if not self.fitted:
             return [self._space.sample(rng) for _ in range(count)]
         z = torch.from_numpy(rng.standard_normal((count, self.settings.latent), dtype=np.float32))
         with torch.no_grad():

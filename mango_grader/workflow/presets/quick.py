@@ -145,7 +145,12 @@ QUICK = Preset(
             weights=SHARED_ADAMW,
         ),
         "tnas-g": TnasGSettings(
-            epochs=20, samples=5, vae=VAE, binary=BinaryGateSettings(lr=0.02, cost_weight=0.0), weights=SHARED_ADAMW
+            epochs=20,
+            warmup=5,
+            samples=5,
+            vae=VAE,
+            binary=BinaryGateSettings(lr=0.02, cost_weight=0.0),
+            weights=SHARED_ADAMW,
         ),
         # In 100 steps the published rate, 1e-3, leaves each p at 1/n; this one brings the largest to about a half.
         "betanas": BetaNasSettings(
