@@ -92,6 +92,14 @@ class SharedWeights:
 
     def score(self, architecture: Architecture) -> float:
         """Return the objective over all batches together, NaN where an answer is not a finite number."""
+        logits = self.logits(architecture)
+        if not all_finite([logits]):
+            return math.nan
+        predicted = [exit_logits.argmax(1).numpy() for exit_logits in logits]
+        return self.problem.score(architecture, predicted, self.labels)
+
+    def logits(self, architecture: Architecture) -> list[Tensor]:
+        """Return the logits of each exit for all batches together, (N, classes), on the host."""
         gates, from_bytes = gates_of(architecture, self.problem.space.decisions), self.device.place(FromBytes())
 
         def run(batch: Batch) -> list[Tensor]:
@@ -99,13 +107,13 @@ class SharedWeights:
             return logits
 
         with torch.inference_mode(), self.device.autocast(), self._statistics(run):
-            logits = [run(batch) for batch in self.batches]
-            answers = [[exit_logits.argmax(1) for exit_logits in exits] for exits in logits]
-            if not all_finite(logits):
-                return math.nan
-        predicted = [torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True)]
-        labels = np.concatenate([batch.labels.numpy() for batch in self.batches])
-        return self.problem.score(architecture, predicted, labels)
+            parts = [run(batch) for batch in self.batches]
+            return [torch.cat(exit_parts).cpu() for exit_parts in zip(*parts, strict=True)]
+
+    @property
+    def labels(self) -> Predictions:
+        """The true classes of all batches together, (N,)."""
+        return np.concatenate([batch.labels.numpy() for batch in self.batches])
 
     def _statistics(self, run: Callable[[Batch], list[Tensor]]) -> AbstractContextManager[None]:
         if not self.recalibration:

@@ -1,0 +1,1 @@
+"""How well the scores of shared weights rank networks: what is measured, and how it is compared."""
