@@ -149,8 +149,9 @@ class SearchSpace:
             stop = np.zeros(self.vocabulary(decision))
             stop[-1] = 1.0
             return stop
-        weights = np.array(decision.weights(chosen))
-        return weights / weights.sum()
+        weights = decision.weights(chosen)
+        whole = sum(weights)
+        return np.array([weight / whole for weight in weights])
 
     @staticmethod
     def vocabulary(decision: Decision) -> int:

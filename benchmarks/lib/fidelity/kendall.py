@@ -34,7 +34,8 @@ def tau(ours: Values, theirs: Values, counts: NDArray[np.int64]) -> Values:
 
 def mean_tau(ours: Sequence[Values], theirs: Sequence[Values], counts: NDArray[np.int64]) -> Values:
     """Return the mean τ over pairs of scores, (B,)."""
-    return np.mean([tau(one, other, counts) for one, other in zip(ours, theirs, strict=True)], axis=0)
+    found: Values = np.mean([tau(one, other, counts) for one, other in zip(ours, theirs, strict=True)], axis=0)
+    return found
 
 
 def summarise(figures: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -25,10 +25,11 @@ from mango_grader.training.batches import Batches, Examples
 from mango_grader.training.device import pick_device, seed_everything
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.losses import AnytimeLoss
-from mango_grader.workflow.config import DataConfig, RunConfig, SearchConfig
+from mango_grader.workflow.config import DataConfig, RunConfig
 from mango_grader.workflow.run.data import PreparedData, augmenter, on_device, prepare
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.weights import load_matching
+from mango_grader.workflow.search_config import SearchConfig
 
 METRICS = ("accuracy", "cross_entropy")
 PARTS = ("validation", "test")
@@ -105,10 +106,11 @@ def shared_scores(kind: str, fair: bool, seed: int, scale: Fidelity) -> dict[str
     assert isinstance(settings, RandomSettings)
     settings = replace(settings, samples=1, fair=fair)
     for_weights, held_out = ranked.data.held_out(settings.held_out, seed)
-    augmented = augmenter(config, ranked.search.cutout_probability)
+    augmented = augmenter(config, ranked.search.augment(config.augment))
     batches = Batches(for_weights, ranked.search.batch_size, seed, augmented)
     loss = AnytimeLoss(config.train.exit_weights, label_smoothing=config.train.label_smoothing)
-    search = build_search("random", settings, ranked.problem, SearchData(batches, held_out, loss, device), seed)
+    learned = SearchData(batches, held_out, loss, device, ranked.search.sandwich)
+    search = build_search("random", settings, ranked.problem, learned, seed)
     assert search.training is not None
     if config.init_from is not None:
         load_matching(search.training.net, config.init_from)
