@@ -177,6 +177,7 @@ class FineTuning(Ranged):
         warmup: share of the steps, 0 to 1, over which the rate rises.
         recalibration: training batches, 1 or more, of which BatchNorm's statistics are taken for the network that was
             found: the super net's are means over many paths, and fit none (SPOS, §3.4).
+        steps: that a budget plan leaves the training at least, 0 or more, as far as the shortest search allows.
 
     Raises:
         RangeError: for values out of range.
@@ -189,6 +190,7 @@ class FineTuning(Ranged):
     rate: Positive = 0.5
     warmup: Share = 0.05
     recalibration: Count = 8
+    steps: CountOrNone = 100
 
     def of(self, recipe: TrainRecipe) -> TrainRecipe:
         """Return the recipe of a training from scratch, changed for inherited weights."""

@@ -118,7 +118,8 @@ def _settled(plan: BudgetPlan, training: NetworkTraining) -> BudgetPlan:
     left = seconds_left(run.config.budget, fixed_seconds(), run.watch.seconds)
     plan = plan.settle(cost, run.config.train.epochs, left, torch.get_num_threads())
     write_json(run.folder.plan, plan.to_dict())
-    run.progress.note(f"plan: {plan.epochs} training epochs of the network that was found fit the budget")
+    epochs = f"{plan.epochs} training epochs of the network that was found fit the budget"
+    run.progress.note(f"plan: {epochs if plan.epochs else 'no time is left to train; the inherited weights answer'}")
     return plan
 
 
@@ -209,7 +210,7 @@ class _Searching:
         def seconds(effort: float) -> float:
             return self._workload(settings.scaled(effort)).seconds(steps)
 
-        plan = make_plan(run.config.budget, run.config.train.epochs, probe, seconds)
+        plan = make_plan(run.config.budget, run.config.train.epochs, probe, seconds, self.config.train_share)
         write_json(run.folder.plan, plan.to_dict())
         return plan
 

@@ -13,7 +13,7 @@ from mango_grader.automl.objective import Objective
 from mango_grader.automl.sandwich import SandwichRule
 from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets.augmentation import Augment, Policy
-from mango_grader.ranges import Count, Ranged, Share
+from mango_grader.ranges import Count, Open, Ranged, Share
 from mango_grader.settings import checked, plain
 from mango_grader.training.recipe import FineTuning
 
@@ -101,6 +101,8 @@ class SearchConfig(Ranged):
         inherit: whether the result starts from the super net's weights, where it has them; otherwise it is trained from
             scratch, or from `init_from`, as most papers do.
         fine_tune: how its training then differs from one from scratch.
+        train_share: of the time that a budget leaves for search and training together, in (0, 1): how much of it is the
+            training's.
 
     Raises:
         RangeError: a value is outside its range.
@@ -120,6 +122,7 @@ class SearchConfig(Ranged):
     sandwich: SandwichRule = SandwichRule()
     inherit: bool = True
     fine_tune: FineTuning = FineTuning()
+    train_share: Open = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,14 +1,16 @@
 """Training one known network: the end of every search, and `mango-grader train` by itself."""
 
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
-from mango_grader.models import NetworkSpec, build_network
+from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Examples
 from mango_grader.training.device import seed_everything
@@ -26,7 +28,7 @@ from mango_grader.workflow.distillation import (
     with_teacher_cost,
 )
 from mango_grader.workflow.finalize import finalize
-from mango_grader.workflow.hand_over import InheritedWeights
+from mango_grader.workflow.hand_over import InheritedWeights, keep_better, keeps_inherited
 from mango_grader.workflow.run.budget import BudgetPlan, Probe, TrainCost, make_plan
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.folder import RunFolder
@@ -118,6 +120,19 @@ class NetworkTraining:
         fine_tuned = search is not None and self.inherited is not None and self.inherited.mostly
         return search.fine_tune.of(self.run.config.train) if search and fine_tuned else self.run.config.train
 
+    def _limited(self, cost: TrainCost, steps: int) -> TrainCost:
+        """Return the cost with the numbers of epochs that weights of a search allow and ask for.
+
+        Args:
+            cost: of the training.
+            steps: of an epoch.
+        """
+        search = self.run.config.search
+        if search is None or not search.inherit:
+            return cost
+        fewest = 0 if self.inherited is not None and self.inherited.whole else cost.fewest
+        return replace(cost, fewest=fewest, enough=max(cost.enough, math.ceil(search.fine_tune.steps / steps)))
+
     def cost(self) -> TrainCost:
         """Time a few training steps, and the teacher's answers, on this machine.
 
@@ -137,7 +152,7 @@ class NetworkTraining:
         if config.budget is not None:
             learner.begin_epoch(0)
             choose_threads(lambda: learner.step(0), device)
-        cost = TrainCost(epoch_seconds(learner, len(data.val), device))
+        cost = self._limited(TrainCost(epoch_seconds(learner, len(data.val), device)), batches.per_epoch)
         if self.teacher is not None:
             cost = with_teacher_cost(cost, self.teacher, self.run, batches)
         if config.retrain_on_all:
@@ -148,12 +163,17 @@ class NetworkTraining:
         """Train for so many epochs and save the weights, continuing from the folder's checkpoints if there are any.
 
         A run that retrains on all images trains twice: without the validation images, for its calibration, then with
-        them.
+        them. Weights that were inherited are kept where they do better on the validation images than the trained ones,
+        as they may after too few epochs.
+
+        Args:
+            epochs: 0 or more; without any, the network keeps the weights that it begins with.
         """
         run, folder = self.run, self.run.folder
         if run.config.retrain_on_all:
             self._phase("train", run, run.data.val, epochs, folder.weights_before_refit)
-            self._phase("refit", run.on_all_images, None, epochs, folder.weights)
+            again = 0 if keeps_inherited(folder) else epochs
+            self._phase("refit", run.on_all_images, None, again, folder.weights)
         else:
             self._phase("train", run, run.data.val, epochs, folder.weights)
 
@@ -162,27 +182,38 @@ class NetworkTraining:
         if weights.exists():
             return
         folder, config = run.folder, run.config
-        batches = training_batches(run, self.teacher, name, epochs)
+        rows: list[dict[str, Any]] = []
+        batches = training_batches(run, self.teacher, name, epochs) if epochs else None
+        net = self._first(name)
+        if batches is not None:
+            trainer = Trainer(
+                net,
+                self.recipe.lasting(epochs),
+                batches,
+                watched,
+                run.device,
+                config.seed,
+                checkpoint=folder.training_checkpoint(name),
+                checkpoint_every=config.checkpoint_every,
+                distillation=config.distillation,
+                name=name,
+            )
+            trainer.run(run.progress)
+            rows += trainer.history
+        if self.inherited is not None and watched is not None:
+            rows.append(keep_better(net, self.inherited, epochs, run))
+        before = [row for row in folder.read_history() if row["phase"] not in {name, *(row["phase"] for row in rows)}]
+        folder.write_history(before, rows)
+        save_weights(net, weights)
+
+    def _first(self, name: str) -> AnytimeClassifier:
+        """Return the network as its training begins."""
+        config = self.run.config
         seed_everything(config.seed, TRAIN_SEED)
         net = build_network(self.spec)
         if self.inherited is not None:
             self.inherited.start(net)
         elif (start := config.init_from) is not None:
             loaded = load_matching(net, start)
-            run.progress.note(f"{name}: {loaded} of {len(net.state_dict())} tensors taken over from {start}")
-        trainer = Trainer(
-            net,
-            self.recipe.lasting(epochs),
-            batches,
-            watched,
-            run.device,
-            config.seed,
-            checkpoint=folder.training_checkpoint(name),
-            checkpoint_every=config.checkpoint_every,
-            distillation=config.distillation,
-            name=name,
-        )
-        trainer.run(run.progress)
-        before = [row for row in folder.read_history() if row["phase"] != name]
-        folder.write_history(before, trainer.history)
-        save_weights(net, weights)
+            self.run.progress.note(f"{name}: {loaded} of {len(net.state_dict())} tensors taken over from {start}")
+        return net

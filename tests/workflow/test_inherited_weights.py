@@ -1,5 +1,6 @@
 """What a search finds starts from the super net's weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from mango_grader.training.batch_norm import recalibrated_statistics
 from mango_grader.training.batches import Batches
 from mango_grader.training.checkpoint import load_checkpoint
 from mango_grader.training.device import Device
+from mango_grader.training.loop import predict
 from mango_grader.training.recipe import FineTuning, TrainRecipe
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.hand_over import InheritedWeights, inherit
+from mango_grader.workflow.hand_over import InheritedWeights, inherit, keep_better
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.presets import PRESETS
 from mango_grader.workflow.run.context import RunContext
@@ -108,6 +110,31 @@ def test_weights_survive_the_disk(tmp_path: Path) -> None:
     assert read.state.keys() == state.keys()
     assert all(torch.equal(read.state[name], value) for name, value in state.items())
     assert InheritedWeights.load(tmp_path / "none.safetensors") is None
+
+
+def test_the_better_weights_are_kept(context: RunContext) -> None:
+    torch.manual_seed(0)
+    spec = SearchSpace(replace(SPACES["layerwise"], height=24, width=24)).sample(np.random.default_rng(0))
+    poor, good = (build_network(SearchSpace(spec.space).derive(spec)) for _ in range(2))
+    labels = context.data.val.targets
+    optimiser, images = (
+        torch.optim.Adam(good.parameters(), 0.01),
+        FromBytes()(context.data.val.take(np.arange(len(labels))).images),
+    )
+    for _ in range(20):
+        optimiser.zero_grad()
+        sum(torch.nn.functional.cross_entropy(each, torch.from_numpy(labels)) for each in good(images)).backward()
+        optimiser.step()
+    before, after = ({name: value.clone() for name, value in net.state_dict().items()} for net in (good, poor))
+    row = keep_better(poor, InheritedWeights(before, 1, 1), 2, context)
+    assert row["kept"]
+    assert all(value.equal(before[name]) for name, value in poor.state_dict().items())
+    assert row["val_accuracy"] == [
+        float(share) for share in (predict(good, context.data.val, Device("cpu")).argmax(-1) == labels).mean(1)
+    ]
+    row = keep_better(good, InheritedWeights(after, 1, 1), 2, context)
+    assert not row["kept"]
+    assert all(value.equal(before[name]) for name, value in good.state_dict().items())
 
 
 def test_a_fine_tuning_has_a_lower_rate() -> None:

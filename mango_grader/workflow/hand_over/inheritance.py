@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -13,11 +13,14 @@ from mango_grader.training.batch_norm import recalibrate
 from mango_grader.training.batches import Batches
 from mango_grader.training.checkpoint import damaged, read_tensors, write_tensors
 from mango_grader.training.device import seed_everything
+from mango_grader.training.loop import predict
 from mango_grader.workflow.distillation import TRAIN_SEED
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import augmenter
+from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.weights import load_matching
 
+_PHASE = "inherited"  # of the history
 _MOSTLY = 0.5  # of the tensors: with fewer, a training is one from scratch
 
 
@@ -106,3 +109,36 @@ def inherit(spec: NetworkSpec, supernet: Mapping[str, Tensor], batches: int, run
     recalibrate(net, run_batches)
     state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
     return InheritedWeights(state, len(fitting), len(own))
+
+
+def keep_better(net: AnytimeClassifier, inherited: InheritedWeights, epochs: int, run: RunContext) -> dict[str, Any]:
+    """Give a trained network its inherited weights back where those do better on the validation images.
+
+    A training that is cut short may undo what the super net had learned. Of equals, the trained weights stay.
+
+    Args:
+        net: the trained network.
+        inherited: the weights that it began with.
+        epochs: of its training, 0 or more.
+        run: the run; its objective says what is better.
+
+    Returns:
+        A row for the history: validation accuracy of every exit with the inherited weights, and whether they are kept.
+    """
+    assert run.config.search is not None
+    objective, labels, classes = run.config.search.objective, run.data.val.targets, len(run.data.dataset.classes)
+    first = build_network(net.spec)
+    inherited.start(first)
+    answers = [predict(run.device.place(each), run.data.val, run.device).argmax(-1) for each in (first, net)]
+    macs = [float(count) for count in net.spec.macs()]
+    before, after = (objective.score(list(each), labels, macs, classes) for each in answers)
+    if before > after:
+        inherited.start(net)
+        run.progress.note(f"train: the inherited weights are kept; they score {before:.3f}, the trained {after:.3f}")
+    accuracy = [float(share) for share in (answers[0] == labels).mean(1)]
+    return {"phase": _PHASE, "val_accuracy": accuracy, "kept": before > after or not epochs}
+
+
+def keeps_inherited(folder: RunFolder) -> bool:
+    """Say whether a run's network kept the weights that it inherited, since they did better than the trained ones."""
+    return any(row["phase"] == _PHASE and row["kept"] for row in folder.read_history())

@@ -10,7 +10,6 @@ from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
 
 MIN_TRAIN_EPOCHS = 2
-_TRAIN_SHARE = 0.5  # of what is left for search and training together
 _LONGEST = 8.0  # times the preset: beyond, more epochs bring nothing
 _SAFETY = 0.9  # machines slow down; the bundle must be written by then
 
@@ -24,27 +23,33 @@ class TrainCost:
         view: further seconds of each epoch that a teacher answers.
         views: epochs, from the first on, that a teacher answers.
         preparation: seconds before the first epoch, in which the teacher is made and measured.
+        fewest: epochs that it has at least, whatever time is left; 0 where the network can answer without it.
+        enough: epochs that a plan leaves it at least, as far as the shortest search allows.
     """
 
     epoch: float
     view: float = 0.0
     views: int = 0
     preparation: float = 0.0
+    fewest: int = MIN_TRAIN_EPOCHS
+    enough: int = MIN_TRAIN_EPOCHS
 
     def times(self, factor: float) -> "TrainCost":
         """Return the cost of a training that sees `factor` times as many images an epoch."""
         return replace(self, epoch=factor * self.epoch, view=factor * self.view)
 
     def seconds(self, epochs: int) -> float:
-        """Return the estimated time of so many epochs."""
+        """Return the estimated time of so many epochs; without any, no teacher is made either."""
+        if not epochs:
+            return 0.0
         return self.preparation + epochs * self.epoch + min(epochs, self.views) * self.view
 
     def epochs(self, seconds: float) -> int:
-        """Return how many epochs `seconds` allow, at least 2."""
+        """Return how many epochs `seconds` allow, at least the fewest."""
         left = seconds - self.preparation
         answered = min(self.views, int(left / (self.epoch + self.view)))
         allowed = int((left - self.view * answered) / self.epoch) if answered == self.views else answered
-        return max(MIN_TRAIN_EPOCHS, allowed)
+        return max(self.fewest, allowed)
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class BudgetPlan:
 
         Args:
             cost: of the network that was found.
-            longest: the preset's own number of epochs; 8 times as many are the most, 2 the fewest.
+            longest: the preset's own number of epochs; 8 times as many are the most.
             seconds: that are left; None for those that the plan has.
             threads: how many compute from here on.
         """
@@ -158,7 +163,11 @@ class Workload:
 
 
 def make_plan(
-    budget: float | None, epochs: int, probe: Probe, search_seconds: Callable[[float], float] | None = None
+    budget: float | None,
+    epochs: int,
+    probe: Probe,
+    search_seconds: Callable[[float], float] | None = None,
+    train_share: float = 0.5,
 ) -> BudgetPlan:
     """Return the plan that fits a budget, or that of the preset's own length.
 
@@ -167,6 +176,7 @@ def make_plan(
         epochs: of the final training, as the preset has them.
         probe: what steps take on this machine.
         search_seconds: estimated seconds of the search by its effort; None where nothing is searched.
+        train_share: of the time for search and training, in (0, 1): the training's, if that is enough of it.
 
     Raises:
         UsageError: not even the shortest search and training fit; the message names the smallest feasible budget.
@@ -190,7 +200,10 @@ def make_plan(
     if left < least:
         smallest = format_seconds((least + fixed) / _SAFETY + 1)
         raise UsageError(f"--budget {format_seconds(budget)} is too short here; the smallest feasible is {smallest}")
-    share = left if search_seconds is None else max(left * _TRAIN_SHARE, shortest)
+    share = left
+    if search_seconds is not None:
+        enough = min(probe.training.seconds(probe.training.enough), left - seconds(0.0))
+        share = max(left * train_share, shortest, enough)
     trained = min(probe.training.epochs(share), int(epochs * _LONGEST))
     train_s = probe.training.seconds(trained)
     effort = _largest_effort(seconds, left - train_s)

@@ -17,7 +17,7 @@ from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, pick_examples
 from mango_grader.training.distillation import TeacherFigures
-from mango_grader.workflow.hand_over import InheritedWeights
+from mango_grader.workflow.hand_over import InheritedWeights, keeps_inherited
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
@@ -26,6 +26,10 @@ from mango_grader.workflow.run.measure import RunMeasurements, run_default
 _RETRAINED = (
     "The network was retrained on the training and validation images together. Its temperatures and thresholds, and all"
     " validation figures, come from the weights before that, which were trained without validation images."
+)
+_UNTRAINED = (
+    "The network keeps the weights that it inherited from the search: trained ones were worse on validation images, or"
+    " there was no time to train. A longer budget or a less busy machine may give a better network."
 )
 _ENOUGH_ROUNDS = 0.9  # of the planned rounds: fewer are worth a warning
 
@@ -72,6 +76,7 @@ def report_data(
         settings=config.to_dict(),
         notes=(
             *_left_out_rounds(folder),
+            *((_UNTRAINED,) if keeps_inherited(folder) else ()),
             *((_RETRAINED,) if config.retrain_on_all else ()),
             *_reviewed_labels(folder, data.dataset),
         ),

@@ -122,3 +122,27 @@ def test_the_deadline_of_a_search_leaves_the_training_its_share(budget: float) -
     assert found.deadline_s + found.train_s + PROBE.fixed == pytest.approx(0.9 * budget)
     assert found.spent_s + found.search_s <= found.deadline_s + 1e-6
     assert found.train_s >= min(0.4 * (0.9 * budget - 30), 60 * 8 * 2.0)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_search_and_training_divide_a_budget_as_they_are_told(share: float) -> None:
+    found = make_plan(600, 600, PROBE, seconds, share)
+    assert found.train_s == pytest.approx(share * (0.9 * 600 - 30), abs=PROBE.training.epoch)
+    assert found.search_s <= (1 - share) * (0.9 * 600 - 30) + PROBE.training.epoch
+
+
+@pytest.mark.parametrize("budget", [60, 90, 120, 300])
+def test_a_training_gets_enough_epochs_before_the_search_gets_more_than_the_shortest(budget: float) -> None:
+    """A budget of 200 seconds beside busy processes left the training two epochs, 26 steps."""
+    enough = replace(PROBE, training=replace(PROBE.training, enough=20))
+    found = make_plan(budget, 60, enough, seconds, 0.1)
+    left = 0.9 * budget - 30
+    assert found.epochs >= min(20, int((left - seconds(0.0)) / PROBE.training.epoch))
+    assert found.total_s <= budget
+
+
+def test_a_network_that_can_answer_already_need_not_be_trained() -> None:
+    ready = TrainCost(2.0, preparation=10.0, fewest=0)
+    assert plan(300).settle(ready, 60, seconds=-50.0).epochs == 0
+    assert plan(300).settle(ready, 60, seconds=9.0).train_s == 0, "no teacher is made for nothing"
+    assert plan(300).settle(TrainCost(2.0), 60, seconds=-50.0).epochs == MIN_TRAIN_EPOCHS
