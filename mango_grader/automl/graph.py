@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Generic, NamedTuple, TypeVar
 
-from mango_grader.models.operations import Add, Identity, Operation, Shape, Zero
+from mango_grader.models.operations import Add, Identity, InvertedResidual, Operation, Shape, Zero
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
 
 SUM = Add(activate=False)
@@ -44,11 +44,13 @@ class Choice:
         name: of the choice, and of its output.
         decision: name of the decision.
         branches: what each of the decision's candidates does here.
+        shared: the operation whose weights all branches share, each a slice of them; None where each has its own.
     """
 
     name: str
     decision: str
     branches: tuple[Branch, ...]
+    shared: InvertedResidual | None = None
 
     def module_name(self, branch: Branch) -> str:
         """Return the name that the branch's module has in super nets and derived networks alike."""
@@ -286,15 +288,18 @@ class GraphBuilder:
         self.shapes[name] = op.output([self.shapes[each] for each in inputs])
         return name
 
-    def choose(self, name: str, decision: str, branches: Iterable[Branch]) -> str:
+    def choose(
+        self, name: str, decision: str, branches: Iterable[Branch], shared: InvertedResidual | None = None
+    ) -> str:
         """Append a choice and return its name.
 
         Args:
             name: of the choice and of its output.
             decision: name of the decision.
             branches: what each candidate does here; at least one of them does something.
+            shared: the operation whose weights all branches share; None where each has its own.
         """
-        choice = Choice(name, decision, tuple(branches))
+        choice = Choice(name, decision, tuple(branches), shared)
         self._nodes.append(choice)
         self.shapes[name] = next(
             branch.op.output([self.shapes[each] for each in branch.inputs]) for branch in choice.branches if branch.op

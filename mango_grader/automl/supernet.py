@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.graph import Branch, Certain, Choice, Reachability, SearchGraph
 from mango_grader.automl.spaces import Decision
+from mango_grader.models.elastic import ElasticResidual
 from mango_grader.models.modules import build_operation, call
+from mango_grader.models.operations import InvertedResidual
 from mango_grader.models.spec import IMAGE
 
 
@@ -45,8 +47,9 @@ def gates_of(architecture: Architecture, decisions: tuple[Decision, ...]) -> Gat
 class Supernet(nn.Module):
     """Shared weights of a whole search space.
 
-    Its modules are named as those of derived networks, and are of the same classes. Candidates that are not active
-    are not executed, so they get no gradient and, with gradients set to None, no decay or momentum either.
+    Its modules are named as those of derived networks, and are of the same classes. Where the candidates of a choice
+    share their weights, the choice has one module, named after it. Candidates that are not active are not executed, so
+    they get no gradient and, with gradients set to None, no decay or momentum either.
 
     Args:
         graph: with every candidate of every decision in its place.
@@ -66,13 +69,24 @@ class Supernet(nn.Module):
         self._opened: tuple[tuple[int, ...], ...] | None = None
         self._runs: Set[str] = set()
         self.nodes = nn.ModuleDict()
+        self._slices: dict[str, tuple[str, InvertedResidual]] = {}  # of shared weights: the module, and what of it
         for node in graph.nodes:
             if not isinstance(node, Choice):
                 self.nodes[node.name] = build_operation(node.op)
                 continue
+            if node.shared is not None:
+                self.nodes[node.name] = ElasticResidual(node.shared)
             for branch in node.branches:
-                if branch.op is not None:
-                    self.nodes[node.module_name(branch)] = build_operation(branch.op)
+                name, op = node.module_name(branch), branch.op
+                if node.shared is not None and isinstance(op, InvertedResidual):
+                    self._slices[name] = node.name, op
+                elif op is not None:
+                    self.nodes[name] = build_operation(op)
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """The modules that all candidates of a choice share, as `state_dict` names them."""
+        return frozenset(f"nodes.{place}" for place, _ in self._slices.values())
 
     def forward(self, images: Tensor, gates: Gates) -> list[Tensor]:
         """Run under gates.
@@ -127,14 +141,28 @@ class Supernet(nn.Module):
         return total
 
     def _call(self, name: str, inputs: Sequence[str], values: Mapping[str, Tensor]) -> Tensor:
-        return call(self.nodes[name], [values[each] for each in inputs if each in values])
+        given = [values[each] for each in inputs if each in values]
+        if name not in self._slices:
+            return call(self.nodes[name], given)
+        (features,) = given
+        shared, op = self._slice(name)
+        return shared.narrowed(features, op)
+
+    def _slice(self, name: str) -> tuple[ElasticResidual, InvertedResidual]:
+        """Return the shared weights of a branch, and the operation that it takes of them."""
+        place, op = self._slices[name]
+        shared = self.nodes[place]
+        assert isinstance(shared, ElasticResidual)
+        return shared, op
 
     def weights_for(self, architecture: Architecture) -> dict[str, Tensor]:
         """Return the state that loads strictly into `build_network(space.derive(architecture))`."""
-        kept = {node.name for node in self.graph.derive(architecture.choices).nodes}
-        prefixes = {f"nodes.{name}." for name in kept}
-        return {
-            key: value.detach().clone()
-            for key, value in self.state_dict().items()
-            if any(key.startswith(prefix) for prefix in prefixes)
-        }
+        found: dict[str, Tensor] = {}
+        for node in self.graph.derive(architecture.choices).nodes:
+            if node.name in self._slices:
+                shared, op = self._slice(node.name)
+                tensors = shared.slices(op)
+            else:
+                tensors = self.nodes[node.name].state_dict() if node.name in self.nodes else {}
+            found |= {f"nodes.{node.name}.{name}": tensor.detach().clone() for name, tensor in tensors.items()}
+        return found

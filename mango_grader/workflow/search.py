@@ -243,7 +243,7 @@ class _Searching:
         """Return what was found with the weights that it inherits, if it is to have any."""
         if not self.config.inherit or search.training is None:
             return found
-        supernet, batches = search.training.net.state_dict(), self.config.fine_tune.recalibration
+        supernet, batches = search.training.net.weights_for(found.architecture), self.config.fine_tune.recalibration
         weights = inherit(found.spec, supernet, batches, self.run)
         self.run.progress.note(f"search: the result inherits {weights} from the super net")
         return replace(found, weights=weights)

@@ -78,6 +78,7 @@ SPACES: Mapping[str, SpaceConfig] = {
         exits=(1, 2),
         head=16,
         halving="searched",
+        elastic=True,
     ),
     "shufflenet": ShufflenetConfig(
         *(12, 16, CLASSES),

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import GraphCost, macs, params
+from mango_grader.automl.graph import Choice
 from mango_grader.automl.sandwich import extremes
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SpaceConfig
@@ -156,6 +157,7 @@ def test_what_did_not_run_does_not_learn(config: SpaceConfig, space: SearchSpace
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
     ran = {f"nodes.{node.name}." for node in space.derive(samples[0]).nodes}
+    ran |= {f"nodes.{node.name}." for node in space.graph.nodes if isinstance(node, Choice) and node.shared}
     for name, value in net.named_parameters():
         if not any(name.startswith(prefix) for prefix in ran):
             assert torch.equal(value, before[name]), name

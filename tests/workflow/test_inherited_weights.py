@@ -56,7 +56,7 @@ def test_a_found_network_answers_as_its_path_of_the_super_net(kind: str, context
     torch.manual_seed(1)
     space = SearchSpace(SPACES[kind])
     supernet, found = space.supernet(), space.sample(np.random.default_rng(1))
-    weights = inherit(space.derive(found), supernet.state_dict(), 3, context)
+    weights = inherit(space.derive(found), supernet.weights_for(found), 3, context)
     assert weights.whole
     network = build_network(space.derive(found))
     weights.start(network)

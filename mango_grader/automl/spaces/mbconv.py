@@ -51,6 +51,8 @@ class MbconvConfig(SpaceConfig):
         final_squeeze: takes the place of `squeeze` when results are trained (Table 1, "+ SE"; the ratio, lost in our
             text, is a quarter, which makes the 0.5 M parameters of difference).
         final_activation: takes the place of `activation` when results are trained (Table 1, "swish").
+        elastic: whether a block's candidates share one set of weights while searching: smaller kernels are the middle
+            of the largest, smaller expansions its first channels (Once-for-All, Cai et al. 2020, §3.3).
 
     Raises:
         ValueError: settings do not fit together.
@@ -75,6 +77,7 @@ class MbconvConfig(SpaceConfig):
     activation: Activation = "relu6"
     final_squeeze: Share = 0.25
     final_activation: Activation = "swish"
+    elastic: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,6 +85,8 @@ class MbconvConfig(SpaceConfig):
         check_kernels(self.kernels)
         if not self.kernels or not self.expansions or len(set(self.expansions)) < len(self.expansions):
             raise ValueError(f"blocks need kernels and expansions that differ, got {self.kernels}, {self.expansions}")
+        if self.elastic and min(self.expansions) < 2:
+            raise ValueError(f"elastic blocks need expansions of 2 or more, got {self.expansions}")
         if not {self.activation, self.final_activation} <= set(get_args(Activation)):
             raise ValueError(f"activations are relu6 or swish, got {self.activation} and {self.final_activation}")
 
@@ -119,21 +124,21 @@ class MbconvConfig(SpaceConfig):
         return stages_of(self, self.first_channels, self.strides)
 
     def _add_block(self, graph: GraphBuilder, block: Block, previous: str) -> str:
-        before, after, stride = block.in_channels, block.out_channels, block.stride
+        def candidate(kernel: int, expansion: int) -> InvertedResidual:
+            before, after, stride = block.in_channels, block.out_channels, block.stride
+            return InvertedResidual(before, after, kernel, stride, expansion, self.squeeze, self.activation)
+
         branches = [
-            Branch(
-                f"k{kernel}e{expansion}",
-                InvertedResidual(before, after, kernel, stride, expansion, self.squeeze, self.activation),
-                (previous,),
-            )
+            Branch(f"k{kernel}e{expansion}", candidate(kernel, expansion), (previous,))
             for kernel in self.kernels
             for expansion in self.expansions
         ]
+        shared = candidate(max(self.kernels), max(self.expansions)) if self.elastic else None
         if not _residual(block):
-            return graph.choose(block.name, block.name, branches)
+            return graph.choose(block.name, block.name, branches, shared)
         if self.identity:
             branches.append(Branch(IDENTITY))  # nothing to add: the sum is its input
-        residual = graph.choose(f"{block.name}/residual", block.name, branches)
+        residual = graph.choose(f"{block.name}/residual", block.name, branches, shared)
         return graph.add(block.name, Add(activate=False), previous, residual)
 
 

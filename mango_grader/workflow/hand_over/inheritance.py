@@ -85,7 +85,7 @@ def inherit(spec: NetworkSpec, supernet: Mapping[str, Tensor], batches: int, run
 
     Args:
         spec: the network.
-        supernet: state of the super net in which it was found.
+        supernet: what the super net in which it was found has for it, by the names of its nodes.
         batches: of training images, for BatchNorm's statistics.
         run: the run, for its training images and its seed.
     """

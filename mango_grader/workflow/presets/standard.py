@@ -17,6 +17,7 @@ from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import EvolutionSettings
 from mango_grader.automl.spaces import (
     DagConfig,
+    LiteConfig,
     MbconvConfig,
     MultiscaleConfig,
     NasBench201Config,
@@ -36,6 +37,7 @@ STANDARD = Preset(
     spaces={
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=64, stem=32, exits=(3, 6, 9, 12), dilations=(1, 2)),
         "multiscale": MultiscaleConfig(_SIZE, _SIZE, _CLASSES, depth=7, nodes=2, stem_stride=4, exits=(3, 4, 5, 6, 7)),
+        "lite": LiteConfig(_SIZE, _SIZE, _CLASSES, elastic=True),
         "mbconv": MbconvConfig(_SIZE, _SIZE, _CLASSES),
         "dag": DagConfig(_SIZE, _SIZE, _CLASSES, channels=32, stages=(2, 2, 4), stem_stride=4, exits=(2, 4, 8)),
         "nasnet": NasnetConfig(_SIZE, _SIZE, _CLASSES, stem_stride=4),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from mango_grader.automl.supernet import Supernet
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json
 from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
@@ -73,7 +74,7 @@ def load_matching(net: nn.Module, source: str, hint: str = "") -> int:
         UsageError: there are no such weights, or none fits.
     """
     own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
-    fitting = fitted_to(own, _named(source))
+    fitting = fitted_to(own, _named(source), net.shared if isinstance(net, Supernet) else ())
     if not fitting:
         raise UsageError(f"--init-from: no weights of {source} fit this network{hint}")
     net.load_state_dict(fitting, strict=False)
