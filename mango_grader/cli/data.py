@@ -9,7 +9,7 @@ import click
 from mango_grader.cli.options import (
     FINISHED_WITH_ERRORS,
     finish,
-    group_by_option,
+    group_by_or_found_option,
     json_option,
     ordinal_option,
     print_json,
@@ -52,31 +52,53 @@ class _Inspect(click.Command):
 
 @data.command("inspect", cls=_Inspect, short_help="Count, check and show a folder of graded photos.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@group_by_option
+@group_by_or_found_option
 @ordinal_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report with images.")
+@click.option(
+    "--write-groups",
+    "groups",
+    metavar="FILE.csv",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the fruit of each image, to correct by hand and pass as --group-by FILE.csv:fruit.",
+)
 @click.option("--seed", default=0, show_default=True, help="Random seed of the shortcut probe's folds.")
 @click.option("--strict", is_flag=True, help=f"Exit with {FINISHED_WITH_ERRORS} if there are findings.")
 @json_option
 @progress_option
 def inspect(
-    folder: Path, out: Path | None, seed: int, strict: bool, as_json: bool, progress: Progress, **reading: Any
+    folder: Path,
+    out: Path | None,
+    groups: Path | None,
+    seed: int,
+    strict: bool,
+    as_json: bool,
+    progress: Progress,
+    **reading: Any,
 ) -> None:
     """Count, check and show the graded photos in DIR (or of a label CSV).
 
-    Prints class counts and sizes, unreadable files, duplicates and near-duplicates, those of them that lie in different
-    classes or parts, and how well the image border alone predicts the class.
+    Prints class counts and sizes, unreadable files, duplicates and near-duplicates, photos of the same fruit, those of
+    them that lie in different classes or parts, and how well the image border alone predicts the class.
     """
     from mango_grader.datasets import read_dataset
-    from mango_grader.datasets.inspection import inspect_dataset
+    from mango_grader.datasets.inspection import inspect_evidence
+    from mango_grader.datasets.inspection.check import Evidence
+    from mango_grader.datasets.relations import check_new_table, write_groups
     from mango_grader.datasets.scan import scan
     from mango_grader.runtime.grading.outputs import PAGE, check_replaceable
 
     if out is not None:
         check_replaceable(out, PAGE)
+    if groups is not None:
+        check_new_table(groups)
     dataset = read_dataset(folder, **reading)
     facts = scan(dataset, progress)
-    inspection = inspect_dataset(dataset, facts, seed)
+    evidence = Evidence(dataset, facts, seed, progress)
+    inspection = inspect_evidence(evidence)
+    if groups is not None:
+        write_groups(groups, evidence.relations)
+        progress.note(f"groups: {groups}")
     if out is not None:
         from mango_grader.datasets.inspection.page import render_inspection
         from mango_grader.files import write_text

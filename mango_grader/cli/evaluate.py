@@ -7,7 +7,7 @@ import click
 from mango_grader.cli.options import (
     chosen_precision,
     finish,
-    group_by_option,
+    group_by_or_found_option,
     json_option,
     labels_option,
     model_option,
@@ -23,7 +23,7 @@ from mango_grader.text import one_line
 @click.command()
 @model_option
 @click.option("--data", required=True, metavar="DIR", help="Folder of graded photos.")
-@group_by_option
+@group_by_or_found_option
 @labels_option
 @click.option("--split", metavar="FILE", help="split.json of a run: evaluate on its test part only.")
 @click.option(

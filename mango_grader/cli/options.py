@@ -46,12 +46,21 @@ def _progress(make: Callable[[Mode], object], name: str = "progress") -> Callabl
 
 def group_by_option(function: Function) -> Function:
     """Add `--group-by`; the command receives `group_by: str | None`."""
+    return _group_by("")(function)
+
+
+def group_by_or_found_option(function: Function) -> Function:
+    """Add `--group-by` to a command that finds photos of the same fruit where it is not given."""
+    return _group_by("  [default: photos of the same fruit are found]")(function)
+
+
+def _group_by(default: str) -> Callable[[Function], Function]:
     return click.option(
         "--group-by",
-        metavar="COLUMN|FILE:COLUMN|re:…",
+        metavar="COLUMN|FILE:COLUMN|re:…|none",
         help="Which photos belong together (one fruit, plant or day): a column of the label CSV or of another CSV, or "
-        "a pattern on file names. They are never split between training and test.",
-    )(function)
+        "a pattern on file names; none: each is by itself. They are never split between training and test." + default,
+    )
 
 
 def labels_option(function: Function) -> Function:

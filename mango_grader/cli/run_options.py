@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mango_grader.cli.options import group_by_option, labels_option, ordinal_option
+from mango_grader.cli.options import group_by_or_found_option, labels_option, ordinal_option
 from mango_grader.errors import UsageError
 from mango_grader.workflow.presets import PRESET_HELP, PRESETS
 
@@ -90,7 +90,7 @@ class RunCommand(click.Command):
 _SHARED = (
     click.option("--data", metavar="DIR", help="Folder of graded photos: a folder per class, or a CSV and images."),
     click.option("--out", metavar="DIR", help="Output directory.  [default: runs/NAME-DATE]"),
-    group_by_option,
+    group_by_or_found_option,
     ordinal_option,
     labels_option,
     click.option(

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from mango_grader.text import counted, listed, one_line
 
-__all__ = ["FOLDERS", "PARTS", "Dataset", "Item", "Part", "ReviewedLabels"]
+__all__ = ["FOLDERS", "PARTS", "Dataset", "Grouping", "Item", "Part", "ReviewedLabels"]
 
 FOLDERS = "folders"
 """What `Dataset.labels_from` says where no CSV gives the labels."""
+
+Grouping = Literal["found", "given", "none"]
+"""How it is known which images belong together: they are looked for, somebody said so, or none do."""
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -69,6 +72,8 @@ class Dataset:
         findings: one line for each odd thing that reading the folder brought up.
         labels_from: "folders", or the label CSVs with commas between; "" if not known.
         reviewed: what a review of the labels changed; None where there was none.
+        grouping: "given" where the items have groups that somebody named; "none" where each is a group of its own;
+            "found" where a split, an inspection or an evaluation looks for images of the same fruit.
     """
 
     root: Path
@@ -78,6 +83,7 @@ class Dataset:
     findings: tuple[str, ...] = ()
     labels_from: str = ""
     reviewed: ReviewedLabels | None = None
+    grouping: Grouping = "found"
 
     @property
     def labels_line(self) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from mango_grader.datasets.cache import Fingerprint, PackedImages
-from mango_grader.datasets.dataset import Dataset, Item, Part, ReviewedLabels
+from mango_grader.datasets.dataset import Dataset, Grouping, Item, Part, ReviewedLabels
 from mango_grader.errors import MangoError
 from mango_grader.files import digest, read_json, write_json
 from mango_grader.text import counted, listed
@@ -121,6 +121,8 @@ class DataRecord:
         pixels: `PackedImages.digest` of its cache.
         labels_from: "folders", or the label CSVs; "" in records of earlier versions.
         reviewed: what a review of the labels changed; None where there was none.
+        grouping: how it is known which images belong together; "given" in records of earlier versions,
+            which are split as they were.
     """
 
     classes: tuple[str, ...]
@@ -130,6 +132,7 @@ class DataRecord:
     pixels: str
     labels_from: str = ""
     reviewed: ReviewedLabels | None = None
+    grouping: Grouping = "given"
 
     @classmethod
     def of(cls, dataset: Dataset, fingerprints: Sequence[Fingerprint], packed: PackedImages) -> "DataRecord":
@@ -146,7 +149,7 @@ class DataRecord:
             )
             for item, found in zip(dataset.items, fingerprints, strict=True)
         )
-        told = dataset.findings, packed.digest, dataset.labels_from, dataset.reviewed
+        told = dataset.findings, packed.digest, dataset.labels_from, dataset.reviewed, dataset.grouping
         return cls(dataset.classes, dataset.ordinal, tuple(images), *told)
 
     @cached_property
@@ -163,6 +166,7 @@ class DataRecord:
                 "classes": list(self.classes),
                 "ordinal": self.ordinal,
                 "labels_from": self.labels_from,
+                "grouping": self.grouping,
                 "labels_sha256": self.labels_sha256,
                 "pixels": self.pixels,
                 "findings": list(self.findings),
@@ -189,6 +193,7 @@ class DataRecord:
                 str(values["pixels"]),
                 str(values.get("labels_from", "")),
                 reviewed,
+                _grouping(values.get("grouping", "given")),
             )
             whole = record.labels_sha256 == values["labels_sha256"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -201,7 +206,8 @@ class DataRecord:
         """Return the data set as it was read, its images below `root`."""
         index = {name: number for number, name in enumerate(self.classes)}
         items = tuple(Item(each.path, index[each.label], each.group, each.part) for each in self.images)
-        return Dataset(root, self.classes, items, self.ordinal, self.findings, self.labels_from, self.reviewed)
+        told = self.findings, self.labels_from, self.reviewed, self.grouping
+        return Dataset(root, self.classes, items, self.ordinal, *told)
 
     def changes(self, now: Dataset, fingerprints: Mapping[str, Fingerprint]) -> DataChanges:
         """Return what is different now.
@@ -232,6 +238,13 @@ class DataRecord:
             regrouped=tuple(each.path for each in kept if items[each.path].group != each.group),
             renamed=renamed or None,
         )
+
+
+def _grouping(value: str) -> Grouping:
+    for known in get_args(Grouping):
+        if value == known:
+            return cast(Grouping, known)
+    raise ValueError(f"no grouping: {value!r}")
 
 
 def _renamed(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Train, validation and test parts that no group, and no near-duplicate, crosses."""
+"""Train, validation and test parts that no group, no fruit and no near-duplicate crosses."""
 
 import os
 import re
@@ -50,8 +50,10 @@ class Split:
         train: indices into the data set's items, ascending.
         val: the same.
         test: the same.
-        groups: N group names, one for each item, near-duplicates merged: what to bootstrap over or to divide by again.
-        findings: one line for each kind of image or group that lies on both sides of given parts.
+        groups: N group names, one for each item, those of related images merged: what to bootstrap over or to divide by
+            again.
+        findings: one line for each kind of image or group that lies on both sides of given parts, and for each set of
+            images that is too large to be one fruit.
     """
 
     train: tuple[int, ...]
@@ -178,7 +180,7 @@ def make_split(
     fold: tuple[int, int] | None = None,
     *,
     shares: Shares = Shares(),
-    near_duplicates: NDArray[np.int64] | None = None,
+    related: NDArray[np.int64] | None = None,
     progress: Progress | None = None,
 ) -> Split:
     """Split by group, stratified by class; the same arguments give the same split.
@@ -191,8 +193,8 @@ def make_split(
         fold: (K, N), K from 1: the test part is the K-th of N equal ones, so that each image is tested once over all
             K, and validation is taken from the rest. None takes the test part by its share.
         shares: of the parts.
-        near_duplicates: int64 (P, 2), pairs of items to keep in one part, as `near_pairs` finds them. None reads every
-            image to find them, and leaves out of all parts those that cannot be read.
+        related: int64 (P, 2), pairs of items to keep in one part. None reads every image to find near-duplicates and,
+            unless the data set has groups, images of the same fruit; images that cannot be read are in no part.
         progress: shows how far the reading is.
 
     Raises:
@@ -209,18 +211,21 @@ def make_split(
 
         items = [Item(f"{name}/{n:02}.png", label, f"{name}{n}") for label, name in enumerate("AB") for n in range(20)]
         dataset = Dataset(Path("mangos"), ("A", "B"), tuple(items))
-        split = make_split(dataset, seed=0, near_duplicates=np.empty((0, 2), np.int64))
+        split = make_split(dataset, seed=0, related=np.empty((0, 2), np.int64))
         assert len(split.test) == 8
         ```
     """
-    from mango_grader.datasets.duplicates import merge_groups, near_pairs
+    from mango_grader.datasets.duplicates import merge_groups
+    from mango_grader.datasets.relations import find_relations
     from mango_grader.datasets.scan import scan
 
     check_divisible(dataset)
     usable = np.ones(len(dataset.items), bool)
-    if near_duplicates is None:
+    findings: tuple[str, ...] = ()
+    if related is None:
         facts = scan(dataset, progress)
-        near_duplicates, usable = near_pairs(facts), facts.readable
+        usable, relations = facts.readable, find_relations(dataset, facts, progress)
+        related, findings = relations.pairs, tuple(relations.findings())
     given = np.array([item.part or "train" for item in dataset.items])
     if fold is not None and "test" in given:
         raise UsageError("--fold cannot be used with a test/ folder, which fixes the test images already")
@@ -228,7 +233,7 @@ def make_split(
     if absent := [name for index, name in enumerate(dataset.classes) if index not in labelled]:
         raise UsageError(f"no readable training image of class {', '.join(absent)}")
 
-    groups = np.array(merge_groups(dataset.groups, near_duplicates), object)
+    groups = np.array(merge_groups(dataset.groups, related), object)
     pool = np.flatnonzero(usable & (given == "train"))
     missing = [part for part in PARTS if part == "train" or part not in given]
     parts = given.copy()
@@ -238,7 +243,7 @@ def make_split(
         parts[pool] = _divide(dataset.labels[pool], groups[pool].tolist(), wanted, seed, fold)
     parts[~usable] = ""
     train, val, test = (tuple(np.flatnonzero(parts == part).tolist()) for part in PARTS)
-    return Split(train, val, test, tuple(groups.tolist()), _crossing(dataset, given, near_duplicates))
+    return Split(train, val, test, tuple(groups.tolist()), (*_crossing(dataset, given, related), *findings))
 
 
 def _divide(
@@ -282,7 +287,7 @@ def _require_groups(dataset: Dataset, pool: NDArray[np.int64], groups: NDArray[n
 def _crossing(dataset: Dataset, given: NDArray[np.str_], pairs: NDArray[np.int64]) -> tuple[str, ...]:
     across = int((given[pairs[:, 0]] != given[pairs[:, 1]]).sum())
     kinds = (
-        (across, "pair of near-duplicates lies", "pairs of near-duplicates lie"),
+        (across, "pair of related images lies", "pairs of related images lie"),
         (len(dataset.divided_groups), "group lies", "groups lie"),
     )
     return tuple(f"{counted(count, *nouns)} in several of the given parts" for count, *nouns in kinds if count)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.datasets import Dataset, Split
+from mango_grader.datasets.relations import find_relations
+from mango_grader.datasets.scan import scan
 from mango_grader.errors import ImageError, MangoError
 from mango_grader.progress import Progress
 from mango_grader.runtime import Grader
@@ -59,7 +61,13 @@ def graded_images(dataset: Dataset, split: str | None, progress: Progress) -> Gr
     if split:
         parts = Split.load(split, dataset)
         return GradedImages(dataset, parts.test, parts.groups)
-    return GradedImages(dataset, tuple(range(len(dataset.items))), tuple(item.group for item in dataset.items))
+    groups = dataset.groups
+    if dataset.grouping == "found":
+        relations = find_relations(dataset, scan(dataset, progress), progress)
+        groups = relations.groups
+        for finding in relations.findings():
+            progress.note(f"data: {finding}")
+    return GradedImages(dataset, tuple(range(len(dataset.items))), tuple(groups))
 
 
 @dataclass(frozen=True, eq=False)

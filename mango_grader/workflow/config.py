@@ -42,7 +42,8 @@ class DataConfig(Ranged):
 
     Attributes:
         path: folder of labelled images, or a CSV that names them.
-        group_by: what must stay on one side of a split: COLUMN, FILE.csv:COLUMN or re:PATTERN; see `read_dataset`.
+        group_by: what must stay on one side of a split: COLUMN, FILE.csv:COLUMN, re:PATTERN or "none";
+            see `read_dataset`. None finds photos of the same fruit.
         ordinal: whether the classes have an order; None tells it from their names.
         fold: (K, N), test on fold K of N; None for one split.
         split_seed: of the split.

@@ -47,7 +47,7 @@ class EvaluateOptions:
         precision: "fp32", "int8", or "auto", see `choose_precision`.
         provider: where onnxruntime runs: "auto", "cpu" or "cuda".
         group_by: which images belong together in the intervals: a column of the labels, FILE:COLUMN, or "re:" and a
-            pattern on file names.
+            pattern on file names, or "none"; None finds photos of the same fruit.
         labels: CSV of reviewed labels, which correct those of the folder; None for none.
         split: a run's split.json; the figures are then of its test part alone.
         bootstrap: number of resamples that intervals come from, 100 to 100,000; 0 for no intervals.

@@ -36,7 +36,8 @@ class RunOptions(Ranged):
 
     Attributes:
         data: folder of labelled images, or a CSV that names them.
-        group_by: what must stay on one side of a split: COLUMN, FILE.csv:COLUMN or re:PATTERN.
+        group_by: what must stay on one side of a split: COLUMN, FILE.csv:COLUMN, re:PATTERN or "none"; None finds
+            photos of the same fruit.
         ordinal: whether the classes have an order; None tells it from their names.
         fold: (K, N), test on fold K of N; None for one split.
         preset: "quick", "standard", "paper", "paper-120x160" or "paper-imagenet".

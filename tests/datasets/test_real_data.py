@@ -1,16 +1,20 @@
 """The three real sets, where they are present: what is known of them must be found in them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from photos import real_data
 
 from mango_grader.datasets import make_split, read_dataset
-from mango_grader.datasets.inspection import inspect_folder
+from mango_grader.datasets.inspection import inspect_dataset, inspect_folder
 from mango_grader.datasets.inspection.checks import Duplicates, Shortcut, Unusable
+from mango_grader.datasets.scan import scan
 
 
 def test_mango_lesions() -> None:
-    seen = inspect_folder(real_data("mango_lesions"), "groups.csv:group")
+    data = replace(read_dataset(real_data("mango_lesions"), "groups.csv:group"), grouping="none")
+    seen = inspect_dataset(data, scan(data))
     assert (seen.images, seen.groups, len(seen.classes), seen.ordinal) == (676, 646, 5, False)
     assert seen.check(Unusable).unreadable == ()
     assert len(seen.check(Duplicates).exact) == 9

@@ -56,49 +56,47 @@ def test_a_class_of_enough_groups_reaches_every_part(sizes: list[int], seed: int
 
 def test_proportions_hold_in_every_class() -> None:
     data = made({"A": 200, "B": 60, "C": 20}, group_size=2)
-    split = make_split(data, 3, near_duplicates=NO_PAIRS)
+    split = make_split(data, 3, related=NO_PAIRS)
     for name, share in (("train", 0.65), ("val", 0.15), ("test", 0.2)):
         counts = np.bincount(data.labels[list(getattr(split, name))], minlength=3)
         assert np.abs(counts / np.bincount(data.labels) - share).max() <= 0.03
-    half = make_split(data, 3, shares=Shares(2, 1, 1), near_duplicates=NO_PAIRS)
+    half = make_split(data, 3, shares=Shares(2, 1, 1), related=NO_PAIRS)
     assert len(half.train) == pytest.approx(len(data.items) / 2, abs=6)
 
 
 def test_parts_are_whole_disjoint_and_seeded() -> None:
     data = made({"A": 30, "B": 11}, group_size=3)
-    split = make_split(data, 1, near_duplicates=NO_PAIRS)
+    split = make_split(data, 1, related=NO_PAIRS)
     parts = parts_of(split)
     assert sum(map(len, parts.values())) == len(data.items) == len(set.union(*parts.values()))
     groups = [{data.items[index].group for index in part} for part in parts.values()]
     assert len(set.union(*groups)) == sum(map(len, groups))
-    assert make_split(data, 1, near_duplicates=NO_PAIRS) == split
-    assert make_split(data, 2, near_duplicates=NO_PAIRS) != split
+    assert make_split(data, 1, related=NO_PAIRS) == split
+    assert make_split(data, 2, related=NO_PAIRS) != split
 
 
 def test_folds_test_every_image_once_and_validate_on_others() -> None:
     data = made({"A": 17, "B": 9, "C": 5}, group_size=2)
     tested: list[int] = []
     for number in range(1, 6):
-        split = make_split(data, 0, (number, 5), near_duplicates=NO_PAIRS)
+        split = make_split(data, 0, (number, 5), related=NO_PAIRS)
         parts = parts_of(split)
         assert len(set.union(*parts.values())) == sum(map(len, parts.values())) == len(data.items)
         for part in ("train", "val"):
             assert set(data.labels[list(parts[part])]) == {0, 1, 2}
         tested += split.test
     assert sorted(tested) == list(range(len(data.items)))
-    assert make_split(data, 0, (2, 5), near_duplicates=NO_PAIRS) != make_split(
-        data, 1, (2, 5), near_duplicates=NO_PAIRS
-    )
+    assert make_split(data, 0, (2, 5), related=NO_PAIRS) != make_split(data, 1, (2, 5), related=NO_PAIRS)
 
 
 def test_a_class_of_too_few_groups_is_refused_by_name() -> None:
     data = made({"A": 9, "B": 4, "C": 5}, group_size=5)
     with pytest.raises(UsageError, match="B has 4;") as caught:
-        make_split(data, 0, near_duplicates=NO_PAIRS)
+        make_split(data, 0, related=NO_PAIRS)
     assert "C has" not in str(caught.value)
     joined = np.array([[data.paths.index("C/000-0.png"), data.paths.index("C/001-0.png")]])
     with pytest.raises(UsageError, match="B has 4, C has 4"):
-        make_split(data, 0, near_duplicates=joined)
+        make_split(data, 0, related=joined)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +104,7 @@ def test_a_class_of_too_few_groups_is_refused_by_name() -> None:
 )
 def test_nothing_to_learn_is_refused(counts: dict[str, int], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        make_split(made(counts), 0, near_duplicates=NO_PAIRS)
+        make_split(made(counts), 0, related=NO_PAIRS)
 
 
 def test_near_duplicates_stay_together_across_groups(tmp_path: Path) -> None:
@@ -132,16 +130,16 @@ def test_given_parts_stand_and_missing_ones_come_from_train() -> None:
     items = (*made({"A": 9, "B": 8}, part="train").items, *made({"A": 2, "B": 2}, part="test").items)
     items = tuple(Item(f"{item.part}/{item.path}", item.label, f"{item.part}{item.group}", item.part) for item in items)
     data = Dataset(Path("/nowhere"), ("A", "B"), items)
-    split = make_split(data, 0, near_duplicates=NO_PAIRS)
+    split = make_split(data, 0, related=NO_PAIRS)
     assert split.test == tuple(index for index, item in enumerate(items) if item.part == "test")
     assert split.val
     assert set(data.labels[list(split.val)]) == {0, 1}
     assert split.findings == ()
     with pytest.raises(UsageError, match="--fold"):
-        make_split(data, 0, (1, 5), near_duplicates=NO_PAIRS)
-    crossing = make_split(data, 0, near_duplicates=np.array([[0, len(items) - 1]]))
+        make_split(data, 0, (1, 5), related=NO_PAIRS)
+    crossing = make_split(data, 0, related=np.array([[0, len(items) - 1]]))
     assert parts_of(crossing) == parts_of(split)
-    assert crossing.findings == ("1 pair of near-duplicates lies in several of the given parts",)
+    assert crossing.findings == ("1 pair of related images lies in several of the given parts",)
 
     whole = (
         made({"A": 1, "B": 1}, part="train").items
@@ -149,14 +147,14 @@ def test_given_parts_stand_and_missing_ones_come_from_train() -> None:
         + made({"B": 1}, part="test").items
     )
     data = Dataset(Path("/nowhere"), ("A", "B"), whole)
-    split = make_split(data, 0, near_duplicates=NO_PAIRS)
+    split = make_split(data, 0, related=NO_PAIRS)
     assert (split.train, split.val, split.test) == ((0, 1), (2,), (3,))
     assert split.findings == ("2 groups lie in several of the given parts",)
 
 
 def test_saved_and_loaded_against_the_same_images(tmp_path: Path) -> None:
     data = made({"A": 9, "B": 8})
-    split = make_split(data, 0, near_duplicates=np.array([[2, 1]]))
+    split = make_split(data, 0, related=np.array([[2, 1]]))
     assert split.groups[1:4] == ("A1", "A1", "A3")
     split.save(tmp_path / "split.json", data)
     assert Split.load(tmp_path / "split.json", data) == split
@@ -194,6 +192,6 @@ def test_folds_and_shares_are_checked() -> None:
         with pytest.raises(UsageError):
             parse_fold(text)
     with pytest.raises(UsageError, match="K/N"):
-        make_split(made({"A": 9, "B": 9}), 0, (0, 5), near_duplicates=NO_PAIRS)
+        make_split(made({"A": 9, "B": 9}), 0, (0, 5), related=NO_PAIRS)
     with pytest.raises(UsageError, match="positive"):
         Shares(val=0)

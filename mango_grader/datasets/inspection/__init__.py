@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from mango_grader.datasets.dataset import Dataset
-from mango_grader.datasets.inspection.checks import CHECKS, Check, ClassCount, Evidence
+from mango_grader.datasets.inspection.check import Check, ClassCount, Evidence
+from mango_grader.datasets.inspection.checks import CHECKS
 from mango_grader.datasets.reading import read_dataset
 from mango_grader.datasets.scan import Scan, scan
-from mango_grader.progress import Progress
+from mango_grader.progress import Progress, SilentProgress
 
-__all__ = ["Inspection", "Sizes", "inspect_dataset", "inspect_folder"]
+__all__ = ["Inspection", "Sizes", "inspect_dataset", "inspect_evidence", "inspect_folder"]
 
 _Check = TypeVar("_Check", bound=Check)
 
@@ -45,7 +46,7 @@ class Inspection:
         root: the data folder.
         labels_from: "folders", or the label CSVs.
         images: number of images.
-        groups: number of their groups, near-duplicates merged.
+        groups: number of their groups, those of related images merged.
         ordinal: whether the classes are grades in order.
         classes: images and groups of each class.
         imbalance: images of the largest class for each of the smallest, 1 or more.
@@ -115,18 +116,28 @@ def inspect_folder(
         ```
     """
     dataset = read_dataset(root, group_by, ordinal)
-    return inspect_dataset(dataset, scan(dataset, progress), seed)
+    return inspect_dataset(dataset, scan(dataset, progress), seed, progress)
 
 
-def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
+def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0, progress: Progress | None = None) -> Inspection:
     """Run all checks.
 
     Args:
         dataset: what was read, N images.
         facts: its scan, N rows.
         seed: random seed of the shortcut probe's folds.
+        progress: shows how far the search for images of the same fruit is.
     """
-    evidence = Evidence(dataset, facts, seed)
+    return inspect_evidence(Evidence(dataset, facts, seed, progress or SilentProgress()))
+
+
+def inspect_evidence(evidence: Evidence) -> Inspection:
+    """Run all checks.
+
+    Args:
+        evidence: what they look at.
+    """
+    dataset = evidence.dataset
     return Inspection(
         root=str(dataset.root),
         labels_from=dataset.labels_from,
@@ -135,7 +146,7 @@ def inspect_dataset(dataset: Dataset, facts: Scan, seed: int = 0) -> Inspection:
         ordinal=dataset.ordinal,
         classes=evidence.classes,
         imbalance=evidence.imbalance,
-        sizes=_sizes(facts),
+        sizes=_sizes(evidence.scan),
         reading=dataset.findings,
         checks=tuple(kind.of(evidence) for kind in CHECKS),
     )

@@ -1,132 +1,23 @@
 """What an inspection looks for. A new kind of finding is one more `Check` here: what it saw, says and shows."""
 
-from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mango_grader.datasets.dataset import PARTS, Dataset
-from mango_grader.datasets.duplicates import clusters, exact_duplicates, merge_groups, near_pairs
+from mango_grader.datasets.dataset import PARTS
+from mango_grader.datasets.duplicates import clusters, exact_duplicates
+from mango_grader.datasets.inspection.check import Check, ClassCount, Evidence, Gallery, Paths, several
+from mango_grader.datasets.inspection.fruit import SameFruit
 from mango_grader.datasets.probe import ProbeResult, probe_dataset
-from mango_grader.datasets.scan import Scan
 from mango_grader.datasets.splits import MIN_GROUPS
 from mango_grader.text import about, counted
 
-__all__ = ["CHECKS", "Balance", "Check", "ClassCount", "Duplicates", "Evidence", "Gallery", "Shortcut", "Unusable"]
+__all__ = ["CHECKS", "Balance", "Duplicates", "Orientation", "Shortcut", "Unusable"]
 
 MAX_IMBALANCE = 10.0
 """More images than this in the largest class for each in the smallest is a finding."""
-
-Paths = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ClassCount:
-    """How many images of a class there are.
-
-    Attributes:
-        name: the class.
-        images: number of images, readable or not.
-        groups: number of their groups, near-duplicates merged.
-        parts: number of images by the part that folders or CSVs put them in.
-    """
-
-    name: str
-    images: int
-    groups: int
-    parts: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What all checks look at.
-
-    Attributes:
-        dataset: N images.
-        scan: the facts about them, N rows.
-        seed: random seed of the shortcut probe's folds.
-    """
-
-    dataset: Dataset
-    scan: Scan
-    seed: int = 0
-
-    @cached_property
-    def near(self) -> NDArray[np.int64]:
-        """Pairs of items that show nearly the same image, int64 (P, 2)."""
-        return near_pairs(self.scan)
-
-    @cached_property
-    def groups(self) -> list[str]:
-        """The group of each item, near-duplicates merged."""
-        return merge_groups(self.dataset.groups, self.near)
-
-    @cached_property
-    def classes(self) -> tuple[ClassCount, ...]:
-        """Images and groups of each class."""
-        items, labels = self.dataset.items, self.dataset.labels
-        counts = []
-        for label, name in enumerate(self.dataset.classes):
-            members = np.flatnonzero(labels == label).tolist()
-            parts = Counter[str](part for index in members if (part := items[index].part))
-            counts.append(ClassCount(name, len(members), len({self.groups[index] for index in members}), dict(parts)))
-        return tuple(counts)
-
-    @property
-    def imbalance(self) -> float:
-        """Images of the largest class for each of the smallest, 1 or more."""
-        images = [count.images for count in self.classes]
-        return max(images) / min(images)
-
-    def named(self, sets: Iterable[Sequence[int]]) -> tuple[Paths, ...]:
-        """Return sets of items as sets of paths."""
-        return tuple(tuple(self.dataset.items[index].path for index in one) for one in sets)
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Images to show on the page.
-
-    Attributes:
-        title: its heading.
-        caption: what it means, in a few words.
-        sets: paths of images that belong together.
-    """
-
-    title: str
-    caption: str
-    sets: tuple[Paths, ...]
-
-
-@dataclass(frozen=True)
-class Check(ABC):
-    """One kind of thing to look for; a frozen dataclass whose fields are what it saw, and what JSON shows."""
-
-    @classmethod
-    @abstractmethod
-    def of(cls, evidence: Evidence) -> Self:
-        """Look at the evidence."""
-
-    def findings(self) -> Iterator[str]:
-        """Yield a line for each thing that should be looked at before training."""
-        yield from ()
-
-    def notes(self) -> Iterator[str]:
-        """Yield a line for each thing that is worth knowing, but needs no action."""
-        yield from ()
-
-    def galleries(self) -> Iterator[Gallery]:
-        """Yield the images that show it."""
-        yield from ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, under names that no other check uses."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -220,15 +111,15 @@ class Duplicates(Check):
     def of(cls, evidence: Evidence) -> Self:
         """Put together what digests, perceptual hashes and thumbnails show."""
         dataset, scan = evidence.dataset, evidence.scan
-        exact, alike = exact_duplicates(scan), clusters(evidence.near)
+        exact, alike = exact_duplicates(scan), clusters(evidence.relations.near)
         every = alike + [found for found in exact if not scan.readable[found[0]]]
         given = ["" if item.group == item.path else item.group for item in dataset.items]
         return cls(
             exact=evidence.named(exact),
-            near=evidence.named(found for found in alike if _several(found, scan.digests)),
-            across_classes=evidence.named(found for found in every if _several(found, dataset.labels.tolist())),
-            across_parts=evidence.named(found for found in every if _several(found, dataset.parts)),
-            across_groups=evidence.named(found for found in every if _several(found, given)),
+            near=evidence.named(found for found in alike if several(found, scan.digests)),
+            across_classes=evidence.named(found for found in every if several(found, dataset.labels.tolist())),
+            across_parts=evidence.named(found for found in every if several(found, dataset.parts)),
+            across_groups=evidence.named(found for found in every if several(found, given)),
             divided_groups=dataset.divided_groups,
         )
 
@@ -323,12 +214,8 @@ class Shortcut(Check):
             yield "too few images for the shortcut probe"
 
 
-CHECKS: tuple[type[Check], ...] = (Unusable, Balance, Duplicates, Orientation, Shortcut)
+CHECKS: tuple[type[Check], ...] = (Unusable, Balance, Duplicates, SameFruit, Orientation, Shortcut)
 """All checks, in the order in which their findings are listed."""
-
-
-def _several(found: Sequence[int], values: Sequence[object]) -> bool:
-    return len({values[index] for index in found}) > 1
 
 
 def _lying(sets: Sequence[Paths]) -> str:

@@ -14,6 +14,8 @@ from mango_grader import __version__
 from mango_grader.datasets.dataset import Dataset
 from mango_grader.datasets.inspection import Inspection
 from mango_grader.datasets.inspection.checks import Shortcut, Unusable
+from mango_grader.datasets.inspection.fruit import DRAWN_PAIRS, MatchedPair, SameFruit
+from mango_grader.datasets.inspection.pairs import draw_pair
 from mango_grader.datasets.scan import THUMB, Scan
 from mango_grader.errors import ImageError
 from mango_grader.runtime.images.preprocess import Preprocess
@@ -42,6 +44,13 @@ class _ShownGallery:
     sets: tuple[tuple[_Figure, ...], ...]
 
 
+@dataclass(frozen=True)
+class _ShownPair:
+    source: str | None  # a data: address, None where a file cannot be shown any more
+    names: tuple[str, ...]  # class and path of each image
+    inliers: int
+
+
 def render_inspection(inspection: Inspection, dataset: Dataset, facts: Scan) -> str:
     """Return the page.
 
@@ -62,6 +71,8 @@ def render_inspection(inspection: Inspection, dataset: Dataset, facts: Scan) -> 
         borders={name: _mean_border(dataset, facts, label) for label, name in enumerate(dataset.classes)},
         unreadable=inspection.check(Unusable).unreadable,
         probe=inspection.check(Shortcut).probe,
+        pairs=[_pair(dataset, pair) for pair in inspection.check(SameFruit).same_fruit[:DRAWN_PAIRS]],
+        pairs_total=len(inspection.check(SameFruit).same_fruit),
         galleries=list(_galleries(inspection, dataset)),
     )
 
@@ -74,6 +85,17 @@ def _galleries(inspection: Inspection, dataset: Dataset) -> Iterator[_ShownGalle
                 tuple(_figure(dataset, path, label_of[path]) for path in one[:_PER_SET]) for one in gallery.sets[:_SETS]
             )
             yield _ShownGallery(gallery.title, gallery.caption, len(gallery.sets), tuple(shown))
+
+
+def _pair(dataset: Dataset, pair: MatchedPair) -> _ShownPair:
+    label_of = {item.path: dataset.classes[item.label] for item in dataset.items}
+    names = tuple(f"{label_of[path]} {path}" for path in pair.paths)
+    first, second = (dataset.root / path for path in pair.paths)
+    try:
+        drawn = draw_pair(first, second, pair.points)
+    except ImageError:
+        return _ShownPair(None, names, pair.inliers)
+    return _ShownPair(_address(drawn, "JPEG"), names, pair.inliers)
 
 
 def _examples(dataset: Dataset, facts: Scan, label: int, name: str) -> list[_Figure]:

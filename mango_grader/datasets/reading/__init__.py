@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mango_grader.datasets.dataset import Dataset, Item
 from mango_grader.datasets.reading.files import list_files
-from mango_grader.datasets.reading.groups import read_groups, table_of_groups
+from mango_grader.datasets.reading.groups import grouping_by, read_groups, table_of_groups
 from mango_grader.datasets.reading.labels import name_clashes, order_classes, read_labels
 from mango_grader.datasets.reading.reviews import read_review
 from mango_grader.text import one_line
@@ -27,7 +27,8 @@ def read_dataset(
     Args:
         root: the data folder, or its label CSV.
         group_by: which images belong together: COLUMN of the label CSV, FILE.csv:COLUMN of another CSV in the folder,
-            or re:PATTERN on file names (its first group, or the whole match). None makes each image its own group.
+            re:PATTERN on file names (its first group, or the whole match), or "none", by which each image is a group of
+            its own. By None, too, but then splits and inspections look for images of the same fruit.
         ordinal: whether the classes are grades in order. None decides by their names: A, B, C and numbers are.
         labels: CSV of reviewed labels, which correct those of the folder; None for none.
 
@@ -66,6 +67,7 @@ def read_dataset(
         ordinal=ordered,
         findings=tuple(map(one_line, (*files.findings, *found.findings, *name_clashes(classes), *group_findings))),
         labels_from=found.source,
+        grouping=grouping_by(group_by),
     )
     if dataset.nested:
         dataset = replace(dataset, findings=(*dataset.findings, one_line(dataset.nested)))

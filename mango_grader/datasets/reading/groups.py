@@ -4,14 +4,29 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from mango_grader.datasets.dataset import Grouping
 from mango_grader.datasets.reading.files import Files, find_images
 from mango_grader.datasets.reading.tables import read_table
 from mango_grader.errors import UsageError
 from mango_grader.text import about
 
-__all__ = ["read_groups", "table_of_groups"]
+__all__ = ["NO_GROUPS", "grouping_by", "read_groups", "table_of_groups"]
+
+NO_GROUPS = "none"
+"""What `--group-by` says where each image is a group of its own."""
 
 _PATTERN = "re:"
+
+
+def grouping_by(group_by: str | None) -> Grouping:
+    """Return how it is known which images belong together.
+
+    Args:
+        group_by: as `read_groups` takes it.
+    """
+    if group_by is None:
+        return "found"
+    return "none" if group_by == NO_GROUPS else "given"
 
 
 def table_of_groups(group_by: str | None) -> str | None:
@@ -39,7 +54,7 @@ def read_groups(
         paths: images relative to it, N of them.
         rows: the label CSVs' values by path and column title; None where folders give the labels.
         group_by: COLUMN of the label CSV, FILE.csv:COLUMN, or re:PATTERN on file names (its first group, or the
-            whole match); None makes each image its own group.
+            whole match); "none" makes each image its own group, and so does None, for groups that are found later.
 
     Returns:
         N group names, and at most one line about images without a group.
@@ -47,7 +62,7 @@ def read_groups(
     Raises:
         UsageError: `group_by` names no column, no file, no valid pattern, or no image; says what there is.
     """
-    if group_by is None:
+    if group_by is None or group_by == NO_GROUPS:
         return list(paths), []
     if group_by.startswith(_PATTERN):
         found = _by_pattern(paths, group_by.removeprefix(_PATTERN))

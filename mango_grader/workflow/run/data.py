@@ -157,7 +157,10 @@ def prepare(config: DataConfig, folder: RunFolder, progress: Progress) -> Prepar
         doubtful = [f"{path} ({warning})" for path, warning in packed.warnings.items()]
         progress.note(f"data: {about(doubtful, 'image', 'to check')}")
     if not folder.split.exists():
-        make_split(dataset, config.split_seed, config.fold, progress=progress).save(folder.split, dataset)
+        split = make_split(dataset, config.split_seed, config.fold, progress=progress)
+        split.save(folder.split, dataset)
+        for finding in split.findings:
+            progress.note(f"data: {finding}")
     data = part_data(dataset, packed, preprocess, Split.load(folder.split, dataset))
     if dataset.reviewed is not None:
         learned = set(data.train.targets.tolist())

@@ -16,15 +16,8 @@ from PIL import Image
 
 from mango_grader.datasets import read_dataset
 from mango_grader.datasets.inspection import inspect_dataset, inspect_folder
-from mango_grader.datasets.inspection.checks import (
-    Check,
-    Duplicates,
-    Evidence,
-    Gallery,
-    Orientation,
-    Shortcut,
-    Unusable,
-)
+from mango_grader.datasets.inspection.check import Check, Evidence, Gallery
+from mango_grader.datasets.inspection.checks import Duplicates, Orientation, Shortcut, Unusable
 from mango_grader.datasets.inspection.page import render_inspection
 from mango_grader.datasets.scan import scan
 
@@ -83,6 +76,7 @@ def test_everything_is_told(messy: Path) -> None:
             "doubtful",
         ),
         *("turned", "exact", "near", "across_classes", "across_parts", "across_groups", "probe", "findings", "notes"),
+        *("same_fruit", "fruit_across_classes", "fruit_across_parts", "fruit_across_groups", "too_large"),
     }
 
 
