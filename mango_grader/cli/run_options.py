@@ -137,8 +137,9 @@ _OF_ONE_RUN = (
     ),
     click.option(
         "--teacher",
-        metavar="RUN|FILE|NAME",
-        help="Also learn from a teacher's answers: a run, a .mango, an .onnx classifier or a torchvision model.",
+        metavar="auto|none|RUN|FILE|NAME",
+        help="Also learn from a teacher's answers: a run, a .mango or .onnx file, efficientnet-lite0, or a torchvision"
+        " model. auto takes efficientnet-lite0 as far as there is time.",
     ),
     click.option(
         "--unlabelled",

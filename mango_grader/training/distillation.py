@@ -61,20 +61,23 @@ class DistillationBatches:
         self.per_epoch, self.batch_size = batches.per_epoch, batches.batch_size
 
     @classmethod
-    def uncached(cls, batches: BatchSeries, teacher: Teacher) -> "DistillationBatches":
+    def uncached(
+        cls, batches: BatchSeries, teacher: Teacher, shown: BatchSeries | None = None
+    ) -> "DistillationBatches":
         """Ask the teacher about each batch when it is used.
 
         Args:
-            batches: endless; teacher and student see the same augmented images.
+            batches: endless; what the student sees.
             teacher: gives the logits.
+            shown: the same images in the same order, augmented alike, as the teacher sees them; None for `batches`.
 
         Raises:
             UsageError: at the first logits that are not finite. They are not looked at on a GPU, which would have to
                 wait; there the student's loss shows them.
         """
 
-        def logits(_: int, images: Tensor) -> Tensor:
-            given = teacher(images)
+        def logits(step: int, images: Tensor) -> Tensor:
+            given = teacher(images if shown is None else shown[step].images)
             if not given.is_cuda:
                 _finite(given.numpy())
             return given
@@ -89,7 +92,7 @@ class DistillationBatches:
         to the images that the student sees.
 
         Args:
-            batches: those of which the teacher was asked.
+            batches: what the student sees of those of which the teacher was asked.
             parts: what `cache_logits` returned.
         """
 

@@ -29,6 +29,9 @@ from mango_grader.workflow.search_config import SearchConfig, checked_space, cod
 # Names of settings in configurations of earlier versions, which are still read.
 _RENAMED = {"refit": "retrain_on_all"}
 
+AUTO = "auto"
+"""The teacher that is chosen by the time that there is."""
+
 RetrainOnAll = Annotated[bool, Field(validation_alias=AliasChoices("retrain_on_all", "refit"))]
 """Whether the network is trained a second time, on the training and validation images together."""
 
@@ -90,19 +93,27 @@ class TeacherConfig(Ranged):
     Knowledge distillation as in Hinton et al. 2015; consistent and patient as in Beyer et al. 2022.
 
     Attributes:
-        source: a finished run folder, a .mango or .onnx file, or the name of a torchvision model.
+        source: a finished run folder, a .mango or .onnx file, or the name of a published network: "efficientnet-lite0"
+            or that of a torchvision model; "auto" is EfficientNet-Lite0 as far as a part of the budget allows.
         weight: share of the teacher's answers in the loss, 0..1; the labels have the rest.
         temperature: by which the logits of teacher and student are divided; more than 1 softens them.
         views: augmented epochs that the teacher answers once and that the training then repeats; 0 asks it anew in
             every epoch.
-        height: input height in pixels of an ONNX file that leaves it open; None takes the run's own.
-        width: input width in pixels of an ONNX file that leaves it open; None takes the run's own.
+        height: input height in pixels of an ONNX file that leaves it open, where None takes the run's own, or of a
+            published network, where None takes that on which it learned.
+        width: input width, likewise.
         mean: by channel, subtracted from the inputs (0..1) of an ONNX file that does not take bytes.
         std: by channel, that those inputs are then divided by.
-        recipe: how a torchvision model is fine-tuned before it teaches.
+        mixup: α of Beta(α, α), the share of each image that another image of its batch leaves of it; 0 mixes none. Only
+            the teacher can answer such images, so `weight` must be 1 (function matching, Beyer et al. 2022, §3.1).
+        recipe: how a published network is fine-tuned before it teaches.
         unlabelled: folder of further images; only the teacher's answers to them are learned.
         unlabelled_share: of each batch, in (0, 1), that those fill; an epoch is one pass over the labelled images, so
             that it has more batches.
+
+    Raises:
+        RangeError: a value is outside its range.
+        ValueError: images are mixed, and labels count.
     """
 
     source: str
@@ -113,9 +124,15 @@ class TeacherConfig(Ranged):
     width: Pixels | None = None
     mean: tuple[Share, Share, Share] = (0.485, 0.456, 0.406)
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    mixup: NotNegative = 0.0
     recipe: TrainRecipe = _FINE_TUNING
     unlabelled: str | None = None
     unlabelled_share: Open = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mixup and self.weight < 1:
+            raise ValueError("teacher.mixup mixes images, which no label fits; set teacher.weight=1, too")
 
     @property
     def distillation(self) -> Distillation:

@@ -19,6 +19,7 @@ from mango_grader.models.baselines import BASELINES
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.ranges import Count, Pixels, Positive, Ranged, Seed
 from mango_grader.workflow.config import (
+    AUTO,
     DataConfig,
     Places,
     RetrainOnAll,
@@ -28,6 +29,9 @@ from mango_grader.workflow.config import (
 )
 from mango_grader.workflow.presets import PRESETS, Preset, TrainingSetup
 from mango_grader.workflow.search_config import MethodConfig, SearchConfig
+
+NO_TEACHER = "none"
+"""The name of a teacher where there is to be none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +49,9 @@ class RunOptions(Ranged):
         seed: of the split, the search and the training.
         device: "auto", "cpu", "cuda" or "cuda:N".
         size: (height, width) of the network's input in pixels; None takes the preset's.
-        teacher: a finished run folder, a .mango or .onnx file, or the name of a torchvision model, whose answers the
-            final training learns from.
+        teacher: a finished run folder, a .mango or .onnx file, or the name of a published network, whose answers the
+            final training learns from; "auto" chooses one by the time that there is, "none" has none, and None takes
+            the preset's for a search.
         unlabelled: folder of further images, of which only the teacher's answers are learned; needs a teacher.
         init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits.
         retrain_on_all: train the result a second time, on training and validation images together.
@@ -96,11 +101,17 @@ class RunOptions(Ranged):
         )
 
     def _teacher(self) -> TeacherConfig | None:
-        if self.teacher is None:
+        source = self.teacher or self._usual_teacher
+        if source is None or source == NO_TEACHER:
             if self.unlabelled is not None:
                 raise UsageError("--unlabelled DIR needs a teacher that labels its images; name one with --teacher")
             return None
-        return TeacherConfig(_source(self.teacher), unlabelled=_whole(self.unlabelled))
+        return TeacherConfig(_source(source), unlabelled=_whole(self.unlabelled))
+
+    @property
+    def _usual_teacher(self) -> str | None:
+        """The teacher where none is named."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +142,10 @@ class SearchOptions(RunOptions):
     max_params: Count | None = None
     max_macs: Count | None = None
     max_latency: Positive | None = None
+
+    @property
+    def _usual_teacher(self) -> str | None:
+        return self._preset().setup_of(self.method).teacher
 
     def config(self) -> RunConfig:
         """Return the whole configuration; raises UsageError for names or values that do not exist or do not fit."""
@@ -277,6 +292,8 @@ def _start(name: str | None) -> str | None:
 def _source(name: str) -> str:
     """Return a file's or folder's whole path, or the name of a model."""
     path = Path(name)
+    if name == AUTO:
+        return name
     if path.exists():
         return str(path.resolve())
     if path.suffix or len(path.parts) > 1:

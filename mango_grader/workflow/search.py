@@ -30,7 +30,7 @@ from mango_grader.training.batches import Batches
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.constraints import fits_width, narrowed_space, within_latency
-from mango_grader.workflow.distillation import TeacherSource, open_teacher
+from mango_grader.workflow.distillation import TeacherSource, open_teacher, with_chosen_teacher
 from mango_grader.workflow.finalize import finalize
 from mango_grader.workflow.hand_over import InheritedWeights, inherit
 from mango_grader.workflow.run.budget import BudgetPlan, Probe, Workload, make_plan, seconds_left
@@ -80,6 +80,7 @@ def search(
 
 
 def _search(run: RunContext, plan_only: bool) -> None:
+    run = with_chosen_teacher(run)
     assert run.config.search is not None
     teacher = open_teacher(run)
     with _limits_named(run.config.search.limits):

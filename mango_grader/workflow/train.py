@@ -24,6 +24,7 @@ from mango_grader.workflow.distillation import (
     open_teacher,
     plain_batches,
     training_batches,
+    with_chosen_teacher,
     with_dummy_logits,
     with_teacher_cost,
 )
@@ -73,6 +74,7 @@ def _train(run: RunContext, plan_only: bool) -> None:
     assert spec is not None
     if spec.classes != len(classes):
         raise UsageError(f"the network has {spec.classes} classes, the data have {len(classes)}: {', '.join(classes)}")
+    run = with_chosen_teacher(run)
     training = NetworkTraining(run, open_teacher(run), spec)
     plan = _plan(training)
     run.progress.note(str(plan))

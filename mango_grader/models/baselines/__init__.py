@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from mango_grader.models.baselines.efficientnet_lite import efficientnet_lite0_front
+from mango_grader.models.baselines.efficientnet_lite import efficientnet_lite0, efficientnet_lite0_front
 from mango_grader.models.baselines.msdnet import MSDNetSettings, msdnet_spec
 from mango_grader.models.baselines.torchvision import TORCHVISION, torchvision_spec
 from mango_grader.models.operations import Shape
@@ -12,6 +12,7 @@ from mango_grader.models.spec import NetworkSpec
 
 BASELINES: Mapping[str, Callable[[Shape, int], NetworkSpec]] = MappingProxyType(
     {
+        "efficientnet_lite0": efficientnet_lite0,
         "efficientnet_lite0_front": efficientnet_lite0_front,
         "efficientnet_lite0_front_halved": partial(efficientnet_lite0_front, halved=True),
         "msdnet": msdnet_spec,
@@ -21,4 +22,11 @@ BASELINES: Mapping[str, Callable[[Shape, int], NetworkSpec]] = MappingProxyType(
 )
 """Name → builder of its NetworkSpec; "msdnet" is the compact one."""
 
-__all__ = ["BASELINES", "MSDNetSettings", "efficientnet_lite0_front", "msdnet_spec", "torchvision_spec"]
+__all__ = [
+    "BASELINES",
+    "MSDNetSettings",
+    "efficientnet_lite0",
+    "efficientnet_lite0_front",
+    "msdnet_spec",
+    "torchvision_spec",
+]

@@ -1,12 +1,27 @@
-"""The front of EfficientNet-Lite0 with early exits: small, with ImageNet weights (`models.imagenet`)."""
+"""EfficientNet-Lite0, whole or its front with early exits; both have ImageNet weights (`models.imagenet`)."""
+
+from collections.abc import Sequence
 
 from mango_grader.models.operations import Add, Classifier, Convolution, InvertedResidual, Pool, Shape
 from mango_grader.models.spec import IMAGE, NetworkSpec, Node
 
 _STEM, _FIRST = 32, 16
 # Channels, kernel, stride of the first, and number of the blocks of each stage; all expand sixfold.
-_STAGES = ((24, 3, 2, 2), (40, 5, 2, 2), (80, 3, 2, 3))
-_HEAD = 96
+_FRONT = ((24, 3, 2, 2), (40, 5, 2, 2), (80, 3, 2, 3))
+_STAGES = (*_FRONT, (112, 5, 1, 3), (192, 5, 2, 4), (320, 3, 1, 1))
+_FRONT_HEAD, _HEAD = 96, 1280
+
+
+def efficientnet_lite0(input_shape: Shape, classes: int) -> NetworkSpec:
+    """Return the whole EfficientNet-Lite0: 3.4 M parameters, 385 M multiply-accumulates at 224 × 224 pixels.
+
+    Args:
+        input_shape: (3, H, W); it was trained on 224 × 224 pixels.
+        classes: number of classes.
+    """
+    nodes, ends = _body(IMAGE, _STAGES)
+    exit_ = Node("exit", Classifier(_STAGES[-1][0], classes, _HEAD), (ends[-1],))
+    return NetworkSpec(input_shape, (*nodes, exit_), (exit_.name,))
 
 
 def efficientnet_lite0_front(input_shape: Shape, classes: int, halved: bool = False) -> NetworkSpec:
@@ -24,13 +39,25 @@ def efficientnet_lite0_front(input_shape: Shape, classes: int, halved: bool = Fa
             still have the whole image.
     """
     shrunk = [Node("shrunk", Pool(maximum=False, kernel=2, stride=2), (IMAGE,))] if halved else []
+    nodes, ends = _body("shrunk" if halved else IMAGE, _FRONT)
+    widths = [channels for channels, *_ in _FRONT]
+    heads = [*(0 for _ in widths[1:]), _FRONT_HEAD]
+    exits = [
+        Node(f"exit{number}", Classifier(channels, classes, head), (end,))
+        for number, (channels, head, end) in enumerate(zip(widths, heads, ends, strict=True), start=1)
+    ]
+    return NetworkSpec(input_shape, (*shrunk, *nodes, *exits), tuple(node.name for node in exits))
+
+
+def _body(image: str, stages: Sequence[tuple[int, int, int, int]]) -> tuple[list[Node], list[str]]:
+    """Return stem and blocks, under the names of the space `mbconv`, and the last node of each stage."""
     nodes = [
-        *shrunk,
-        Node("stem", Convolution(3, _STEM, kernel=3, stride=2), ("shrunk" if halved else IMAGE,)),
+        Node("stem", Convolution(3, _STEM, kernel=3, stride=2), (image,)),
         Node("first", InvertedResidual(_STEM, _FIRST, 3, 1, 1), ("stem",)),
     ]
-    exits, before, previous, number = [], _FIRST, "first", 0
-    for stage, (channels, kernel, stride, blocks) in enumerate(_STAGES, start=1):
+    ends: list[str] = []
+    before, previous, number = _FIRST, "first", 0
+    for channels, kernel, stride, blocks in stages:
         for place in range(blocks):
             number += 1
             name = f"block{number}"
@@ -41,6 +68,5 @@ def efficientnet_lite0_front(input_shape: Shape, classes: int, halved: bool = Fa
             else:
                 nodes.append(Node(name, block, (previous,)))
             before, previous = channels, name
-        hidden = _HEAD if stage == len(_STAGES) else 0
-        exits.append(Node(f"exit{stage}", Classifier(before, classes, hidden), (previous,)))
-    return NetworkSpec(input_shape, (*nodes, *exits), tuple(node.name for node in exits))
+        ends.append(previous)
+    return nodes, ends

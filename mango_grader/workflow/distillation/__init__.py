@@ -1,5 +1,6 @@
 """`--teacher` and `--unlabelled`: the teacher of a run, and the batches that its training learns from."""
 
+from mango_grader.workflow.distillation.automatic import with_chosen_teacher
 from mango_grader.workflow.distillation.batches import (
     TRAIN_SEED,
     plain_batches,
@@ -19,6 +20,7 @@ __all__ = [
     "plain_batches",
     "training_batches",
     "unlabelled_examples",
+    "with_chosen_teacher",
     "with_dummy_logits",
     "with_teacher_cost",
 ]

@@ -6,6 +6,8 @@ import torch
 
 from mango_grader.training.batches import Batches, BatchSeries
 from mango_grader.training.distillation import DistillationBatches, MixedBatches, cache_logits
+from mango_grader.training.mixup import MixedUpBatches
+from mango_grader.training.teachers import fitted
 from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.distillation.teacher import TeacherSource, measure_teacher
 from mango_grader.workflow.run.budget import TrainCost
@@ -28,11 +30,14 @@ def plain_batches(config: RunConfig, data: PreparedData) -> BatchSeries:
         data: whose training part, and unlabelled images if any, make the batches.
     """
     seed, size, augment = config.seed + TRAIN_SEED, config.train.batch_size, augmenter(config)
-    if config.teacher is None or data.unlabelled is None:
-        return Batches(data.train, size, seed, augment)
-    further = min(max(1, round(config.teacher.unlabelled_share * size)), size - 1)
-    unlabelled = Batches(data.unlabelled, further, config.seed + _UNLABELLED_SEED, augment)
-    return MixedBatches(Batches(data.train, size - further, seed, augment), unlabelled)
+    batches: BatchSeries = Batches(data.train, size, seed, augment)
+    if config.teacher is None:
+        return batches
+    if data.unlabelled is not None:
+        further = min(max(1, round(config.teacher.unlabelled_share * size)), size - 1)
+        unlabelled = Batches(data.unlabelled, further, config.seed + _UNLABELLED_SEED, augment)
+        batches = MixedBatches(Batches(data.train, size - further, seed, augment), unlabelled)
+    return MixedUpBatches(batches, config.teacher.mixup, seed) if config.teacher.mixup else batches
 
 
 def training_batches(run: RunContext, source: TeacherSource | None, phase: str, epochs: int) -> BatchSeries:
@@ -50,12 +55,18 @@ def training_batches(run: RunContext, source: TeacherSource | None, phase: str, 
     batches = plain_batches(run.config, run.data)
     if source is None or run.config.teacher is None:
         return batches
-    teacher = source.make()
-    measure_teacher(source.name, teacher, run)
+    teacher, seen = source.make(), _seen_by(source, run)
+    measure_teacher(source.name, teacher, seen)
+    shown = batches if seen is run else plain_batches(seen.config, seen.data)
     if not (views := run.config.teacher.views):
-        return DistillationBatches.uncached(batches, teacher)
+        return DistillationBatches.uncached(batches, teacher, shown)
     steps, kept = min(views, epochs) * batches.per_epoch, run.folder.teacher / f"answers-{phase}"
-    return DistillationBatches.cached(batches, cache_logits(batches, teacher, steps, kept, run.progress))
+    return DistillationBatches.cached(batches, cache_logits(shown, teacher, steps, kept, run.progress))
+
+
+def _seen_by(source: TeacherSource, run: RunContext) -> RunContext:
+    """Return the run with images of the teacher's size; their batches have the student's order and augmentation."""
+    return run if source.size is None else run.at_size(*source.size)
 
 
 def with_dummy_logits(batches: BatchSeries, classes: int) -> BatchSeries:
@@ -75,11 +86,12 @@ def with_teacher_cost(cost: TrainCost, source: TeacherSource, run: RunContext, b
         cost: seconds of the training without its teacher.
         source: what the teacher is made from; its answers are timed here.
         run: the run, with a teacher among its settings.
-        batches: what the teacher is shown.
+        batches: what the student is shown.
     """
     assert run.config.teacher is not None
     views = run.config.teacher.views
-    asked = seconds_of(lambda: source.stand_in(batches[0].images), _PROBE_STEPS, run.device)
+    images = fitted(batches[0].images, *source.size) if source.size else batches[0].images
+    asked = seconds_of(lambda: source.stand_in(images), _PROBE_STEPS, run.device)
     measuring = asked * (len(run.data.val) + len(run.data.test)) / batches.batch_size
     made = replace(cost, preparation=source.make_seconds + measuring)
     view = asked * batches.per_epoch

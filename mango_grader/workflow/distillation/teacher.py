@@ -1,4 +1,4 @@
-"""The teacher of a run: a run or bundle of mango-grader's, any ONNX classifier, or a torchvision model."""
+"""The teacher of a run: a run or bundle of mango-grader's, any ONNX classifier, or a published network."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,16 +11,15 @@ from torch import Tensor
 
 from mango_grader.errors import MangoError, UsageError
 from mango_grader.files import read_json, write_json
-from mango_grader.models import AnytimeClassifier, NetworkSpec
-from mango_grader.models.baselines.torchvision import classifier_spec
+from mango_grader.models import AnytimeClassifier
 from mango_grader.runtime import Bundle
 from mango_grader.training.batches import Examples
 from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.distillation import Teacher, TeacherFigures, teacher_accuracy, teacher_logits
 from mango_grader.training.linear_probe import LinearProbe, fit_probe
 from mango_grader.training.teachers import OnnxTeacher, TorchTeacher
-from mango_grader.workflow.config import RunConfig, TeacherConfig
-from mango_grader.workflow.distillation.pretrained import Pretrained, check_pretrained
+from mango_grader.workflow.config import AUTO, RunConfig, TeacherConfig
+from mango_grader.workflow.distillation.pretrained import Pretrained, check_pretrained, published_spec
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
@@ -34,6 +33,7 @@ class TeacherSource(Protocol):
 
     Attributes:
         name: the teacher's name in reports.
+        size: (height, width), in pixels, of the images that it is shown; None for those of the student.
         stand_in: a network that takes as long to answer as the teacher will; known before the teacher is made.
         make_seconds: estimated duration of `make`.
     """
@@ -41,6 +41,10 @@ class TeacherSource(Protocol):
     @property
     def name(self) -> str:
         """The teacher's name in reports."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width), in pixels, of the images that it is shown; None for those of the student."""
 
     @property
     def stand_in(self) -> Teacher:
@@ -61,11 +65,13 @@ class Ready:
     Attributes:
         name: the teacher's name in reports.
         stand_in: the teacher itself.
+        size: None: it fits the student's images to what it takes.
         make_seconds: 0.
     """
 
     name: str
     stand_in: Teacher
+    size: tuple[int, int] | None = None
     make_seconds: float = 0.0
 
     def make(self) -> Teacher:
@@ -110,7 +116,8 @@ def open_teacher(run: RunContext) -> TeacherSource | None:
             return Ready(source.name, _of_bundle(source, config, run.data))
         if source.suffix == ".onnx":
             return Ready(source.name, _of_onnx(source, config, run))
-        return Pretrained(_classifier(source.name, run.config, run.data.dataset.classes), config.recipe, run)
+        spec = published_spec(config.source, run.config, len(run.data.dataset.classes))
+        return Pretrained(config.source, spec, config.recipe, run)
 
 
 def check_teacher(config: RunConfig, teacher: TeacherConfig, folder: RunFolder, classes: Sequence[str]) -> None:
@@ -134,12 +141,14 @@ def check_teacher(config: RunConfig, teacher: TeacherConfig, folder: RunFolder, 
             bundle = Bundle.open(source)
             _order(bundle.manifest.classes, classes)
             _graph(bundle, teacher)
+        elif teacher.source == AUTO:
+            return  # chosen by the time that there is, once the images are read
         elif source.suffix == ".onnx":
             size = teacher.height or config.data.height, teacher.width or config.data.width
             OnnxTeacher(str(source), size, teacher.mean, teacher.std)
         else:
-            _classifier(source.name, config, classes)
-            check_pretrained(source.name, folder)
+            published_spec(teacher.source, config, len(classes))
+            check_pretrained(teacher.source, folder)
 
 
 @contextmanager
@@ -148,10 +157,6 @@ def _errors_naming(source: Path) -> Iterator[None]:
         yield
     except MangoError as error:
         raise UsageError(f"--teacher {source}: {error}") from error
-
-
-def _classifier(name: str, config: RunConfig, classes: Sequence[str]) -> NetworkSpec:
-    return classifier_spec(name, (3, config.data.height, config.data.width), len(classes))
 
 
 def _finished_run(run: RunFolder) -> tuple[AnytimeClassifier, Mapping[str, Any]]:

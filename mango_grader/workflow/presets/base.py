@@ -22,6 +22,7 @@ class TrainingSetup:
         search_cutout: probability of cutout while searching; None takes the training's.
         search_policy: AutoAugment's tables while searching; None takes the training's.
         rotate_portrait: turn images that are higher than wide.
+        teacher: of a search's result, where none is named; None for none.
     """
 
     height: int
@@ -32,6 +33,7 @@ class TrainingSetup:
     rotate_portrait: bool = False
     search_cutout: float | None = None
     search_policy: Policy | None = None
+    teacher: str | None = None
 
 
 @dataclass(frozen=True)

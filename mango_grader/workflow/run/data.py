@@ -89,6 +89,23 @@ class PreparedData:
         return replace(self.train, rows=rows[side == 0]), replace(self.train, rows=rows[side == 1])
 
 
+def refitted(data: PreparedData, height: int, width: int, cache: Path, progress: Progress) -> PreparedData:
+    """Return the same images, in the same parts, fitted to another size; unlabelled ones are left out.
+
+    Args:
+        data: of a run.
+        height: in pixels.
+        width: in pixels.
+        cache: folder that keeps the pixels.
+        progress: told how far decoding is.
+    """
+    preprocess = replace(data.preprocess, height=height, width=width)
+    packed = pack(data.dataset, preprocess, cache, progress)
+    again = part_data(data.dataset, packed, preprocess, data.split)
+    parts = {name: replace(getattr(again, name), rows=getattr(data, name).rows) for name in ("train", "val", "test")}
+    return replace(again, **parts)
+
+
 def augmenter(config: RunConfig, augment: Augment | None = None) -> TensorAugmenter:
     """Return what executes the run's augmentation on its device.
 

