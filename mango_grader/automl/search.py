@@ -5,7 +5,10 @@ The loop interprets a method's schedule; it does all progress, history, checkpoi
 
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +64,7 @@ class Search:
         Under a deadline, rounds that there is no time for are left out as if they had been taken: learning rates and
         batches go on where the schedule has them. The result is then picked from what can be scored in time.
         """
-        schedule = self.method.schedule(self.training.batches.per_epoch if self.training else 1)
-        weight_steps = sum(kind == "weights" for round_ in schedule for kind in round_.steps())
+        schedule, weight_steps = self._schedule, self._steps["weights"]
         counters: dict[str, int] = {"weights": 0, "architecture": 0, "refit": 0}
         start = self._restore(counters)
         saved = time.monotonic()
@@ -81,6 +83,15 @@ class Search:
                     self._save(number + 1, counters)
                     saved = time.monotonic()
         return self._finish(progress)
+
+    @cached_property
+    def _schedule(self) -> Sequence[Round]:
+        return self.method.schedule(self.training.batches.per_epoch if self.training else 1)
+
+    @cached_property
+    def _steps(self) -> Counter[str]:
+        """How many steps of each kind there are in all."""
+        return Counter(kind for round_ in self._schedule for kind in round_.steps())
 
     def _round(self, number: int, round_: Round, counters: dict[str, int], weight_steps: int) -> dict[str, float]:
         """Take a round and return its mean figures."""
@@ -144,8 +155,15 @@ class Search:
         if shared is not None:
             batch = shared.rewards[number % len(shared.rewards)]
             evaluator, step = SharedWeights(problem, shared.net, [batch], shared.device), SharedStep(shared, number)
+        steps = max(self._steps["architecture"], number + 1)
         return ArchStep(
-            problem.objective, problem.cost, lambda found: self._usable(evaluator.score(found)), rng, step, number
+            problem.objective,
+            problem.cost,
+            lambda found: self._usable(evaluator.score(found)),
+            rng,
+            step,
+            number,
+            steps,
         )
 
     def _finish(self, progress: Progress) -> Architecture:

@@ -241,6 +241,7 @@ class ArchStep:
         rng: for draws.
         shared: the super net; None where a table stands for it.
         number: of the step, from 0; those that were left out count.
+        steps: how many there are in the whole search, 1 or more.
     """
 
     objective: Objective
@@ -249,3 +250,4 @@ class ArchStep:
     rng: np.random.Generator
     shared: SharedStep | None = None
     number: int = 0
+    steps: int = 1

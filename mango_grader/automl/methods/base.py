@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
+from mango_grader.automl.movement import Movement, Preference, preference_moved
 from mango_grader.automl.samplers.fair import FairPaths
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
@@ -165,6 +166,7 @@ class SearchMethod(ABC):
         settings_type: its settings, a frozen dataclass.
         fits_width: whether the paper searches without regard to a limit, and then widens or narrows the result to it.
         opens_one_path: whether a weight step opens one candidate path; a method that opens several at once does not.
+        exact: whether `preference` returns probabilities themselves, and not how often draws chose.
         space: what is searched.
         feasible: whether an architecture may be the result.
         settings: how it searches.
@@ -177,6 +179,7 @@ class SearchMethod(ABC):
     settings_type: ClassVar[type[MethodSettings]]
     fits_width: ClassVar[bool] = False
     opens_one_path: ClassVar[bool] = True
+    exact: ClassVar[bool] = False
     settings: Any
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: MethodSettings | None = None) -> None:
@@ -249,6 +252,27 @@ class SearchMethod(ABC):
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return how likely each candidate is to be chosen as things stand, in [0, 1], (candidates,) per decision."""
         return self.space.frequencies(self.propose(np.random.default_rng(0), PREFERENCE_DRAWS))
+
+    def movement(self, before: Preference) -> Movement:
+        """Return what the search has changed so far: how far its preference has moved, and what else the method counts.
+
+        Args:
+            before: what `preference` returned before the first step.
+        """
+        return preference_moved(
+            self.space.decisions, before, self.preference(), None if self.exact else PREFERENCE_DRAWS
+        )
+
+    def reach(self, steps: int) -> float:
+        """Return how much of what is open so many architecture steps can decide at most, in [0, 1].
+
+        It is counted as in `Movement.decided`, and compared with `LEAST` before the search starts. 1 where the number
+        of steps sets no bound, unless the method says otherwise.
+
+        Args:
+            steps: 0 or more.
+        """
+        return 1.0
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs: plain data and tensors."""

@@ -47,20 +47,32 @@ class ApgNag:
         self.velocity = torch.zeros_like(self.ahead)
         self.margin = self.ahead.clone()
 
-    def step(self, slope: Tensor, gamma: Tensor) -> None:
+    def step(self, slope: Tensor, gamma: Tensor, *, stop: bool = False) -> None:
         """Take one step.
 
         Args:
             slope: ∇G(λ_(t−1)), of λ's shape.
             gamma: weight of ‖λ‖₁, of λ's shape.
+            stop: whether to end at S(z), and to begin again without momentum (O'Donoghue & Candès 2015, §3.2).
         """
         z, threshold = self.ahead - self.rate * slope, self.rate * gamma
         sparse = soft_threshold(z, threshold)
-        self.velocity = sparse - self.ahead + self.momentum * self.velocity
+        self.velocity = torch.zeros_like(sparse) if stop else sparse - self.ahead + self.momentum * self.velocity
         self.ahead = sparse + self.momentum * self.velocity
         if self.nonnegative:
             self.ahead = self.ahead.clamp(min=0.0)
         self.margin = (z if self.nonnegative else z.abs()) - threshold
+
+    def foreseen(self, slope: Tensor, steps: int) -> Tensor:
+        """Return z of the last of `steps` steps if only the first one had a slope, and nothing was pulled to zero.
+
+        Args:
+            slope: of the first step, of λ's shape.
+            steps: 1 or more.
+        """
+        carried = self.momentum * (1 - self.momentum ** (steps - 1)) / (1 - self.momentum)
+        z = self.ahead - self.rate * (1 + carried) * slope + self.momentum * carried * self.velocity
+        return z.clamp(min=0.0) if self.nonnegative else z.abs()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that changes."""
@@ -70,6 +82,19 @@ class ApgNag:
         """Take over what `state_dict` returned."""
         own = self.ahead.device
         self.ahead, self.velocity, self.margin = (state[n].to(own) for n in ("ahead", "velocity", "margin"))
+
+
+def pulls_in(steps: int, momentum: float) -> float:
+    """Return how many times its first pull to zero a λ has fallen at S(z) of the last of `steps` equal pulls.
+
+    Momentum builds up: a step takes one pull at first, and nearly 1 / (1 − momentum) later.
+
+    Args:
+        steps: of APG-NAG, 1 or more.
+        momentum: in [0, 1).
+    """
+    before, ramp = steps - 1, momentum / (1 - momentum)
+    return 1 + before + ramp * (before - ramp * (1 - momentum**before))
 
 
 class BlockShares:
@@ -96,6 +121,10 @@ class BlockShares:
             complete = sum(self._complete.get(block, 0) for block in blocks)
             shares[name] = sum(present.get(block, 0) for block in blocks) / complete if complete else 1.0
         return shares
+
+    def of_all(self, kept: Mapping[str, tuple[str, ...]]) -> float:
+        """Return what the whole network still costs as a share of the complete one, in [0, 1]."""
+        return sum(self._cost.by_block(kept).values()) / (sum(self._complete.values()) or 1.0)
 
 
 def memory_shares(space: SearchSpace) -> dict[str, NDArray[np.float64]]:

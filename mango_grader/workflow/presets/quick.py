@@ -123,9 +123,15 @@ QUICK = Preset(
         ),
     },
     methods={
-        # Tens of λ steps, not the published 23,400: after 60 of them a third to a half of the connections is left.
+        # Tens of λ steps, not the published 23,400: γ follows from how many there are.
         "dso": DsoSettings(
-            pretrain=4, epochs=10, gamma=0.015, lr=0.2, clip=0.1, weights=replace(SHARED_ADAMW, frozen_scale=True)
+            pretrain=4,
+            epochs=10,
+            gamma=None,
+            keep=0.3,
+            lr=0.2,
+            clip=0.1,
+            weights=replace(SHARED_ADAMW, frozen_scale=True),
         ),
         "enas": EnasSettings(epochs=30, steps=75, paths=4, samples=30, weights=SHARED_ADAMW, controller=CONTROLLER),
         "ms-ranas": MsRanasSettings(epochs=10, lr=0.02, weights=SHARED_ADAMW),

@@ -53,7 +53,9 @@ STANDARD = Preset(
         "proxylessnas": ProxylessNasSettings(
             epochs=75, warmup=25, held_out=0.2, binary=BinaryGateSettings(lr=0.02), weights=SHARED_ADAMW
         ),
-        "dso": DsoSettings(pretrain=30, epochs=60, lr=0.3, weights=replace(SHARED_ADAMW, frozen_scale=True)),
+        "dso": DsoSettings(
+            pretrain=30, epochs=60, gamma=None, keep=0.4, lr=0.3, weights=replace(SHARED_ADAMW, frozen_scale=True)
+        ),
         "tnas-os": TnasOsSettings(
             epochs=100, samples=10, held_out=0.2, recalibration=8, evolution=EvolutionSettings(), weights=SHARED_ADAMW
         ),

@@ -8,9 +8,10 @@ import pytest
 import torch
 from mixed import MixedConfig, search_of
 
+from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import macs
 from mango_grader.automl.methods.dso import Dso, DsoSettings
-from mango_grader.automl.relaxations.sparsity import BlockShares, memory_shares
+from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, pulls_in
 from mango_grader.automl.search import Search
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import DagConfig
@@ -149,10 +150,42 @@ def test_the_plan_pretrains_and_keeps_the_ratio() -> None:
     assert rounds[1:] == [[*["weights"] * 4, "architecture"] * 2] * 2
 
 
-def test_more_effort_pulls_as_far() -> None:
-    for effort in (0.4, 3.0):
-        scaled = SETTINGS.scaled(effort)
-        assert scaled.gamma * scaled.epochs == pytest.approx(SETTINGS.gamma * SETTINGS.epochs)
+def test_effort_does_not_change_what_counts_as_useless() -> None:
+    assert SETTINGS.scaled(0.2).gamma == SETTINGS.gamma
+    aimed = replace(SETTINGS, gamma=None, keep=0.3)
+    assert aimed.scaled(8.0).keep == 0.3
+
+
+@pytest.mark.parametrize("given", [{"keep": 0.5}, {"gamma": None}])
+def test_gamma_is_given_or_follows_what_is_to_be_kept(given: dict[str, float | None]) -> None:
+    with pytest.raises(ValueError, match="set either gamma or keep, and the other to null"):
+        replace(SETTINGS, **given)
+
+
+@pytest.mark.parametrize("adaptive", ["none", "flops", "memory"])
+@pytest.mark.parametrize("config", [DAG, MixedConfig(8, 8, 2)], ids=["dag", "mixed"])
+def test_the_share_that_is_to_be_kept_is_what_is_left(adaptive: str, config: DagConfig | MixedConfig) -> None:
+    keep = 0.6 if config is DAG else 0.75  # of the mixed one, more than half must stay
+    search, method = dso(replace(SETTINGS, gamma=None, keep=keep, adaptive=adaptive, epochs=6, clip=0.1), config)
+    found = search.run(SilentProgress())
+    shares = [row["kept_macs"] for row in search.history if "kept_macs" in row]
+    assert shares[0] == 1.0
+    assert keep - 0.25 < shares[-1] <= keep
+    complete = method.space.derive(Architecture(config, {d.name: d.candidates for d in method.space.decisions}))
+    assert method.space.derive(found).macs()[-1] <= keep * complete.macs()[-1]
+    kept, candidates = method.movement({}).kept or (0, 0)
+    assert 0 < kept < candidates == sum(len(d.candidates) for d in method.space.decisions)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 12, 60])
+def test_a_useless_factor_can_die_in_just_so_many_steps_that_reach_says(steps: int) -> None:
+    weakest = 1 / (SETTINGS.lr * pulls_in(steps, SETTINGS.momentum))
+    for gamma, dies in ((weakest * 1.001, True), (weakest * 0.999, False)):
+        factors = ApgNag(torch.ones(1, dtype=torch.float64), SETTINGS.lr, SETTINGS.momentum, nonnegative=True)
+        for _ in range(steps):
+            factors.step(torch.zeros(1), torch.tensor([gamma]))
+        assert bool(factors.margin <= 0) == dies
+        assert Dso(SearchSpace(DAG), lambda _: True, replace(SETTINGS, gamma=gamma)).reach(steps) == dies
 
 
 def test_a_resumed_method_goes_on_alike() -> None:

@@ -6,7 +6,7 @@ import torch
 from mixed import MixedConfig
 
 from mango_grader.automl.cost import macs
-from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, soft_threshold
+from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, pulls_in, soft_threshold
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import DagConfig
 from mango_grader.models.operations import Convolution, Normalise
@@ -42,6 +42,28 @@ def test_apg_nag_follows_its_three_equations(nonnegative: bool) -> None:
         np.testing.assert_array_equal(factors.margin.numpy() > 0, left > 0)
         zeros += int((thresholded == 0).sum())
     assert zeros
+
+
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_what_is_foreseen_comes_where_nothing_else_happens(steps: int) -> None:
+    rng = np.random.default_rng(0)
+    factors = ApgNag(torch.from_numpy(rng.uniform(1.0, 2.0, 5)), 0.1, 0.9, nonnegative=True)
+    factors.step(torch.from_numpy(rng.normal(0.0, 0.1, 5)), torch.full((5,), 0.01))
+    slope = torch.from_numpy(rng.normal(0.0, 0.1, 5))
+    expected = factors.foreseen(slope, steps)
+    pulled = expected - 0.1 * 0.02 * pulls_in(steps, 0.9)
+    for number in range(steps):
+        factors.step(slope if number == 0 else torch.zeros(5), torch.full((5,), 0.02))
+    torch.testing.assert_close(factors.margin, pulled)
+
+
+def test_a_step_that_stops_leaves_no_momentum_behind() -> None:
+    factors = ApgNag(torch.ones(2), 0.1, 0.9, nonnegative=True)
+    factors.step(torch.zeros(2), torch.full((2,), 1.0))
+    before = factors.ahead.clone()
+    factors.step(torch.zeros(2), torch.full((2,), 1.0), stop=True)
+    torch.testing.assert_close(factors.ahead, before - 0.1)
+    assert factors.velocity.tolist() == [0.0, 0.0]
 
 
 def test_without_a_slope_what_is_pruned_stays_so() -> None:
