@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate
-from typing import Any, ClassVar, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mango_grader.automl.graph import SearchGraph
 from mango_grader.ranges import Count, Factor, Pixels, Ranged
+
+if TYPE_CHECKING:  # to list the spaces costs no numpy
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Decision:
             later[own] = later.get(own, 0) + 1
         return [*weights, float(low < 0)] if self.free else weights
 
-    def draw(self, rng: np.random.Generator, live: Sequence[bool] | None = None) -> tuple[str, ...]:
+    def draw(self, rng: "np.random.Generator", live: Sequence[bool] | None = None) -> tuple[str, ...]:
         """Draw a legal choice evenly: each with the same probability, unless `probability` of a free subset is no half.
 
         A free subset is one of independent draws, each candidate with `probability`, on condition that it is legal.
