@@ -14,6 +14,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_NUMBER = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([kKmM]?)")
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
 class Duration(click.ParamType[float]):
@@ -63,6 +65,30 @@ class Size(click.ParamType[tuple[int, int]]):
                 f"{value!r} is not a size; write pixels (8 or more) or HxW, for example 128 or 120x160", param, ctx
             )
         return int(numbers[0]), int(numbers[-1])
+
+
+class Limit(click.ParamType[int | str]):
+    """13000000, 13M or 350k → a number; "none" is itself, where it means something.
+
+    Args:
+        none: whether "none" does.
+    """
+
+    name = "limit"
+
+    def __init__(self, *, none: bool = False) -> None:
+        self._none = none
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return 1 or more, or "none"; fails with a usage message."""
+        if isinstance(value, int) or (self._none and value == "none"):
+            return value
+        parts = _NUMBER.fullmatch(value)
+        number = float(parts[1]) * _UNITS[parts[2].lower()] if parts else 0.0
+        if number < 1 or not number.is_integer():
+            kinds = "13000000, 13M, 350k or none" if self._none else "350000, 350k or 1M"
+            self.fail(f"{value!r} is no limit of 1 or more; write, for example, {kinds}", param, ctx)
+        return int(number)
 
 
 class RunCommand(click.Command):
@@ -149,8 +175,15 @@ _OF_ONE_RUN = (
     click.option("--plan-only", is_flag=True, help="Time a few steps, print the budget plan and stop."),
 )
 _SIZE_LIMITS = (
-    click.option("--max-params", type=click.IntRange(min=1), help="Limit on the parameters of a searched network."),
-    click.option("--max-macs", type=click.IntRange(min=1), help="Limit on its multiply-adds per image."),
+    click.option(
+        "--max-params", type=Limit(), metavar="N", help="Limit on the parameters of a searched network: 350000 or 350k."
+    ),
+    click.option(
+        "--max-macs",
+        type=Limit(none=True),
+        metavar="N|none",
+        help="Limit on its multiply-adds per image: 13000000 or 13M.  [default: the preset's, where no limit is given]",
+    ),
 )
 
 

@@ -125,7 +125,8 @@ class SearchOptions(RunOptions):
         over: how the scores of the exits are combined: "last", "mean", or "area" under the curve over cost.
         cost: of an architecture: "macs" (multiply-accumulates) or "latency" (milliseconds on this host).
         max_params: parameters that the result may have; None for any number.
-        max_macs: multiply-accumulates for one image that the result may need.
+        max_macs: multiply-accumulates for one image that the result may need; "none" for any number, and None for those
+            of the preset where no limit is given at all.
         max_latency: milliseconds for one image on one thread of this host that the result may take.
 
     Example:
@@ -140,7 +141,7 @@ class SearchOptions(RunOptions):
     over: Over = "mean"
     cost: Literal["macs", "latency"] = "macs"
     max_params: Count | None = None
-    max_macs: Count | None = None
+    max_macs: int | Literal["none"] | None = None
     max_latency: Positive | None = None
 
     @property
@@ -162,7 +163,7 @@ class SearchOptions(RunOptions):
             preset.space(kind, base.data.height, base.data.width),
             setup.search_batch,
             Objective(self.metric, self.over),
-            Limits(self.max_params, self.max_macs, self.max_latency),
+            self._limits(preset),
             self.cost,
             cutout_probability=setup.search_cutout,
             policy=setup.search_policy,
@@ -177,6 +178,11 @@ class SearchOptions(RunOptions):
         if config.search is not None:
             _check_cost(config.search)
         return config
+
+    def _limits(self, preset: Preset) -> Limits:
+        """Return the limits that are given, or else those of the preset."""
+        given = Limits(self.max_params, None if self.max_macs == "none" else self.max_macs, self.max_latency)
+        return given if given or self.max_macs == "none" else preset.limits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ from mango_grader.workflow.constraints import fits_width, narrowed_space, within
 from mango_grader.workflow.distillation import TeacherSource, open_teacher, with_chosen_teacher
 from mango_grader.workflow.finalize import finalize
 from mango_grader.workflow.hand_over import InheritedWeights, inherit
+from mango_grader.workflow.presets import PRESETS
 from mango_grader.workflow.run.budget import BudgetPlan, Probe, Workload, make_plan, seconds_left
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import augmenter
@@ -83,10 +84,15 @@ def _search(run: RunContext, plan_only: bool) -> None:
     run = with_chosen_teacher(run)
     assert run.config.search is not None
     teacher = open_teacher(run)
-    with _limits_named(run.config.search.limits):
+    limits = run.config.search.limits
+    with _limits_named(limits):
         searching = _Searching(run, run.config.search, teacher)
         plan = searching.plan()
         run.progress.note(str(plan))
+        if limits:
+            own = limits == PRESETS[run.config.preset].limits
+            lifted = f", as the preset {run.config.preset} has it; --max-macs none lifts it" if own else ""
+            run.progress.note(f"plan: limited by {limits}{lifted}")
         if plan_only:
             return
         if run.folder.network.exists():
@@ -273,8 +279,10 @@ class _Searching:
         """Return, for an error, that limits left less of the space's widths; nothing if they did not."""
         if (width := self.space.config.multiplier) == self.config.space.multiplier:
             return ""
-        limits = f"--max-params, --max-macs or --max-latency left {width:.2f} of its widths"
-        return f": {limits}; loosen them, or let the space choose among cheaper ones"
+        limits = (
+            f"{self.config.limits} left {width:.2f} of its widths; loosen them (--max-macs none lifts the preset's)"
+        )
+        return f": {limits}, or let the space choose among cheaper ones"
 
     def _timetable(self, plan: BudgetPlan, search: Search) -> Timetable | None:
         """Return how long the rounds of `search` take, and by when they end; None for a plan that timed no steps."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS, MethodSettings
 from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets.augmentation import Augment, Policy
@@ -46,6 +47,7 @@ class Preset:
         methods: settings by method; a method without an entry has its published ones.
         setups: by method, where its paper has a training setup of its own.
         inherit: whether a search's result starts from the super net's weights.
+        limits: of a search for which no limit is given.
     """
 
     setup: TrainingSetup
@@ -53,6 +55,7 @@ class Preset:
     methods: Mapping[str, MethodSettings] = field(default_factory=dict)
     setups: Mapping[str, TrainingSetup] = field(default_factory=dict)
     inherit: bool = True
+    limits: Limits = Limits()
 
     def setup_of(self, method: str | None) -> TrainingSetup:
         """Return the training setup of a method: its own, or the common one."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import (
     BetaNasSettings,
     DsoSettings,
@@ -67,6 +68,7 @@ VAE = VaeSettings(layers=1)
 
 QUICK = Preset(
     setup=TrainingSetup(_SIZE, _SIZE, TrainRecipe(epochs=60), Augment()),
+    limits=Limits(max_macs=13_000_000),
     spaces={
         # Dilated depthwise convolutions train at half the speed on CPUs, and five halvings see far enough without.
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=48, stem=24, exits=(3, 6, 12), dilations=(1,)),

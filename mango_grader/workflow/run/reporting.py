@@ -116,6 +116,7 @@ def _provenance(run: RunContext, measured: RunMeasurements, teacher: TeacherFigu
     started = {"init_from": Path(config.init_from).name} if config.init_from else {}
     weights = InheritedWeights.load(run.folder.inherited)
     inherited = {"inherited": str(weights)} if weights else {}
+    limited = {"limits": str(config.search.limits)} if config.search and config.search.limits else {}
     retrained = {"refit": True} if config.retrain_on_all else {}
     distilled = {"teacher": teacher.name, "teacher_test_accuracy": teacher.test.value} if teacher else {}
     return {
@@ -128,6 +129,7 @@ def _provenance(run: RunContext, measured: RunMeasurements, teacher: TeacherFigu
         "test_images": last.count,
         "guessing": last.guessing.to_dict(),
         "test_accuracy": [each.accuracy.value for each in measured.test.exits],
+        **limited,
         **started,
         **inherited,
         **retrained,
