@@ -81,8 +81,10 @@ class Limit(click.ParamType[int | str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         """Return 1 or more, or "none"; fails with a usage message."""
-        if isinstance(value, int) or (self._none and value == "none"):
+        if isinstance(value, int):
             return value
+        if self._none and value == "none":
+            return "none"
         parts = _NUMBER.fullmatch(value)
         number = float(parts[1]) * _UNITS[parts[2].lower()] if parts else 0.0
         if number < 1 or not number.is_integer():
