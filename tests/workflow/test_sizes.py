@@ -11,7 +11,7 @@ from mango_grader import SearchOptions, TrainOptions
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import Limits, fitted
 from mango_grader.automl.search_space import SearchSpace
-from mango_grader.automl.spaces import LayerwiseConfig, NasnetConfig, SpaceConfig
+from mango_grader.automl.spaces import LayerwiseConfig, MbconvConfig, NasnetConfig, SpaceConfig
 from mango_grader.cli import main
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
@@ -174,3 +174,29 @@ def test_the_training_of_an_architecture_is_that_of_its_paper(fruit: Path, tmp_p
     config = TrainOptions(data=str(fruit), architecture=str(path), preset="paper").config()
     assert config.train == PRESETS["paper"].setup_of("tnas-g").train
     assert config.train != PRESETS["paper"].setup.train
+
+
+@pytest.mark.parametrize("multiplier", [0.75, 1.4])
+def test_betanet_is_searched_at_one_width_and_trained_at_another(multiplier: float) -> None:
+    setting = f"space.final.multiplier={multiplier}"
+    search = SearchOptions(data=".", preset="paper", method="betanas", settings=[setting]).config().search
+    assert search is not None
+    trained = SearchSpace(search.space).final.config
+    assert (search.space.multiplier, trained.multiplier) == (1.0, multiplier)
+    assert isinstance(trained, MbconvConfig)
+    assert (trained.squeeze, trained.exits) == (0.25, (6,))
+
+
+def test_what_dso_found_on_cifar_is_trained_with_the_stages_of_imagenet(fruit: Path, tmp_path: Path) -> None:
+    space = SearchSpace(PRESETS["paper"].space("dag", 32, 32))
+    path = tmp_path / "architecture.json"
+    write_json(path, space.sample(np.random.default_rng(0)).to_dict())
+    stages = ("space.stages=2,2,13,6", "space.exits=[23]", "space.stem_stride=4")
+    options = TrainOptions(
+        data=str(fruit), architecture=str(path), preset="paper-imagenet", size=(224, 224), settings=stages
+    )
+    config = options.config()
+    assert config.network is not None
+    assert config.network.exits == ("exit23",)
+    assert config.train.epochs == 240
+    assert config.network.shapes["block1"][1:] == (56, 56)
