@@ -11,7 +11,7 @@ Example:
 """
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -104,6 +104,10 @@ class Ranged:
             for number in value if isinstance(value, tuple | list) else (value,):
                 if allowed is not None and number is not None and number not in allowed:
                     raise RangeError(name, allowed, number)
+
+    def ignored(self) -> Mapping[str, str]:
+        """Return which settings have no effect beside the others as they are, by name, with the reason in words."""
+        return {}
 
 
 _LARGEST = 1e30  # torch overflows beyond it in single precision

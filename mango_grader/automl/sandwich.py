@@ -1,5 +1,6 @@
 """The sandwich rule: a space's largest and smallest path learn in every weight step, beside those that are drawn."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -40,6 +41,10 @@ class SandwichRule(Ranged):
 
     drawn: CountOrNone = 0
     distillation: Distillation = Distillation(weight=1.0, temperature=1.0)
+
+    def ignored(self) -> Mapping[str, str]:
+        """Return what is for paths that do not learn together."""
+        return {} if self.drawn else {"distillation": "each step trains one path; set sandwich.drawn, too"}
 
 
 @dataclass(frozen=True)

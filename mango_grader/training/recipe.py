@@ -1,7 +1,7 @@
 """How weights are learned: optimiser, schedule and loss as plain data, and the optimiser that follows from them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -47,6 +47,12 @@ class WeightRecipe(Ranged):
         super().__post_init__()
         if self.optimiser == "sgd" and self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
+
+    def ignored(self) -> Mapping[str, str]:
+        """Return what the optimiser does not have."""
+        if self.optimiser == "sgd":
+            return {}
+        return dict.fromkeys(("momentum", "nesterov"), "AdamW has no such setting; choose optimiser=sgd")
 
     def lr_at(self, step: int, steps: int) -> float:
         """Return the learning rate of one step.
@@ -162,6 +168,10 @@ class TrainRecipe(Ranged):
         super().__post_init__()
         if self.exit_weights and not sum(self.exit_weights):
             raise ValueError("exit_weights must not all be 0")
+
+    def ignored(self) -> Mapping[str, str]:
+        """Return what belongs to terms that the loss does not have."""
+        return {} if self.distil else {"distil_temperature": "without self-distillation there is none; set distil, too"}
 
     def lasting(self, epochs: int) -> "TrainRecipe":
         """Return the same recipe over another number of epochs."""

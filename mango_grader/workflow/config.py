@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
@@ -24,6 +25,7 @@ from mango_grader.ranges import (
 )
 from mango_grader.settings import checked, plain
 from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
+from mango_grader.workflow.ignored import refuse_ignored
 from mango_grader.workflow.search_config import SearchConfig, checked_space, coded
 
 # Names of settings in configurations of earlier versions, which are still read.
@@ -134,6 +136,20 @@ class TeacherConfig(Ranged):
         if self.mixup and self.weight < 1:
             raise ValueError("teacher.mixup mixes images, which no label fits; set teacher.weight=1, too")
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what is for another kind of teacher, or for images that there are not."""
+        suffix, ignored = Path(self.source).suffix, dict[str, str]()
+        ours = suffix == ".mango" or Path(self.source).is_dir()
+        if suffix != ".onnx":
+            ignored |= dict.fromkeys(("mean", "std"), "the teacher knows them; only an .onnx file has to be told")
+        if ours:
+            ignored |= dict.fromkeys(("height", "width"), "the teacher knows the size of its images")
+        if ours or suffix == ".onnx":
+            ignored["recipe"] = "the teacher is trained already; only a published network is fine-tuned"
+        if self.unlabelled is None:
+            ignored["unlabelled_share"] = "there are no unlabelled images; pass --unlabelled"
+        return ignored
+
     @property
     def distillation(self) -> Distillation:
         """How its answers count."""
@@ -206,6 +222,21 @@ class RunConfig(Ranged):
                 "train.epochs=0 leaves the network untrained; give 1 or more epochs, or weights with --init-from"
             )
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what options decide, what parts of a search that must agree do not, and what follows no training."""
+        ignored = {"preset": "--preset chooses a preset's settings"}
+        if self.search is not None:
+            space = self.search.space
+            for side in ("height", "width"):
+                if getattr(space, side) != getattr(self.data, side):
+                    reason = "the network's input has the size of --size"
+                    ignored |= {f"data.{side}": reason, f"search.space.{side}": reason}
+            if not self.augment.cutout:
+                ignored["search.cutout_probability"] = "there are no holes; set augment.cutout, too"
+        if not self.train.epochs:
+            ignored["teacher"] = ignored["retrain_on_all"] = "nothing is trained; set train.epochs above 0"
+        return ignored
+
     @property
     def distillation(self) -> Distillation | None:
         """How the teacher's answers count, if there is one."""
@@ -247,13 +278,19 @@ class RunConfig(Ranged):
                 for "search.method." and "search.space."; values are JSON, or else plain text.
 
         Raises:
-            UsageError: there is no such setting, or the value does not fit; the message names the settings there are.
+            UsageError: there is no such setting (the message names those that there are), the value does not fit, or
+                the setting would have no effect.
         """
-        data = self.to_dict()
+        data, names = self.to_dict(), []
         for assignment in assignments:
             path, value = _parsed(assignment)
-            _assign(data, ["search", *path] if path[0] in ("method", "space") else path, value, assignment)
-        return self.from_dict(data)
+            whole = ["search", *path] if path[0] in ("method", "space") else path
+            _assign(data, whole, value, assignment)
+            names.append(".".join(whole))
+        config = self.from_dict(data)
+        for name, assignment in zip(names, assignments, strict=True):
+            refuse_ignored(config, name, assignment)
+        return config
 
 
 def changed_space(space: SpaceConfig, assignments: Sequence[str]) -> SpaceConfig:

@@ -172,7 +172,7 @@ class SearchOptions(RunOptions):
         config = replace(base, search=search).with_settings(self.settings)
         if config.search is not None:
             for graph in _graphs_of(config.search.space):
-                _check_exit_weights(config, len(graph.exits))
+                _check_training(config, len(graph.exits))
         if config.search is not None and (reason := method.check_space(config.search.space)):
             raise UsageError(f"--method {self.method} --space {kind}: {reason}")
         if config.search is not None:
@@ -209,7 +209,7 @@ class TrainOptions(RunOptions):
         if name not in BASELINES:
             raise UsageError(f"--baseline {name}: choose from {', '.join(BASELINES)}")
         network = BASELINES[name]((3, base.data.height, base.data.width), _classes(base))
-        return _check_exit_weights(replace(base, network=network), len(network.exits))
+        return _check_training(replace(base, network=network), len(network.exits))
 
     def _of_architecture(self, path: str) -> RunConfig:
         found = _read_architecture(path)
@@ -223,7 +223,7 @@ class TrainOptions(RunOptions):
         except ValueError as error:
             raise UsageError(f"--architecture {path} does not fit what --set makes of its space: {error}") from error
         config = replace(base, data=replace(base.data, height=height, width=width), network=network)
-        return _check_exit_weights(config, len(network.exits))
+        return _check_training(config, len(network.exits))
 
 
 def _classes(config: RunConfig) -> int:
@@ -259,11 +259,13 @@ def _graphs_of(space: SpaceConfig) -> tuple[SearchGraph, SearchGraph]:
         raise UsageError(f"--space {space.kind}: these settings together make no network: {error}") from error
 
 
-def _check_exit_weights(config: RunConfig, exits: int) -> RunConfig:
-    """Return the configuration if its exit weights are as many as its networks have exits, or none."""
+def _check_training(config: RunConfig, exits: int) -> RunConfig:
+    """Return the configuration if its training looks at all of it: exit weights, teacher, a second training."""
     weights = config.train.exit_weights
     if weights and len(weights) != exits:
         raise UsageError(f"train.exit_weights: the networks have {exits} exits, so give {exits} weights or none")
+    if not config.train.epochs and (config.teacher is not None or config.retrain_on_all):
+        raise UsageError("train.epochs=0 trains nothing: leave out --teacher and --retrain-on-all, or give epochs")
     teacher = config.teacher.recipe.exit_weights if config.teacher else ()
     if len(teacher) > 1:
         raise UsageError("teacher.recipe.exit_weights: a torchvision model has one exit, so give one weight or none")

@@ -133,6 +133,15 @@ class SearchConfig(Ranged):
         if not self.inherit and self.fine_tune != FineTuning():
             raise ValueError("fine_tune is for inherited weights: leave it out, or set search.inherit=true")
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what the run decides, and what is for limits that there are not."""
+        ignored = {"space.classes": "the data say how many classes there are"}
+        if not self.limits:
+            return ignored | {"fit_width": "there is no limit to fit; set one, such as --max-macs"}
+        if METHODS[self.method.name].fits_width:
+            return ignored | {"fit_width": f"{self.method.name} always fits the width of its result"}
+        return ignored
+
     def augment(self, training: Augment) -> Augment:
         """Return how images are varied while searching.
 

@@ -61,6 +61,10 @@ class BetaNasSettings(MethodSettings):
         if self.warmup > self.epochs:
             raise ValueError(f"warmup must be at most epochs, {self.epochs}, of which it is a part, not {self.warmup}")
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what is for drops where there are none."""
+        return {} if self.drop_below else {"drop_every": "nothing is dropped; set drop_below, too"}
+
     @property
     def weighs_cost(self) -> bool:
         """Whether α descends the expected cost, too."""

@@ -90,6 +90,10 @@ class DsoSettings(MethodSettings):
         if (self.gamma is None) == (self.keep is None):
             raise ValueError("set either gamma or keep, and the other to null: keep=0.4 goes with gamma=null")
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what gamma follows where there is no gamma."""
+        return {} if self.gamma != 0 else {"adaptive": "nothing is pulled to zero; set gamma, too"}
+
 
 class Dso(SearchMethod):
     """Every candidate's output is scaled by its own λ, at first 1 (Eq. 2); λ and weights minimise Eq. 5 in turn.

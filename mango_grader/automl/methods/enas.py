@@ -63,6 +63,11 @@ class EnasSettings(MethodSettings):
         if self.fair and self.schedule == "alternating":
             raise ValueError("fair paths need schedule=two_phases: the controller draws those of schedule=alternating")
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what is for a result that is chosen otherwise."""
+        chosen = f"result={self.result} needs no samples; choose another result"
+        return {"samples": chosen} if self.result == "most_probable" else {}
+
     @property
     def scores(self) -> int:
         """One for each sample of the end that has a full score."""

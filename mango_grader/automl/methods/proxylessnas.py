@@ -65,6 +65,13 @@ class ProxylessNasSettings(MethodSettings):
     reinforce: ReinforceSettings = ReinforceSettings()
     weights: WeightRecipe = WeightRecipe(optimiser="sgd", lr=0.025, momentum=0.9, nesterov=True, weight_decay=4e-5)
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what the other gradient has."""
+        if self.gradient == "binary_gates":
+            return {"reinforce": "binary gates learn from losses; choose gradient=reinforce"}
+        reason = "REINFORCE learns from scores; choose gradient=binary_gates"
+        return {"binary.paths": reason, "binary.cost_weight": f"{reason}, or set reinforce.cost_exponent"}
+
     @property
     def weighs_cost(self) -> bool:
         """Whether the gates learn what is cheap, too."""

@@ -72,6 +72,14 @@ class Augment(Ranged):
         if self.policy not in get_args(Policy):
             raise UsageError(f"augmentation: policy must be one of {', '.join(get_args(Policy))}, not {self.policy}")
 
+    def ignored(self) -> Mapping[str, str]:
+        """Return what describes a rectangle that is never drawn."""
+        if self.cutout:
+            return {}
+        reason = "there are no holes; set cutout, too"
+        fill = {} if self.policy != "none" else {"cutout_fill": reason}
+        return dict.fromkeys(("cutout_least", "cutout_probability"), reason) | fill
+
     @classmethod
     def _numbers(cls) -> list[str]:
         return [field.name for field in fields(cls) if isinstance(field.default, float)]

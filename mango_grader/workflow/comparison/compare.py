@@ -22,7 +22,7 @@ from mango_grader.report import ComparisonData, write_comparison
 from mango_grader.settings import checked, plain
 from mango_grader.training.device import pick_device
 from mango_grader.training.ranking import RankedEntry
-from mango_grader.workflow.comparison.entries import read_entries
+from mango_grader.workflow.comparison.entries import read_entries, require_searches
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
 from mango_grader.workflow.comparison.processes import Crashed, one_by_one, side_by_side
 from mango_grader.workflow.comparison.ranking import rank
@@ -62,6 +62,7 @@ class Comparison:
             UsageError: entries, settings or data cannot be used.
         """
         entries = read_entries(self.entries)
+        require_searches(entries, self.options)
         return tuple(
             ComparedRun(entry, repeat, entry.config(self._options_of(repeat)))
             for repeat in range(1, self.seeds + 1)

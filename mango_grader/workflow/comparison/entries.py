@@ -102,6 +102,21 @@ class Trained:
         return train(out, config, resume=RunFolder(out).config.exists(), progress=progress)
 
 
+def require_searches(entries: Sequence[Entry], options: SearchOptions) -> None:
+    """Raise UsageError if there are options of searches, but no entry searches.
+
+    Args:
+        entries: what is compared.
+        options: of every run.
+    """
+    if any(isinstance(entry, Searched) for entry in entries):
+        return
+    limits = {"max-params": options.max_params, "max-macs": options.max_macs, "max-latency": options.max_latency}
+    idle = [f"--{name} {value}" for name, value in limits.items() if value is not None]
+    if idle := idle + [f"--set {each}" for each in options.settings if each.startswith(_OF_SEARCHES)]:
+        raise UsageError(f"{' and '.join(idle)} would be ignored: none of --methods is a search; leave out or add one")
+
+
 def read_entries(written: Sequence[str]) -> tuple[Entry, ...]:
     """Return the entries of METHOD (on its default space), METHOD/SPACE or baseline names.
 
