@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.same_fruit.features import Features
+from mango_grader.cores import ordered_map
+from mango_grader.datasets.same_fruit.features import Features, unit
 from mango_grader.datasets.same_fruit.matching import still
 
 __all__ = ["without_common", "without_fixed"]
@@ -19,8 +20,10 @@ COMMON = 0.02
 FEW = 10
 """… if it is in more than this many images: of a small set, one fruit's photos may be a large share."""
 
-_SAMPLE = 200  # images in which features are counted
+_SAMPLE = 200  # images in which features are counted …
+_STRONGEST = 150  # … among so many of each: prints, edges and marks are stronger than skin
 _ALIKE = 0.95  # likeness of two descriptors of the same thing
+_BLOCK = 256  # features compared with all of the sample at once
 _SEED = 0
 
 Matches = Sequence[NDArray[np.int64]]
@@ -55,18 +58,34 @@ def without_common(images: Sequence[Features], pairs: NDArray[np.int64], matches
     asked = [np.zeros(len(image), bool) for image in images]
     for (one, two), found in zip(pairs, matches, strict=True):
         asked[one][found[:, 0]] = asked[two][found[:, 1]] = True
-    count = len(images)
-    chosen = np.sort(np.random.default_rng(_SEED).permutation(count)[:_SAMPLE])
-    sample = [images[index] for index in chosen if len(images[index])]
-    starts = np.cumsum([0, *(len(one) for one in sample)])[:-1]
-    descriptors = np.concatenate([np.empty((0, 128), np.float32), *(one.unit() for one in sample)]).T.copy()
-    most = len(chosen) * max(COMMON, FEW / max(count, 1))
+    some = [image.only(features) for image, features in zip(images, asked, strict=True)]
+    ends = np.cumsum([len(one) for one in some])
+    often = _Sample(images).often(np.concatenate([one.descriptors for one in some]))
     common = [np.zeros(len(image), bool) for image in images]
-    for image, features, mask in zip(images, asked, common, strict=True):
-        if features.any():
-            alike = np.maximum.reduceat(image.only(features).unit() @ descriptors, starts, axis=1) > _ALIKE
-            mask[features] = alike.sum(1) - 1 >= most
+    for mask, features, found in zip(common, asked, np.split(often, ends[:-1]), strict=True):
+        mask[features] = found
     return _without(common, pairs, matches)
+
+
+class _Sample:
+    """Some of the images, in which features are counted."""
+
+    def __init__(self, images: Sequence[Features]) -> None:
+        chosen = np.random.default_rng(_SEED).permutation(len(images))[:_SAMPLE]
+        sample = [unit(images[index].descriptors[:_STRONGEST]) for index in chosen]
+        self._image_of = np.repeat(np.arange(len(sample)), [len(one) for one in sample])
+        self._descriptors = np.concatenate([np.empty((0, 128), np.float32), *sample]).T.copy()
+        self._most = len(sample) * max(COMMON, FEW / max(len(images), 1))
+
+    def often(self, descriptors: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return which of the features occur in many images, bool (F,)."""
+        blocks = [descriptors[start : start + _BLOCK] for start in range(0, len(descriptors), _BLOCK)]
+        return np.concatenate([np.zeros(0, bool), *ordered_map(self._often, blocks)])
+
+    def _often(self, block: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        rows, columns = np.nonzero(unit(block) @ self._descriptors > _ALIKE)
+        seen = np.unique(np.stack([rows, self._image_of[columns]], axis=1), axis=0)
+        return np.bincount(seen[:, 0], minlength=len(block)) > self._most
 
 
 def _without(

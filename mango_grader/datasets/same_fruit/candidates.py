@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.same_fruit.features import Features
+from mango_grader.datasets.same_fruit.features import Features, unit
 
 __all__ = ["candidate_pairs"]
 
@@ -32,7 +32,7 @@ def candidate_pairs(images: Sequence[Features]) -> NDArray[np.int64]:
     if len(kept) < 2:
         return np.empty((0, 2), np.int64)
     words = _visual_words([images[index] for index in kept])
-    summed = np.stack([_vlad(images[index].unit(), words) for index in kept])
+    summed = np.stack([_vlad(unit(images[index].descriptors), words) for index in kept])
     found = []
     for start in range(0, len(kept), _CHUNK):
         alike = summed[start : start + _CHUNK] @ summed.T
@@ -51,8 +51,7 @@ def _visual_words(images: Sequence[Features]) -> NDArray[np.float32]:
     rng = np.random.default_rng(_SEED)
     share = max(1, _LEARNT // len(images))
     picked = [one.descriptors[rng.permutation(len(one))[:share]] for one in images]
-    learnt = np.concatenate(picked)[:_LEARNT].astype(np.float32)
-    learnt /= np.maximum(np.linalg.norm(learnt, axis=1, keepdims=True), 1e-6)
+    learnt = unit(np.concatenate(picked)[:_LEARNT])
     words = learnt[rng.permutation(len(learnt))[:_WORDS]]
     for _ in range(_ROUNDS):
         nearest = (learnt @ words.T).argmax(1)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mango_grader.runtime.images.decode import decode
 
-__all__ = ["MIDDLE", "MOST", "SIDE", "Features", "find_features"]
+__all__ = ["MIDDLE", "MOST", "SIDE", "Features", "find_features", "unit"]
 
 SIDE = 256
 """Longer side, in pixels, of the image in which features are found; smaller images keep their size."""
@@ -28,7 +28,7 @@ _LEVELS = 512  # Values of a RootSIFT descriptor are nearly all below a half.
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The local features of one image.
+    """The local features of one image, strongest first.
 
     Attributes:
         places: float32 (F, 2), x and y, where the longer side of the image is `SIDE`.
@@ -41,11 +41,6 @@ class Features:
     def __len__(self) -> int:
         return len(self.places)
 
-    def unit(self) -> NDArray[np.float32]:
-        """Return the descriptors at length 1, so that a product of two is their likeness: 1 for equal ones."""
-        values = self.descriptors.astype(np.float32)
-        return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6), np.float32)
-
     def only(self, kept: NDArray[np.bool_] | NDArray[np.int64]) -> "Features":
         """Return some of the features.
 
@@ -53,6 +48,16 @@ class Features:
             kept: bool (F,), which; or their indices.
         """
         return Features(self.places[kept], self.descriptors[kept])
+
+
+def unit(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return descriptors at length 1, so that a product of two is their likeness: 1 for equal ones.
+
+    Args:
+        descriptors: (F, 128).
+    """
+    values = descriptors.astype(np.float32)
+    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 def find_features(path: Path) -> Features:

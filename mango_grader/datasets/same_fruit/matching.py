@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.datasets.same_fruit.features import SIDE, Features
+from mango_grader.datasets.same_fruit.features import SIDE, Features, unit
 
 __all__ = ["ENOUGH", "agreeing", "find_matches", "still"]
 
@@ -31,7 +31,7 @@ def find_matches(one: Features, two: Features) -> NDArray[np.int64]:
     """
     if min(len(one), len(two)) < 2:
         return np.empty((0, 2), np.int64)
-    alike = one.unit() @ two.unit().T
+    alike = unit(one.descriptors) @ unit(two.descriptors).T
     rows = np.arange(len(one))
     best = alike.argmax(1)
     mutual = alike.argmax(0)[best] == rows
