@@ -45,3 +45,29 @@ def write_scene(folder: Path, floor: NDArray[np.uint8], number: int, photo: int 
     path = folder / f"{number:03d}-{photo}.png"
     take_photo(floor, number, photo).save(path)
     return path
+
+
+def spotted(seed: int, width: int = 160) -> Image.Image:
+    """Return a quickly drawn skin with spots of its own, 160 pixels high."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (20, width // 8, 3), dtype=np.uint8))
+    return coarse.resize((width, 160), Image.Resampling.BICUBIC)
+
+
+def seen_again(image: Image.Image, angle: float = 35.0, zoom: float = 0.8) -> Image.Image:
+    """Return what a second photo shows: turned by `angle` degrees, and smaller."""
+    small = image.resize((round(image.width * zoom), round(image.height * zoom)), Image.Resampling.BICUBIC)
+    turned = small.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=(120, 130, 110))
+    left, top = (turned.width - image.width) // 2, (turned.height - image.height) // 2
+    return turned.crop((left, top, left + image.width, top + image.height))
+
+
+def write_spotted(root: Path) -> Path:
+    """Write 16 fruit to A/ and B/; A/again.png shows A/0.png again, B/other.png shows A/1.png. Return `root`."""
+    for number in range(16):
+        path = root / "AB"[number // 8] / f"{number % 8}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        spotted(number).save(path)
+    seen_again(spotted(0)).save(root / "A" / "again.png")
+    seen_again(spotted(1), -60.0, 0.9).save(root / "B" / "other.png")
+    return root

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from commands import call
+from fruit_scenes import write_spotted
 from photos import write_folders
 
 from mango_grader.cli import main
@@ -54,6 +55,24 @@ def test_json_is_all_of_standard_output(clean: Path, tmp_path: Path) -> None:
     seen = json.loads(result.stdout)
     assert (seen["images"], seen["groups"], seen["ordinal"]) == (20, 3, False)
     assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_written_groups_are_read_again_and_never_overwritten(tmp_path: Path) -> None:
+    table = write_spotted(tmp_path / "fruit") / "found.csv"
+    result = run(table.parent, "--write-groups", table)
+    assert result.exit_code == 0, result.output
+    assert table.read_text().splitlines()[:4] == ["path,fruit", "A/0.png,1", "A/again.png,1", "A/1.png,2"]
+    assert json.loads(run(table.parent, "--json").stdout)["findings"] == json.loads(result_of_json(table))["findings"]
+    again = run(table.parent, "--write-groups", table)
+    assert again.exit_code == 2
+    assert "choose another name, so that no correction is lost" in again.output
+    assert run(table.parent, "--write-groups", tmp_path / "found.txt").exit_code == 2
+
+
+def result_of_json(table: Path) -> str:
+    result = run(table.parent, "--json", "--group-by", "found.csv:fruit")
+    assert json.loads(result.stdout)["groups"] == 16
+    return result.stdout
 
 
 @pytest.mark.parametrize(

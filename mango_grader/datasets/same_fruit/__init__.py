@@ -6,6 +6,7 @@ that are worth a comparison; `matching` of each pair. Nothing is drawn at random
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -83,7 +84,8 @@ def find_same_fruit(dataset: Dataset, facts: Scan, progress: Progress | None = N
     matches = load_matches(kept)
     if matches is None:
         matches = _find([dataset.root / dataset.items[item].path for item in items], progress or SilentProgress())
-        save_matches(kept, matches)
+        with suppress(OSError):  # The next call then finds them anew.
+            save_matches(kept, matches)
     return _limited(matches.renumbered(items), len(items))
 
 

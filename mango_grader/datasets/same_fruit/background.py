@@ -55,6 +55,8 @@ def without_common(images: Sequence[Features], pairs: NDArray[np.int64], matches
         pairs: int64 (P, 2), of images.
         matches: P times int64 (M, 2), which features of a pair match.
     """
+    if not len(pairs):
+        return []
     asked = [np.zeros(len(image), bool) for image in images]
     for (one, two), found in zip(pairs, matches, strict=True):
         asked[one][found[:, 0]] = asked[two][found[:, 1]] = True

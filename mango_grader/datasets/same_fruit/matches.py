@@ -88,7 +88,7 @@ def load_matches(path: Path) -> FruitMatches | None:
         path: of the file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             found = FruitMatches(file["pairs"], file["inliers"], file["points"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

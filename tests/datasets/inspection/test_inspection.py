@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import pytest
 from deepfiles import png
+from fruit_scenes import write_spotted
 from pages import Page, check_fits_a_phone
 from photos import photo, write_folders, write_photo
 from PIL import Image
@@ -18,6 +19,7 @@ from mango_grader.datasets import read_dataset
 from mango_grader.datasets.inspection import inspect_dataset, inspect_folder
 from mango_grader.datasets.inspection.check import Check, Evidence, Gallery
 from mango_grader.datasets.inspection.checks import Duplicates, Orientation, Shortcut, Unusable
+from mango_grader.datasets.inspection.fruit import SameFruit
 from mango_grader.datasets.inspection.page import render_inspection
 from mango_grader.datasets.scan import scan
 
@@ -78,6 +80,33 @@ def test_everything_is_told(messy: Path) -> None:
         *("turned", "exact", "near", "across_classes", "across_parts", "across_groups", "probe", "findings", "notes"),
         *("same_fruit", "fruit_across_classes", "fruit_across_parts", "fruit_across_groups", "too_large"),
     }
+
+
+def test_photos_of_one_fruit_are_told_and_shown_pair_by_pair(tmp_path: Path) -> None:
+    dataset = read_dataset(write_spotted(tmp_path))
+    facts = scan(dataset)
+    seen = inspect_dataset(dataset, facts)
+    assert seen.groups == 16
+    found = seen.check(SameFruit)
+    assert {pair.paths for pair in found.same_fruit} == {("A/0.png", "A/again.png"), ("A/1.png", "B/other.png")}
+    assert found.same_fruit[0].inliers <= found.same_fruit[1].inliers
+    assert all(len(pair.points) == pair.inliers >= 12 for pair in found.same_fruit)
+    assert found.fruit_across_classes == (("A/1.png", "B/other.png"),)
+    assert any("1 pair of one fruit lies in different classes" in line for line in seen.findings)
+    assert any("2 pairs of images show the same fruit" in line for line in seen.notes)
+    page = render_inspection(seen, dataset, facts)
+    shown = re.findall(r"<figcaption><b>(\d+) features</b> (.*?)</figcaption>", page)
+    assert {names for _, names in shown} == {"A A/0.png = A A/again.png", "A A/1.png = B B/other.png"}
+    assert page.count('<figure class="pair"><img src="data:image/jpeg;base64,') == 2
+
+
+def test_groups_that_were_given_are_compared_with_the_fruit_found(tmp_path: Path) -> None:
+    seen = inspect_folder(write_spotted(tmp_path), r"re:^\d")
+    assert seen.groups == 10
+    assert len(seen.check(SameFruit).fruit_across_groups) == 2
+    assert any("2 pairs of one fruit lie in different groups" in line for line in seen.findings)
+    off = inspect_folder(tmp_path, "none")
+    assert (off.groups, off.check(SameFruit).same_fruit) == (18, ())
 
 
 def test_clean_photos_have_no_findings(tmp_path: Path) -> None:
