@@ -64,8 +64,8 @@ def without_common(images: Sequence[Features], pairs: NDArray[np.int64], matches
     ends = np.cumsum([len(one) for one in some])
     often = _Sample(images).often(np.concatenate([one.descriptors for one in some]))
     common = [np.zeros(len(image), bool) for image in images]
-    for mask, features, found in zip(common, asked, np.split(often, ends[:-1]), strict=True):
-        mask[features] = found
+    for mask, features, often_there in zip(common, asked, np.split(often, ends[:-1]), strict=True):
+        mask[features] = often_there
     return _without(common, pairs, matches)
 
 
