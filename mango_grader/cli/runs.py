@@ -76,7 +76,11 @@ def search(
 
 @click.command(cls=RunCommand)
 @run_options
-@click.option("--architecture", metavar="FILE", help="The architecture.json of a search.")
+@click.option(
+    "--architecture",
+    metavar="FILE",
+    help="The architecture.json of a search; --set space.NAME=VALUE trains it in another size.",
+)
 @click.option("--baseline", type=click.Choice(sorted(BASELINES)), help="A published network, to compare with.")
 @progress_option
 def train(out: str | None, resume: bool, plan_only: bool, data: str | None, progress: Progress, **options: Any) -> None:
