@@ -62,7 +62,7 @@ def compare(
         labels = options.pop("labels")
         labels = labels and str(Path(labels).resolve())
         # What a search has by default would favour searches over known networks.
-        own = options | {"teacher": options["teacher"] or NO_TEACHER}
+        own = options | {"teacher": NO_TEACHER}
         told = SearchOptions(data=str(Path(data).resolve()), labels=labels, **own)
         asked = Comparison(tuple(each for each in methods.split(",") if each.strip()), told, seeds, folds, jobs)
     with comparison_folder(out, data, resume) as path:
