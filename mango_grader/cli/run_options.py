@@ -161,7 +161,10 @@ _OF_ONE_RUN = (
     click.option(
         "--init-from",
         metavar="RUN|NAME",
-        help="Start from the weights of a run, as far as they fit, or from ImageNet's (efficientnet-lite0).",
+        default="auto",
+        show_default=True,
+        help="Start from the weights of a run, as far as they fit, or from ImageNet's (efficientnet-lite0). auto takes"
+        " these where there are some for the space (lite) or the baseline; none starts afresh.",
     ),
     click.option(
         "--teacher",

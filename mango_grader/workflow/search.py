@@ -39,7 +39,7 @@ from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import augmenter
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.machine import choose_threads, fixed_seconds, peak_memory_mb, seconds_of, use_threads
-from mango_grader.workflow.run.weights import load_matching
+from mango_grader.workflow.run.weights import load_matching, started_from
 from mango_grader.workflow.search_config import SearchConfig
 from mango_grader.workflow.start import started_run
 from mango_grader.workflow.train import NetworkTraining
@@ -93,6 +93,7 @@ def _search(run: RunContext, plan_only: bool) -> None:
             own = limits == PRESETS[run.config.preset].limits
             lifted = f", as the preset {run.config.preset} has it; --max-macs none lifts it" if own else ""
             run.progress.note(f"plan: limited by {limits}{lifted}")
+        run.progress.note(searching.start())
         if plan_only:
             return
         if run.folder.network.exists():
@@ -201,6 +202,11 @@ class _Searching:
     def constraint(self) -> Constraint:
         """What the method may propose."""
         return unconstrained if fits_width(self.config) else self.constraints
+
+    def start(self) -> str:
+        """Return in words what the shared weights start from."""
+        source = started_from(self.space.supernet(), self.run.config.init_from)
+        return f"plan: the super net starts from {source or 'new weights'}"
 
     def plan(self) -> BudgetPlan:
         """Return the saved plan, or time a few steps and save one, so that a resumed run repeats it."""

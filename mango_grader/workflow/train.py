@@ -34,7 +34,7 @@ from mango_grader.workflow.run.budget import BudgetPlan, Probe, TrainCost, make_
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.machine import choose_threads, epoch_seconds, fixed_seconds, peak_memory_mb, use_threads
-from mango_grader.workflow.run.weights import load_matching, save_weights
+from mango_grader.workflow.run.weights import load_matching, named_start, save_weights
 from mango_grader.workflow.start import started_run
 
 
@@ -217,5 +217,7 @@ class NetworkTraining:
             self.inherited.start(net)
         elif (start := config.init_from) is not None:
             loaded = load_matching(net, start)
-            self.run.progress.note(f"{name}: {loaded} of {len(net.state_dict())} tensors taken over from {start}")
+            if loaded:
+                tensors = f"{loaded} of {len(net.state_dict())} tensors"
+                self.run.progress.note(f"{name}: {tensors} taken over from {named_start(start)}")
         return net

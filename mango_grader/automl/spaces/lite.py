@@ -35,6 +35,7 @@ class LiteConfig(MbconvConfig):
 
     kind: ClassVar[str] = "lite"
     paper: ClassVar[str] = "Tan & Le 2019, EfficientNet (its Lite0), with the candidates of BetaNAS"
+    pretrained: ClassVar[bool] = True
     channels: tuple[Channels, ...] = (24, 40, 80)
     blocks: tuple[Layers, ...] = (2, 2, 3)
     strides: tuple[BlockStride, ...] = (2, 2, 2)

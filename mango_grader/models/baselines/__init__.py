@@ -21,9 +21,12 @@ BASELINES: Mapping[str, Callable[[Shape, int], NetworkSpec]] = MappingProxyType(
     }
 )
 """Name → builder of its NetworkSpec; "msdnet" is the compact one."""
+PRETRAINED = frozenset({"efficientnet_lite0", "efficientnet_lite0_front", "efficientnet_lite0_front_halved"})
+"""Those that ImageNet weights fit."""
 
 __all__ = [
     "BASELINES",
+    "PRETRAINED",
     "MSDNetSettings",
     "efficientnet_lite0",
     "efficientnet_lite0_front",

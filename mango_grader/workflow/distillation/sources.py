@@ -13,10 +13,10 @@ from mango_grader.datasets.record import DataRecord
 from mango_grader.errors import UsageError
 from mango_grader.files import digest, file_digest, read_json, write_json
 from mango_grader.models import build_network
-from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.config import AUTO, RunConfig
 from mango_grader.workflow.distillation.teacher import check_teacher
 from mango_grader.workflow.run.folder import RunFolder
-from mango_grader.workflow.run.weights import load_matching
+from mango_grader.workflow.run.weights import load_matching, named_start
 
 
 def check_sources(config: RunConfig, folder: RunFolder) -> None:
@@ -34,7 +34,7 @@ def check_sources(config: RunConfig, folder: RunFolder) -> None:
     if folder.weights.exists() or (config.init_from is None and config.teacher is None):
         return
     classes = _classes(config, folder)
-    if config.init_from is not None:
+    if config.init_from not in (None, AUTO):
         load_matching(_network(config, len(classes)), config.init_from)
     if config.teacher is not None:
         check_teacher(config, config.teacher, folder, classes)
@@ -69,7 +69,7 @@ def unlabelled_images(root: Path) -> Dataset:
 def _require_same(config: RunConfig, folder: RunFolder) -> None:
     """Save the digests of initial weights and teacher; raise UsageError if they are others than the saved ones."""
     teacher = config.teacher.source if config.teacher else None
-    now = {"init_from": _digest_of(config.init_from), "teacher": _digest_of(teacher)}
+    now = {"init_from": _digest_of(named_start(config.init_from)), "teacher": _digest_of(teacher)}
     if not folder.sources.exists():
         write_json(folder.sources, now)
     kept = read_json(folder.sources)

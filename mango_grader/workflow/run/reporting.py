@@ -13,7 +13,7 @@ from mango_grader.datasets.probe import ProbeResult, probe_dataset
 from mango_grader.datasets.scan import scan
 from mango_grader.datasets.summary import DataSummary, PartSummary
 from mango_grader.files import digest, read_json
-from mango_grader.models import NetworkSpec
+from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import Progress
 from mango_grader.report import ReportData, pick_examples
 from mango_grader.training.distillation import TeacherFigures
@@ -22,6 +22,7 @@ from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import PreparedData
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.measure import RunMeasurements, run_default
+from mango_grader.workflow.run.weights import started_from
 
 _RETRAINED = (
     "The network was retrained on the training and validation images together. Its temperatures and thresholds, and all"
@@ -80,7 +81,7 @@ def report_data(
             *((_RETRAINED,) if config.retrain_on_all else ()),
             *_reviewed_labels(folder, data.dataset),
         ),
-        provenance=_provenance(run, measured, teacher),
+        provenance=_provenance(run, spec, measured, teacher),
     )
 
 
@@ -108,12 +109,15 @@ def _reviewed_labels(folder: RunFolder, dataset: Dataset) -> Iterator[str]:
         )
 
 
-def _provenance(run: RunContext, measured: RunMeasurements, teacher: TeacherFigures | None) -> dict[str, object]:
+def _provenance(
+    run: RunContext, spec: NetworkSpec, measured: RunMeasurements, teacher: TeacherFigures | None
+) -> dict[str, object]:
     """Return what identifies a run and its data, JSON-safe."""
     config, data = run.config, run.data
     last = measured.test.exits[-1]
     labels = "\n".join(f"{item.path},{data.dataset.classes[item.label]}" for item in data.dataset.items)
-    started = {"init_from": Path(config.init_from).name} if config.init_from else {}
+    start = started_from(build_network(spec), config.init_from)
+    started = {"init_from": Path(start).name} if start else {}
     weights = InheritedWeights.load(run.folder.inherited)
     inherited = {"inherited": str(weights)} if weights else {}
     limited = {"limits": str(config.search.limits)} if config.search and config.search.limits else {}
