@@ -32,7 +32,7 @@ from mango_grader.workflow.search_config import SearchConfig, checked_space, cod
 _RENAMED = {"refit": "retrain_on_all"}
 
 AUTO = "auto"
-"""The teacher that is chosen by the time that there is."""
+"""What --teacher and --init-from are called where the program chooses: by the time that there is, and by what fits."""
 
 RetrainOnAll = Annotated[bool, Field(validation_alias=AliasChoices("retrain_on_all", "refit"))]
 """Whether the network is trained a second time, on the training and validation images together."""
