@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import seed_everything
 from mango_grader.training.divergence import DivergedError, lower_rate_hint
 
+_TRIES = 20  # draws of the method for each network of a short list
 _FINISH = 2**31  # the round number that seeds `finish`, beyond any schedule
 
 
@@ -45,6 +47,7 @@ class Search:
         checkpoint_every: seconds from one checkpoint to the next.
         timetable: what is left to do, and by when; None takes all rounds.
         history: one row per round and per candidate.
+        scored: what was scored at the end, is finite and feasible, with its score.
     """
 
     method: SearchMethod
@@ -56,6 +59,7 @@ class Search:
     checkpoint_every: float = 10.0
     timetable: Timetable | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    scored: dict[Architecture, float] = field(default_factory=dict)
     _scored: int = 0
 
     def run(self, progress: Progress) -> Architecture:
@@ -92,6 +96,26 @@ class Search:
     def _steps(self) -> Counter[str]:
         """How many steps of each kind there are in all."""
         return Counter(kind for round_ in self._schedule for kind in round_.steps())
+
+    def others(self, found: Architecture, count: int) -> list[Architecture]:
+        """Return what comes next to the result: the best of the others that were scored, then draws of the method.
+
+        Args:
+            found: the result.
+            count: how many to return, at most; all are feasible, and none derives the same network as another.
+        """
+        space, networks = self.problem.space, {self.problem.space.final.derive(found)}
+        rng, others = np.random.default_rng([self.seed, _FINISH, 1]), list[Architecture]()
+        ranked = sorted(self.scored, key=lambda each: -self.scored[each])
+        draws = (self.method.propose(rng, 1)[0] for _ in range(_TRIES * count))
+        for other in chain(ranked, draws):
+            if len(others) == count:
+                break
+            network = space.final.derive(other)
+            if network not in networks and self.method.feasible(other):
+                networks.add(network)
+                others.append(other)
+        return others
 
     def _round(self, number: int, round_: Round, counters: dict[str, int], weight_steps: int) -> dict[str, float]:
         """Take a round and return its mean figures."""
@@ -173,6 +197,7 @@ class Search:
         count = self.timetable.final_scores if self.timetable else 0
         with (progress if count else SilentProgress()).task("scores", count) as task:
             final = _FinalScores(self, task)
+            self.scored = final.feasible
             try:
                 with RoundFigures(self.method, "search, picking the result").step("refit"):
                     found = self.method.finish(final, np.random.default_rng([self.seed, _FINISH]))
@@ -272,12 +297,13 @@ class _TimeIsUpError(Exception):
 class _FinalScores:
     """Scores what a method asks for at its end and records it; after the deadline it raises instead.
 
-    best: the score and the architecture that is to be the result then.
+    best: the score and the architecture that is to be the result then. feasible: all that may be it, with their scores.
     """
 
     def __init__(self, search: Search, task: Task) -> None:
         self._search, self._task = search, task
         self.best: tuple[float, Architecture] | None = None
+        self.feasible: dict[Architecture, float] = {}
         self._asked = self._finite = 0
 
     def __call__(self, architecture: Architecture) -> float:
@@ -295,8 +321,10 @@ class _FinalScores:
             return -math.inf
         self._finite += 1
         search.history.append({"phase": "search-candidate", "score": value, "cost": cost})
-        if (self.best is None or value > self.best[0]) and search.method.feasible(architecture):
-            self.best = value, architecture
+        if search.method.feasible(architecture):
+            self.feasible[architecture] = value
+            if self.best is None or value > self.best[0]:
+                self.best = value, architecture
         return value
 
     def require_one(self) -> None:

@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,7 @@ def render_report(data: ReportData) -> str:
         advice=advice(data.combinations, data.default_policy),
         charts=charts,
         searches=plots.search_progress(data.history),
+        shortlist=_shortlist_table(data.history),
         preferences=_preference_tables(data.preferences, data.choices),
         exits=[_exit_view(exit_metrics, data.classes) for exit_metrics in data.exits],
         wrong=[_example_view(each) for each in data.examples if not each.correct],
@@ -112,6 +114,39 @@ def _data_url(image: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     thumbnail.save(buffer, "JPEG", quality=86)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@dataclass(frozen=True)
+class _ShortlistTable:
+    """Networks that short trainings compared. epochs: by rung. rows: number, score, work, losses by rung, chosen."""
+
+    epochs: tuple[int, ...]
+    rows: tuple[tuple[int, float | None, int, tuple[str, ...], bool], ...]
+
+
+def _shortlist_table(history: Sequence[Mapping[str, Any]]) -> _ShortlistTable | None:
+    """Return what short trainings found of each network; None where there were none."""
+    rows = [row for row in history if row["phase"] == "shortlist"]
+    if not rows:
+        return None
+    epochs = {row["rung"]: row["epochs"] for row in rows}
+    trained = {
+        (row["network"], row["rung"]): "diverged" if row["loss"] is None else f"{row['loss']:.3f}" for row in rows
+    }
+    first = (row for row in rows if row["rung"] == 1)
+    return _ShortlistTable(
+        tuple(epochs.values()),
+        tuple(
+            (
+                row["network"],
+                row["score"],
+                row["macs"],
+                tuple(trained.get((row["network"], rung), "") for rung in epochs),
+                row["chosen"],
+            )
+            for row in first
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,7 @@ class SearchOptions(RunOptions):
             cutout_probability=setup.search_cutout,
             policy=setup.search_policy,
             inherit=preset.inherit,
+            shortlist=preset.shortlist,
         )
         config = replace(base, search=search).with_settings(self.settings)
         if config.search is not None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import cycle
@@ -22,9 +22,9 @@ from mango_grader.automl.samplers import UniformSampler
 from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import SearchData
+from mango_grader.automl.surrogate import surrogate_loss
 from mango_grader.automl.timetable import StepSeconds, Timetable
 from mango_grader.files import read_json, write_json
-from mango_grader.models import NetworkSpec
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches
 from mango_grader.training.losses import AnytimeLoss
@@ -32,9 +32,9 @@ from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.constraints import fits_width, narrowed_space, within_latency
 from mango_grader.workflow.distillation import TeacherSource, open_teacher, with_chosen_teacher
 from mango_grader.workflow.finalize import finalize
-from mango_grader.workflow.hand_over import InheritedWeights, inherit
+from mango_grader.workflow.hand_over import Found, Shortlist, ShortTrainings
 from mango_grader.workflow.presets import PRESETS
-from mango_grader.workflow.run.budget import BudgetPlan, Probe, Workload, make_plan, seconds_left
+from mango_grader.workflow.run.budget import BudgetPlan, Probe, Shares, Workload, make_plan, seconds_left
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import augmenter
 from mango_grader.workflow.run.folder import RunFolder
@@ -44,6 +44,7 @@ from mango_grader.workflow.search_config import SearchConfig
 from mango_grader.workflow.start import started_run
 from mango_grader.workflow.train import NetworkTraining
 
+_HELD_OUT = 0.2  # of the training part, for the short list of a method that holds out nothing
 _PROBE_STEPS = 3
 _PROBE_PATHS = 8
 
@@ -132,42 +133,6 @@ def _settled(plan: BudgetPlan, training: NetworkTraining) -> BudgetPlan:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search hands over to the training.
-
-    Attributes:
-        architecture: the choices, in the space as it is trained.
-        spec: the network that they make.
-        weights: with which its training begins; None begins from --init-from, or from scratch.
-    """
-
-    architecture: Architecture
-    spec: NetworkSpec
-    weights: InheritedWeights | None = None
-
-    @classmethod
-    def of(cls, architecture: Architecture) -> "Found":
-        """Return what a search that ended with `architecture` hands over, without weights."""
-        final = SearchSpace(architecture.space).final
-        trained = Architecture(final.config, architecture.choices)
-        return cls(trained, final.derive(trained))
-
-    def save(self, folder: RunFolder) -> None:
-        """Write everything; network.json comes last, since its presence ends the search."""
-        if self.weights is not None:
-            self.weights.save(folder.inherited)
-        write_json(folder.architecture, self.architecture.to_dict())
-        write_json(folder.network, self.spec.to_dict())
-
-    @classmethod
-    def load(cls, folder: RunFolder) -> "Found":
-        """Read what an interrupted run had found."""
-        architecture = Architecture.from_dict(read_json(folder.architecture))
-        spec = NetworkSpec.from_dict(read_json(folder.network))
-        return cls(architecture, spec, InheritedWeights.load(folder.inherited))
-
-
-@dataclass(frozen=True)
 class _Searching:
     """The search of a run: how it is planned, built and carried out.
 
@@ -192,6 +157,10 @@ class _Searching:
     @cached_property
     def _table(self) -> LatencyTable:
         return LatencyTable(progress=self.run.progress)
+
+    @property
+    def _shares(self) -> Shares:
+        return Shares(self.config.train_share, self.config.shortlist)
 
     @property
     def space(self) -> SearchSpace:
@@ -223,23 +192,38 @@ class _Searching:
         def seconds(effort: float) -> float:
             return self._workload(settings.scaled(effort)).seconds(steps)
 
-        plan = make_plan(run.config.budget, run.config.train.epochs, probe, seconds, self.config.train_share)
+        plan = make_plan(run.config.budget, run.config.train.epochs, probe, seconds, self._shares)
         write_json(run.folder.plan, plan.to_dict())
         return plan
 
     def complete(self, plan: BudgetPlan) -> tuple[Found, BudgetPlan]:
         """Search, write down what was found, and return it, with the plan that tells what came of it."""
+        folder = self.run.folder
+        if folder.shortlist.exists():
+            shortlist = Shortlist.load(folder)
+        else:
+            shortlist, plan = self._searched(plan)
+            if shortlist.rungs:
+                shortlist.save(folder)
+        found = self._trainings.choose(shortlist, plan)
+        found.save(folder)
+        shortlist.forget_weights(folder)
+        return found, plan
+
+    def _searched(self, plan: BudgetPlan) -> tuple[Shortlist, BudgetPlan]:
+        """Search; return the networks among which short trainings are to choose, and the plan."""
         folder, progress = self.run.folder, self.run.progress
         search = self._build(self.config.method.settings.scaled(plan.effort))
         search.checkpoint, search.checkpoint_every = folder.search_checkpoint, self.run.config.checkpoint_every
         timetable = search.timetable = self._timetable(plan, search)
+        found: list[Architecture] = []
 
         def find() -> Architecture:
             # Asked again, it goes on from its last checkpoint, the end of its schedule.
-            found = search.run(progress)
-            return self.constraints.widest(found) if fits_width(self.config) else found
+            found[:] = [search.run(progress)]
+            return self._fitted(found[0])
 
-        architecture = within_latency(find, self.constraints, self._table, progress)
+        result = within_latency(find, self.constraints, self._table, progress)
         folder.write_history(search.history)
         _write_preference(folder, search.method)
         if timetable is not None:
@@ -248,18 +232,40 @@ class _Searching:
             write_json(folder.plan, plan.to_dict())
             if rounds[0] < rounds[1]:
                 progress.note(f"search: there was time for {rounds[0]} of {rounds[1]} rounds")
-        found = self._with_weights(Found.of(architecture), search)
-        found.save(folder)
-        return found, plan
+        listed = [(result, search.scored.get(found[0]))]
+        if plan.shortlist_s:
+            listed += self._others(found[0], search)
+        assert search.training is not None
+        networks = [Found.of(each).inheriting(search.training.net, self.run) for each, _ in listed]
+        if networks[0].weights is not None:
+            progress.note(f"search: the result inherits {networks[0].weights} from the super net")
+        rungs = self._trainings.rungs(networks, plan)
+        kept = rungs[0].networks if rungs else 1
+        return Shortlist(networks[:kept], [score for _, score in listed[:kept]], rungs, self.run.watch.seconds), plan
 
-    def _with_weights(self, found: Found, search: Search) -> Found:
-        """Return what was found with the weights that it inherits, if it is to have any."""
-        if not self.config.inherit or search.training is None:
-            return found
-        supernet, batches = search.training.net.weights_for(found.architecture), self.config.fine_tune.recalibration
-        weights = inherit(found.spec, supernet, batches, self.run)
-        self.run.progress.note(f"search: the result inherits {weights} from the super net")
-        return replace(found, weights=weights)
+    def _fitted(self, found: Architecture) -> Architecture:
+        """Return what was found, as wide as the limits allow where the method leaves them to its end."""
+        return self.constraints.widest(found) if fits_width(self.config) else found
+
+    def _others(self, found: Architecture, search: Search) -> Iterator[tuple[Architecture, float | None]]:
+        """Yield what comes next to the result and is within all limits, each with its score if it has one."""
+        limit = self.config.limits.max_latency
+        for other in search.others(found, self.config.shortlist.size - 1):
+            with suppress(InfeasibleError):
+                fitted = self._fitted(other)
+                if limit is None or float(self._table.measured([Found.of(fitted).spec])[0][-1]) <= limit:
+                    yield fitted, search.scored.get(other)
+
+    @cached_property
+    def _trainings(self) -> ShortTrainings:
+        """The short trainings, on what the weights have learned from and what only the architecture has seen."""
+        share = self.config.method.settings.held_out or _HELD_OUT
+        shown, held_out = self.run.data.held_out(share, self.run.config.seed)
+        return ShortTrainings(self.run, shown, held_out, surrogate_loss(self._problem, held_out.targets))
+
+    @property
+    def _problem(self) -> SearchProblem:
+        return SearchProblem(self.space, self.config.objective, self._cost(), self.constraint)
 
     def _method(self, settings: MethodSettings) -> SearchMethod:
         return METHODS[self.config.method.name](self.space, self.constraint, settings)
@@ -271,9 +277,8 @@ class _Searching:
         augmented = augmenter(config, self.config.augment(config.augment))
         batches = Batches(for_weights, self.config.batch_size, seed, augmented)
         loss = AnytimeLoss(config.train.exit_weights, label_smoothing=config.train.label_smoothing)
-        problem = SearchProblem(self.space, self.config.objective, self._cost(), self.constraint)
         data = SearchData(batches, held_out, loss, self.run.device, self.config.sandwich)
-        search = build_search(self.config.method.name, settings, problem, data, seed)
+        search = build_search(self.config.method.name, settings, self._problem, data, seed)
         if config.init_from is not None and search.training is not None:
             load_matching(search.training.net, config.init_from, self._narrowed_hint())
         return search

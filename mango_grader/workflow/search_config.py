@@ -11,6 +11,7 @@ from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS, MethodSettings
 from mango_grader.automl.objective import Objective
 from mango_grader.automl.sandwich import SandwichRule
+from mango_grader.automl.shortlist import ShortlistConfig
 from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets.augmentation import Augment, Policy
 from mango_grader.ranges import Count, Open, Ranged, Share
@@ -103,6 +104,7 @@ class SearchConfig(Ranged):
         fine_tune: how its training then differs from one from scratch.
         train_share: of the time that a budget leaves for search and training together, in (0, 1): how much of it is the
             training's.
+        shortlist: how the final choice is made among the best that the search knows.
 
     Raises:
         RangeError: a value is outside its range.
@@ -123,6 +125,7 @@ class SearchConfig(Ranged):
     inherit: bool = True
     fine_tune: FineTuning = FineTuning()
     train_share: Open = 0.5
+    shortlist: ShortlistConfig = ShortlistConfig()
 
     def __post_init__(self) -> None:
         super().__post_init__()

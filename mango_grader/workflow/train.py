@@ -10,16 +10,14 @@ import torch
 
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
-from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
+from mango_grader.models import NetworkSpec, build_network
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Examples
-from mango_grader.training.device import seed_everything
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
 from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.distillation import (
-    TRAIN_SEED,
     TeacherSource,
     open_teacher,
     plain_batches,
@@ -29,12 +27,12 @@ from mango_grader.workflow.distillation import (
     with_teacher_cost,
 )
 from mango_grader.workflow.finalize import finalize
-from mango_grader.workflow.hand_over import InheritedWeights, keep_better, keeps_inherited
+from mango_grader.workflow.hand_over import InheritedWeights, begun, keep_better, keeps_inherited, recipe_for
 from mango_grader.workflow.run.budget import BudgetPlan, Probe, TrainCost, make_plan
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.machine import choose_threads, epoch_seconds, fixed_seconds, peak_memory_mb, use_threads
-from mango_grader.workflow.run.weights import load_matching, named_start, save_weights
+from mango_grader.workflow.run.weights import save_weights
 from mango_grader.workflow.start import started_run
 
 
@@ -117,10 +115,8 @@ class NetworkTraining:
 
     @property
     def recipe(self) -> TrainRecipe:
-        """How the network is trained: fine-tuned where it inherits most of its weights."""
-        search = self.run.config.search
-        fine_tuned = search is not None and self.inherited is not None and self.inherited.mostly
-        return search.fine_tune.of(self.run.config.train) if search and fine_tuned else self.run.config.train
+        """How the network is trained."""
+        return recipe_for(self.inherited, self.run.config)
 
     def _limited(self, cost: TrainCost, steps: int) -> TrainCost:
         """Return the cost with the numbers of epochs that weights of a search allow and ask for.
@@ -186,7 +182,7 @@ class NetworkTraining:
         folder, config = run.folder, run.config
         rows: list[dict[str, Any]] = []
         batches = training_batches(run, self.teacher, name, epochs) if epochs else None
-        net = self._first(name)
+        net = begun(self.spec, self.inherited, self.run, name)
         if batches is not None:
             trainer = Trainer(
                 net,
@@ -207,17 +203,3 @@ class NetworkTraining:
         before = [row for row in folder.read_history() if row["phase"] not in {name, *(row["phase"] for row in rows)}]
         folder.write_history(before, rows)
         save_weights(net, weights)
-
-    def _first(self, name: str) -> AnytimeClassifier:
-        """Return the network as its training begins."""
-        config = self.run.config
-        seed_everything(config.seed, TRAIN_SEED)
-        net = build_network(self.spec)
-        if self.inherited is not None:
-            self.inherited.start(net)
-        elif (start := config.init_from) is not None:
-            loaded = load_matching(net, start)
-            if loaded:
-                tensors = f"{loaded} of {len(net.state_dict())} tensors"
-                self.run.progress.note(f"{name}: {tensors} taken over from {named_start(start)}")
-        return net

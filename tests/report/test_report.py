@@ -170,6 +170,24 @@ def test_preferences_show_what_was_chosen_and_say_what_is_left_out(html: str) ->
     assert "10 more decisions" in text
 
 
+def test_the_short_list_shows_each_network_rung_by_rung(data: ReportData, html: str) -> None:
+    def row(network: int, rung: int, loss: float | None) -> dict[str, object]:
+        named = {"phase": "shortlist", "rung": rung, "network": network, "epochs": 2 * rung, "loss": loss}
+        return {**named, "score": None if network == 3 else 0.8, "macs": 1e6, "chosen": network == 2}
+
+    rows = [row(1, 1, 0.7), row(2, 1, 0.65), row(3, 1, None), row(1, 2, 0.5), row(2, 2, 0.43)]
+    page = render_report(replace(data, history=(*data.history, *rows)))
+    start = page.index("<h3>Short list</h3>")
+    table = page[start : page.index("</table>", start)]
+    assert "loss after 2 epochs" in table
+    assert "loss after 4 epochs" in table
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", line) for line in re.findall(r"<tr.*?</tr>", table, re.DOTALL)[1:]]
+    assert [line[-2:] for line in cells] == [["0.700", "0.500"], ["0.650", "0.430"], ["diverged", "–"]]
+    assert [line[1] for line in cells] == ["0.800", "0.800", "–"]
+    assert ["chosen" in line[0] for line in cells] == [False, True, False]
+    assert "Short list" not in html
+
+
 def test_exits_of_very_different_cost_have_a_readable_axis(bare: ReportData) -> None:
     first, *rest = bare.exits
     html = render_report(replace(bare, exits=(replace(first, macs=first.macs // 20), *rest)))

@@ -7,9 +7,9 @@ import pytest
 
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import SPACES
+from mango_grader.workflow.hand_over import Found
 from mango_grader.workflow.presets import PRESETS
 from mango_grader.workflow.run.folder import RunFolder
-from mango_grader.workflow.search import Found
 
 
 @pytest.mark.parametrize("kind", SPACES)

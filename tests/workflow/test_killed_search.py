@@ -18,7 +18,7 @@ from mango_grader.files import read_json
 
 # A kill comes a random moment after the run has got this far; between them they hit every part of it.
 MILESTONES = (
-    "plan.json", "checkpoints/search.safetensors", "network.json", "checkpoints/train.safetensors",
+    "plan.json", "checkpoints/search.safetensors", "shortlist.json", "network.json", "checkpoints/train.safetensors",
     "checkpoints/refit.safetensors", "metrics.json",
 )  # fmt: skip
 

@@ -37,7 +37,8 @@ def test_a_search_leaves_everything_behind(finished: Path) -> None:
         "weights.safetensors", "metrics.json", "predictions.jsonl", "model.mango", "report.html",
     } <= names  # fmt: skip
     phases = {json.loads(line)["phase"] for line in (finished / "history.jsonl").read_text().splitlines()}
-    assert phases == {"search-weights", "search-architecture", "search-candidate", "train"}
+    searching = {"search-weights", "search-architecture", "search-candidate"}
+    assert phases == {*searching, "shortlist", "train", "inherited"}
     metrics = read_json(finished / "metrics.json")
     assert metrics["test"]["exits"][-1]["params"] <= 4000
     assert metrics["test"]["exits"][-1]["accuracy"]["value"] >= 0.8, "colour tells these classes apart"

@@ -9,6 +9,7 @@ TINY = (
     "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",
     "space.kernels=3,5", "space.dilations=[1]", "method.epochs=3", "method.steps=4", "method.paths=2",
     "method.samples=3", "train.epochs=4", "train.batch_size=8", "search.batch_size=8",
+    "search.shortlist.epochs=1",
 )  # fmt: skip
 """Settings with which a whole search takes seconds."""
 

@@ -14,11 +14,13 @@ from mango_grader.training.batches import Batches
 from mango_grader.training.checkpoint import damaged, read_tensors, write_tensors
 from mango_grader.training.device import seed_everything
 from mango_grader.training.loop import predict
+from mango_grader.training.recipe import TrainRecipe
+from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.distillation import TRAIN_SEED
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import augmenter
 from mango_grader.workflow.run.folder import RunFolder
-from mango_grader.workflow.run.weights import load_matching
+from mango_grader.workflow.run.weights import load_matching, named_start
 
 _PHASE = "inherited"  # of the history
 _MOSTLY = 0.5  # of the tensors: with fewer, a training is one from scratch
@@ -77,6 +79,40 @@ class InheritedWeights:
         net.load_state_dict(dict(self.state))
 
 
+def begun(spec: NetworkSpec, weights: InheritedWeights | None, run: RunContext, name: str = "") -> AnytimeClassifier:
+    """Return a network as its training begins, always the same.
+
+    Args:
+        spec: the network.
+        weights: that it inherits; None takes those of --init-from as far as they fit, and new ones.
+        run: the run, for its seed and what it starts from.
+        name: of the training, to say how much comes from --init-from; "" says nothing.
+    """
+    config = run.config
+    seed_everything(config.seed, TRAIN_SEED)
+    net = build_network(spec)
+    if weights is not None:
+        weights.start(net)
+    elif config.init_from is not None:
+        loaded = load_matching(net, config.init_from)
+        if name and loaded:
+            tensors = f"{loaded} of {len(net.state_dict())} tensors"
+            run.progress.note(f"{name}: {tensors} taken over from {named_start(config.init_from)}")
+    return net
+
+
+def recipe_for(weights: InheritedWeights | None, config: RunConfig) -> TrainRecipe:
+    """Return how a network is trained: fine-tuned where it inherits most of its weights.
+
+    Args:
+        weights: with which it begins; None for no inherited ones.
+        config: of the run.
+    """
+    if config.search is None or weights is None or not weights.mostly:
+        return config.train
+    return config.search.fine_tune.of(config.train)
+
+
 def inherit(spec: NetworkSpec, supernet: Mapping[str, Tensor], batches: int, run: RunContext) -> InheritedWeights:
     """Return the weights of a network that was found, as far as its super net has them.
 
@@ -90,10 +126,7 @@ def inherit(spec: NetworkSpec, supernet: Mapping[str, Tensor], batches: int, run
         run: the run, for its training images and its seed.
     """
     config, device = run.config, run.device
-    seed_everything(config.seed, TRAIN_SEED)
-    net = build_network(spec)
-    if config.init_from is not None:
-        load_matching(net, config.init_from)
+    net = begun(spec, None, run)
     own = {name: value for name, value in net.state_dict().items() if value.ndim}  # counters alone are no weights
     fitting = fitted_to(own, supernet)
     net.load_state_dict(fitting, strict=False)

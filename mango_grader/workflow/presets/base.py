@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from mango_grader.automl.limits import Limits
 from mango_grader.automl.methods import METHODS, MethodSettings
+from mango_grader.automl.shortlist import ShortlistConfig
 from mango_grader.automl.spaces import SPACES, SpaceConfig
 from mango_grader.datasets.augmentation import Augment, Policy
 from mango_grader.training.recipe import TrainRecipe
@@ -48,6 +49,7 @@ class Preset:
         setups: by method, where its paper has a training setup of its own.
         inherit: whether a search's result starts from the super net's weights.
         limits: of a search for which no limit is given.
+        shortlist: how the final choice of a search is made.
     """
 
     setup: TrainingSetup
@@ -56,6 +58,7 @@ class Preset:
     setups: Mapping[str, TrainingSetup] = field(default_factory=dict)
     inherit: bool = True
     limits: Limits = Limits()
+    shortlist: ShortlistConfig = ShortlistConfig()
 
     def setup_of(self, method: str | None) -> TrainingSetup:
         """Return the training setup of a method: its own, or the common one."""

@@ -8,6 +8,7 @@ deviates from the paper.
 from dataclasses import replace
 
 from mango_grader.automl.methods import DsoSettings
+from mango_grader.automl.shortlist import ShortlistConfig
 from mango_grader.automl.spaces import (
     DagConfig,
     LayerwiseConfig,
@@ -110,6 +111,8 @@ _NETWORKS = {
     "shufflenet": ShufflenetConfig(*_SIZE, exits=(4,)),
 }
 
+_AS_FOUND = ShortlistConfig(size=1)  # the method's own result
+
 PAPER = Preset(
     setup=_mnet(24, 32),
     spaces=_NETWORKS,
@@ -123,8 +126,9 @@ PAPER = Preset(
         "spos": _spos(),
     },
     inherit=False,
+    shortlist=_AS_FOUND,
 )
-PAPER_LARGE = Preset(setup=_mnet(120, 160), spaces=_NETWORKS, inherit=False)
+PAPER_LARGE = Preset(setup=_mnet(120, 160), spaces=_NETWORKS, inherit=False, shortlist=_AS_FOUND)
 # The methods that were published on ImageNet; DSO-NAS has four stages there (§4.3). Stem and channels are ours.
 PAPER_IMAGENET = Preset(
     setup=_spos(),
@@ -136,4 +140,5 @@ PAPER_IMAGENET = Preset(
     },
     setups={"betanas": _betanas(), "proxylessnas": _proxylessnas(), "dso": _dso_imagenet()},
     inherit=False,
+    shortlist=_AS_FOUND,
 )

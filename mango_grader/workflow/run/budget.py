@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mango_grader.automl.methods import Round
+from mango_grader.automl.shortlist import ShortlistConfig, total_epochs
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
 from mango_grader.progress import format_seconds
@@ -74,6 +75,19 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """How search, short list and training divide the time that a budget leaves for them.
+
+    Attributes:
+        train: share of the training, in (0, 1).
+        shortlist: how the final choice is made; its share comes before that of the search.
+    """
+
+    train: float = 0.5
+    shortlist: ShortlistConfig = ShortlistConfig(size=1)
+
+
+@dataclass(frozen=True)
 class BudgetPlan:
     """How long everything runs, kept in plan.json before the first step.
 
@@ -91,6 +105,8 @@ class BudgetPlan:
         steps: what the steps of the search were timed to take.
         rounds: of the search, (taken, planned); None before the search is over.
         threads: how many compute; None for as many as torch has, which a run without a budget takes.
+        shortlist_s: estimated seconds of the short trainings of the final choice; 0 without time for any, None where
+            none are wanted.
     """
 
     effort: float
@@ -105,11 +121,12 @@ class BudgetPlan:
     steps: StepSeconds | None = None
     rounds: tuple[int, int] | None = None
     threads: int | None = None
+    shortlist_s: float | None = None
 
     @property
     def total_s(self) -> float:
         """Estimated seconds from start to bundle."""
-        return self.search_s + self.train_s + self.fixed_s
+        return self.search_s + (self.shortlist_s or 0.0) + self.train_s + self.fixed_s
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe plain data."""
@@ -137,9 +154,11 @@ class BudgetPlan:
         return replace(self, epochs=epochs, train_s=cost.seconds(epochs), settled=True, threads=threads)
 
     def __str__(self) -> str:
-        parts = (
-            f"search {format_seconds(self.search_s)}, training {format_seconds(self.train_s)} ({self.epochs} epochs)"
-        )
+        shortlist = "" if self.shortlist_s is None else " no short list (too little time),"
+        if self.shortlist_s:
+            shortlist = f" short list {format_seconds(self.shortlist_s)},"
+        training = f"training {format_seconds(self.train_s)} ({self.epochs} epochs)"
+        parts = f"search {format_seconds(self.search_s)},{shortlist} {training}"
         memory = "" if self.memory_mb is None else f" and {self.memory_mb:.0f} MB"
         total = f"about {format_seconds(self.total_s)}{memory} in all"
         return f"plan: {parts}, {total} (extrapolated from a few timed steps)"
@@ -167,7 +186,7 @@ def make_plan(
     epochs: int,
     probe: Probe,
     search_seconds: Callable[[float], float] | None = None,
-    train_share: float = 0.5,
+    shares: Shares = Shares(),
 ) -> BudgetPlan:
     """Return the plan that fits a budget, or that of the preset's own length.
 
@@ -176,13 +195,14 @@ def make_plan(
         epochs: of the final training, as the preset has them.
         probe: what steps take on this machine.
         search_seconds: estimated seconds of the search by its effort; None where nothing is searched.
-        train_share: of the time for search and training, in (0, 1): the training's, if that is enough of it.
+        shares: how a budget is divided, where something is searched.
 
     Raises:
         UsageError: not even the shortest search and training fit; the message names the smallest feasible budget.
     """
     seconds = search_seconds or (lambda effort: 0.0)
     fixed = probe.fixed + probe.spent
+    config, wanted = shares.shortlist, search_seconds is not None and shares.shortlist.size > 1
     if budget is None:
         return BudgetPlan(
             1.0,
@@ -193,6 +213,7 @@ def make_plan(
             probe.memory_mb,
             spent_s=probe.spent,
             steps=probe.search,
+            shortlist_s=probe.training.epoch * total_epochs(config.rungs(config.size)) if wanted else None,
         )
     left = seconds_left(budget, fixed, 0.0)
     shortest = probe.training.seconds(MIN_TRAIN_EPOCHS)
@@ -203,11 +224,16 @@ def make_plan(
     share = left
     if search_seconds is not None:
         enough = min(probe.training.seconds(probe.training.enough), left - seconds(0.0))
-        share = max(left * train_share, shortest, enough)
+        share = max(left * shares.train, shortest, enough)
     trained = min(probe.training.epochs(share), int(epochs * _LONGEST))
     train_s = probe.training.seconds(trained)
-    effort = _largest_effort(seconds, left - train_s)
-    deadline = None if search_seconds is None else seconds_left(budget, probe.fixed, 0.0) - train_s
+    shortlist_s = None
+    if wanted:
+        listed = min(left * config.share, left - train_s - seconds(0.0))
+        shortlist_s = listed if config.rungs(config.size, listed / probe.training.epoch) else 0.0
+    later = train_s + (shortlist_s or 0.0)
+    effort = _largest_effort(seconds, left - later)
+    deadline = None if search_seconds is None else seconds_left(budget, probe.fixed, 0.0) - later
     return BudgetPlan(
         effort,
         trained,
@@ -220,6 +246,7 @@ def make_plan(
         deadline_s=deadline,
         steps=probe.search,
         threads=probe.threads,
+        shortlist_s=shortlist_s,
     )
 
 

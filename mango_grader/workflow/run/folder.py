@@ -122,6 +122,19 @@ class RunFolder:
         return self.path / "inherited.safetensors"
 
     @property
+    def shortlist(self) -> Path:
+        """The networks of the short list, and what came of their short trainings; its presence ends the search."""
+        return self.path / "shortlist.json"
+
+    def shortlisted(self, number: int) -> Path:
+        """The weights that a network of the short list inherits.
+
+        Args:
+            number: of the network, from 1.
+        """
+        return self.path / "shortlist" / f"{number}.safetensors"
+
+    @property
     def weights(self) -> Path:
         """The trained weights."""
         return self.path / "weights.safetensors"

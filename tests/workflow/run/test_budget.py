@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 
 from mango_grader.automl.methods import EnasSettings, MethodSettings, Phase, Round
+from mango_grader.automl.shortlist import ShortlistConfig
 from mango_grader.automl.timetable import StepSeconds
 from mango_grader.errors import UsageError
 from mango_grader.workflow.run.budget import (
     MIN_TRAIN_EPOCHS,
     BudgetPlan,
     Probe,
+    Shares,
     TrainCost,
     Workload,
     make_plan,
@@ -126,7 +128,7 @@ def test_the_deadline_of_a_search_leaves_the_training_its_share(budget: float) -
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_search_and_training_divide_a_budget_as_they_are_told(share: float) -> None:
-    found = make_plan(600, 600, PROBE, seconds, share)
+    found = make_plan(600, 600, PROBE, seconds, Shares(share))
     assert found.train_s == pytest.approx(share * (0.9 * 600 - 30), abs=PROBE.training.epoch)
     assert found.search_s <= (1 - share) * (0.9 * 600 - 30) + PROBE.training.epoch
 
@@ -135,7 +137,7 @@ def test_search_and_training_divide_a_budget_as_they_are_told(share: float) -> N
 def test_a_training_gets_enough_epochs_before_the_search_gets_more_than_the_shortest(budget: float) -> None:
     """A budget of 200 seconds beside busy processes left the training two epochs, 26 steps."""
     enough = replace(PROBE, training=replace(PROBE.training, enough=20))
-    found = make_plan(budget, 60, enough, seconds, 0.1)
+    found = make_plan(budget, 60, enough, seconds, Shares(0.1))
     left = 0.9 * budget - 30
     assert found.epochs >= min(20, int((left - seconds(0.0)) / PROBE.training.epoch))
     assert found.total_s <= budget
@@ -146,3 +148,26 @@ def test_a_network_that_can_answer_already_need_not_be_trained() -> None:
     assert plan(300).settle(ready, 60, seconds=-50.0).epochs == 0
     assert plan(300).settle(ready, 60, seconds=9.0).train_s == 0, "no teacher is made for nothing"
     assert plan(300).settle(TrainCost(2.0), 60, seconds=-50.0).epochs == MIN_TRAIN_EPOCHS
+
+
+SHORTLIST = Shares(0.5, ShortlistConfig(size=6, epochs=2, share=0.2))
+
+
+def test_a_short_list_has_its_share_of_the_time() -> None:
+    found = make_plan(600, 60, PROBE, seconds, SHORTLIST)
+    assert found.shortlist_s == pytest.approx(0.2 * (0.9 * 600 - 30))
+    assert found.total_s <= 0.9 * 600
+    assert found.deadline_s is not None
+    assert found.deadline_s + found.shortlist_s + found.train_s + PROBE.fixed == pytest.approx(0.9 * 600)
+    assert "short list 1 min" in str(found)
+    assert make_plan(None, 60, PROBE, seconds, SHORTLIST).shortlist_s == (6 * 2 + 3 * 4) * PROBE.training.epoch
+
+
+def test_where_there_is_no_time_for_a_short_list_the_plan_says_so() -> None:
+    found = make_plan(90, 60, PROBE, seconds, SHORTLIST)
+    assert found.shortlist_s == 0
+    assert "no short list (too little time)" in str(found)
+    without = make_plan(90, 60, PROBE, seconds)
+    assert without.shortlist_s is None
+    assert "short list" not in str(without)
+    assert (found.effort, found.epochs) == (without.effort, without.epochs)
