@@ -26,7 +26,7 @@ def fold_options(command: F) -> F:
     """Give a script's command --data, --group-by and --folds: by default the mangoes with lesions, in five folds."""
     decorate = _together(
         click.option("--data", default="../shared/data/mango_lesions", show_default=True),
-        click.option("--group-by", default="groups.csv:group", show_default=True),
+        click.option("--group-by", default="groups.csv:fruit", show_default=True),
         click.option("--folds", type=click.IntRange(2), default=5, show_default=True),
     )
     return decorate(command)

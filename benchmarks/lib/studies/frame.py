@@ -64,7 +64,7 @@ class Scale:
 
     def mangoes(self) -> Source:
         path = str(Path(self.shared, "mango_lesions"))
-        return self._given() or Fruit(path, "groups.csv:group", self.size, self.work)
+        return self._given() or Fruit(path, "groups.csv:fruit", self.size, self.work)
 
     def _given(self) -> Source | None:
         return Fruit(self.data, self.group_by, self.size, self.work) if self.data else None
