@@ -157,7 +157,7 @@ QUICK = Preset(
         ),
         "tnas-g": TnasGSettings(
             epochs=20,
-            warmup=5,
+            warmup=7,
             samples=5,
             vae=VAE,
             binary=BinaryGateSettings(lr=0.02, cost_weight=0.0),

@@ -60,7 +60,7 @@ STANDARD = Preset(
             epochs=100, samples=10, held_out=0.2, recalibration=8, evolution=EvolutionSettings(), weights=SHARED_ADAMW
         ),
         "tnas-g": TnasGSettings(
-            epochs=100, warmup=20, binary=BinaryGateSettings(lr=0.02, cost_weight=0.0), weights=SHARED_ADAMW
+            epochs=100, warmup=33, binary=BinaryGateSettings(lr=0.02, cost_weight=0.0), weights=SHARED_ADAMW
         ),
         "spos": SposSettings(epochs=100, held_out=0.2, recalibration=8, weights=SHARED_ADAMW),
         "random": RandomSettings(epochs=100, samples=500, weights=SHARED_ADAMW),

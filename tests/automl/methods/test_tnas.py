@@ -144,3 +144,10 @@ def test_fault_the_path_that_updates_the_weights_updates_the_multinomial(paths: 
         on_the_path = float(step.shared.held_out_loss(taken).detach())
         assert float(method.update(step)["held_out_loss"]) == pytest.approx(on_the_path, rel=1e-4)
     assert float(method.binary.logits.detach().abs().max()) > 0.01
+
+
+def test_a_warm_up_trains_weights_alone() -> None:
+    method = search_of(TnasG, TnasGSettings(epochs=3, warmup=2, vae=_VAE)).method
+    assert [round_.kinds for round_ in method.schedule(4)] == ["weights", "weights", "refit-weights-architecture"]
+    with pytest.raises(ValueError, match="warmup must be at most epochs"):
+        TnasGSettings(epochs=3, warmup=4)
