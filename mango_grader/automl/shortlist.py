@@ -1,5 +1,6 @@
 """The short list of a search: how many networks are really trained, and for how long, before one of them is chosen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,6 +48,11 @@ class ShortlistConfig(Ranged):
     size: Count = 6
     epochs: Count = 2
     share: BelowOne = 0.15
+
+    def ignored(self) -> Mapping[str, str]:
+        """Return what is for short trainings where there are none."""
+        reason = "the method's own result is taken; set search.shortlist.size above 1"
+        return {"epochs": reason, "share": reason} if self.size == 1 else {}
 
     def rungs(self, networks: int, allowed: float | None = None) -> tuple[Rung, ...]:
         """Return what is trained, and for how long; nothing where there is no time, or no choice.

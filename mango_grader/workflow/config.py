@@ -231,6 +231,9 @@ class RunConfig(Ranged):
                 if getattr(space, side) != getattr(self.data, side):
                     reason = "the network's input has the size of --size"
                     ignored |= {f"data.{side}": reason, f"search.space.{side}": reason}
+            if self.budget is None:
+                for name in ("train_share", "shortlist.share", "fine_tune.steps"):
+                    ignored[f"search.{name}"] = "it divides a budget; pass --budget"
             if not self.augment.cutout:
                 ignored["search.cutout_probability"] = "there are no holes; set augment.cutout, too"
         if not self.train.epochs:

@@ -108,8 +108,7 @@ class SearchConfig(Ranged):
 
     Raises:
         RangeError: a value is outside its range.
-        ValueError: the sandwich rule is on for a method that opens several candidates at once, or there are settings of
-            a fine-tuning, but nothing is inherited.
+        ValueError: the sandwich rule is on for a method that opens several candidates at once.
     """
 
     method: Annotated[MethodConfig, *_METHOD]
@@ -133,12 +132,12 @@ class SearchConfig(Ranged):
             raise ValueError(
                 f"sandwich.drawn must be 0 for {self.method.name}, whose weight steps open several candidates at once"
             )
-        if not self.inherit and self.fine_tune != FineTuning():
-            raise ValueError("fine_tune is for inherited weights: leave it out, or set search.inherit=true")
 
     def ignored(self) -> Mapping[str, str]:
-        """Return what the run decides, and what is for limits that there are not."""
+        """Return what the run decides, and what is for limits or inherited weights that there are not."""
         ignored = {"space.classes": "the data say how many classes there are"}
+        if not self.inherit:
+            ignored["fine_tune"] = "the result is trained from scratch; set search.inherit=true"
         if not self.limits:
             return ignored | {"fit_width": "there is no limit to fit; set one, such as --max-macs"}
         if METHODS[self.method.name].fits_width:

@@ -9,11 +9,12 @@ import torch
 from click.testing import CliRunner, Result
 from contracts.cases import SPACES
 from safetensors.torch import load_file
-from tiny import TINY, write_fruit
+from tiny import TINY
 
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.supernet import gates_of
 from mango_grader.cli import main
+from mango_grader.errors import UsageError
 from mango_grader.models import FromBytes, build_network
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle
@@ -195,12 +196,19 @@ def test_inherited_weights_come_before_those_of_init_from(
     assert all(torch.equal(value, shared[name]) for name, value in kept.items() if value.ndim == 4)
 
 
-def test_settings_of_a_fine_tuning_without_inherited_weights_are_refused(tmp_path: Path) -> None:
-    data = write_fruit(tmp_path / "fruit")
-    result = search(data, tmp_path / "run", "search.inherit=false", "search.fine_tune.rate=0.1")
-    assert result.exit_code == 2
-    assert "fine_tune is for inherited weights" in result.stderr
-    assert "Traceback" not in result.output
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (("search.inherit=false", "search.fine_tune.rate=0.1"), "the result is trained from scratch"),
+        (("search.shortlist.size=1", "search.shortlist.epochs=3"), "the method's own result is taken"),
+        (("search.train_share=0.3",), "pass --budget"),
+        (("search.shortlist.share=0.3",), "pass --budget"),
+        (("search.fine_tune.steps=30",), "pass --budget"),
+    ],
+)
+def test_settings_of_what_does_not_happen_are_refused(settings: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(UsageError, match=f"would be ignored.*{reason}"):
+        SearchOptions(data=".", settings=settings).config()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
