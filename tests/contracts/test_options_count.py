@@ -38,12 +38,13 @@ SLOW = GraphCost(SPACE, "ms", lambda op, inputs: 1.0 + 1e6 / (1.0 + op.macs(inpu
 _COMMON = ("method.held_out=0.5", "method.weights.lr=0.3")
 # Settings that take the place of another.
 BESIDE = {"method.keep": ["method.gamma=null"]}
-_LONGER = ["method.epochs=8"]
+_LONGER = ["method.epochs=6"]
 ENOUGH = {
     "random": _LONGER,
     "spos": _LONGER,
-    "tnas-os": _LONGER,
-    "tnas-g": ["method.binary.lr=0.5"],
+    "enas": ["method.epochs=2", "method.steps=6"],
+    "tnas-os": [*_LONGER, "method.vae.steps=3"],
+    "tnas-g": ["method.epochs=2", "method.binary.lr=0.5", "method.vae.steps=3"],
     "dso": ["method.gamma=0.5"],
     "betanas": ["method.drop_below=0.95"],
 }
@@ -159,12 +160,13 @@ def changes(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield name, [other, *value[1:]] if isinstance(value, tuple) else other
 
 
-# All methods hand the recipe of their weights to the same code: it is changed for one of them.
+# What several methods hand to the same code as a whole is changed for one of them.
+_ONCE = {"method.weights.": "ms-ranas", "method.vae.": "tnas-os", "method.evolution.": "spos"}
 SETTINGS = [
     pytest.param(method, name, value, id=f"{method} {name}={value}")
     for method, settings in METHODS.items()
     for name, value in changes(settings, "method.")
-    if method == "enas" or not name.startswith("method.weights.")
+    if all(method == one or not name.startswith(part) for part, one in _ONCE.items())
 ]
 
 
