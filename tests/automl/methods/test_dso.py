@@ -9,7 +9,7 @@ import torch
 from mixed import MixedConfig, search_of
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.cost import macs
+from mango_grader.automl.cost import GraphCost, macs
 from mango_grader.automl.methods.dso import Dso, DsoSettings
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, pulls_in
 from mango_grader.automl.search import Search
@@ -122,6 +122,20 @@ def test_the_pull_is_that_of_the_chosen_cost(adaptive: str) -> None:
     }
     assert after[0] - after[1] == pytest.approx(0.5 * 0.2 * shares[adaptive], rel=1e-3)
     assert len(set(shares.values())) == 3
+
+
+def test_the_pull_follows_the_price_that_the_search_was_given() -> None:
+    fallen, shares = [], []
+    for price in (lambda op, inputs: op.macs(inputs), lambda op, inputs: float(op.macs(inputs) == 0)):
+        search, method = dso(replace(SETTINGS, adaptive="flops", gamma=0.2, momentum=0.0))
+        cost = GraphCost(method.space, "a unit", price)
+        with_factors(method, out=[1.0] + [0.0] * 7)
+        method.update(replace(search.arch_step(0, RNG), cost=cost))
+        fallen.append(method.gates(RNG)["level1-sep3.in"].weight)
+        kept = {d.name: d.candidates for d in method.space.decisions} | {"out": ("level1-sep3",)}
+        shares.append(BlockShares(method.space, cost).of(kept)["level1-sep3.in"])
+    assert abs(shares[0] - shares[1]) > 0.01
+    assert float(fallen[0] - fallen[1]) == pytest.approx(0.5 * 0.2 * (shares[1] - shares[0]), rel=1e-3)
 
 
 def test_lambda_steps_leave_the_weights_alone() -> None:

@@ -146,3 +146,11 @@ def test_a_whole_search_ends_with_a_result() -> None:
     search = search_of(MsRanas, SETTINGS)
     assert search.run(SilentProgress()).choices.keys() == search.method.preference().keys()
     assert [row["phase"] for row in search.history] == ["search-architecture-weights"] * 2
+
+
+def test_a_large_cost_weight_teaches_what_is_cheap() -> None:
+    search, method, _ = ranas(replace(SETTINGS, cost_weight=1000.0))
+    for step in range(30):
+        figures = method.update(search.arch_step(step, np.random.default_rng(0)))
+    assert method.preference()["one"][0] > 0.7
+    assert float(figures["expected_cost"]) < 0.8
