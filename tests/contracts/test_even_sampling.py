@@ -120,6 +120,7 @@ def paths_opened(method: SearchMethod, rng: np.random.Generator, count: int) -> 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_first_steps_of_a_method_open_even_paths(method: str, kind: SpaceConfig) -> None:
     searcher = make(method, kind).method
+    assert (method in OPEN_EVERYTHING) != searcher.opens_one_path
     if method in OPEN_EVERYTHING:
         everything = {d.name: tuple(range(len(d.candidates))) for d in searcher.space.decisions}
         assert {n: gate.active for n, gate in searcher.gates(np.random.default_rng(4)).items()} == everything

@@ -191,6 +191,8 @@ class SearchMethod(ABC):
     @classmethod
     def check_space(cls, config: SpaceConfig) -> str | None:
         """Return in one sentence why the method cannot search this space; None where it can."""
+        if not cls.opens_one_path and any(decision.probability != 0.5 for decision in config.decisions()):
+            return "edge_probability must stay 0.5, since this method draws no paths but opens all connections at once"
         return None
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
