@@ -22,7 +22,7 @@ def test_a_method_that_a_preset_does_not_mention_runs_with_its_published_setting
 @pytest.mark.parametrize("method", ["dso", "ms-ranas"])
 def test_edges_cannot_be_made_rarer_where_all_are_opened(method: str) -> None:
     sparse = {"data": ".", "space": "dag", "settings": ["space.edge_probability=0.3"]}
-    with pytest.raises(UsageError, match="edge_probability must stay 0.5"):
+    with pytest.raises(UsageError, match="edge_probability must stay"):
         SearchOptions(method=method, **sparse).config()
     search = SearchOptions(method="spos", **sparse).config().search
     assert search is not None

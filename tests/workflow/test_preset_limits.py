@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from tiny import TINY
 
-from mango_grader.automl.limits import Limits
+from mango_grader.automl.limits import Limits, fitted
+from mango_grader.automl.search_space import SearchSpace
 from mango_grader.cli import main
 from mango_grader.files import read_json
 from mango_grader.workflow.options import SearchOptions
+from mango_grader.workflow.presets import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,13 @@ def test_a_limit_that_is_none_is_refused_in_one_line(value: str, fruit: Path, tm
     assert result.exit_code == 2
     assert "--max-params" in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("kind", "narrowed"), [("dag", True), ("lite", False)])
+def test_most_networks_of_quick_are_within_its_limit(kind: str, narrowed: bool) -> None:
+    """An even draw of `dag` costs 23 M multiply-adds; `lite` must keep the widths of its ImageNet weights."""
+    quick = PRESETS["quick"]
+    config = quick.space(kind, 128, 128)
+    space, rng = SearchSpace(fitted(config, quick.limits)), np.random.default_rng(1)
+    assert (space.config.multiplier < 1) == narrowed
+    assert np.mean([quick.limits.feasible(space, space.sample(rng)) for _ in range(40)]) > 0.6

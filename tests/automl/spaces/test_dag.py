@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binom, chisquare
 from torch import nn
 
 from mango_grader.automl.architecture import Architecture
@@ -147,3 +148,20 @@ def test_settings_that_make_no_network_are_refused(change: dict[str, object], me
 def test_a_stem_halves_or_keeps_sizes() -> None:
     with pytest.raises(ValueError, match="power of two, not 3"):
         replace(SMALL, stem_stride=3)
+
+
+def test_architectures_of_earlier_versions_are_read() -> None:
+    found = SearchSpace(SMALL).sample(np.random.default_rng(0))
+    kept = found.to_dict()
+    del kept["space"]["edge_probability"]
+    assert Architecture.from_dict(kept) == found
+
+
+def test_edges_are_independent_of_each_other() -> None:
+    """Few edges follow from a low probability alone: a subset of k of n is as likely as n independent draws make it."""
+    rng, wanted = np.random.default_rng(0), 0.25
+    decision = max(SearchSpace(replace(SMALL, edge_probability=wanted)).decisions, key=lambda d: len(d.candidates))
+    sizes = [len(decision.draw(rng)) for _ in range(2000)]
+    count = len(decision.candidates)
+    expected = binom.pmf(np.arange(count + 1), count, wanted)
+    assert chisquare(np.bincount(sizes, minlength=count + 1), 2000 * expected).pvalue > 1e-4
