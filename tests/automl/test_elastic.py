@@ -131,3 +131,14 @@ def test_recalibrated_statistics_of_a_slice_are_those_of_its_network(images: tor
 def test_candidates_without_an_expansion_cannot_share() -> None:
     with pytest.raises(ValueError, match="elastic blocks need expansions of 2 or more"):
         replace(ELASTIC, expansions=(1, 6))
+
+
+def test_other_parameters_can_stand_in_for_the_shared_ones(images: torch.Tensor) -> None:
+    """As second-order methods look a step ahead."""
+    space = SearchSpace(ELASTIC)
+    supernet, ahead = space.supernet().eval(), stirred(space.supernet()).eval()
+    gates = gates_of(of(space, "k3e3"), space.decisions)
+    with torch.no_grad():
+        lent = torch.func.functional_call(supernet, dict(ahead.state_dict()), (images, gates))
+        for own, other in zip(lent, ahead(images, gates), strict=True):
+            torch.testing.assert_close(own, other)
