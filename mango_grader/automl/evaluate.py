@@ -15,6 +15,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel, macs
 from mango_grader.automl.limits import Constraint, unconstrained
 from mango_grader.automl.objective import Objective, Predictions
+from mango_grader.automl.sandwich import extremes
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.supernet import Supernet, gates_of
 from mango_grader.models import FromBytes, build_network
@@ -50,6 +51,11 @@ class SearchProblem:
         """What an architecture costs."""
         return self.prices or macs(self.space)
 
+    @cached_property
+    def horizon(self) -> float:
+        """The largest budget that an area under the curve counts: the cost of the largest network, 0 for no area."""
+        return float(self.cost.exact(extremes(self.space)[1])[-1]) if self.objective.over == "area" else 0.0
+
     def score(self, architecture: Architecture, predicted: Sequence[Predictions], labels: Predictions) -> float:
         """Return the objective of an architecture's answers; higher is better.
 
@@ -59,7 +65,7 @@ class SearchProblem:
             labels: the true classes (N,).
         """
         costs = [float(value) for value in self.cost.exact(architecture)]
-        return self.objective.score(predicted, labels, costs, self.space.config.classes)
+        return self.objective.score(predicted, labels, costs, self.space.config.classes, self.horizon)
 
 
 class Evaluator(Protocol):

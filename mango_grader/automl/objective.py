@@ -80,7 +80,7 @@ class Objective:
     Attributes:
         metric: how good the answers of one exit are: "accuracy", "balanced_accuracy" or "kappa".
         over: how the scores of the exits are combined: "last" takes the last exit's, "mean" their mean, "area" the area
-            under their curve over cost.
+            under their curve over cost, up to a budget that is the same for all networks.
     """
 
     metric: Metric = "accuracy"
@@ -92,7 +92,12 @@ class Objective:
         return -1.0 if self.metric == "kappa" else 0.0
 
     def score(
-        self, predicted: Sequence[Predictions], labels: Predictions, costs: Sequence[float], classes: int
+        self,
+        predicted: Sequence[Predictions],
+        labels: Predictions,
+        costs: Sequence[float],
+        classes: int,
+        horizon: float = 0.0,
     ) -> float:
         """Return the score of a network's answers; higher is better.
 
@@ -101,8 +106,11 @@ class Objective:
             labels: the true classes (N,).
             costs: up to each exit, (exits,).
             classes: how many there are.
+            horizon: the largest budget, for "area"; beyond its last exit, a network keeps that exit's score.
         """
         scores = [METRICS[self.metric](answers, labels, classes) for answers in predicted]
         if self.over == "last":
             return scores[-1]
-        return float(np.mean(scores)) if self.over == "mean" else area_under_curve(scores, costs)
+        if self.over == "mean":
+            return float(np.mean(scores))
+        return area_under_curve([*scores, scores[-1]], [*costs, max(horizon, costs[-1])])

@@ -26,9 +26,9 @@ def surrogate_loss(problem: SearchProblem, labels: NDArray[np.int64], label_smoo
     cross entropy under the same weights. Kappa with quadratic weights forgives near misses, and so does the squared
     earth mover's distance between classes in order (Hou et al. 2016, Eq. 4).
 
-    Over the exits: equal weights for "mean", the last exit alone for "last". For "area", trapezoids under the curve
-    over what the undecided space costs in the mean: an exit weighs half of the distance between its neighbours' costs.
-    So the last exit learns, too, which no budget below its own cost buys.
+    Over the exits: equal weights for "mean", the last exit alone for "last". For "area" each weighs as the budgets that
+    it answers, those from its own cost to the next exit's, or to the horizon behind the last one. Costs are what the
+    undecided space costs in the mean.
 
     Args:
         problem: whose objective is meant.
@@ -60,6 +60,5 @@ def _exit_weights(problem: SearchProblem) -> tuple[float, ...]:
         return (1.0,) * count
     if problem.objective.over == "last":
         return (*(0.0,) * (count - 1), 1.0)
-    costs = [0.0, *problem.cost.expected(undecided(problem.space)).tolist()]
-    after = [*costs[2:], costs[-1]]
-    return tuple((later - before) / 2 for before, later in zip(costs[:-1], after, strict=True))
+    costs = problem.cost.expected(undecided(problem.space)).tolist()
+    return tuple(np.diff([*costs, max(problem.horizon, costs[-1])]).tolist())

@@ -22,6 +22,14 @@ def test_area_prefers_the_same_accuracy_earlier() -> None:
     assert area_under_curve([0.8, 0.8], [5, 50]) > area_under_curve([0.8, 0.8], [25, 50])
 
 
+def test_fault_no_area_counted_the_last_exit() -> None:
+    exits = [np.zeros(6, int), LABELS]
+    area = Objective("accuracy", "area")
+    assert area.score(exits, LABELS, [10, 40], 3, horizon=80) == pytest.approx((30 / 3 + 40) / 80)
+    assert area.score(exits, LABELS, [10, 20], 3, horizon=80) > area.score(exits, LABELS, [10, 40], 3, horizon=80)
+    assert area.score(exits, LABELS, [10, 40], 3) == pytest.approx(30 / 3 / 40)
+
+
 def test_last_and_mean_over_exits() -> None:
     exits = [np.zeros(6, int), LABELS]
     assert Objective("accuracy", "last").score(exits, LABELS, [1, 2], 3) == 1.0

@@ -11,6 +11,7 @@ from mixed import MixedConfig
 from mango_grader.automl.cost import macs
 from mango_grader.automl.evaluate import SearchProblem
 from mango_grader.automl.objective import Metric, Objective, Over
+from mango_grader.automl.sandwich import extremes
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.surrogate import surrogate_loss, undecided
 
@@ -30,7 +31,8 @@ def test_accuracy_is_cross_entropy_and_over_says_which_exits_count() -> None:
     assert loss(over="mean") == pytest.approx((first + last) / 2)
     assert loss(over="last") == pytest.approx(last)
     near, far = macs(PROBLEM.space).expected(undecided(PROBLEM.space)).tolist()
-    assert loss(over="area") == pytest.approx((far / 2 * first + (far - near) / 2 * last) / (far - near / 2))
+    most = macs(PROBLEM.space).exact(extremes(PROBLEM.space)[1])[-1]
+    assert loss(over="area") == pytest.approx(((far - near) * first + (most - far) * last) / (most - near))
 
 
 def test_balanced_accuracy_weighs_rare_classes_more() -> None:

@@ -107,7 +107,7 @@ def test_runs_from_before_these_settings_can_be_read() -> None:
     data = config.to_dict()
     del data["search"]["cost"], data["search"]["fit_width"], data["search"]["limits"]["max_latency"]
     assert RunConfig.from_dict(data) == config
-    latest = SearchOptions(data=".", max_latency=2.5, cost="latency").config()
+    latest = SearchOptions(data=".", max_latency=2.5, cost="latency", over="area").config()
     assert latest.search is not None
     assert RunConfig.from_dict(latest.to_dict()) == latest
     assert latest.search == replace(latest.search, limits=Limits(max_latency=2.5), cost="latency")
