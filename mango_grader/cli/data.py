@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 _SHOWN = 10  # How many unreadable files are named.
 
 
+_IMPORTED = ("suspects", "synth")
+
+
 class _DataGroup(click.Group):
-    """Imports `synth` only when it is called: it needs more than `inspect`."""
+    """Imports some commands only when they are called: they need more than `inspect`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "synth"]
+        return [*super().list_commands(ctx), *_IMPORTED]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "synth":
+        if cmd_name not in _IMPORTED:
             return super().get_command(ctx, cmd_name)
-        command = importlib.import_module("mango_grader.cli.synth").synth
+        command = getattr(importlib.import_module(f"mango_grader.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
 

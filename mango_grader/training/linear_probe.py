@@ -13,6 +13,8 @@ from mango_grader.datasets.splits import assign_groups
 _FOLDS = 3
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 _ROUNDS = 1000
+_CAUTIOUS = (1e-3, 3e-3, 1e-2, 3e-2)  # where labels may be wrong, stronger ones only learn them by heart
+_LEAST = 1e-6  # probability of what is never predicted
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,46 @@ def fit_probe(
     weight[:, known] = weights / scale[:, None]
     bias[known] = offsets - mean @ (weights / scale[:, None])
     return LinearProbe(torch.tensor(weight, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32))
+
+
+def out_of_fold(
+    answers: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    classes: int,
+    learned: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """Return the probabilities of each image by a regression that saw none of its fold, (N, C).
+
+    Of the L2 strengths, the one with the least cross entropy over the folds is taken: where labels are wrong, it is
+    one that does not believe each of them. Images that are not learned from do not count in it.
+
+    Args:
+        answers: (N, K), a frozen network's outputs.
+        labels: int64 (N,).
+        folds: int64 (N,), the fold of each image, from 0; images of one fruit share one.
+        classes: C, the number of classes.
+        learned: bool (N,), images to learn from; None for all.
+    """
+    learned = np.ones(len(labels), bool) if learned is None else learned
+
+    def found(strength: float) -> NDArray[np.float64]:
+        probabilities = np.full((len(labels), classes), _LEAST)
+        for fold in np.unique(folds):
+            tested = folds == fold
+            trained = learned & ~tested
+            if len(np.unique(labels[trained])) < 2:
+                probabilities[tested] = 1 / classes
+                continue
+            mean, scale = answers[trained].mean(0, dtype=np.float64), answers[trained].std(0, dtype=np.float64) + 1e-6
+            weights, offsets, known = _fit((answers[trained] - mean) / scale, labels[trained], strength)
+            logits = (answers[tested] - mean) / scale @ weights + offsets
+            likelihood = np.exp(logits - logits.max(1, keepdims=True))
+            probabilities[np.ix_(tested, known)] = likelihood / likelihood.sum(1, keepdims=True)
+        return probabilities
+
+    tried = [found(strength) for strength in _CAUTIOUS]
+    return min(tried, key=lambda one: float(-np.log(np.maximum(one[learned, labels[learned]], _LEAST)).mean()))
 
 
 def _correct(
