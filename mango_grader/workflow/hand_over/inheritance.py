@@ -173,5 +173,9 @@ def keep_better(net: AnytimeClassifier, inherited: InheritedWeights, epochs: int
 
 
 def keeps_inherited(folder: RunFolder) -> bool:
-    """Say whether a run's network kept the weights that it inherited, since they did better than the trained ones."""
+    """Return whether a run's network kept the weights that it inherited, since they did better than the trained ones.
+
+    Args:
+        folder: of the run.
+    """
     return any(row["phase"] == _PHASE and row["kept"] for row in folder.read_history())
