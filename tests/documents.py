@@ -67,6 +67,7 @@ EXCEPTIONS = (
     Instead("--out runs/fast", "--out runs/fast --plan-only", _OPTIONS),
     Instead("--out runs/front", "--out runs/front --plan-only", _OPTIONS),
     Instead("--out runs/best", "--out runs/best --plan-only", _OPTIONS),
+    Instead("--out runs/reviewed", "--out runs/reviewed --plan-only", _OPTIONS),
     Instead("--seeds 3 --budget 10m", "--seeds 1", "minutes"),
     Instead(
         "--methods random,enas,shufflenet_v2_x0_5",
