@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 from PIL import Image
 
 from mango_grader import __version__
@@ -44,7 +43,7 @@ def render_suspects(suspects: Suspects, review: Review) -> str:
         images=counted(len(suspects.dataset.items), "image"),
         divided=counted(divided, "fruit with several labels", "fruit with several labels"),
         content=_content(suspects, review),
-        script=Markup((here / "review.js").read_text(encoding="utf-8")),  # our own file
+        script=(here / "review.js").read_text(encoding="utf-8"),
     )
 
 
