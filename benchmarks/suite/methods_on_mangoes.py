@@ -46,6 +46,8 @@ def setup_of(comparison: Comparison) -> dict[str, Any]:
     """Return what all measurements have in common, as the results keep it."""
     setup: dict[str, Any] = plain(comparison)
     del setup["options"]["method"], setup["options"]["space"]  # the pairs say that
+    if setup["options"]["labels"] is None:
+        del setup["options"]["labels"]  # so that results from before this option can be resumed
     return setup
 
 
