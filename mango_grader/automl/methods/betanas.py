@@ -106,6 +106,10 @@ class BetaNas(SearchMethod):
         both = interleaved(left, steps_per_epoch, self.settings.interval)
         return (*weight_epochs(self.settings.warmup, steps_per_epoch), *both)
 
+    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+        """Return `count` draws by p."""
+        return [self.binary.sample(rng) for _ in range(count)]
+
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open one path of live candidates, drawn as `settings.balance` says."""
         if self.settings.balance == "round_robin":

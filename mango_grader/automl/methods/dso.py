@@ -17,7 +17,7 @@ from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
 from mango_grader.automl.movement import Movement, Preference
-from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.relaxations.rounding import drawn_by, nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, pulls_in
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
@@ -138,6 +138,11 @@ class Dso(SearchMethod):
             return 1.0
         fallen = self.settings.lr * self.settings.gamma * pulls_in(steps, self.settings.momentum) if steps else 0.0
         return float(fallen >= 1.0)
+
+    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+        """Return `count` draws by λ."""
+        preference = self.preference()
+        return [drawn_by(self.space, preference, rng) for _ in range(count)]
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open what is kept, scaled by λ."""

@@ -13,7 +13,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod, weight_epochs
-from mango_grader.automl.relaxations import RelativeCost, nearest_feasible
+from mango_grader.automl.relaxations import RelativeCost, drawn_by, nearest_feasible
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep, Parameters, SharedStep
 from mango_grader.automl.spaces import Decision
@@ -127,6 +127,11 @@ class MsRanas(SearchMethod):
         """Warm-up epochs, then one architecture step before each weight step."""
         both = Round((Phase("architecture", 1), Phase("weights", 1)), repeat=steps_per_epoch)
         return (*weight_epochs(self.settings.warmup, steps_per_epoch), *(both,) * self.settings.epochs)
+
+    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
+        """Return `count` draws by the weights."""
+        preference = self.preference()
+        return [drawn_by(self.space, preference, rng) for _ in range(count)]
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open everything, by its present weight."""

@@ -2,9 +2,10 @@
 
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.relative_cost import RelativeCost
-from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.relaxations.rounding import drawn_by, nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares
 
 __all__ = [
-    "ApgNag", "BinaryGateSettings", "BinaryGates", "BlockShares", "RelativeCost", "memory_shares", "nearest_feasible",
+    "ApgNag", "BinaryGateSettings", "BinaryGates", "BlockShares", "RelativeCost", "drawn_by", "memory_shares",
+    "nearest_feasible",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ Scores = Mapping[str, NDArray[np.float64]]
 
 _STRENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)  # of the noise, as shares of the scores' mean range
 _DRAWS = 64
+_NEVER = 1e-9
 
 
 def nearest_feasible(
@@ -52,6 +53,27 @@ def nearest_feasible(
         if lost(found, decision) > 0 and feasible(back):
             found = back
     return found
+
+
+def drawn_by(space: SearchSpace, preference: Scores, rng: np.random.Generator) -> Architecture:
+    """Return an architecture drawn by what a method prefers, each decision by itself.
+
+    A free candidate is chosen with its own preference. Where a decision must choose, its candidates are drawn without
+    replacement, each in proportion to its preference (the Gumbel trick).
+
+    Args:
+        space: to choose from.
+        preference: (candidates,) per decision, how likely each is to be chosen, in [0, 1].
+        rng: for the draw.
+    """
+    scores = {}
+    for decision in space.decisions:
+        shares = np.clip(preference[decision.name], _NEVER, 1 - _NEVER)
+        if decision.free:
+            scores[decision.name] = np.log(shares / (1 - shares)) + rng.logistic(size=len(shares))
+        else:
+            scores[decision.name] = np.log(shares) + rng.gumbel(size=len(shares))
+    return space.nearest(scores)
 
 
 def _feasible_draws(

@@ -8,7 +8,7 @@ from mixed import MixedConfig
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.limits import InfeasibleError
-from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.relaxations.rounding import drawn_by, nearest_feasible
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.spaces import Decision, LayerwiseConfig
 
@@ -83,3 +83,17 @@ def test_limits_that_nothing_satisfies_are_an_error() -> None:
     scores = {d.name: np.ones(len(d.candidates)) for d in space.decisions}
     with pytest.raises(InfeasibleError):
         nearest_feasible(space, scores, lambda _: False, np.random.default_rng(0))
+
+
+def test_draws_follow_the_preference() -> None:
+    """χ² of the choice between two and of a free subset's candidates, each with one degree of freedom."""
+    space, rng, draws = SPACES[0], np.random.default_rng(0), 2000
+    preference = {"node": np.full(4, 0.5), "one": np.array([0.8, 0.2]), "any": np.array([0.1, 0.6, 0.95])}
+    found = space.frequencies([drawn_by(space, preference, rng) for _ in range(draws)])
+    for name in ("one", "any"):
+        shares = preference[name]
+        squares = draws * (found[name] - shares) ** 2 / (shares * (1 - shares))
+        assert squares.max() < 10.8, f"{name}: p < 0.001"
+    assert abs(found["node"] - 0.5).max() < 0.05
+    never = {**preference, "one": np.array([0.0, 1.0]), "any": np.zeros(3)}
+    assert {drawn_by(space, never, rng).choices["one"] for _ in range(50)} == {("k3",)}
