@@ -24,7 +24,7 @@ PRESETS: "Mapping[str, Preset]" = LazyRegistry(
 """Name → settings."""
 
 PRESET_HELP: Mapping[str, str] = {
-    "quick": "two CPU cores, minutes, 128×128 pixels",
+    "quick": "two CPU cores, minutes, 128×128 pixels, at most 13 M multiply-adds",
     "standard": "one GPU, about an hour, 224×224 pixels",
     "paper": "the settings of the method's paper, one exit where it has one, MNet's at 24×32 pixels, days on a CPU",
     "paper-120x160": "those of MNet at 120×160 pixels",
