@@ -90,7 +90,7 @@ class RoundFigures:
         except DivergedError as first:
             return first
         what = f"what {self.method.name} has learned is no longer made of finite numbers"
-        others = " or ".join(_rates(self.method))
+        others = " or ".join(learning_rates(self.method))
         if not others:
             return self._diverged(kind, what)
         return DivergedError(f"{self.where}, step {self._step} ({kind}): {what}; start again with a lower {others}")
@@ -98,12 +98,16 @@ class RoundFigures:
     def _diverged(self, kind: str, what: str, step: int | None = None) -> DivergedError:
         # What a method has learned may weigh the outputs of any step, so that its rates are as likely to blame.
         advice = lower_rate_hint("method.weights", self.method.settings.weights)
-        advice += "".join(f", or a lower {rate}" for rate in _rates(self.method))
+        advice += "".join(f", or a lower {rate}" for rate in learning_rates(self.method))
         return DivergedError(f"{self.where}, step {step or self._step} ({kind}): {what}; {advice}")
 
 
-def _rates(method: SearchMethod) -> list[str]:
-    """Return the names and values of the rates at which a method learns, that of the shared weights aside."""
+def learning_rates(method: SearchMethod) -> list[str]:
+    """Return the names and values of the rates at which a method learns, that of the shared weights aside.
+
+    Args:
+        method: whose settings are read.
+    """
     settings = method.settings
     names = [name for name in allowed_values(settings) if name.split(".")[-1] == "lr"]
     others = [name for name in names if not name.startswith("weights.")]

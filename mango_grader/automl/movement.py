@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
+from scipy.stats import chi2
 
 from mango_grader.automl.spaces import Decision
+from mango_grader.text import counted
 
 Preference = Mapping[str, NDArray[np.float64]]
 """By decision, how likely each candidate is to be chosen, (candidates,) in [0, 1]."""
 
 LEAST = 0.01
-"""Less than this share of what was open counts as nothing: the probabilities are a fifth apart at most."""
+"""Less than this share of what was open counts as nothing: probabilities still differ by no more than about a fifth."""
 _SELDOM = 0.001  # how often chance may pass for movement
 _PICKED = 0.05  # how often the best of equally good candidates may pass for better
+_LONGER = 1.5  # steps of Adam, than its rate: while slopes grow, their mean square lags behind
+_SIMULATED = 4000  # searches among equally good candidates
 _SMALLEST = 1e-9
 
 
@@ -40,12 +44,19 @@ class Pick:
     @property
     def chance(self) -> float:
         """The lead that the best of as many equally good candidates exceeds in one search of 20."""
-        return float(self.noise * norm.ppf((1 - _PICKED) ** (1 / self.candidates)))
+        return self.noise * _lead_by_chance(self.candidates)
 
     @property
     def clear(self) -> bool:
         """Whether the lead is more than chance gives."""
         return self.lead > self.chance
+
+
+@cache
+def _lead_by_chance(candidates: int) -> float:
+    """Return by how many standard deviations the best of equally good candidates exceeds the median one at most."""
+    scores = np.sort(np.random.default_rng(0).normal(size=(_SIMULATED, candidates)))
+    return float(np.quantile(scores[:, -1] - scores[:, (candidates - 1) // 2], 1 - _PICKED))
 
 
 @dataclass(frozen=True)
@@ -83,21 +94,42 @@ class Movement:
         kept, pick = data["kept"], data["pick"]
         return cls(**{**data, "kept": kept and tuple(kept), "pick": pick and Pick(**pick)})
 
-    def __str__(self) -> str:
-        return "search: " + ("; ".join(self._parts()) or "it has no preference, and picked by no scores")
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What moved, one short sentence each, without a full stop."""
+        return tuple(self._sentences())
 
-    def _parts(self) -> Iterator[str]:
+    def _sentences(self) -> Iterator[str]:
         if self.decided is not None:
-            yield f"{self.decided:.1%} of what was open is decided (chance: up to {self.chance:.1%})"
+            yield f"{_percent(self.decided)} of what was open is decided (by chance up to {_percent(self.chance)})"
         if self.kept is not None:
             left, candidates = self.kept
-            macs = "" if self.kept_macs is None else f", with {self.kept_macs:.1%} of the multiply-adds"
+            macs = "" if self.kept_macs is None else f", with {_percent(self.kept_macs)} of the multiply-adds"
             yield f"{left} of {candidates} candidates are left{macs}"
         if self.pick is not None:
             yield (
                 f"the best of {self.pick.candidates} candidates scored {self.pick.lead:.3f} above the median one"
-                f" (chance: up to {self.pick.chance:.3f})"
+                f" (by chance up to {self.pick.chance:.3f}); their scores have a standard deviation of"
+                f" {self.pick.spread:.3f}, of which the held-out images alone make {self.pick.noise:.3f}"
             )
+
+
+def too_few_steps(name: str, steps: int, reach: float, rates: Sequence[str]) -> str | None:
+    """Return in one sentence why so few architecture steps can move nothing; None where they can.
+
+    Args:
+        name: of the method.
+        steps: that its schedule has.
+        reach: what `SearchMethod.reach` returns for them.
+        rates: at which it learns, each as "setting (it is 0.1)".
+    """
+    if reach >= LEAST:
+        return None
+    most = f"decide at most {_percent(reach)} of what is open" if reach else "decide nothing"
+    return (
+        f"{name} can move nothing here: its {counted(steps, 'architecture step')} can {most}."
+        f" Give it more epochs, smaller batches or more images, or raise {' or '.join(rates)}"
+    )
 
 
 def preference_moved(
@@ -142,6 +174,16 @@ def most_decided(decisions: Sequence[Decision], gap: float) -> float:
     return decided / open_at_first if open_at_first else 1.0
 
 
+def adam_gap(rate: float, steps: int) -> float:
+    """Return how far apart two logits can come that Adam moves in opposite directions.
+
+    Args:
+        rate: of Adam, above 0.
+        steps: 0 or more.
+    """
+    return 2 * _LONGER * rate * steps
+
+
 def entropy(decision: Decision, chances: NDArray[np.float64]) -> float:
     """Return how open a decision is, in nats: that of one draw, or of a free subset the sum over its candidates.
 
@@ -150,6 +192,10 @@ def entropy(decision: Decision, chances: NDArray[np.float64]) -> float:
         chances: how likely each candidate is to be chosen, (candidates,).
     """
     return float(-sum((each * np.log(each.clip(min=_SMALLEST))).sum() for each in _draws(decision, chances, None)))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _divergence(decision: Decision, now: NDArray[np.float64], then: NDArray[np.float64], draws: int | None) -> float:

@@ -7,19 +7,22 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Evaluator, SearchProblem, SharedWeights
 from mango_grader.automl.figures import RoundFigures
 from mango_grader.automl.methods import METHODS, MethodSettings, Round, SearchMethod
+from mango_grader.automl.movement import Movement
+from mango_grader.automl.picking import pick_of
 from mango_grader.automl.sandwich import Sandwich
 from mango_grader.automl.shared import ArchStep, SearchData, SharedStep, SharedTraining
 from mango_grader.automl.surrogate import surrogate_loss
@@ -206,6 +209,15 @@ class Search:
                 return final.best[1]
             final.require_one()
             return found
+
+    def movement(self) -> Movement:
+        """Return what the search has changed since its first step; to be asked after `run`."""
+        method, evaluator = self.method, self.evaluator
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            fresh = type(method)(method.space, method.feasible, method.settings)
+        pick = pick_of(self.scored, evaluator, self.seed) if isinstance(evaluator, SharedWeights) else None
+        return replace(method.movement(fresh.preference()), pick=pick)
 
     def _restore(self, counters: dict[str, int]) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():

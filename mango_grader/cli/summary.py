@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from mango_grader.automl.movement import Movement
 from mango_grader.cli.console import open_console
 from mango_grader.files import read_json
 from mango_grader.report.comparison import comparison_warnings
@@ -86,6 +87,8 @@ def print_run(folder: RunFolder) -> bool:
     manifest = Bundle.open(folder.model).manifest
     default = explain_default(manifest.default_policy, len(manifest.exits), manifest.calibration)
     open_console().print(f"default exit policy: {one_line(default)}")
+    if folder.movement.exists() and (moved := Movement.from_dict(read_json(folder.movement)).sentences):
+        open_console().print(f"search: {'; '.join(moved)}")
     print_warnings(folder.read_warnings())
     _print_places(open_console(), report=folder.report, model=folder.model)
     return measured.guessing.verdict != "guessing"

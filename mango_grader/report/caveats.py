@@ -13,13 +13,13 @@ _FEW_GROUPS, _WIDE, _LOW_RECALL, _ILL_CALIBRATED, _LOSS = 50, 0.10, 0.6, 0.10, 0
 def warnings(data: ReportData) -> tuple[str, ...]:
     """Return what a user must know before grading with the model, one line each, the most important first.
 
-    Whether the model is better than guessing comes first; then the run's own notes; then warnings about data, figures
-    and exit policy.
+    Whether the model is better than guessing comes first, then whether the search moved; then the run's own notes; then
+    warnings about data, figures and exit policy.
 
     Args:
         data: the content of the report, with figures of one exit at least.
     """
-    return (*_of_guessing(data), *data.notes, *_of_data(data), *_of_figures(data), *_of_policy(data))
+    return (*_of_guessing(data), *_of_search(data), *data.notes, *_of_data(data), *_of_figures(data), *_of_policy(data))
 
 
 def limits(data: ReportData) -> tuple[str, ...]:
@@ -45,6 +45,24 @@ def _of_guessing(data: ReportData) -> Iterator[str]:
     resampled = found.low is not None or found.groups == 1
     if found.verdict != "better" and (resampled or found.groups < MIN_GROUPS):
         yield str(found)
+
+
+def _of_search(data: ReportData) -> Iterator[str]:
+    found = data.movement
+    if found is None:
+        return
+    if not found.moved and (found.decided is not None or found.kept is not None):
+        first, *_ = found.sentences
+        yield (
+            f"THE SEARCH DID NOT MOVE: {first}. Its result is as good as one that is drawn evenly. Give the method more"
+            " steps or a higher rate, or take --method random, which costs less."
+        )
+    if found.pick is not None and not found.pick.clear:
+        yield (
+            f"The search's scores could not tell its candidates apart: the best of {found.pick.candidates} scored"
+            f" {found.pick.lead:.3f} above the median one on the held-out images, and the best of as many equally good"
+            f" ones scores up to {found.pick.chance:.3f} above it by chance."
+        )
 
 
 def _of_data(data: ReportData) -> Iterator[str]:

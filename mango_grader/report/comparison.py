@@ -91,6 +91,9 @@ def _warnings(data: ComparisonData) -> Iterator[str]:
     for each in data.ranking:
         if each.guessing is not None and each.guessing.verdict == "guessing":
             yield f"{each.name}: {each.guessing}"
+        if each.unmoved:
+            found = "what it found is no more than chance gives"
+            yield f"{each.name}: {each.unmoved} of {counted(each.runs, 'search', 'searches')} did not move: {found}."
         if each.runs < data.asked:
             yield f"{each.name}: only {each.runs} of {counted(data.asked, 'run')} finished."
         if data.budget and each.whole_s and each.whole_s.mean > _LATE * data.budget:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.automl.movement import Movement
 from mango_grader.datasets.summary import DataSummary
 from mango_grader.models.spec import NetworkSpec
 from mango_grader.training.bootstrap import Estimate
@@ -74,6 +75,7 @@ class ReportData:
         spec: the network, to be drawn.
         preferences: by decision and candidate, how likely the search was to choose it at its end, 0..1.
         choices: by decision, the candidates that it chose.
+        movement: what the search changed; None where nothing was searched, or by an earlier version.
         history: rows of history.jsonl: {"phase": "search-…" | "train", "round" | "epoch": n, figures …}.
         examples: test images to show, as `pick_examples` returns them.
         data: where the images come from, and how they were split.
@@ -97,6 +99,7 @@ class ReportData:
     spec: NetworkSpec | None = None
     preferences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    movement: Movement | None = None
     history: Sequence[Mapping[str, Any]] = ()
     examples: tuple[Example, ...] = ()
     data: DataSummary | None = None

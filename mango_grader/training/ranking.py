@@ -75,6 +75,7 @@ class RankedEntry:
         to_random: difference to random search; None for random search and where it was not compared.
         guessing: the pooled accuracy beside that of always answering the commonest class; None where runs did not
             record it.
+        unmoved: number of runs whose search did not move.
     """
 
     name: str
@@ -91,3 +92,4 @@ class RankedEntry:
     to_best: PairedDifference | None
     to_random: PairedDifference | None
     guessing: Guessing | None = None
+    unmoved: int = 0

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import cycle
 from pathlib import Path
@@ -14,10 +14,11 @@ import torch
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel, macs
 from mango_grader.automl.evaluate import SearchProblem
-from mango_grader.automl.figures import RoundFigures
+from mango_grader.automl.figures import RoundFigures, learning_rates
 from mango_grader.automl.latency import LatencyTable, latency, predicted_latency
 from mango_grader.automl.limits import Constraint, Constraints, InfeasibleError, Limits, unconstrained
 from mango_grader.automl.methods import METHODS, MethodSettings, SearchMethod
+from mango_grader.automl.movement import too_few_steps
 from mango_grader.automl.samplers import UniformSampler
 from mango_grader.automl.search import Search, build_search
 from mango_grader.automl.search_space import SearchSpace
@@ -95,6 +96,8 @@ def _search(run: RunContext, plan_only: bool) -> None:
             lifted = f", as the preset {run.config.preset} has it; --max-macs none lifts it" if own else ""
             run.progress.note(f"plan: limited by {limits}{lifted}")
         run.progress.note(searching.start())
+        if (warning := searching.too_few_steps(plan)) is not None:
+            run.progress.note(f"plan: warning: {warning}")
         if plan_only:
             return
         if run.folder.network.exists():
@@ -196,6 +199,14 @@ class _Searching:
         write_json(run.folder.plan, plan.to_dict())
         return plan
 
+    def too_few_steps(self, plan: BudgetPlan) -> str | None:
+        """Return why the architecture steps that are planned can move nothing; None where they can."""
+        settings = self.config.method.settings.scaled(plan.effort)
+        method = self._method(settings)
+        kinds = [kind for round_ in self._workload(settings).rounds for kind in round_.steps()]
+        steps = kinds.count("architecture")
+        return too_few_steps(method.name, steps, method.reach(steps), learning_rates(method))
+
     def complete(self, plan: BudgetPlan) -> tuple[Found, BudgetPlan]:
         """Search, write down what was found, and return it, with the plan that tells what came of it."""
         folder = self.run.folder
@@ -226,6 +237,7 @@ class _Searching:
         result = within_latency(find, self.constraints, self._table, progress)
         folder.write_history(search.history)
         _write_preference(folder, search.method)
+        write_json(folder.movement, asdict(search.movement()))
         if timetable is not None:
             rounds = timetable.taken, len(timetable.schedule)
             plan = replace(plan, rounds=rounds, spent_s=self.run.watch.seconds)

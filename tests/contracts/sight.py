@@ -6,7 +6,7 @@ both classes, so that 1×1 convolutions cannot tell them apart. One candidate se
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from mango_grader.automl.methods import (
     TnasGSettings,
     TnasOsSettings,
 )
+from mango_grader.automl.movement import Movement
 from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import ControllerSettings, EvolutionSettings, VaeSettings
 from mango_grader.automl.search import Search, build_search
@@ -118,9 +119,9 @@ def dots(seed: int) -> Examples:
     return Examples(images, labels, np.arange(_IMAGES))
 
 
-def searched(method: str, seed: int) -> Search:
+def searched(method: str, seed: int, settings: MethodSettings | None = None) -> Search:
     """Return a search of `method` for the candidate that sees, ready to run."""
-    settings, space = SETTINGS[method], SearchSpace(SightSpace(_SIZE, _SIZE, 2))
+    settings, space = settings or SETTINGS[method], SearchSpace(SightSpace(_SIZE, _SIZE, 2))
     examples = dots(seed)
     cut = round(_IMAGES * (1 - settings.held_out))
     seen = Examples(examples.images, examples.labels, np.arange(cut))
@@ -134,12 +135,20 @@ def lead(search: Search) -> float:
     return float(sees - max(blind))
 
 
-def progress_made(method: str, seed: int) -> tuple[float, bool]:
-    """Run the whole search; return how much the lead grew, and whether the result sees."""
+class Progress(NamedTuple):
+    """How much the lead grew, whether the result sees, and what the search itself says it has changed."""
+
+    gained: float
+    found: bool
+    movement: Movement
+
+
+def progress_made(method: str, seed: int) -> Progress:
+    """Run the whole search."""
     search = searched(method, seed)
     before = lead(search)
     found = search.run(SilentProgress())
-    return lead(search) - before, found.choices["sight"] == ("sees",)
+    return Progress(lead(search) - before, found.choices["sight"] == ("sees",), search.movement())
 
 
-__all__ = ["SETTINGS", "progress_made"]
+__all__ = ["SETTINGS", "Progress", "dots", "progress_made", "searched"]

@@ -88,7 +88,7 @@ def test_at_any_effort_what_is_useless_goes_and_what_is_useful_stays(effort: flo
         assert useful > 0 == max(useless), "it was λ that decided, not the cut at the end"
         shares = [row["kept_macs"] for row in search.history if "kept_macs" in row]
         assert len(shares) == max(1, 10 * effort)
-        assert search.method.movement({}).kept == (1, 4)
+        assert search.movement().kept == (1, 4)
         if effort >= 1:
             assert shares[0] == 1.0
             assert shares[-1] == pytest.approx(0.258, abs=1e-3), "what the last quarter of the steps goes on with"
@@ -99,13 +99,13 @@ def test_a_fixed_gamma_that_is_too_weak_for_so_few_steps_prunes_nothing_and_says
     search = block_search(weak, 0)
     assert search.run(SilentProgress()).choices["out"] == (*USELESS, "sees")
     assert search.method.reach(6) == 0.0
-    assert not search.method.movement({}).moved
+    assert not search.movement().moved
 
 
 def test_where_steps_are_left_out_what_is_beyond_is_cut_off_at_the_end() -> None:
     search = block_search(SETTINGS, 0)
     search.method.update(search.arch_step(0, np.random.default_rng(0)))  # and the time is up
-    assert search.method.movement({}).kept == (4, 4)
+    assert search.movement().kept == (4, 4)
     found = search.method.finish(lambda _: 0.0, np.random.default_rng(0))
     assert len(found.choices["out"]) == 1
 
@@ -115,4 +115,4 @@ def test_a_search_whose_last_pruning_step_is_left_out_prunes_in_the_next() -> No
     rng = np.random.default_rng(0)
     for number in (0, 1, 2, 29):
         search.method.update(search.arch_step(number, rng))
-    assert search.method.movement({}).kept == (1, 4)
+    assert search.movement().kept == (1, 4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from exporting import random_images, three_exits
 
+from mango_grader.automl.movement import Movement, Pick
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.datasets.summary import DataSummary, PartSummary
 from mango_grader.report import Reference, ReportData, pick_examples
@@ -41,6 +42,7 @@ def data() -> ReportData:
         default_reason="fifty fruit bound what it costs",
         spec=spec,
         preferences={f"layer{n}.<kernel>": {"k3": 0.9 - 0.01 * n, "k5": 0.1 + 0.01 * n} for n in range(1, 51)},
+        movement=Movement(0.31, 0.012, (12, 72), 0.298, Pick(5, 0.031, 0.152, 0.02)),
         choices={f"layer{n}.<kernel>": ["k3"] for n in range(1, 51)},
         history=[*weights, *controller, *candidates, *training],
         examples=pick_examples(
@@ -76,6 +78,7 @@ def bare(data: ReportData) -> ReportData:
         "history": (),
         "preferences": {},
         "choices": {},
+        "movement": None,
         "examples": (),
         "data": None,
         "references": (),

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mango_grader.automl.movement import Movement, Pick
 from mango_grader.datasets.probe import ProbeResult
 from mango_grader.datasets.summary import DataSummary
 from mango_grader.report import ReportData
@@ -29,6 +30,26 @@ def sound() -> ReportData:
 
 def test_sound_figures_give_no_warning() -> None:
     assert warnings(sound()) == ()
+
+
+def test_a_search_that_did_not_move_is_warned_of_right_after_guessing() -> None:
+    still = replace(sound(), movement=Movement(decided=0.001, chance=0.01), notes=("Noted.",))
+    first, second = warnings(still)
+    assert first.startswith("THE SEARCH DID NOT MOVE: 0.1 % of what was open is decided (by chance up to 1.0 %). Its")
+    assert second == "Noted."
+    unpruned = replace(sound(), movement=Movement(kept=(72, 72), kept_macs=1.0))
+    assert warnings(unpruned)[0].startswith("THE SEARCH DID NOT MOVE: 72 of 72 candidates are left, with 100.0 % of")
+    for moved in (Movement(decided=0.3, chance=0.01), Movement(kept=(20, 72)), Movement(), None):
+        assert warnings(replace(sound(), movement=moved)) == ()
+
+
+def test_candidates_that_scores_cannot_tell_apart_are_warned_of() -> None:
+    (line,) = warnings(replace(sound(), movement=Movement(pick=Pick(100, 0.03, 0.05, 0.02))))
+    assert line.startswith(
+        "The search's scores could not tell its candidates apart: the best of 100 scored 0.050 above"
+    )
+    assert "scores up to 0.066 above it by chance" in line
+    assert warnings(replace(sound(), movement=Movement(pick=Pick(100, 0.03, 0.08, 0.02)))) == ()
 
 
 def test_few_groups_are_warned_of() -> None:

@@ -68,6 +68,16 @@ def test_what_the_report_warns_of_is_in_the_terminal(finished: Path) -> None:
     assert warned, "nine test images are few"
 
 
+def test_what_the_search_moved_is_kept_reported_and_printed(finished: Path) -> None:
+    kept = read_json(finished / "movement.json")
+    assert 0 <= kept["decided"] <= 1
+    assert kept["pick"]["candidates"] >= 2, "enas picks the best scored of its samples"
+    printed = run("search", "--resume", "--out", finished, "--progress", "none").stdout
+    assert f"search: {100 * kept['decided']:.1f} % of what was open is decided" in printed
+    said = "THE SEARCH DID NOT MOVE" in printed
+    assert said == (kept["decided"] <= kept["chance"]), "four steps of the controller move little"
+
+
 def test_a_finished_run_is_not_run_again(finished: Path) -> None:
     before = (finished / "model.mango").stat().st_mtime_ns
     assert run("search", "--resume", "--out", finished).exit_code == 0
@@ -204,3 +214,23 @@ def test_the_plan_alone(fruit: Path, tmp_path: Path) -> None:
     assert "extrapolated" in result.stderr
     assert read_json(out / "plan.json")["epochs"] > 12, "ten minutes are plenty for tiny images"
     assert not (out / "network.json").exists()
+    assert "can move nothing" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("betanas", "decide at most 0\\.\\d % of what is open"), ("dso", "decide nothing")]
+)
+def test_the_plan_says_where_the_published_steps_are_too_few_for_these_images(
+    method: str, said: str, fruit: Path, tmp_path: Path
+) -> None:
+    settings = ("space.channels=8", "space.stages=1,1", "space.levels=1", "space.exits=1,2", "search.batch_size=32")
+    shape = [part for each in settings for part in ("--set", each)]
+    if method == "betanas":
+        settings = ("space.stem_channels=8", "space.channels=8,8", "space.blocks=1,1", "space.strides=2,2")
+        shape = [part for each in (*settings, "space.exits=1,2", "search.batch_size=8") for part in ("--set", each)]
+    start = ["--data", fruit, "--size", 24, "--preset", "paper", "--method", method, "--plan-only", *shape]
+    result = run("search", "--out", tmp_path / "run", *start)
+    assert result.exit_code == 0, result.output
+    assert re.search(
+        rf"plan: warning: {method} can move nothing here: its \d+ architecture steps? can {said}", result.stderr
+    )

@@ -1,7 +1,7 @@
 """BetaNAS (Fang et al. 2019): all live candidates train equally often, and the least promising are dropped."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import MethodSettings, Round, SearchMethod, interleaved, weight_epochs
+from mango_grader.automl.movement import Movement, Preference
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.samplers import FairPaths
@@ -84,6 +85,7 @@ class BetaNas(SearchMethod):
     """
 
     name: ClassVar[str] = "betanas"
+    exact: ClassVar[bool] = True
     default_space: ClassVar[str] = "mbconv"
     settings_type = BetaNasSettings
     settings: BetaNasSettings
@@ -136,9 +138,18 @@ class BetaNas(SearchMethod):
         """Return the feasible architecture of the largest logits."""
         return nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
 
+    def reach(self, steps: int) -> float:
+        """Return what the largest gap of logits that Adam makes in so many steps decides."""
+        return self.binary.reach(steps)
+
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return p, 0 for the dropped."""
         return self.binary.preference()
+
+    def movement(self, before: Preference) -> Movement:
+        """Return how far p has moved, and how many candidates have not been dropped."""
+        live = self.binary.live
+        return replace(super().movement(before), kept=(int(live.sum()), len(live)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the binary gates and what was counted."""

@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from mango_grader.automl.cost import CostModel, macs
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
-from mango_grader.automl.movement import Movement, Preference
+from mango_grader.automl.movement import Movement, Preference, preference_moved
 from mango_grader.automl.relaxations.rounding import drawn_by, nearest_feasible
 from mango_grader.automl.relaxations.sparsity import ApgNag, BlockShares, memory_shares, pulls_in
 from mango_grader.automl.search_space import SearchSpace
@@ -133,8 +133,8 @@ class Dso(SearchMethod):
         return (*weight_epochs(self.settings.pretrain, steps_per_epoch), *(both,) * self.settings.epochs)
 
     def reach(self, steps: int) -> float:
-        """Return 1 where a useless λ can fall to zero in so many steps, 0 where none can."""
-        if self.settings.gamma is None:
+        """Return 1 where a useless λ can fall to zero in so many steps, or need not, 0 where none can."""
+        if self.settings.gamma is None or not all(decision.free for decision in self.space.decisions):
             return 1.0
         fallen = self.settings.lr * self.settings.gamma * pulls_in(steps, self.settings.momentum) if steps else 0.0
         return float(fallen >= 1.0)
@@ -269,8 +269,13 @@ class Dso(SearchMethod):
         return found
 
     def movement(self, before: Preference) -> Movement:
-        """Return how many candidates λ has left, and their share of the multiply-adds."""
-        return Movement(kept=self._counts(), kept_macs=self._kept_macs)
+        """Return how many candidates λ has left, their share of the multiply-adds, and what of the others is decided.
+
+        In a free subset λ begins at 1, and what moves is what is pruned; other decisions take their strongest.
+        """
+        choosing = [decision for decision in self.space.decisions if not decision.free]
+        found = preference_moved(choosing, before, self.preference(), None)
+        return replace(found, kept=self._counts(), kept_macs=self._kept_macs)
 
     def _shares_kept(self) -> dict[str, float]:
         kept, candidates = self._counts()

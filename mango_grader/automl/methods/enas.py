@@ -11,6 +11,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint, InfeasibleError
 from mango_grader.automl.methods.base import MethodSettings, Phase, Round, SearchMethod, weight_epochs
+from mango_grader.automl.movement import adam_gap, most_decided
 from mango_grader.automl.samplers import Controller, ControllerSettings, UniformSampler
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
@@ -19,6 +20,7 @@ from mango_grader.ranges import BelowOne, Count
 from mango_grader.training.recipe import WeightRecipe
 
 _STEPS_PER_ROUND = 10
+_LARGEST_STATE = 0.1  # of an LSTM unit at first: many times what it is
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,12 @@ class Enas(SearchMethod):
         if self._minibatch_best is None or reward > self._minibatch_best[0]:
             self._minibatch_best = (reward, path)
         return {"reward": reward}
+
+    def reach(self, steps: int) -> float:
+        """Return what the largest gap of logits decides that the controller's bias and weights make together."""
+        controller = self.settings.controller
+        fed = 1 + _LARGEST_STATE * controller.hidden
+        return most_decided(self.space.decisions, fed * adam_gap(controller.lr, steps))
 
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the winner under `settings.result`, always a feasible one.

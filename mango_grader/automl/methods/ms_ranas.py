@@ -13,6 +13,7 @@ from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
 from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod, weight_epochs
+from mango_grader.automl.movement import adam_gap, most_decided
 from mango_grader.automl.relaxations import RelativeCost, drawn_by, nearest_feasible
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep, Parameters, SharedStep
@@ -106,6 +107,7 @@ class MsRanas(SearchMethod):
     """
 
     name: ClassVar[str] = "ms-ranas"
+    exact: ClassVar[bool] = True
     default_space: ClassVar[str] = "multiscale"
     settings_type = MsRanasSettings
     settings: MsRanasSettings
@@ -206,6 +208,10 @@ class MsRanas(SearchMethod):
                 groups = [list(decision.group_of(index)) for index in range(len(weights))]
                 strengths[decision.name] = weights - np.array([1 - weights[group].sum() for group in groups])
         return nearest_feasible(self.space, strengths, self.feasible, rng)
+
+    def reach(self, steps: int) -> float:
+        """Return what the largest gap decides that steps of α by about the rate make, one up and one down."""
+        return most_decided(self.space.decisions, adam_gap(self.settings.lr, steps))
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return the weights."""

@@ -95,6 +95,7 @@ class ProxylessNas(SearchMethod):
     """
 
     name: ClassVar[str] = "proxylessnas"
+    exact: ClassVar[bool] = True
     default_space: ClassVar[str] = "mbconv"
     settings_type = ProxylessNasSettings
     settings: ProxylessNasSettings
@@ -143,6 +144,10 @@ class ProxylessNas(SearchMethod):
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the feasible architecture of the largest α."""
         return nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
+
+    def reach(self, steps: int) -> float:
+        """Return what the largest gap of logits that Adam makes in so many steps decides."""
+        return self.binary.reach(steps)
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return p."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.methods.base import PREFERENCE_DRAWS, MethodSettings, SearchMethod
+from mango_grader.automl.movement import Movement, Preference
 from mango_grader.automl.samplers import UniformSampler
 from mango_grader.ranges import BelowOne, Count
 from mango_grader.training.recipe import WeightRecipe
@@ -55,6 +56,10 @@ class RandomSearch(SearchMethod):
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return how often feasible uniform draws choose each candidate."""
         return self.space.frequencies(self._uniform.ask(np.random.default_rng(0), PREFERENCE_DRAWS))
+
+    def movement(self, before: Preference) -> Movement:
+        """Return nothing: it prefers no candidate, and what moved is how far scores lie apart."""
+        return Movement()
 
     @property
     def _uniform(self) -> UniformSampler:

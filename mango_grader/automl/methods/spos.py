@@ -8,6 +8,7 @@ import numpy as np
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.methods.base import SPOS_WEIGHTS, MethodSettings, SearchMethod
+from mango_grader.automl.movement import Movement, Preference
 from mango_grader.automl.samplers import Evolution, EvolutionSettings
 from mango_grader.ranges import BelowOne, Count, CountOrNone
 from mango_grader.training.recipe import WeightRecipe
@@ -56,3 +57,7 @@ class Spos(SearchMethod):
     def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
         """Return the best that evolution finds, its first generation uniform."""
         return Evolution(self.space, self.feasible, self.settings.evolution).run(score, rng)
+
+    def movement(self, before: Preference) -> Movement:
+        """Return nothing: it prefers no candidate, and what moved is how far scores lie apart."""
+        return Movement()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.cost import CostModel
+from mango_grader.automl.movement import adam_gap, most_decided
 from mango_grader.automl.relaxations.relative_cost import RelativeCost
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
@@ -96,6 +97,19 @@ class BinaryGates:
         for a free subset the chance to be kept; 0 for the dropped.
         """
         return self._chances_under(self.logits, self.live)
+
+    def reach(self, steps: int) -> float:
+        """Return what is decided at most after so many steps, in [0, 1].
+
+        A candidate that a share s of the steps runs moves 1/√s times as far in each of them, since Adam divides by the
+        slopes' root mean square; so 2 of n move √(2/n) times as far in all.
+
+        Args:
+            steps: of Adam, 0 or more.
+        """
+        pairs = self.settings.paths == "two"
+        shares = (1.0 if d.free or not pairs else min(1.0, 2 / len(d.candidates)) for d in self.space.decisions)
+        return most_decided(self.space.decisions, max(shares) ** 0.5 * adam_gap(self.settings.lr, steps))
 
     def preference(self) -> dict[str, NDArray[np.float64]]:
         """Return `probabilities` as arrays."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mango_grader.automl.movement import Movement
 from mango_grader.errors import MangoError
 from mango_grader.files import read_json
 from mango_grader.progress import Progress
@@ -59,6 +60,7 @@ class RunFigures:
         seconds: how long it took; None where it was interrupted.
         correct: by group and test image, which exits answered correctly; "right" in comparison.json.
         commonest: share of the commonest class among the test images, 0..1; None in files of earlier versions.
+        movement: what its search changed; None for a baseline and in files of earlier versions.
     """
 
     exits: tuple[ExitFigures, ...]
@@ -66,6 +68,7 @@ class RunFigures:
     seconds: Seconds | None
     correct: Annotated[Marks, Field(alias="right")]
     commonest: float | None = None
+    movement: Movement | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class ComparedRun:
             _seconds(folder, started) if fresh else None,
             answers_of(folder).marks(),
             tested.guessing.commonest,
+            Movement.from_dict(read_json(folder.movement)) if folder.movement.exists() else None,
         )
         return Outcome(self.entry.name, self.repeat, figures)
 

@@ -141,6 +141,7 @@ class _Finished:
             to_best=to_best,
             to_random=to_random,
             guessing=guessing,
+            unmoved=sum(each.movement is not None and not each.movement.moved for each in runs),
         )
 
 

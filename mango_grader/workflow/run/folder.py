@@ -112,6 +112,11 @@ class RunFolder:
         return self.path / "preference.json"
 
     @property
+    def movement(self) -> Path:
+        """What the search has changed since its first step, beside what chance would change."""
+        return self.path / "movement.json"
+
+    @property
     def network(self) -> Path:
         """The whole network, layer by layer."""
         return self.path / "network.json"

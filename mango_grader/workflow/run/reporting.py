@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mango_grader import __version__
+from mango_grader.automl.movement import Movement
 from mango_grader.datasets import Dataset
 from mango_grader.datasets.dataset import PARTS
 from mango_grader.datasets.probe import ProbeResult, probe_dataset
@@ -63,6 +64,7 @@ def report_data(
         refused=tuple((one.name, one.reason) for one in measured.together.refused),
         spec=spec,
         preferences=read_json(folder.preference) if folder.preference.exists() else {},
+        movement=Movement.from_dict(read_json(folder.movement)) if folder.movement.exists() else None,
         choices=read_json(folder.architecture)["choices"] if folder.architecture.exists() else {},
         history=folder.read_history(),
         examples=pick_examples(

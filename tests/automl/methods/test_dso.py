@@ -187,7 +187,7 @@ def test_the_share_that_is_to_be_kept_is_what_is_left(adaptive: str, config: Dag
     assert keep - 0.25 < shares[-1] <= keep
     complete = method.space.derive(Architecture(config, {d.name: d.candidates for d in method.space.decisions}))
     assert method.space.derive(found).macs()[-1] <= keep * complete.macs()[-1]
-    kept, candidates = method.movement({}).kept or (0, 0)
+    kept, candidates = search.movement().kept or (0, 0)
     assert 0 < kept < candidates == sum(len(d.candidates) for d in method.space.decisions)
 
 

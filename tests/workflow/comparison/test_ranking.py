@@ -1,8 +1,13 @@
 """What a comparison concludes from outcomes whose answer is known."""
 
+from dataclasses import replace
+
 import pytest
 
+from mango_grader.automl.movement import Movement
+from mango_grader.report.comparison import ComparisonData, comparison_warnings
 from mango_grader.settings import checked, plain
+from mango_grader.training.ranking import RankedEntry
 from mango_grader.workflow.comparison.outcomes import ExitFigures, Outcome, RunFigures, Seconds
 from mango_grader.workflow.comparison.ranking import difference_between, random_rival, rank
 
@@ -45,6 +50,22 @@ def test_the_best_comes_first_and_differences_are_paired() -> None:
     assert first.to_random.difference.p is not None
     assert first.to_random.difference.p < 0.05, "half of sixteen images, all one way"
     assert (first.images, first.groups) == (16, 8)
+
+
+def test_searches_that_did_not_move_are_counted_and_warned_of() -> None:
+    still = [
+        replace(each, figures=each.figures and replace(each.figures, movement=Movement(decided=0.0, chance=0.01)))
+        for each in OUTCOMES[1:2]
+    ]
+    ranking = rank([*OUTCOMES[:1], *still, *OUTCOMES[2:]])
+    assert {each.name: each.unmoved for each in ranking} == {"dso/dag": 1, "random/dag": 0}
+    (line,) = (line for line in comparison_warnings(_page(ranking)) if "move" in line)
+    assert line == "dso/dag: 1 of 2 searches did not move: what it found is no more than chance gives."
+    assert checked(tuple[Outcome, ...], [plain(each) for each in still]) == tuple(still)
+
+
+def _page(ranking: tuple[RankedEntry, ...]) -> ComparisonData:
+    return ComparisonData(title="fruit", ranking=ranking, asked=2, budget=60.0)
 
 
 def test_only_what_both_were_tested_on_is_compared() -> None:
