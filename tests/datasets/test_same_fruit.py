@@ -11,7 +11,7 @@ from PIL import Image
 
 from mango_grader.datasets import Dataset, make_split, read_dataset
 from mango_grader.datasets.duplicates import merge_groups
-from mango_grader.datasets.same_fruit import FoundFruit, find_same_fruit
+from mango_grader.datasets.same_fruit import FoundFruit, FruitMatches, find_same_fruit
 from mango_grader.datasets.scan import scan
 from mango_grader.synthetic import Series, write_synthetic
 
@@ -59,7 +59,7 @@ def test_what_occurs_in_many_images_joins_none(tmp_path: Path) -> None:
             image.paste(ruler.resize((70, 90)), (int(rng.integers(10, 80)), int(rng.integers(10, 60))))
         write(image, tmp_path / "AB"[number % 2] / f"{number}.png")
     _, found = found_in(tmp_path)
-    assert len(found.matches) == 0
+    assert (len(found.matches), found.too_large) == (0, ())
     few = tmp_path / "few"
     for number in (0, 3):
         image = spotted(number)
@@ -117,6 +117,17 @@ def test_the_same_files_give_the_same_pairs_from_the_cache_or_not(tmp_path: Path
     Path(moved, "A", "again.png").rename(Path(moved, "A", "00.png"))
     renamed = read_dataset(moved)
     assert names(renamed, find_same_fruit(renamed, scan(renamed))) == {("0", "00"), ("1", "other")}
+
+
+def test_pairs_keep_their_points_under_other_numbers() -> None:
+    points = np.arange(12, dtype=np.float32).reshape(3, 4)
+    matches = FruitMatches(np.array([[0, 1], [1, 2]]), np.array([1, 2]), points)
+    other = matches.renumbered(np.array([7, 5, 6]))
+    assert other.pairs.tolist() == [[5, 6], [5, 7]]
+    assert other.inliers.tolist() == [2, 1]
+    assert other.points_of(0).tolist() == points[1:].tolist()
+    assert other.points_of(1).tolist() == [[2, 3, 0, 1]]
+    assert other.only(np.array([False, True])).points.tolist() == [[2, 3, 0, 1]]
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
