@@ -37,7 +37,7 @@ _Out = TypeVar("_Out")
 # has more than so many images: of a small set, one fruit's photos may be a large share.
 _LARGEST, _FEW = 0.05, 12
 
-_FORMAT = 1  # Counts up whenever the same files may give other pairs.
+_FORMAT = 2  # Counts up whenever the same files may give other pairs.
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from mango_grader.datasets.same_fruit.matching import still
 
 __all__ = ["without_common", "without_fixed"]
 
-FIXED = 2
+FIXED = 1
 """A feature that is at the same pixel in more than this many other images belongs to what the camera always sees."""
 
 COMMON = 0.02
