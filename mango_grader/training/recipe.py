@@ -183,26 +183,36 @@ class FineTuning(Ranged):
     """How a training that starts from inherited weights differs from one from scratch.
 
     Attributes:
-        rate: factor on the highest learning rate of the training, above 0.
+        rate: factor on the highest learning rate of the training, above 0; a training of fewer than `steps` steps has
+            one in proportion, since at the full rate it would undo more than it learns.
         warmup: share of the steps, 0 to 1, over which the rate rises.
         recalibration: training batches, 1 or more, of which BatchNorm's statistics are taken for the network that was
             found: the super net's are means over many paths, and fit none (SPOS, §3.4).
-        steps: that a budget plan leaves the training at least, 0 or more, as far as the shortest search allows.
+        steps: that a fine-tuning should have at least, 1 or more; a budget plan leaves it as many, as far as the
+            shortest search allows.
 
     Raises:
         RangeError: for values out of range.
 
     Example:
-        >>> FineTuning(rate=0.5).of(TrainRecipe()).weights.lr
+        >>> FineTuning(rate=0.5, steps=100).of(TrainRecipe(), steps=400).weights.lr
         0.0015
+        >>> FineTuning(rate=0.5, steps=100).of(TrainRecipe(), steps=50).weights.lr
+        0.00075
     """
 
-    rate: Positive = 0.5
+    rate: Positive = 1.0
     warmup: Share = 0.05
     recalibration: Count = 8
-    steps: CountOrNone = 100
+    steps: Count = 100
 
-    def of(self, recipe: TrainRecipe) -> TrainRecipe:
-        """Return the recipe of a training from scratch, changed for inherited weights."""
-        weights = replace(recipe.weights, lr=self.rate * recipe.weights.lr, warmup=self.warmup)
+    def of(self, recipe: TrainRecipe, steps: int) -> TrainRecipe:
+        """Return the recipe of a training from scratch, changed for inherited weights.
+
+        Args:
+            recipe: of a training from scratch.
+            steps: that the fine-tuning has, 0 or more.
+        """
+        rate = self.rate * min(1.0, steps / self.steps)
+        weights = replace(recipe.weights, lr=rate * recipe.weights.lr, warmup=self.warmup)
         return replace(recipe, weights=weights)

@@ -15,7 +15,6 @@ from mango_grader.progress import Progress
 from mango_grader.training.batches import Examples
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
-from mango_grader.training.recipe import TrainRecipe
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.distillation import (
     TeacherSource,
@@ -113,11 +112,6 @@ class NetworkTraining:
     spec: NetworkSpec
     inherited: InheritedWeights | None = None
 
-    @property
-    def recipe(self) -> TrainRecipe:
-        """How the network is trained."""
-        return recipe_for(self.inherited, self.run.config)
-
     def _limited(self, cost: TrainCost, steps: int) -> TrainCost:
         """Return the cost with the numbers of epochs that weights of a search allow and ask for.
 
@@ -146,7 +140,8 @@ class NetworkTraining:
             )
         batches = plain_batches(config, data)
         shown = with_dummy_logits(batches, self.spec.classes) if config.teacher else batches
-        learner = Learner(build_network(self.spec), self.recipe, shown, device, config.distillation)
+        recipe = recipe_for(self.inherited, config, config.train.epochs, batches.per_epoch)
+        learner = Learner(build_network(self.spec), recipe, shown, device, config.distillation)
         if config.budget is not None:
             learner.begin_epoch(0)
             choose_threads(lambda: learner.step(0), device)
@@ -186,7 +181,7 @@ class NetworkTraining:
         if batches is not None:
             trainer = Trainer(
                 net,
-                self.recipe.lasting(epochs),
+                recipe_for(self.inherited, config, epochs, batches.per_epoch),
                 batches,
                 watched,
                 run.device,

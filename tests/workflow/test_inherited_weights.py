@@ -1,6 +1,7 @@
 """What a search finds starts from the super net's weights."""
 
 from dataclasses import replace
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from safetensors.torch import load_file
 from tiny import TINY
 
 from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.spaces import LayerwiseConfig
 from mango_grader.automl.supernet import gates_of
 from mango_grader.cli import main
 from mango_grader.errors import UsageError
-from mango_grader.models import FromBytes, build_network
+from mango_grader.models import AnytimeClassifier, FromBytes, build_network
 from mango_grader.progress import SilentProgress
 from mango_grader.runtime import Bundle
 from mango_grader.training.batch_norm import recalibrated_statistics
@@ -138,10 +140,35 @@ def test_the_better_weights_are_kept(context: RunContext) -> None:
     assert all(value.equal(before[name]) for name, value in good.state_dict().items())
 
 
-def test_a_fine_tuning_has_a_lower_rate() -> None:
-    recipe = FineTuning(rate=0.25, warmup=0.0).of(TrainRecipe())
-    assert (recipe.weights.lr, recipe.weights.warmup) == (0.25 * TrainRecipe().weights.lr, 0.0)
-    assert recipe.epochs == TrainRecipe().epochs
+def test_of_equals_the_trained_weights_stay(context: RunContext) -> None:
+    """Means of the same accuracies in another order differed by rounding, and a training of 12 epochs was lost."""
+    space = SearchSpace(LayerwiseConfig(24, 24, 3, depth=3, channels=4, reduce_at=(2,), kernels=(3,), exits=(1, 2, 3)))
+    spec = space.derive(space.sample(np.random.default_rng(0)))
+    val = context.data.val
+
+    def answering(classes: tuple[int, ...]) -> AnytimeClassifier:
+        net = build_network(spec)
+        state = net.state_dict()
+        for exit_name, label in zip(spec.exits, classes, strict=True):
+            state[f"nodes.{exit_name}.linear.weight"].zero_()
+            state[f"nodes.{exit_name}.linear.bias"].copy_(torch.eye(3)[label])
+        return net
+
+    for counts in ((18, 9, 1), (23, 6, 1)):
+        rows = np.concatenate([np.resize(val.rows[val.targets == label], count) for label, count in enumerate(counts)])
+        few = replace(context, data=replace(context.data, val=replace(val, rows=rows)))
+        for first, second in product(permutations(range(3)), repeat=2):
+            inherited = InheritedWeights(answering(first).state_dict(), 1, 1)
+            assert not keep_better(answering(second), inherited, 1, few)["kept"]
+
+
+def test_a_short_fine_tuning_has_a_lower_rate() -> None:
+    """After 24 steps at half of the full rate, networks were worse than with the weights that they had inherited."""
+    fine_tuning, highest = FineTuning(rate=0.5, warmup=0.0, steps=100), TrainRecipe().weights.lr
+    rates = [fine_tuning.of(TrainRecipe(), steps).weights.lr for steps in (0, 25, 100, 1000)]
+    assert rates == pytest.approx([0.0, 0.125 * highest, 0.5 * highest, 0.5 * highest])
+    assert fine_tuning.of(TrainRecipe(), 50).weights.warmup == 0.0
+    assert fine_tuning.of(TrainRecipe(), 50).epochs == TrainRecipe().epochs
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.weights import load_matching, named_start
 
 _PHASE = "inherited"  # of the history
+_TIE = 1e-9  # means of the same numbers differ by rounding
 _MOSTLY = 0.5  # of the tensors: with fewer, a training is one from scratch
 
 
@@ -101,16 +102,19 @@ def begun(spec: NetworkSpec, weights: InheritedWeights | None, run: RunContext, 
     return net
 
 
-def recipe_for(weights: InheritedWeights | None, config: RunConfig) -> TrainRecipe:
+def recipe_for(weights: InheritedWeights | None, config: RunConfig, epochs: int, per_epoch: int) -> TrainRecipe:
     """Return how a network is trained: fine-tuned where it inherits most of its weights.
 
     Args:
         weights: with which it begins; None for no inherited ones.
         config: of the run.
+        epochs: of the training, 0 or more.
+        per_epoch: steps of an epoch.
     """
+    recipe = config.train.lasting(epochs)
     if config.search is None or weights is None or not weights.mostly:
-        return config.train
-    return config.search.fine_tune.of(config.train)
+        return recipe
+    return config.search.fine_tune.of(recipe, epochs * per_epoch)
 
 
 def inherit(spec: NetworkSpec, supernet: Mapping[str, Tensor], batches: int, run: RunContext) -> InheritedWeights:
@@ -165,11 +169,12 @@ def keep_better(net: AnytimeClassifier, inherited: InheritedWeights, epochs: int
     answers = [predict(run.device.place(each), run.data.val, run.device).argmax(-1) for each in (first, net)]
     macs = [float(count) for count in net.spec.macs()]
     before, after = (objective.score(list(each), labels, macs, classes) for each in answers)
-    if before > after:
+    kept = before > after + _TIE
+    if kept:
         inherited.start(net)
         run.progress.note(f"train: the inherited weights are kept; they score {before:.3f}, the trained {after:.3f}")
     accuracy = [float(share) for share in (answers[0] == labels).mean(1)]
-    return {"phase": _PHASE, "val_accuracy": accuracy, "kept": before > after or not epochs}
+    return {"phase": _PHASE, "val_accuracy": accuracy, "kept": kept or not epochs}
 
 
 def keeps_inherited(folder: RunFolder) -> bool:

@@ -170,8 +170,8 @@ class ShortTrainings:
     def _epoch_seconds(self, networks: Sequence[Found]) -> float:
         """Time a few steps of the first network, and return the mean seconds of an epoch of all of them."""
         (first, *_), device = networks, self.run.device
-        net, recipe = begun(first.spec, first.weights, self.run), recipe_for(first.weights, self.run.config)
-        learner = Learner(net, recipe, self._batches, device)
+        net, batches = begun(first.spec, first.weights, self.run), self._batches
+        learner = Learner(net, recipe_for(first.weights, self.run.config, 1, batches.per_epoch), batches, device)
         macs = [found.spec.macs()[-1] for found in networks]
         return epoch_seconds(learner, 0, device) * sum(macs) / (len(macs) * macs[0])
 
@@ -222,8 +222,9 @@ class ShortTrainings:
         """Return the held-out loss of a network after a training of so many epochs; None where it diverges."""
         run = self.run
         net = begun(found.spec, found.weights, run)
-        recipe = recipe_for(found.weights, run.config).lasting(epochs)
-        trainer = Trainer(net, recipe, self._batches, None, run.device, run.config.seed, name="short list")
+        batches = self._batches
+        recipe = recipe_for(found.weights, run.config, epochs, batches.per_epoch)
+        trainer = Trainer(net, recipe, batches, None, run.device, run.config.seed, name="short list")
         try:
             trainer.run(SilentProgress())
         except DivergedError:
