@@ -41,8 +41,8 @@ class ShortlistConfig(Ranged):
     Example:
         >>> ShortlistConfig(size=6, epochs=2).rungs(6)
         (Rung(networks=6, epochs=2), Rung(networks=3, epochs=4))
-        >>> ShortlistConfig(size=6).rungs(6, allowed=9)  # epochs in all: two rungs of four networks, and of two
-        (Rung(networks=4, epochs=1), Rung(networks=2, epochs=2))
+        >>> ShortlistConfig(size=6).rungs(6, allowed=9)  # there is time for nine epochs in all
+        (Rung(networks=5, epochs=1), Rung(networks=2, epochs=2))
     """
 
     size: Count = 6

@@ -23,8 +23,8 @@ SEASON = ("belt", "rollers", "tray", "cloth", "concrete", "plain")
 NEXT_SEASON = ("wood", "hand", "leaves", "tiles")
 """Backgrounds of the mangoes that the result is tested on."""
 
-EXPECTED_ACCURACY = 0.75
-"""What the last exit reaches on unseen mangoes at least, if the machine has time to train."""
+EXPECTED_ACCURACY = 0.8
+"""What the last exit reaches on unseen mangoes at least, even beside other busy processes."""
 
 _PROBE_SIZE = 96
 _BELT_FRUIT = 40
