@@ -284,14 +284,14 @@ class RunConfig(Ranged):
             UsageError: there is no such setting (the message names those that there are), the value does not fit, or
                 the setting would have no effect.
         """
-        data, names = self.to_dict(), []
+        data, changed = self.to_dict(), dict[str, str]()
         for assignment in assignments:
             path, value = _parsed(assignment)
             whole = ["search", *path] if path[0] in ("method", "space") else path
-            _assign(data, whole, value, assignment)
-            names.append(".".join(whole))
+            if _assign(data, whole, value, assignment):
+                changed[".".join(whole)] = assignment
         config = self.from_dict(data)
-        for name, assignment in zip(names, assignments, strict=True):
+        for name, assignment in changed.items():
             refuse_ignored(config, name, assignment)
         return config
 
@@ -321,18 +321,20 @@ def _parsed(assignment: str) -> tuple[list[str], Any]:
     return [_RENAMED.get(first, first), *rest], _value(text)
 
 
-def _assign(data: dict[str, Any], path: Sequence[str], value: Any, assignment: str) -> None:
+def _assign(data: dict[str, Any], path: Sequence[str], value: Any, assignment: str) -> bool:
+    """Put a value in its place, and return whether it is another one than before."""
     *parents, last = path
     place: Any = data
     for part in parents:
         place = place.get(part) if isinstance(place, dict) else None
     if isinstance(place, dict) and (parents[-1:] == ["final"] or (last == "final" and isinstance(value, dict))):
         place[last] = value  # it may hold any setting of its space, which checks them
-        return
+        return True
     if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
         known = [key for key, item in place.items() if not isinstance(item, dict)] if isinstance(place, dict) else data
         raise UsageError(f"--set {assignment}: no such setting; there are {', '.join(known)}")
-    place[last] = value
+    before, place[last] = place[last], value
+    return bool(before != value)
 
 
 def _value(text: str) -> Any:
