@@ -306,7 +306,12 @@ def _start(name: str | None) -> str | None:
 
 def _settled_start(config: RunConfig, pretrained: bool) -> RunConfig:
     """Return the configuration without "auto" where there are no ImageNet weights for its networks."""
-    return replace(config, init_from=None) if config.init_from == AUTO and not pretrained else config
+    if config.init_from != AUTO or pretrained:
+        return config
+    try:
+        return replace(config, init_from=None)
+    except ValueError as error:  # no epochs, and now no weights to start from
+        raise UsageError(str(error)) from error
 
 
 def _source(name: str) -> str:
