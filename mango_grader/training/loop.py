@@ -19,7 +19,7 @@ from mango_grader.training.checkpoint import load_checkpoint, save_checkpoint
 from mango_grader.training.device import Device, seed_everything
 from mango_grader.training.divergence import DivergedError, all_finite, first_not_finite, lower_rate_hint
 from mango_grader.training.learner import Learner
-from mango_grader.training.recipe import Distillation, TrainRecipe
+from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Trainer:
         distillation: how the teacher's logits in `batches` join the loss; None without a teacher.
         name: of the progress bar, and of the phase in the history.
         settings: what `--set` calls the recipe, for error messages.
+        stated: rates as they were set, for error messages, where the recipe's follow from them; None for its own.
         history: one row per epoch: phase, epoch from 1, loss, and validation accuracy of every exit.
     """
 
@@ -53,6 +54,7 @@ class Trainer:
     distillation: Distillation | None = None
     name: str = "train"
     settings: str = "train"
+    stated: WeightRecipe | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, progress: Progress) -> None:
@@ -105,7 +107,8 @@ class Trainer:
             raise self._diverged(f"epoch {epoch + 1}, step {before + place + 1}: the loss is {float(losses[place])}")
 
     def _diverged(self, what: str) -> DivergedError:
-        return DivergedError(f"{self.name}: {what}; {lower_rate_hint(f'{self.settings}.weights', self.recipe.weights)}")
+        stated = self.stated or self.recipe.weights
+        return DivergedError(f"{self.name}: {what}; {lower_rate_hint(f'{self.settings}.weights', stated)}")
 
     def _restore(self, learner: Learner) -> int:
         if self.checkpoint is None or not self.checkpoint.exists():

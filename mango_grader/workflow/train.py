@@ -190,6 +190,7 @@ class NetworkTraining:
                 checkpoint_every=config.checkpoint_every,
                 distillation=config.distillation,
                 name=name,
+                stated=config.train.weights,
             )
             trainer.run(run.progress)
             rows += trainer.history
