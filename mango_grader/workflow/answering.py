@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.datasets import Dataset, Split
-from mango_grader.datasets.relations import find_relations
+from mango_grader.datasets.duplicates import merge_groups
+from mango_grader.datasets.same_fruit import find_same_fruit
 from mango_grader.datasets.scan import scan
 from mango_grader.errors import ImageError, MangoError
 from mango_grader.progress import Progress
@@ -63,10 +64,8 @@ def graded_images(dataset: Dataset, split: str | None, progress: Progress) -> Gr
         return GradedImages(dataset, parts.test, parts.groups)
     groups = dataset.groups
     if dataset.grouping == "found":
-        relations = find_relations(dataset, scan(dataset, progress), progress)
-        groups = relations.groups
-        for finding in relations.findings():
-            progress.note(f"data: {finding}")
+        found = find_same_fruit(dataset, scan(dataset, progress), progress)
+        groups = merge_groups(groups, found.matches.pairs)
     return GradedImages(dataset, tuple(range(len(dataset.items))), tuple(groups))
 
 
