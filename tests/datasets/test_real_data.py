@@ -26,7 +26,7 @@ def test_mango_lesions() -> None:
 
 
 def test_known_near_duplicates_are_found_without_their_groups() -> None:
-    seen = inspect_folder(real_data("mango_lesions"))
+    seen = inspect_folder(real_data("mango_lesions"), "none")
     given = read_dataset(real_data("mango_lesions"), "groups.csv:group")
     group_of = {item.path: item.group for item in given.items}
     for found in (*seen.check(Duplicates).exact, *seen.check(Duplicates).near):
