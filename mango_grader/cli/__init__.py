@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
         try:
             module = importlib.import_module(f"mango_grader.cli.{entry.module}")
         except ModuleNotFoundError as error:
-            raise _explained(error, cmd_name) from error
+            raise _explained(error, " ".join([*ctx.command_path.split()[1:], cmd_name])) from error
         command: click.Command = getattr(module, entry.attribute)
         return command
 
@@ -134,7 +134,12 @@ class _Front(LazyGroup):
 def _explained(error: Exception, command: str) -> Exception:
     """Return what to say instead of `error`: the extra that brings a missing module, or `error` itself."""
     missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    return MissingExtraError(f"mango-grader {command}", _EXTRAS[missing]) if missing in _EXTRAS else error
+    if missing not in _EXTRAS:
+        return error
+    extra = _EXTRAS[missing]
+    if extra == "line" and not command.startswith("conveyor"):
+        extra = "train"  # which brings all of a line's, and what else the other commands need
+    return MissingExtraError(f"mango-grader {command}", extra)
 
 
 def _failure(message: str, exit_code: int) -> click.exceptions.Exit:

@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 _CTRL_C, _TERMINATED = 130, 143  # as shells count: 128 + the signal's number
+_AGAIN = 0.05  # seconds until an interruption that was lost is delivered anew
 
 
 class _Terminated(KeyboardInterrupt):
@@ -21,7 +22,7 @@ class _Terminated(KeyboardInterrupt):
 def resumable(command: Callable[[], str | None]) -> Iterator[None]:
     """Let SIGTERM stop the body as Ctrl-C does; print the command that continues it, if any; exit 143 or 130."""
     try:
-        with _stopped_by_sigterm():
+        with _stopped_by_sigterm(), _never_lost():
             yield
     except (KeyboardInterrupt, click.Abort) as error:  # a click command in the body turns the one into the other
         line = command()
@@ -93,6 +94,28 @@ def _stopped_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _never_lost() -> Iterator[None]:
+    """Deliver an interruption anew that came up in a destructor or a callback, where Python ignores exceptions."""
+    before = sys.unraisablehook
+
+    def again(lost: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            before(lost)
+            return
+        number = signal.SIGTERM if isinstance(lost.exc_value, _Terminated) else signal.SIGINT
+        # From another thread: raised here it would be lost again.
+        timer = threading.Timer(_AGAIN, signal.raise_signal, [number])
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

@@ -8,11 +8,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import click
 import pytest
 from commands import COMMAND, call
 from photos import write_folders
 
 from mango_grader.cli import run_folder
+from mango_grader.cli.interrupts import resumable
 
 ENDLESS = ("--size", "32", "--device", "cpu", "--set", "train.batch_size=8", "--set", "train.epochs=100000")
 NET = "shufflenet_v2_x0_5"
@@ -135,3 +137,32 @@ def test_resume_without_out_asks_which_run_and_names_the_newest(
     result = call("train", "--resume")
     (said,) = result.stderr.splitlines()
     assert said == f"Error: --resume: name the run to continue with --out DIR; the newest here is {begun}"
+
+
+class Destructor:
+    """Receives a signal while it is destroyed, where Python ignores exceptions."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+        sum(range(1000))  # the handler runs in here
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_arrives_in_a_destructor_is_not_lost(
+    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+
+    def work() -> None:
+        going_on, end = Destructor(number), time.monotonic() + 20
+        with resumable(lambda: "mango-grader"):
+            del going_on
+            while time.monotonic() < end:
+                time.sleep(0.01)
+
+    with pytest.raises(click.exceptions.Exit) as ended:
+        work()
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err == "interrupted; continue with: mango-grader\n"
