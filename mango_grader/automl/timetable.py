@@ -91,6 +91,7 @@ class Timetable:
     _between: float = 0.0  # full scores that follow each round
     _all: _Pace = field(default_factory=_Pace)
     _paces: dict[str, _Pace] = field(default_factory=dict)
+    _own: bool = False  # whether this process has taken a round
 
     def __post_init__(self) -> None:
         # By kind of round, what is left from each round on: a schedule may have thousands, and each asks twice.
@@ -139,6 +140,7 @@ class Timetable:
             scores: full scores that were taken after it.
         """
         self.taken += 1
+        self._own = True
         self._between = scores
         expected = self.expected.of(self.schedule[number]) + scores * self.expected.score
         for pace in (self._all, self._paces.setdefault(self.schedule[number].kinds, _Pace())):
@@ -152,7 +154,8 @@ class Timetable:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
-        self.watch.resume(state["seconds"])
+        if not self._own:  # what this process wrote is on the watch already
+            self.watch.resume(state["seconds"])
         self.taken, self._credit, self._between = state["taken"], state["credit"], state["between"]
         self._paces = {kinds: _Pace(*pace) for kinds, pace in state["paces"].items()}
         self._all = self._paces.pop("")

@@ -212,6 +212,7 @@ class _Searching:
         folder = self.run.folder
         if folder.shortlist.exists():
             shortlist = Shortlist.load(folder)
+            self.run.watch.resume(shortlist.seconds)
         else:
             shortlist, plan = self._searched(plan)
             if shortlist.rungs:

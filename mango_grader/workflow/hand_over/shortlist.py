@@ -192,7 +192,6 @@ class ShortTrainings:
         run, rungs = self.run, shortlist.rungs
         if not rungs:
             return shortlist.networks[0]
-        run.watch.resume(shortlist.seconds)
         trained = [shortlist.rungs[number].epochs for number, losses in enumerate(shortlist.losses) for _ in losses]
         with run.progress.task("short list", total_epochs(rungs), sum(trained)) as task:
             for number, rung in enumerate(rungs):
