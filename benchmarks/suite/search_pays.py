@@ -16,7 +16,6 @@ n: 676 images of 566 fruit, 5 folds.
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -26,6 +25,7 @@ from typing import Any
 import click
 
 from benchmarks.lib.compared import measure, outcomes_of, summary
+from benchmarks.lib.gap.ideas import WIDER, Named
 from benchmarks.lib.measurements import Ledger, Measurement, measure_all
 from benchmarks.lib.options import fold_options, measurement_options
 from mango_grader import SearchOptions
@@ -41,12 +41,8 @@ from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.search import search
 
 DEFAULT, PREVIOUS = "default", "previous default"
-_WIDER = (
-    *("augment.rotate=30", "augment.scale=0.2", "augment.brightness=0.2", "augment.contrast=0.2"),
-    *("augment.saturation=0.2", "augment.hue=0.02", "augment.cutout_probability=0"),
-)
 _FINE_TUNED = ("train.weights.lr=0.001",)
-_BEST = ("train.epochs=120", *_FINE_TUNED, *_WIDER)
+_BEST = ("train.epochs=120", *_FINE_TUNED, *WIDER)
 
 
 @dataclass(frozen=True)
@@ -110,25 +106,14 @@ class Elsewhere:
         assert data.fold is not None
         assert config.budget is not None
         fold, folds = data.fold
-        command = [
-            *(sys.executable, "-m", "mango_grader", "search", "--data", data.path, "--group-by", str(data.group_by)),
-            *("--fold", f"{fold}/{folds}", "--budget", f"{config.budget:.0f}s", "--seed", str(config.seed)),
-            *("--out", str(out.resolve()), "--progress", "none"),
-            *(("--resume",) if out.exists() else ()),
-        ]
+        new = (
+            *("--data", data.path, "--group-by", str(data.group_by), "--fold", f"{fold}/{folds}"),
+            *("--budget", f"{config.budget:.0f}s", "--seed", str(config.seed)),
+        )
+        rest = ("--resume",) if RunFolder(out).config.exists() else new
+        command = [sys.executable, "-m", "mango_grader", "search", "--out", str(out.resolve()), *rest]
         subprocess.run(command, cwd=self.checkout, env={**os.environ, "PYTHONPATH": self.checkout}, check=True)
         return RunFolder(out)
-
-
-@dataclass(frozen=True)
-class Known:
-    """A known network under the name of its alternative."""
-
-    name: str
-    network: str
-
-    def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
-        return Trained(self.network).run(out, config, progress)
 
 
 def runs_of(
@@ -140,7 +125,7 @@ def runs_of(
     if previous is not None:
         found[PREVIOUS] = (Elsewhere(previous), options.config())
     for name, alternative in ALTERNATIVES.items():
-        found[name] = (Known(name, alternative.network), alternative.config(unlimited))
+        found[name] = (Named(name, Trained(alternative.network)), alternative.config(unlimited))
     return {name: run for name, run in found.items() if not names or name in names}
 
 
@@ -222,8 +207,7 @@ def main(
         for name, (runner, config) in runs_of(options, previous, names).items():
             compared = ComparedRun(runner, fold, config)
             measurements.append(Measurement(f"{name}/{fold}", partial(measure, compared, where)))
-    end = time.monotonic() + 60 * minutes
-    measure_all(ledger, measurements, (end - time.monotonic()) / 60, jobs)
+    measure_all(ledger, measurements, minutes, jobs)
     show(ledger.save())
 
 

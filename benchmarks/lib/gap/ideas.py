@@ -61,10 +61,11 @@ class Idea:
         return self.entry.config(options)
 
 
-_WIDER = (
+WIDER = (
     *("augment.rotate=30", "augment.scale=0.2", "augment.brightness=0.2", "augment.contrast=0.2"),
     *("augment.saturation=0.2", "augment.hue=0.02", "augment.cutout_probability=0"),
 )
+"""Settings of the augmentation that paid."""
 _CHEAPER = "space.expansions=[2,3]"  # seeing the whole image costs so much that dearer blocks would break the limit
 IDEAS: Mapping[str, Idea] = {
     PLAIN: Idea(),
@@ -75,15 +76,15 @@ IDEAS: Mapping[str, Idea] = {
     "no cutout": Idea(settings=("augment.cutout_probability=0",)),
     "3× the epochs": Idea(settings=("train.epochs=120",)),
     "rotated by any angle": Idea(settings=("augment.rotate=180",)),
-    "stronger augmentation, no cutout": Idea(settings=_WIDER),
+    "stronger augmentation, no cutout": Idea(settings=WIDER),
     "AutoAugment": Idea(settings=("augment.policy=imagenet",)),
     "distilled": Idea(distilled=True),
     "retrained on all images": Idea(settings=("retrain_on_all=true",)),
     "distilled, retrained on all images": Idea(distilled=True, settings=("retrain_on_all=true",)),
     "distilled, 3× the epochs": Idea(distilled=True, settings=("train.epochs=120",)),
     "distilled, with unlabelled fruit": Idea(distilled=True, unlabelled=True),
-    "distilled, stronger augmentation, 3× the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=120")),
-    "distilled, stronger augmentation, 6× the epochs": Idea(distilled=True, settings=(*_WIDER, "train.epochs=240")),
+    "distilled, stronger augmentation, 3× the epochs": Idea(distilled=True, settings=(*WIDER, "train.epochs=120")),
+    "distilled, stronger augmentation, 6× the epochs": Idea(distilled=True, settings=(*WIDER, "train.epochs=240")),
     "first trained on other fruit": Idea(other_fruit=True),
     "images of 64 pixels": Idea(_WHOLE, size=64),
     "not halved, 4 times the MACs": Idea(_WHOLE),
