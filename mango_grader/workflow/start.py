@@ -13,6 +13,7 @@ from mango_grader.errors import UsageError
 from mango_grader.files import write_json
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.training.device import pick_device
+from mango_grader.training.memory import keep_freed_memory
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.distillation import check_sources, unlabelled_examples
 from mango_grader.workflow.run.context import RunContext
@@ -48,6 +49,7 @@ def started_run(
         UsageError: the folder, the settings or the data cannot be used, or the other command began the run.
     """
     watch, progress = Stopwatch(), progress or SilentProgress()
+    keep_freed_memory()
     with restored_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
         _require_command(command, folder, config)
         if folder.finished:

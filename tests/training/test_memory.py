@@ -1,0 +1,36 @@
+"""Memory that is kept between steps, in processes of their own: what it changes holds until a process ends."""
+
+import subprocess
+import sys
+
+import pytest
+
+COUNT = """
+import resource, sys
+import torch
+from mango_grader.training.memory import keep_freed_memory
+if sys.argv[1] == "kept" and not keep_freed_memory():
+    raise SystemExit(3)
+def step():
+    torch.ones(4_000_000) + torch.ones(4_000_000)
+for _ in range(5):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="for glibc")
+def test_steps_use_the_memory_of_earlier_ones_again() -> None:
+    assert page_faults("given back") > 20 * page_faults("kept")
+
+
+def page_faults(what: str) -> int:
+    """Return how many pages the system had to bring for five steps with 48 MB of tensors each."""
+    done = subprocess.run([sys.executable, "-c", COUNT, what], capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        pytest.skip("not glibc")
+    assert done.returncode == 0, done.stderr
+    return max(1, int(done.stdout))
