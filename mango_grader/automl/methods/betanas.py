@@ -7,13 +7,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import MethodSettings, Round, SearchMethod, interleaved, weight_epochs
+from mango_grader.automl.methods.base import Round, interleaved, weight_epochs
+from mango_grader.automl.methods.gated import GatedMethod, GatedSettings, check_warmup
 from mango_grader.automl.movement import Movement, Preference
-from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
-from mango_grader.automl.relaxations.rounding import nearest_feasible
+from mango_grader.automl.relaxations.binary_gates import BinaryGateSettings
 from mango_grader.automl.samplers import FairPaths
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
@@ -23,7 +22,7 @@ from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class BetaNasSettings(MethodSettings):
+class BetaNasSettings(GatedSettings):
     """The published values (§4.1); where the paper names none, those of ProxylessNAS's released code.
 
     The paper's batch of 1,024 images is a setting of the run.
@@ -59,25 +58,14 @@ class BetaNasSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.warmup > self.epochs:
-            raise ValueError(f"warmup must be at most epochs, {self.epochs}, of which it is a part, not {self.warmup}")
+        check_warmup(self.warmup, self.epochs)
 
     def ignored(self) -> Mapping[str, str]:
         """Return what is for drops where there are none."""
         return {} if self.drop_below else {"drop_every": "nothing is dropped; set drop_below, too"}
 
-    @property
-    def weighs_cost(self) -> bool:
-        """Whether α descends the expected cost, too."""
-        return self.binary.cost_weight > 0
 
-    @property
-    def cost_setting(self) -> str:
-        """The weight of the expected cost."""
-        return "binary.cost_weight=0.1"
-
-
-class BetaNas(SearchMethod):
+class BetaNas(GatedMethod):
     """Phase 1 trains the weights of balanced paths, phase 2 the binary gates with the weights frozen (Algorithm 1).
 
     The two alternate all through an epoch, and after it come the drops. The result is the architecture of the largest
@@ -85,7 +73,6 @@ class BetaNas(SearchMethod):
     """
 
     name: ClassVar[str] = "betanas"
-    exact: ClassVar[bool] = True
     default_space: ClassVar[str] = "mbconv"
     settings_type = BetaNasSettings
     settings: BetaNasSettings
@@ -93,7 +80,6 @@ class BetaNas(SearchMethod):
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: BetaNasSettings | None = None) -> None:
         super().__init__(space, feasible, settings)
-        self.binary = BinaryGates(space, self.settings.binary)
         self._paths = FairPaths(space)  # which also counts the paths that are drawn otherwise
         self._epochs = 0
 
@@ -107,10 +93,6 @@ class BetaNas(SearchMethod):
         left = self.settings.epochs - self.settings.warmup
         both = interleaved(left, steps_per_epoch, self.settings.interval)
         return (*weight_epochs(self.settings.warmup, steps_per_epoch), *both)
-
-    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` draws by p."""
-        return [self.binary.sample(rng) for _ in range(count)]
 
     def gates(self, rng: np.random.Generator) -> Gates:
         """Open one path of live candidates, drawn as `settings.balance` says."""
@@ -133,18 +115,6 @@ class BetaNas(SearchMethod):
         since = self._epochs - self.settings.warmup
         if since > 0 and since % self.settings.drop_every == 0:
             self.binary.drop(self.settings.drop_below)
-
-    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the feasible architecture of the largest logits."""
-        return nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
-
-    def reach(self, steps: int) -> float:
-        """Return what the largest gap of logits that Adam makes in so many steps decides."""
-        return self.binary.reach(steps)
-
-    def preference(self) -> dict[str, NDArray[np.float64]]:
-        """Return p, 0 for the dropped."""
-        return self.binary.preference()
 
     def movement(self, before: Preference) -> Movement:
         """Return how far p has moved, and how many candidates have not been dropped."""

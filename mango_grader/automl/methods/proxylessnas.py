@@ -6,14 +6,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_grader.automl.architecture import Architecture
-from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import MethodSettings, Round, SearchMethod, interleaved, weight_epochs
-from mango_grader.automl.relaxations import BinaryGates, BinaryGateSettings, nearest_feasible
+from mango_grader.automl.methods.base import Round, interleaved, weight_epochs
+from mango_grader.automl.methods.gated import GatedMethod, GatedSettings
+from mango_grader.automl.relaxations import BinaryGateSettings
 from mango_grader.automl.search_space import SearchSpace
 from mango_grader.automl.shared import ArchStep
 from mango_grader.ranges import BelowOne, Count, CountOrNone, NotNegative, Ranged
@@ -38,7 +37,7 @@ class ReinforceSettings(Ranged):
 
 
 @dataclass(frozen=True)
-class ProxylessNasSettings(MethodSettings):
+class ProxylessNasSettings(GatedSettings):
     """The published values of the ImageNet search (§4.2), where silent those of the released code.
 
     The released code's batch of 256 images is a setting of the run.
@@ -75,15 +74,15 @@ class ProxylessNasSettings(MethodSettings):
     @property
     def weighs_cost(self) -> bool:
         """Whether the gates learn what is cheap, too."""
-        return (self.reinforce.cost_exponent if self.gradient == "reinforce" else self.binary.cost_weight) > 0
+        return self.reinforce.cost_exponent > 0 if self.gradient == "reinforce" else super().weighs_cost
 
     @property
     def cost_setting(self) -> str:
         """The weight of the cost in the loss, or in the reward."""
-        return "reinforce.cost_exponent=0.1" if self.gradient == "reinforce" else "binary.cost_weight=0.1"
+        return "reinforce.cost_exponent=0.1" if self.gradient == "reinforce" else super().cost_setting
 
 
-class ProxylessNas(SearchMethod):
+class ProxylessNas(GatedMethod):
     """Weights learn on paths sampled by p = softmax(α) (Eq. 2), in turn with α on held-out images.
 
     α descends the binary gates' gradient (Eq. 4) between two sampled paths, the others' probabilities kept (§3.2.1), of
@@ -95,7 +94,6 @@ class ProxylessNas(SearchMethod):
     """
 
     name: ClassVar[str] = "proxylessnas"
-    exact: ClassVar[bool] = True
     default_space: ClassVar[str] = "mbconv"
     settings_type = ProxylessNasSettings
     settings: ProxylessNasSettings
@@ -105,17 +103,12 @@ class ProxylessNas(SearchMethod):
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: ProxylessNasSettings | None = None) -> None:
         super().__init__(space, feasible, settings)
-        self.binary = BinaryGates(space, self.settings.binary)
         self.baseline: float | None = None
 
     def schedule(self, steps_per_epoch: int) -> Sequence[Round]:
         """Epochs of weights only, then epochs in which one step of the gates follows each `interval` weight steps."""
         both = interleaved(self.settings.epochs, steps_per_epoch, self.settings.interval)
         return (*weight_epochs(self.settings.warmup, steps_per_epoch), *both)
-
-    def propose(self, rng: np.random.Generator, count: int) -> list[Architecture]:
-        """Return `count` draws by the gates' probabilities."""
-        return [self.binary.sample(rng) for _ in range(count)]
 
     def update(self, step: ArchStep) -> Mapping[str, Any]:
         """Take one step on α; the weights stay as they are."""
@@ -140,18 +133,6 @@ class ProxylessNas(SearchMethod):
             return 0.0
         gain = step.score(path) - step.objective.worst
         return float(gain / self.binary.relative_cost(step.cost, path) ** self.settings.reinforce.cost_exponent)
-
-    def finish(self, score: Score, rng: np.random.Generator) -> Architecture:
-        """Return the feasible architecture of the largest α."""
-        return nearest_feasible(self.space, self.binary.scores(), self.feasible, rng)
-
-    def reach(self, steps: int) -> float:
-        """Return what the largest gap of logits that Adam makes in so many steps decides."""
-        return self.binary.reach(steps)
-
-    def preference(self) -> dict[str, NDArray[np.float64]]:
-        """Return p."""
-        return self.binary.preference()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the gates and the baseline."""

@@ -9,7 +9,8 @@ import numpy as np
 from mango_grader.automl.architecture import Architecture
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.limits import Constraint
-from mango_grader.automl.methods.base import DARTS_WEIGHTS, MethodSettings, Phase, Round, SearchMethod, weight_epochs
+from mango_grader.automl.methods.base import DARTS_WEIGHTS, Phase, Round, SearchMethod, weight_epochs
+from mango_grader.automl.methods.gated import GatedSettings, check_warmup
 from mango_grader.automl.relaxations.binary_gates import BinaryGates, BinaryGateSettings
 from mango_grader.automl.relaxations.rounding import nearest_feasible
 from mango_grader.automl.samplers import VAE_TRIES, VaeSampler, VaeSettings, distinct
@@ -21,7 +22,7 @@ from mango_grader.training.recipe import WeightRecipe
 
 
 @dataclass(frozen=True)
-class TnasGSettings(MethodSettings):
+class TnasGSettings(GatedSettings):
     """The paper states no values for this variant (§4.3, §5.1).
 
     Its space and its weights are those of DARTS, whose values are taken here (50 epochs on half of the data); α learns
@@ -57,23 +58,12 @@ class TnasGSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.warmup > self.epochs:
-            raise ValueError(f"warmup must be at most epochs, {self.epochs}, of which it is a part, not {self.warmup}")
+        check_warmup(self.warmup, self.epochs)
 
     @property
     def scores(self) -> int:
         """The samples of all epochs and of the end."""
         return (self.epochs + 1) * self.samples
-
-    @property
-    def weighs_cost(self) -> bool:
-        """Whether α descends the expected cost, too."""
-        return self.binary.cost_weight > 0
-
-    @property
-    def cost_setting(self) -> str:
-        """The weight of the expected cost."""
-        return "binary.cost_weight=0.1"
 
 
 class TnasG(SearchMethod):
