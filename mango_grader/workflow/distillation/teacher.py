@@ -65,7 +65,8 @@ class Ready:
     Attributes:
         name: the teacher's name in reports.
         stand_in: the teacher itself.
-        size: None: it fits the student's images to what it takes.
+        size: (height, width), in pixels, of the images that it takes; None where there are unlabelled images, which are
+            kept at the student's size alone.
         make_seconds: 0.
     """
 
@@ -111,11 +112,11 @@ def open_teacher(run: RunContext) -> TeacherSource | None:
     source = Path(config.source)
     with _errors_naming(source):
         if source.is_dir():
-            return Ready(source.name, _of_run(RunFolder(source), run))
+            return _of_run(RunFolder(source), run)
         if source.suffix == ".mango":
-            return Ready(source.name, _of_bundle(source, config, run.data))
+            return _of_bundle(source, config, run)
         if source.suffix == ".onnx":
-            return Ready(source.name, _of_onnx(source, config, run))
+            return _of_onnx(source, config, run)
         spec = published_spec(config.source, run.config, len(run.data.dataset.classes))
         return Pretrained(config.source, spec, config.recipe, run)
 
@@ -168,16 +169,25 @@ def _finished_run(run: RunFolder) -> tuple[AnytimeClassifier, Mapping[str, Any]]
     return net, read_json(run.metrics)
 
 
-def _of_run(folder: RunFolder, student: RunContext) -> Teacher:
+def _seen(size: Sequence[int], student: RunContext) -> tuple[int, int] | None:
+    """Return the size of what a teacher is shown: its own, so that it sees details that its student does not."""
+    assert student.config.teacher is not None
+    height, width = size
+    return None if student.config.teacher.unlabelled else (height, width)
+
+
+def _of_run(folder: RunFolder, student: RunContext) -> Ready:
     net, metrics = _finished_run(folder)
     network, temperature = TorchTeacher(net, student.device), metrics["calibration"]["temperatures"][-1]
-    return _by_name(network, metrics["classes"], temperature, student.data)
+    named = _by_name(network, metrics["classes"], temperature, student.data)
+    return Ready(folder.path.name, named, _seen(net.spec.input[1:], student))
 
 
-def _of_bundle(path: Path, config: TeacherConfig, data: PreparedData) -> Teacher:
+def _of_bundle(path: Path, config: TeacherConfig, student: RunContext) -> Ready:
     bundle = Bundle.open(path)
-    manifest = bundle.manifest
-    return _by_name(_graph(bundle, config), manifest.classes, manifest.exits[-1].temperature, data)
+    manifest, graph = bundle.manifest, _graph(bundle, config)
+    named = _by_name(graph, manifest.classes, manifest.exits[-1].temperature, student.data)
+    return Ready(path.name, named, _seen(graph.size, student))
 
 
 def _graph(bundle: Bundle, config: TeacherConfig) -> OnnxTeacher:
@@ -199,20 +209,23 @@ def _order(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:
     return [list(classes).index(name) for name in wanted]
 
 
-def _of_onnx(path: Path, config: TeacherConfig, run: RunContext) -> Teacher:
+def _of_onnx(path: Path, config: TeacherConfig, run: RunContext) -> Ready:
     size = config.height or run.data.preprocess.height, config.width or run.data.preprocess.width
-    network: Teacher = OnnxTeacher(str(path), size, config.mean, config.std)
+    graph = OnnxTeacher(str(path), size, config.mean, config.std)
+    network: Teacher = graph
+    seen = _seen(graph.size, run)
     sample = teacher_logits(network, _first(run.data.train))
     if (sample >= 0).all() and np.allclose(sample.sum(1), 1, atol=1e-3):  # probabilities already
         network = Converted(network, lambda answers: answers.clamp(min=1e-7).log())
-    if sample.shape[1] == len(run.data.dataset.classes):
-        return network
-    return Converted(network, _probe(network, run))
+    if sample.shape[1] != len(run.data.dataset.classes):
+        network = Converted(network, _probe(network, seen, run))
+    return Ready(path.name, network, seen)
 
 
-def _probe(network: Teacher, run: RunContext) -> LinearProbe:
-    data, kept = run.data, run.folder.teacher / "probe.safetensors"
+def _probe(network: Teacher, size: tuple[int, int] | None, run: RunContext) -> LinearProbe:
+    kept = run.folder.teacher / "probe.safetensors"
     if not kept.exists():
+        data = (run.at_size(*size) if size else run).data
         answers, labels = teacher_logits(network, data.train), data.train.targets
         probe = fit_probe(answers, labels, data.groups(data.train), len(data.dataset.classes), run.config.seed)
         save_checkpoint(kept, {"weight": probe.weight, "bias": probe.bias})

@@ -66,6 +66,33 @@ def write_onnx(
     return path
 
 
+def write_detail_onnx(path: Path, size: int) -> Path:
+    """Write a classifier (N, 3, size, size) float → (N, 2) that tells even skin, the first class, from fine texture."""
+    nodes = [
+        helper.make_node("Neg", ["pixels"], ["dark"]),
+        helper.make_node("MaxPool", ["pixels"], ["most"], kernel_shape=[2, 2]),
+        helper.make_node("MaxPool", ["dark"], ["less"], kernel_shape=[2, 2]),
+        helper.make_node("Add", ["most", "less"], ["contrast"]),
+        helper.make_node("ReduceMean", ["contrast", "axes"], ["detail"], keepdims=0),
+        helper.make_node("MatMul", ["detail", "weights"], ["steep"]),
+        helper.make_node("Add", ["steep", "bias"], ["logits"]),
+    ]
+    constants = {
+        "axes": np.array([-2, -1], np.int64),
+        "weights": np.array([[-3.0, 3.0]] * 3, np.float32),
+        "bias": np.array([9.0, -9.0], np.float32),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "by detail",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", 3, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", None])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
 def publish(name: str, home: Path) -> dict[str, torch.Tensor]:
     """Put made-up weights where torch keeps what it has downloaded; TORCH_HOME must be `home`. Return them."""
     torch.manual_seed(0)

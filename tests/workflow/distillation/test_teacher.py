@@ -10,7 +10,7 @@ import teachers
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
-from teachers import CPU, opened, publish, started, trained, write_onnx
+from teachers import CPU, opened, publish, started, trained, write_detail_onnx, write_onnx
 from tiny import TINY, write_fruit
 
 from mango_grader.cli import main
@@ -101,6 +101,24 @@ def test_probabilities_and_graphs_of_one_image_at_a_time_are_understood(
         student_run, source = opened(*started(tmp_path / name, student, fruit, teacher=str(path)))
         found.append(teacher_logits(source.stand_in, student_run.data.val))
     np.testing.assert_allclose(np.exp(found[0]), softmax(found[1]), atol=1e-5)
+
+
+def test_a_teacher_sees_details_that_its_student_does_not(student: Path, tmp_path: Path) -> None:
+    """A network of 224 pixels was asked about its student's 128 pixels made larger."""
+    rng, noise = np.random.default_rng(0), np.indices((48, 48)).sum(0) % 2 * 200
+    for place, name in enumerate(("fine", "even")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            grey = (100 if place else noise) + rng.integers(0, 20, (48, 48))
+            Image.fromarray(grey.astype(np.uint8)).convert("RGB").save(tmp_path / "photos" / name / f"{number}.png")
+    path = write_detail_onnx(tmp_path / "detail.onnx", size=48)
+    folder, config = started(
+        tmp_path / "run", student, tmp_path / "photos", "train.epochs=1", "teacher.views=1", teacher=str(path),
+        group_by="none",
+    )  # fmt: skip
+    trained(folder, config)
+    figures = read_json(folder.teacher_figures)
+    assert (figures["val"]["value"], figures["test"]["value"]) == (1.0, 1.0)
 
 
 def test_other_classes_teach_through_a_probe_of_the_training_part(student: Path, fruit: Path, tmp_path: Path) -> None:
