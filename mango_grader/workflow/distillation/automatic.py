@@ -3,24 +3,25 @@
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
-import numpy as np
-
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.models import build_network
+from mango_grader.models.baselines.efficientnet_lite import efficientnet_lite0
 from mango_grader.models.imagenet import EFFICIENTNET_LITE0, is_installed
 from mango_grader.progress import format_seconds
-from mango_grader.training.teachers import TorchTeacher, fitted
+from mango_grader.training.batches import Batches
+from mango_grader.training.learner import Learner
+from mango_grader.training.teachers import TorchTeacher
 from mango_grader.workflow.config import AUTO, TeacherConfig
-from mango_grader.workflow.distillation.pretrained import published_spec, teacher_size
+from mango_grader.workflow.distillation.pretrained import teacher_size
 from mango_grader.workflow.run.context import RunContext
-from mango_grader.workflow.run.machine import seconds_of
+from mango_grader.workflow.run.data import augmenter
+from mango_grader.workflow.run.machine import epoch_seconds, seconds_of
 
 _SHARE = 0.3  # of a budget, at most
 _SIDES = (192, 160, 128, 96, 64)  # pixels along the longer side, where there is no time for the published 224
 _FEWEST = 6  # epochs of fine-tuning and views: with fewer it would teach mistakes
-_TRAINING = 3.0  # times as long as a forward pass takes a training step
-_PROBE_STEPS, _TIMED_SIDE = 3, 96
+_PROBE_STEPS = 3
 
 
 def with_chosen_teacher(run: RunContext) -> RunContext:
@@ -99,26 +100,27 @@ def _described(epochs: int, height: int, width: int) -> str:
 
 @dataclass(frozen=True)
 class _Price:
-    """What a teacher costs, from its timed answers to a batch of small images."""
+    """What a teacher costs, from steps and answers that are timed at the student's size."""
 
     run: RunContext
     teacher: TeacherConfig
 
     @cached_property
-    def _pixel(self) -> float:
-        """Seconds for a pixel of an image."""
-        run = self.run
-        sized = replace(run.config, teacher=replace(self.teacher, height=_TIMED_SIDE, width=_TIMED_SIDE))
-        network = TorchTeacher(
-            build_network(published_spec(EFFICIENTNET_LITE0, sized, len(run.data.dataset.classes))), run.device
-        )
-        count = min(run.config.train.batch_size, len(run.data.train))
-        images = fitted(run.data.train.take(np.arange(count)).images, _TIMED_SIDE, _TIMED_SIDE)
-        return seconds_of(lambda: network(images), _PROBE_STEPS, run.device) / (count * _TIMED_SIDE**2)
+    def _pixel(self) -> tuple[float, float]:
+        """Seconds for a pixel of an image that is learned from, and of one that is answered."""
+        data, config, device = self.run.data, self.run.config, self.run.device
+        net = build_network(efficientnet_lite0((3, config.data.height, config.data.width), len(data.dataset.classes)))
+        batches = Batches(data.train, self.teacher.recipe.batch_size, config.seed, augmenter(config))
+        images, asked = batches[0].images, TorchTeacher(net, device)
+        answering = seconds_of(lambda: asked(images), _PROBE_STEPS, device) / len(images)
+        learner = Learner(net, self.teacher.recipe, batches, device)
+        learning = epoch_seconds(learner, 0, device) / (batches.per_epoch * len(images))
+        pixels = config.data.height * config.data.width
+        return learning / pixels, answering / pixels
 
     def seconds(self, size: tuple[int, int], epochs: int, views: int) -> float:
         """Return the seconds for fine-tuning, measuring and answers."""
-        data = self.run.data
+        data, (learning, answering) = self.run.data, self._pixel
         train, watched, test = len(data.train), len(data.val), len(data.test)
-        seen = epochs * (_TRAINING * train + watched) + views * train + watched + test
-        return self._pixel * size[0] * size[1] * seen
+        answered = epochs * watched + views * train + watched + test
+        return size[0] * size[1] * (learning * epochs * train + answering * answered)
