@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_grader.models import AnytimeClassifier, FromBytes, NetworkSpec, build_network
 from mango_grader.models.transfer import fitted_to
 from mango_grader.training.batch_norm import recalibrate
 from mango_grader.training.batches import Batches
+from mango_grader.training.bootstrap import GroupBootstrap
 from mango_grader.training.checkpoint import damaged, read_tensors, write_tensors
 from mango_grader.training.device import seed_everything
 from mango_grader.training.loop import predict
@@ -151,7 +154,8 @@ def inherit(spec: NetworkSpec, supernet: Mapping[str, Tensor], batches: int, run
 def keep_better(net: AnytimeClassifier, inherited: InheritedWeights, epochs: int, run: RunContext) -> dict[str, Any]:
     """Give a trained network its inherited weights back where those do better on the validation images.
 
-    A training that is cut short may undo what the super net had learned. Of equals, the trained weights stay.
+    A training that is cut short may undo what the super net had learned. The trained weights stay unless they lose by
+    more than the draw of the validation images explains, some hundred as a rule.
 
     Args:
         net: the trained network.
@@ -169,12 +173,19 @@ def keep_better(net: AnytimeClassifier, inherited: InheritedWeights, epochs: int
     answers = [predict(run.device.place(each), run.data.val, run.device).argmax(-1) for each in (first, net)]
     macs = [float(count) for count in net.spec.macs()]
     before, after = (objective.score(list(each), labels, macs, classes) for each in answers)
-    kept = before > after + _TIE
+    kept = before > after + _TIE and _beyond_chance(answers[0] == labels, answers[1] == labels, run)
     if kept:
         inherited.start(net)
         run.progress.note(f"train: the inherited weights are kept; they score {before:.3f}, the trained {after:.3f}")
     accuracy = [float(share) for share in (answers[0] == labels).mean(1)]
     return {"phase": _PHASE, "val_accuracy": accuracy, "kept": kept or not epochs}
+
+
+def _beyond_chance(first: NDArray[np.bool_], second: NDArray[np.bool_], run: RunContext) -> bool:
+    """Return whether the first answers, (exits, N), are correct more often by more than the draw of fruit explains."""
+    bootstrap = GroupBootstrap(run.data.groups(run.data.val), run.config.seed)
+    low = bootstrap.difference(first.mean(0), second.mean(0)).low
+    return low is None or low > 0
 
 
 def keeps_inherited(folder: RunFolder) -> bool:
