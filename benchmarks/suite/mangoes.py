@@ -29,6 +29,7 @@ from mango_grader.files import read_json, write_json
 from mango_grader.progress import make_progress
 from mango_grader.training.bootstrap import paired_difference
 from mango_grader.workflow.comparison.answers import pooled
+from mango_grader.workflow.options import NONE
 from mango_grader.workflow.run.folder import RunFolder
 
 
@@ -108,7 +109,7 @@ def main(
     pairs = []
     for fold in range(1, folds + 1):
         place = {**setup, "fold": (fold, folds)}
-        ours = SearchOptions(**place, method=method, max_params=max_params, settings=settings)
+        ours = SearchOptions(**place, method=method, max_params=max_params, teacher=NONE, settings=settings)
         theirs = TrainOptions(**place, baseline=baseline, settings=own)
         pairs.append((Job(Path(work, f"searched-{fold}"), ours), Job(Path(work, f"{baseline}-{fold}"), theirs)))
     spent = ([0.0], [0.0])

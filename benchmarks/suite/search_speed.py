@@ -33,6 +33,7 @@ from mango_grader.files import read_json
 from mango_grader.models import NetworkSpec
 from mango_grader.progress import SilentProgress, Task
 from mango_grader.workflow.config import RunConfig
+from mango_grader.workflow.options import NONE
 from mango_grader.workflow.search_config import MethodConfig
 
 GOAL = 2.0
@@ -205,7 +206,7 @@ def main(
     out: Path,
 ) -> None:
     asked: dict[str, Any] = {"data": data, "group_by": group_by or None, "size": (size, size)}
-    asked |= {"preset": preset, "device": device}
+    asked |= {"preset": preset, "device": device, "teacher": NONE}
     ledger = Ledger("search_speed", out, {**asked, "share": share}, summarise)
     ledger.open(resume)
     measurements = [

@@ -52,7 +52,7 @@ def compare(
     from mango_grader.cli.summary import print_comparison
     from mango_grader.workflow.comparison import Comparison
     from mango_grader.workflow.comparison import compare as run_compare
-    from mango_grader.workflow.options import NONE, SearchOptions
+    from mango_grader.workflow.options import SearchOptions
 
     moved = moved_places(out, resume)
     if moved is None and (data is None) != (methods is None):
@@ -61,9 +61,7 @@ def compare(
     if data is not None and methods is not None:
         labels = options.pop("labels")
         labels = labels and str(Path(labels).resolve())
-        # What a search has by default would favour searches over known networks.
-        own = options | {"teacher": NONE}
-        told = SearchOptions(data=str(Path(data).resolve()), labels=labels, **own)
+        told = SearchOptions(data=str(Path(data).resolve()), labels=labels, **options)
         asked = Comparison(tuple(each for each in methods.split(",") if each.strip()), told, seeds, folds, jobs)
     with comparison_folder(out, data, resume) as path:
         folder = run_compare(path, asked, resume=resume, reporter=reporter, data=moved.data if moved else None)

@@ -172,6 +172,8 @@ class SearchOptions(RunOptions):
             shortlist=preset.shortlist,
         )
         config = replace(base, search=search).with_settings(self.settings)
+        if not config.train.epochs and not self._asks_for_teacher:
+            config = replace(config, teacher=None)  # nothing is trained that it could teach
         if config.search is not None:
             for graph in _graphs_of(config.search.space):
                 _check_training(config, len(graph.exits))
@@ -181,6 +183,12 @@ class SearchOptions(RunOptions):
             _check_cost(config.search)
             config = _settled_start(config, config.search.space.pretrained)
         return config
+
+    @property
+    def _asks_for_teacher(self) -> bool:
+        """Whether an option is about the teacher, which is then not only the preset's."""
+        about = any(each.startswith("teacher.") for each in self.settings)
+        return about or self.teacher is not None or self.unlabelled is not None
 
     def _limits(self, preset: Preset) -> Limits:
         """Return the limits that are given, or else those of the preset."""

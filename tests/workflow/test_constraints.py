@@ -20,7 +20,7 @@ from mango_grader.workflow.config import RunConfig
 from mango_grader.workflow.constraints import within_latency
 from mango_grader.workflow.options import SearchOptions
 
-SETTINGS = ["--method", "enas"] + [
+SETTINGS = ["--method", "enas", "--teacher", "none"] + [
     part for setting in (*TINY, "train.epochs=1", "method.epochs=1") for part in ("--set", setting)
 ]
 # All its networks are of the same few operations, so that little has to be measured.

@@ -33,7 +33,7 @@ def test_a_loss_that_is_not_finite_ships_no_model(setting: str, says: str, fruit
     out = tmp_path / "run"
     settings = [part for each in (*TINY, "checkpoint_every=0", setting) for part in ("--set", each)]
     told = []
-    start = ["--data", fruit, "--size", 24, "--method", "enas", "--device", "cpu", *settings]
+    start = ["--data", fruit, "--size", 24, "--method", "enas", "--teacher", "none", "--device", "cpu", *settings]
     for options in (start, ["--resume"]):
         result = run("search", "--out", out, "--progress", "none", *options)
         assert result.exit_code == 1, result.output

@@ -42,7 +42,21 @@ def run(*arguments: object) -> Result:
 def search(data: Path, out: Path, *settings: str, method: str = "enas", more: tuple[object, ...] = ()) -> Result:
     given = [part for each in (*TINY, *settings) for part in ("--set", each)]
     return run(
-        "search", "--data", data, "--size", 24, "--device", "cpu", "--method", method, "--out", out, *more, *given
+        "search",
+        "--data",
+        data,
+        "--size",
+        24,
+        "--device",
+        "cpu",
+        "--method",
+        method,
+        "--teacher",
+        "none",
+        "--out",
+        out,
+        *more,
+        *given,
     )
 
 

@@ -25,7 +25,7 @@ def search(
     plan_only: bool = False,
 ) -> Result:
     given = [part for setting in settings for part in ("--set", setting)]
-    start = ["--method", "random", "--space", space, "--device", "cpu"]
+    start = ["--method", "random", "--teacher", "none", "--space", space, "--device", "cpu"]
     start += [] if source is None else ["--init-from", source]
     start += ["--plan-only"] if plan_only else []
     return CliRunner().invoke(main, ["search", "--data", str(data), "--out", str(out), "--size", "32", *start, *given])

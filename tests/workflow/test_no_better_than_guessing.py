@@ -35,7 +35,7 @@ def guessing(noise: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     """A finished run that could learn nothing, and what its command said."""
     out = tmp_path_factory.mktemp("run") / "run"
     settings = [part for setting in TINY for part in ("--set", setting)]
-    options = ("--method", "enas", "--size", 24, "--device", "cpu", "--progress", "none")
+    options = ("--method", "enas", "--teacher", "none", "--size", 24, "--device", "cpu", "--progress", "none")
     return out, run("search", "--data", noise, "--out", out, *options, *settings)
 
 

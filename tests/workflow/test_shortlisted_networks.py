@@ -32,7 +32,9 @@ PLAN = BudgetPlan(1.0, 4, 1000.0, 1000.0, 5.0, None, shortlist_s=500.0)
 @pytest.fixture
 def run(fruit: Path, tmp_path: Path) -> RunContext:
     still = ("train.weights.lr=0", "train.batch_size=8")
-    config = SearchOptions(data=str(fruit), size=(24, 24), device="cpu", settings=still, space="layerwise").config()
+    config = SearchOptions(
+        data=str(fruit), size=(24, 24), device="cpu", teacher="none", settings=still, space="layerwise"
+    ).config()
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     data = prepare(config.data, folder, SilentProgress())

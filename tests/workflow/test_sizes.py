@@ -40,7 +40,7 @@ def assigned(*settings: str) -> list[str]:
 @pytest.fixture(scope="module")
 def finished(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sizes") / "run"
-    options = ("--space", "nasnet", "--size", 24, "--out", out)
+    options = ("--space", "nasnet", "--teacher", "none", "--size", 24, "--out", out)
     result = run("search", "--data", fruit, *options, *assigned(*ONE_EXIT, *LARGER))
     assert result.exit_code == 0, result.output
     return out

@@ -26,6 +26,7 @@ from mango_grader.training.device import pick_device, seed_everything
 from mango_grader.training.loop import Trainer, predict
 from mango_grader.training.losses import AnytimeLoss
 from mango_grader.workflow.config import DataConfig, RunConfig
+from mango_grader.workflow.options import NONE
 from mango_grader.workflow.run.data import PreparedData, augmenter, on_device, prepare
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.weights import load_matching
@@ -63,6 +64,7 @@ class Fidelity:
             method="random",
             space=kind,
             max_macs=self.max_macs,
+            teacher=NONE,
             init_from=EFFICIENTNET_LITE0 if self.pretrained and kind == "lite" else None,
             settings=(f"train.epochs={self.epochs}", *self.settings),
         ).config()

@@ -44,7 +44,7 @@ class RandomSearch(SearchMethod):
     """Best of n uniform samples (Li & Talwalkar, Random search and reproducibility for NAS, 2019, §3)."""
 
     name: ClassVar[str] = "random"
-    default_space: ClassVar[str] = "dag"  # no paper names one: it did best here (docs/explanation/evidence.md)
+    default_space: ClassVar[str] = "lite"  # no paper names one: it did best here (docs/explanation/evidence.md)
     settings_type = RandomSettings
     settings: RandomSettings
     paper: ClassVar[str] = "Li & Talwalkar 2019, random search with weight sharing"

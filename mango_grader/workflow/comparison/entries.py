@@ -11,7 +11,7 @@ from mango_grader.errors import UsageError
 from mango_grader.models.baselines import BASELINES
 from mango_grader.progress import Progress
 from mango_grader.workflow.config import RunConfig
-from mango_grader.workflow.options import RunOptions, SearchOptions, TrainOptions
+from mango_grader.workflow.options import NONE, RunOptions, SearchOptions, TrainOptions
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.search import search
 from mango_grader.workflow.train import train
@@ -61,8 +61,12 @@ class Searched:
         return f"{self.method}/{self.space}"
 
     def config(self, options: SearchOptions) -> RunConfig:
-        """Return one run's configuration; raises UsageError where an option does not fit."""
-        return replace(options, method=self.method, space=self.space).config()
+        """Return one run's configuration; raises UsageError where an option does not fit.
+
+        The teacher that a search has by default would favour searches over known networks, so there is none unless it
+        is named.
+        """
+        return replace(options, method=self.method, space=self.space, teacher=options.teacher or NONE).config()
 
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
         """Do the run, or what is missing of it.

@@ -33,7 +33,9 @@ _SIZE = 224
 _CLASSES = 2
 
 STANDARD = Preset(
-    setup=TrainingSetup(_SIZE, _SIZE, TrainRecipe(epochs=200, batch_size=64), Augment(), search_batch=64),
+    setup=TrainingSetup(
+        _SIZE, _SIZE, TrainRecipe(epochs=200, batch_size=64), Augment(), search_batch=64, teacher="auto"
+    ),
     spaces={
         "layerwise": compact_layerwise(_SIZE, _SIZE, channels=64, stem=32, exits=(3, 6, 9, 12), dilations=(1, 2)),
         "multiscale": MultiscaleConfig(_SIZE, _SIZE, _CLASSES, depth=7, nodes=2, stem_stride=4, exits=(3, 4, 5, 6, 7)),

@@ -31,7 +31,7 @@ def train(data: Path, home: Path, out: Path, *options: object) -> Result:
 
 def search(data: Path, out: Path, *options: object) -> Result:
     settings = (part for each in TINY for part in ("--set", each))
-    chosen = ("--method", "enas", "--size", 24, "--device", "cpu")
+    chosen = ("--method", "enas", "--teacher", "none", "--size", 24, "--device", "cpu")
     return call("search", "--data", data, "--out", out, *chosen, *settings, *options)
 
 

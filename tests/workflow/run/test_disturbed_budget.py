@@ -29,7 +29,7 @@ class Disturbed(Stopwatch):
 
 def search(data: Path, out: Path, *more: str) -> Result:
     settings = [part for each in SETTINGS for part in ("--set", each)]
-    options = ["--data", data, "--method", "enas", "--size", 24, "--device", "cpu", *more]
+    options = ["--data", data, "--method", "enas", "--teacher", "none", "--size", 24, "--device", "cpu", *more]
     return CliRunner().invoke(main, [str(each) for each in ("search", "--out", out, *options, *settings)])
 
 

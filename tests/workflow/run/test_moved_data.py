@@ -28,7 +28,7 @@ def call(*arguments: object) -> Result:
 
 def command(kind: str, home: Path) -> tuple[object, ...]:
     if kind == "search":
-        return "search", "--method", "enas", *SEARCHED
+        return "search", "--method", "enas", "--teacher", "none", *SEARCHED
     return "train", *TRAINED, "--architecture", write_architecture(home / "architecture.json")
 
 
