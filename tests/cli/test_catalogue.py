@@ -63,7 +63,7 @@ def test_beside_each_setting_stands_what_it_may_be() -> None:
 def test_the_settings_that_all_methods_share_are_printed_and_can_be_set() -> None:
     printed = call("methods").output
     assert re.search(r"train\.epochs=60 +0 or more\n", printed)
-    assert re.search(r"augment\.rotate=20\.0 +0\.\.180\n", printed)
+    assert re.search(r"augment\.rotate=30\.0 +0\.\.180\n", printed)
     assert re.search(r"search\.cutout_probability=null +0\.\.1 \| null\n", printed)
     common = json.loads(call("methods", "--json").output)["common"]["settings"]
     given = [f"{name}={json.dumps(value)}" for name, value in common.items()]

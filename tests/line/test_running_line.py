@@ -301,7 +301,7 @@ def test_a_line_that_is_far_behind_still_looks_at_what_it_decides(grader: Grader
     """Ten thousand frames per second: decisions come late, and none is made without a look."""
     given = [replace(frame, time=frame.time / 400) for frame in frames()]
     belt = {"direction": "right", "decision_line": 120.0, "motion": "speed", "speed": 80_000.0}
-    config = line_config(belt=belt, grading={"deadline_ms": 60.0})
+    config = line_config(belt=belt, grading={"deadline_ms": 10.0})
     decisions = run(grader, tmp_path / "log", given, replace(OPTIONS, realtime=True), config)
     assert [one.grade for one in decisions] == [grade_of(number) for number in range(FRUIT)]
     assert decisions[-1].late
