@@ -61,7 +61,6 @@ EXCEPTIONS = (
     Instead("--out runs/by-column", "--out runs/by-column --plan-only", _OPTIONS),
     Instead("--preset quick --budget 20m --seed 0", "--preset quick --seed 0 --plan-only", "--resume goes on with it"),
     Instead("--out runs/cells", "--out runs/cells --plan-only", _OPTIONS),
-    Instead("--out runs/deeper", "--out runs/deeper --plan-only", _OPTIONS),
     Instead("--out runs/wider", "--out runs/wider --plan-only", _OPTIONS),
     Instead("--out runs/small", "--out runs/small --plan-only", _OPTIONS),
     Instead("--out runs/fast", "--out runs/fast --plan-only", _OPTIONS),
