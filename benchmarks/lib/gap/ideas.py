@@ -51,7 +51,7 @@ class Idea:
 
     def config(self, place: Mapping[str, Any], beside: Beside) -> RunConfig:
         options = SearchOptions(
-            **{**place, "settings": (*place["settings"], *self.settings)},
+            **{**place, "settings": (*_PLAIN_AUGMENTATION, *place["settings"], *self.settings)},
             size=(self.size, self.size),
             init_from=beside.other_fruit if self.other_fruit else self.init_from,
             teacher=beside.teacher if self.distilled else None,
@@ -61,6 +61,11 @@ class Idea:
         return self.entry.config(options)
 
 
+# What ideas are compared with: the preset has since taken over the wider one.
+_PLAIN_AUGMENTATION = (
+    *("augment.rotate=20", "augment.scale=0.12", "augment.brightness=0.15", "augment.contrast=0.15"),
+    *("augment.saturation=0.15", "augment.hue=0.01", "augment.cutout_probability=0.5"),
+)
 WIDER = (
     *("augment.rotate=30", "augment.scale=0.2", "augment.brightness=0.2", "augment.contrast=0.2"),
     *("augment.saturation=0.2", "augment.hue=0.02", "augment.cutout_probability=0"),
@@ -125,7 +130,7 @@ class Named:
 
 def on_other_fruit(data: str, group_by: str | None, work: Path, epochs: int) -> str:
     """Train the plain recipe on other fruit, unless that is done, and return its run folder."""
-    settings = (f"train.epochs={epochs}",)
+    settings = (*_PLAIN_AUGMENTATION, f"train.epochs={epochs}")
     options = SearchOptions(
         data=data, group_by=group_by, size=(128, 128), init_from=EFFICIENTNET_LITE0, settings=settings, seed=0
     )
