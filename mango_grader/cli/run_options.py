@@ -170,7 +170,8 @@ _OF_ONE_RUN = (
         "--teacher",
         metavar="auto|none|RUN|FILE|NAME",
         help="Also learn from a teacher's answers: a run, a .mango or .onnx file, efficientnet-lite0, or a torchvision"
-        " model. auto takes efficientnet-lite0 as far as there is time.",
+        " model. auto takes efficientnet-lite0 as far as there are time and memory.  [default: auto to search (presets"
+        " quick and standard), else none]",
     ),
     click.option(
         "--unlabelled",

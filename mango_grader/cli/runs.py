@@ -19,7 +19,9 @@ from mango_grader.progress import Progress
     "--method", type=click.Choice(list(METHODS)), default="random", show_default=True, help="The search method."
 )
 @click.option(
-    "--space", type=click.Choice(list(SPACES)), help="The search space.  [default: that of the method's paper]"
+    "--space",
+    type=click.Choice(list(SPACES)),
+    help="The search space.  [default: that of the method's paper; lite for random]",
 )
 @click.option(
     "--metric",

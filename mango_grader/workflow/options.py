@@ -121,7 +121,7 @@ class SearchOptions(RunOptions):
 
     Attributes:
         method: the search method, one of `METHODS`.
-        space: the search space, one of `SPACES`; None takes that of the method's paper.
+        space: the search space, one of `SPACES`; None takes that of the method's paper, and "lite" for random.
         metric: what is maximised: "accuracy", "balanced_accuracy" or "kappa".
         over: how the scores of the exits are combined: "last", "mean", or "area" under the curve over cost.
         cost: of an architecture: "macs" (multiply-accumulates) or "latency" (milliseconds on this host).

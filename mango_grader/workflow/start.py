@@ -49,13 +49,13 @@ def started_run(
         UsageError: the folder, the settings or the data cannot be used, or the other command began the run.
     """
     watch, progress = Stopwatch(), progress or SilentProgress()
-    keep_freed_memory()
     with restored_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
         _require_command(command, folder, config)
         if folder.finished:
             _describe_finished(folder, config, progress)
             yield None
             return
+        keep_freed_memory()
         device = pick_device(config.device)
         data = on_device(prepare_run(config, folder, progress), device)
         yield RunContext(folder, config, data, device, progress, watch)

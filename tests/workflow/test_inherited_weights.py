@@ -41,23 +41,8 @@ def run(*arguments: object) -> Result:
 
 def search(data: Path, out: Path, *settings: str, method: str = "enas", more: tuple[object, ...] = ()) -> Result:
     given = [part for each in (*TINY, *settings) for part in ("--set", each)]
-    return run(
-        "search",
-        "--data",
-        data,
-        "--size",
-        24,
-        "--device",
-        "cpu",
-        "--method",
-        method,
-        "--teacher",
-        "none",
-        "--out",
-        out,
-        *more,
-        *given,
-    )
+    chosen = ("--method", method, "--teacher", "none", *more)
+    return run("search", "--data", data, "--size", 24, "--device", "cpu", "--out", out, *chosen, *given)
 
 
 @pytest.fixture(scope="module")

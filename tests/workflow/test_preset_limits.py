@@ -50,19 +50,8 @@ def test_the_plan_says_what_limits_the_result(
     option: list[str], kept: dict[str, int | None], fruit: Path, tmp_path: Path
 ) -> None:
     settings = [part for setting in (*TINY, "method.epochs=1") for part in ("--set", setting)]
-    start = [
-        "search",
-        "--data",
-        str(fruit),
-        "--size",
-        "24",
-        "--method",
-        "enas",
-        "--teacher",
-        "none",
-        "--plan-only",
-        "--out",
-    ]
+    chosen = ["--size", "24", "--method", "enas", "--teacher", "none"]
+    start = ["search", "--data", str(fruit), *chosen, "--plan-only", "--out"]
     result = CliRunner().invoke(main, [*start, str(tmp_path / "run"), *option, *settings])
     assert result.exit_code == 0, result.output
     assert read_json(tmp_path / "run" / "config.json")["search"]["limits"] == kept

@@ -1,7 +1,8 @@
-"""What methods have in common whose preference is that of binary gates, and nothing else."""
+"""What methods with binary gates have in common: the gates, what they propose, and the weight of the cost."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class GatedMethod(SearchMethod):
         binary: the gates.
     """
 
-    exact = True
+    exact: ClassVar[bool] = True
     settings: GatedSettings
 
     def __init__(self, space: SearchSpace, feasible: Constraint, settings: GatedSettings | None = None) -> None:

@@ -155,7 +155,7 @@ def keep_better(net: AnytimeClassifier, inherited: InheritedWeights, epochs: int
     """Give a trained network its inherited weights back where those do better on the validation images.
 
     A training that is cut short may undo what the super net had learned. The trained weights stay unless they lose by
-    more than the draw of the validation images explains, some hundred as a rule.
+    more than chance in the choice of the validation fruit explains.
 
     Args:
         net: the trained network.

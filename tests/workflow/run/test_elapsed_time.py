@@ -16,20 +16,8 @@ def test_a_short_list_does_not_double_the_time_of_its_search(fruit: Path, tmp_pa
     """Trainings behind a short list got a third of their time, or none: the search's seconds counted twice."""
     out, began = tmp_path / "run", time.time()
     settings = [part for each in (*TINY, "method.epochs=5") for part in ("--set", each)]
-    options = [
-        "--data",
-        fruit,
-        "--method",
-        "enas",
-        "--teacher",
-        "none",
-        "--size",
-        24,
-        "--device",
-        "cpu",
-        "--budget",
-        "10m",
-    ]
+    chosen = ["--method", "enas", "--teacher", "none", "--size", 24]
+    options = ["--data", fruit, *chosen, "--device", "cpu", "--budget", "10m"]
     result = CliRunner().invoke(main, [str(each) for each in ("search", "--out", out, *options, *settings)])
     assert result.exit_code == 0, result.output
     written = (out / "shortlist.json").stat().st_mtime - began
