@@ -296,7 +296,7 @@ def build_search(
     searcher = kind(problem.space, problem.feasible, settings)
     sandwich = Sandwich.of(problem.space, data.sandwich)
     surrogate = surrogate_loss(problem, data.held_out.targets, data.loss.label_smoothing)
-    training = SharedTraining(problem.space.supernet(), searcher.settings.weights, data, sandwich, surrogate)
+    training = SharedTraining(problem.space, searcher.settings.weights, data, sandwich, surrogate)
     recalibration = [data.batches[step] for step in range(searcher.settings.recalibration)]
     evaluator = SharedWeights(problem, training.net, training.held_out, data.device, recalibration)
     return Search(searcher, problem, evaluator, seed, training)

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from mango_grader.automl.cost import CostModel
 from mango_grader.automl.evaluate import Score
 from mango_grader.automl.objective import Objective
+from mango_grader.automl.ranks import blueprint_of
 from mango_grader.automl.sandwich import Sandwich, SandwichRule
-from mango_grader.automl.supernet import Gates, Supernet
+from mango_grader.automl.search_space import SearchSpace
+from mango_grader.automl.supernet import Gates
 from mango_grader.models import FromBytes
 from mango_grader.training.batches import Batch, Batches, Examples
+from mango_grader.training.data_parallel import DataParallel
 from mango_grader.training.device import Device
 from mango_grader.training.losses import AnytimeLoss, DistillationLoss
 from mango_grader.training.recipe import WeightRecipe, step_with
@@ -47,13 +50,14 @@ class SharedTraining:
     """The super net, its optimiser, and the data that each of the two sides may see.
 
     Args:
-        net: the super net.
+        space: whose super net it is.
         recipe: how its weights learn.
         data: what they learn from, and what architectures are scored on.
         sandwich: the paths that learn in every step; None for those that are drawn alone.
         surrogate: the loss that architectures descend, see `surrogate_loss`; None for that of the weights.
 
     Attributes:
+        net: the super net, freshly initialised.
         batches: training mini-batches.
         paths: how many are drawn for each weight step.
         rewards: held-out mini-batches as large as the training's, one per architecture step.
@@ -63,19 +67,19 @@ class SharedTraining:
 
     def __init__(
         self,
-        net: Supernet,
+        space: SearchSpace,
         recipe: WeightRecipe,
         data: SearchData,
         sandwich: Sandwich | None = None,
         surrogate: AnytimeLoss | None = None,
     ) -> None:
-        self.net, self.recipe, self.device = net, recipe, data.device
-        self.device.place(net)
+        self.net, self.recipe, self.device = space.supernet(), recipe, data.device
+        self.device.place(self.net)
         self.batches = data.batches
         mixed = data.held_out.shuffled(data.batches.seed)
         self.rewards: Sequence[Batch] = list(mixed.in_order(data.batches.batch_size))
         self.held_out: Sequence[Batch] = list(mixed.in_order(_SCORE_BATCH))
-        self.optimiser = recipe.make_optimiser(net)
+        self.optimiser = recipe.make_optimiser(self.net)
         self._loss = self.device.place(data.loss)
         self._sandwich, self.paths = sandwich, 1
         if sandwich is not None:
@@ -83,6 +87,7 @@ class SharedTraining:
             self._distilled = self.device.place(DistillationLoss(data.loss, sandwich.rule.distillation))
         self._surrogate = self._loss if surrogate is None else self.device.place(surrogate)
         self._from_bytes = self.device.place(FromBytes())
+        self._parallel = DataParallel(self.net, blueprint_of(space), self.device)
 
     def loss(self, batch: Batch, gates: Gates, parameters: Parameters | None = None) -> Tensor:
         """Return the loss of the weights.
@@ -122,28 +127,23 @@ class SharedTraining:
             steps: how many there are in all, for the learning rate.
             *gates: under which the net runs, each in a pass of its own: `paths` of them.
         """
-        value = self._backpropagate(self.batches[number], gates)
+        value = self._backpropagate(number, gates)
         step_with(self.optimiser, self.recipe.lr_at(number, steps), self.net.parameters(), self.recipe.clip)
         return value
 
-    def _backpropagate(self, batch: Batch, gates: Sequence[Gates]) -> Tensor:
+    def _backpropagate(self, number: int, gates: Sequence[Gates]) -> Tensor:
         """Add up the gradients of all paths, one at a time, so that memory holds the features of one."""
-        if self._sandwich is None:
-            (path,) = gates
-            value = self.loss(batch, path)
-            value.backward()  # type: ignore[no-untyped-call]
-            return value.detach()
-        images, labels = self._sent(batch)
-        with self.device.autocast():
-            logits = self.net(images, self._sandwich.largest)
-            value = self._loss(logits, labels)
-        value.backward()
-        losses, answers = [value.detach()], logits[-1].detach()
-        for path in (self._sandwich.smallest, *gates):
+        batch, losses = self.batches[number], list[Tensor]()
+        labels, answers = self.device.send(batch.labels), list[Tensor]()
+        if self._sandwich is not None:
+            gates = self._sandwich.largest, self._sandwich.smallest, *gates
+        self.net.train()
+        for logits in self._parallel.passes(number, batch.images, gates):
             with self.device.autocast():
-                value = self._distilled(self.net(images, path), labels, answers)
-            value.backward()
+                value: Tensor = self._distilled(logits, labels, answers[0]) if answers else self._loss(logits, labels)
+            value.backward()  # type: ignore[no-untyped-call]
             losses.append(value.detach())
+            answers.append(logits[-1].detach())  # the first ones, of the largest path, teach the others
         return torch.stack(losses).mean()
 
     def _sent(self, batch: Batch) -> tuple[Tensor, Tensor]:

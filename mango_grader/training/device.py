@@ -3,12 +3,16 @@
 import random
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mango_grader.errors import UsageError
+
+if TYPE_CHECKING:
+    from mango_grader.training.world import World
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,11 @@ class Device:
 
     Attributes:
         name: "cpu", "cuda" or "cuda:N".
+        world: the ranks that share training steps, each on a device of its kind; None for this process alone.
     """
 
     name: str
+    world: "World | None" = None
 
     @property
     def torch(self) -> torch.device:

@@ -5,10 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mango_grader.models import AnytimeClassifier, FromBytes, NetworkSpec, build_network
+from mango_grader.models import AnytimeClassifier, NetworkSpec, build_network
 from mango_grader.models.modules import DropPath
 from mango_grader.models.regularise import with_auxiliary, with_drop_path, with_dropout, with_exit_gradient
 from mango_grader.training.batches import BatchSeries
+from mango_grader.training.data_parallel import Blueprint, DataParallel
 from mango_grader.training.device import Device
 from mango_grader.training.losses import training_loss
 from mango_grader.training.recipe import Distillation, TrainRecipe, step_with
@@ -50,7 +51,7 @@ class Learner:
         self._average = MovingAverage(kept, self.net, recipe.ema) if recipe.ema else None
         self._optimiser = recipe.weights.make_optimiser(self.net)
         self._loss = device.place(training_loss(recipe, batches.examples.targets, spec.classes, distillation))
-        self._from_bytes = device.place(FromBytes())
+        self._parallel = DataParallel(self.net, Blueprint.of(spec), device)
         self._paths = [module for module in self.net.modules() if isinstance(module, DropPath)]
 
     def begin_epoch(self, epoch: int) -> None:
@@ -71,10 +72,10 @@ class Learner:
         """
         batch, weights = self.batches[number], self.recipe.weights
         teacher_logits = () if batch.teacher_logits is None else (self.device.send(batch.teacher_logits),)
-        with self.device.autocast():
-            logits = self.net(self._from_bytes(self.device.send(batch.images)))
-            value: Tensor = self._loss(logits, self.device.send(batch.labels), *teacher_logits)
-        value.backward()  # type: ignore[no-untyped-call]
+        for logits in self._parallel.passes(number, batch.images):
+            with self.device.autocast():
+                value: Tensor = self._loss(logits, self.device.send(batch.labels), *teacher_logits)
+            value.backward()  # type: ignore[no-untyped-call]
         lr = weights.lr_at(number, self.batches.per_epoch * self.recipe.epochs)
         step_with(self._optimiser, lr, self.net.parameters(), weights.clip)
         if self._average is not None:

@@ -43,7 +43,7 @@ def shared(space: SearchSpace, rule: SandwichRule) -> SharedTraining:
     for_weights, held_out = (Examples(images, labels, rows) for rows in np.split(np.arange(16), 2))
     torch.manual_seed(0)
     data = SearchData(Batches(for_weights, 8, 0), held_out, sandwich=rule)
-    return SharedTraining(space.supernet(), PLAIN_STEP, data, Sandwich.of(space, rule))
+    return SharedTraining(space, PLAIN_STEP, data, Sandwich.of(space, rule))
 
 
 def moved(training: SharedTraining, *gates: Gates) -> dict[str, Tensor]:
