@@ -152,10 +152,15 @@ def _failure(message: str, exit_code: int) -> click.exceptions.Exit:
 @click.group(cls=_Front, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="mango-grader %(version)s")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def main(debug: bool) -> None:
+@click.pass_context
+def main(context: click.Context, debug: bool) -> None:
     """Search, train and run compact anytime classifiers that grade your fruit.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but something is recorded as wrong.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # A terminal that lacks a character gets an escape, not a crash.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun has started this process, and others like it
+        from mango_grader.cli.torchrun import join
+
+        context.obj = join(context)

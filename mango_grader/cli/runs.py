@@ -68,10 +68,12 @@ def search(
     from mango_grader.workflow.options import SearchOptions
     from mango_grader.workflow.search import search as run_search
 
-    moved = moved_places(out, resume)
+    moved, world = moved_places(out, resume), click.get_current_context().obj
     config = None if data is None or moved is not None else SearchOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
-        folder = run_search(path, config, resume=resume, plan_only=plan_only, progress=progress, moved=moved)
+        folder = run_search(
+            path, config, resume=resume, plan_only=plan_only, progress=progress, moved=moved, world=world
+        )
     if not plan_only:
         finish(print_run(folder))
 
@@ -97,10 +99,12 @@ def train(out: str | None, resume: bool, plan_only: bool, data: str | None, prog
     from mango_grader.workflow.options import TrainOptions
     from mango_grader.workflow.train import train as run_train
 
-    moved = moved_places(out, resume)
+    moved, world = moved_places(out, resume), click.get_current_context().obj
     config = None if data is None or moved is not None else TrainOptions(data=data, **options).config()
     with run_folder(out, data, resume) as path:
-        folder = run_train(path, config, resume=resume, plan_only=plan_only, progress=progress, moved=moved)
+        folder = run_train(
+            path, config, resume=resume, plan_only=plan_only, progress=progress, moved=moved, world=world
+        )
     if not plan_only:
         finish(print_run(folder))
 

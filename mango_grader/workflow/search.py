@@ -29,6 +29,7 @@ from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
 from mango_grader.training.batches import Batches
 from mango_grader.training.losses import AnytimeLoss
+from mango_grader.training.world import World
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.constraints import fits_width, narrowed_space, within_latency
 from mango_grader.workflow.distillation import TeacherSource, open_teacher, with_chosen_teacher
@@ -58,6 +59,7 @@ def search(
     plan_only: bool = False,
     progress: Progress | None = None,
     moved: Places | None = None,
+    world: World | None = None,
 ) -> RunFolder:
     """Search for a network, train it, calibrate, export and report.
 
@@ -68,6 +70,7 @@ def search(
         plan_only: stop after the budget plan is written.
         progress: told what happens; None keeps it quiet.
         moved: where those things are now that were moved since the run began.
+        world: the ranks that share its training steps; None for this process alone.
 
     Returns:
         The folder, with all that the run has written.
@@ -76,7 +79,7 @@ def search(
         UsageError: settings, data or a budget cannot work.
         InfeasibleError: no architecture satisfies the limits.
     """
-    with started_run("search", out, config, resume=resume, moved=moved, progress=progress) as run:
+    with started_run("search", out, config, resume=resume, moved=moved, progress=progress, world=world) as run:
         if run is not None:
             _search(run, plan_only)
     return RunFolder(Path(out))

@@ -7,13 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import torch
+
+from mango_grader.automl.methods import METHODS
 from mango_grader.automl.timetable import Stopwatch
 from mango_grader.datasets.record import DataRecord
 from mango_grader.errors import UsageError
 from mango_grader.files import write_json
 from mango_grader.progress import Progress, SilentProgress
-from mango_grader.training.device import pick_device
+from mango_grader.training.data_parallel import too_few_gpus
+from mango_grader.training.device import Device, pick_device
 from mango_grader.training.memory import keep_freed_memory
+from mango_grader.training.world import World
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.distillation import check_sources, unlabelled_examples
 from mango_grader.workflow.run.context import RunContext
@@ -34,6 +39,7 @@ def started_run(
     resume: bool,
     moved: Places | None,
     progress: Progress | None,
+    world: World | None = None,
 ) -> Iterator[RunContext | None]:
     """Hold the folder of a run, and yield what its steps work with; None where the run is finished already.
 
@@ -44,9 +50,11 @@ def started_run(
         resume: whether the folder may hold a run, which is then continued.
         moved: where those things are now that were moved since the run began.
         progress: told what happens; None keeps it quiet.
+        world: the ranks that share its training steps; None for this process alone.
 
     Raises:
-        UsageError: the folder, the settings or the data cannot be used, or the other command began the run.
+        UsageError: the folder, the settings or the data cannot be used, the other command began the run, or its steps
+            cannot be shared.
     """
     watch, progress = Stopwatch(), progress or SilentProgress()
     with restored_threads(), opened(out, config, resume=resume, moved=moved) as (folder, config):
@@ -56,7 +64,9 @@ def started_run(
             yield None
             return
         keep_freed_memory()
-        device = pick_device(config.device)
+        device = _pick_device(config, world)
+        if world is not None:
+            progress.note(f"{world.rank.size} processes share the training steps")
         data = on_device(prepare_run(config, folder, progress), device)
         yield RunContext(folder, config, data, device, progress, watch)
 
@@ -84,6 +94,25 @@ def prepare_run(config: RunConfig, folder: RunFolder, progress: Progress) -> Pre
         return data
     unlabelled = unlabelled_examples(Path(config.teacher.unlabelled), data, folder, progress)
     return replace(data, unlabelled=unlabelled)
+
+
+def _pick_device(config: RunConfig, world: World | None) -> Device:
+    """Return where the run's networks compute, and with whom; raises UsageError if its steps cannot be shared."""
+    if world is None:
+        return pick_device(config.device)
+    if ":" in config.device:
+        raise UsageError(f"--device {config.device}: torchrun gives every process a GPU of its own; use --device cuda")
+    device = pick_device(config.device)
+    if device.is_gpu and torch.cuda.device_count() < world.rank.local_size:
+        raise UsageError(f"{too_few_gpus(world)}, or use --device cpu")
+    method = None if config.search is None else config.search.method.name
+    if method is not None and not METHODS[method].opens_one_path:
+        single = ", ".join(name for name in METHODS if METHODS[name].opens_one_path)
+        raise UsageError(
+            f"--method {method} opens several candidates at once, which processes cannot share: start it without"
+            f" torchrun, or choose one of {single}"
+        )
+    return replace(device, world=world)
 
 
 def _require_command(command: Command, folder: RunFolder, config: RunConfig) -> None:

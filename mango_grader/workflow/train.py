@@ -15,6 +15,7 @@ from mango_grader.progress import Progress
 from mango_grader.training.batches import Examples
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
+from mango_grader.training.world import World
 from mango_grader.workflow.config import Places, RunConfig
 from mango_grader.workflow.distillation import (
     TeacherSource,
@@ -43,6 +44,7 @@ def train(
     plan_only: bool = False,
     progress: Progress | None = None,
     moved: Places | None = None,
+    world: World | None = None,
 ) -> RunFolder:
     """Train the configuration's network, calibrate, export and report.
 
@@ -53,6 +55,7 @@ def train(
         plan_only: stop after the budget plan is written.
         progress: told what happens; None keeps it quiet.
         moved: where those things are now that were moved since the run began.
+        world: the ranks that share its training steps; None for this process alone.
 
     Returns:
         The folder, with all that the run has written.
@@ -60,7 +63,7 @@ def train(
     Raises:
         UsageError: settings, data or a budget cannot work, or the network has another number of classes than the data.
     """
-    with started_run("train", out, config, resume=resume, moved=moved, progress=progress) as run:
+    with started_run("train", out, config, resume=resume, moved=moved, progress=progress, world=world) as run:
         if run is not None:
             _train(run, plan_only)
     return RunFolder(Path(out))

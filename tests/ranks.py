@@ -1,0 +1,49 @@
+"""Two ranks of one training: this process is rank 0, and a real `mango-grader train` follows it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from mango_grader.training.world import Rank, World, joined
+
+FOLLOWER = (sys.executable, "-W", "error", "-m", "mango_grader", "train")
+
+
+def environment(rank: int, port: int) -> dict[str, str]:
+    """Return the variables that torchrun gives a rank of two."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    return {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", **{k: str(v) for k, v in numbers.items()}}
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def two_ranks() -> Iterator[World]:
+    """Yield the world as rank 0 sees it; fail if rank 1 does not end well and silently with it."""
+    port = free_port()
+    process = subprocess.Popen(
+        FOLLOWER,
+        env={**os.environ, **environment(1, port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process as follower, ExitStack() as stack:
+        stack.callback(follower.kill)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment(0, port).items():
+                patch.setenv(name, value)
+            with joined(Rank.of(os.environ)) as world:
+                patch.undo()  # commands of the tests are alone
+                yield world
+        said, _ = follower.communicate(timeout=60)
+        assert (follower.returncode, said) == (0, "")
