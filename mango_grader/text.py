@@ -4,6 +4,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+_PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
 NEVER_SHOWN = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories of control characters, lone surrogates, line and paragraph separators."""
 
@@ -21,6 +24,25 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
         ('1 group', '1,234 groups', '2 entries')
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def seconds_in(duration: str) -> float:
+    """Return the seconds of a duration.
+
+    Args:
+        duration: numbers with h, m or s behind each.
+
+    Raises:
+        ValueError: it is written otherwise.
+
+    Example:
+        >>> seconds_in("1h30m"), seconds_in("90s")
+        (5400.0, 90.0)
+    """
+    parts = _PART.findall(duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration:
+        raise ValueError(f"{duration!r} is not a duration; write, for example, 20m, 90s or 1h30m")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 def about(names: Sequence[str], noun: str, what: str) -> str:

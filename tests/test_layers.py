@@ -22,7 +22,7 @@ ROOT = PACKAGE.parent
 
 # From the bottom up: a module imports only its own layer and those below. `serve` has its place already.
 LAYERS = (
-    *("errors", "files", "text", "ranges", "settings", "progress", "lazy", "cores"),
+    *("errors", "files", "text", "ranges", "settings", "progress", "lazy", "cores", "executors"),
     *("runtime.images", "runtime.bundle", "runtime.exits", "runtime.decisions", "runtime.inference"),
     *("runtime.calibration", "runtime.grading", "runtime.bench", "runtime"),
     *("synthetic", "line", "serve", "datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
@@ -47,8 +47,9 @@ INSTALLS = {
         frozenset({"numpy", "PIL", "onnxruntime", "click", "filelock", "rich"}),
         (
             *("__init__", "__main__", "errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime"),
+            "executors",
             *("cli.__init__", "cli.console", "cli.graded", "cli.interrupts", "cli.options"),
-            *("cli.grade", "cli.model", "cli.bench", "cli.calibrate", "cli.doctor"),
+            *("cli.sites", "cli.grade", "cli.model", "cli.bench", "cli.calibrate", "cli.doctor"),
             *("datasets.__init__", "datasets.dataset", "datasets.reading"),
         ),
     ),
@@ -70,6 +71,7 @@ INSTALLS = {
     ),
     # Inside a function, for those who asked for it.
     "parquet": Install(frozenset({"pyarrow"})),
+    "cluster": Install(frozenset({"ray"})),
     "heic": Install(frozenset({"pi_heif"})),
     "opcua": Install(frozenset({"asyncua"})),
     "pretrained": Install(frozenset()),

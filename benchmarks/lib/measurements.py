@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.lib.conditions import conditions
+from mango_grader.executors.local import end_with_parent
 from mango_grader.files import read_json, write_text
-from mango_grader.workflow.comparison.processes import end_with_parent
 
 RESULTS = Path(__file__).parents[1] / "results"
 Rows = Sequence[Mapping[str, Any]]

@@ -54,7 +54,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 # Import name -> the extra of the installation that brings it.
 _EXTRAS = {
-    "pyarrow": "parquet", "asyncua": "opcua",
+    "pyarrow": "parquet", "asyncua": "opcua", "ray": "cluster",
     **dict.fromkeys(
         ["cv2", "jinja2", "paho", "prometheus_client", "pydantic", "pymodbus", "scipy", "tomlkit", "watchfiles"], "line"
     ),

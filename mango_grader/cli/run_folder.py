@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _RUNS = Path("runs")
 _BEGUN = ("config.json", "comparison.json")  # the first files of a run and of a comparison
 _PLACES = ("data", "init_from", "teacher", "unlabelled")
-_NOT_SETTINGS = {*_PLACES, "out", "resume", "plan_only", "progress", "reporter"}
+_NOT_SETTINGS = {*_PLACES, "out", "resume", "plan_only", "progress", "reporter", "on", "cores", "gpus", "memory"}
 
 
 def moved_places(out: str | None, resume: bool) -> "Places | None":

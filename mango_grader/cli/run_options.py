@@ -8,12 +8,11 @@ import click
 
 from mango_grader.cli.options import group_by_or_found_option, labels_option, ordinal_option
 from mango_grader.errors import UsageError
+from mango_grader.text import seconds_in
 from mango_grader.workflow.presets import PRESET_HELP, PRESETS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _NUMBER = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([kKmM]?)")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
@@ -27,10 +26,10 @@ class Duration(click.ParamType[float]):
         """Return seconds; fails with a usage message."""
         if isinstance(value, float):
             return value
-        parts = _PART.findall(value)
-        if not parts or "".join(number + unit for number, unit in parts) != value:
-            self.fail(f"{value!r} is not a duration; write, for example, 20m, 90s or 1h30m", param, ctx)
-        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        try:
+            return seconds_in(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Fold(click.ParamType[tuple[int, int]]):
@@ -102,7 +101,7 @@ class RunCommand(click.Command):
         "Limits on the result": ("max_params", "max_macs", "max_latency"),
         "Training": ("architecture", "baseline", "init_from", "teacher", "retrain_on_all"),
         "Settings": ("preset", "settings", "size", "seed", "seeds"),
-        "Running": ("out", "budget", "plan_only", "resume", "jobs", "device"),
+        "Running": ("out", "budget", "plan_only", "resume", "jobs", "on", "cores", "gpus", "memory", "device"),
     }
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

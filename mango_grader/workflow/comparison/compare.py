@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from mango_grader.datasets import read_dataset
 from mango_grader.datasets.record import DataRecord
 from mango_grader.datasets.splits import check_divisible
 from mango_grader.errors import MangoError, UsageError
+from mango_grader.executors import HERE, Crashed, Needs, Site, Task
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import LabelledProgress, Progress
 from mango_grader.report import ComparisonData, write_comparison
@@ -24,7 +25,6 @@ from mango_grader.training.device import pick_device
 from mango_grader.training.ranking import RankedEntry
 from mango_grader.workflow.comparison.entries import read_entries, require_searches
 from mango_grader.workflow.comparison.outcomes import ComparedRun, Outcome
-from mango_grader.workflow.comparison.processes import Crashed, one_by_one, side_by_side
 from mango_grader.workflow.comparison.ranking import rank
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.run.data_changes import data_root, inspect_data
@@ -88,6 +88,20 @@ class ComparisonFolder:
     comparison: Comparison
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
 
+    @classmethod
+    def opened(cls, path: Path, comparison: Comparison) -> "ComparisonFolder":
+        """Return the folder with the outcomes that are kept there, if there are any.
+
+        Args:
+            path: the folder.
+            comparison: what is compared.
+        """
+        folder = cls(path, comparison)
+        if folder.json.exists():
+            outcomes = checked(tuple[Outcome, ...], read_json(folder.json)["runs"])
+            folder.outcomes.update({(each.entry, each.repeat): each for each in outcomes})
+        return folder
+
     @property
     def json(self) -> Path:
         """The file with what was asked for, every run's figures, and the ranking."""
@@ -142,6 +156,9 @@ class ComparisonFolder:
         write_comparison(self.report, page)
 
 
+_PATIENCE = 60.0  # seconds, for what is left of a run to end where it is begun again
+
+
 def compare(
     out: str | os.PathLike[str],
     comparison: Comparison | None,
@@ -149,6 +166,7 @@ def compare(
     resume: bool = False,
     reporter: Callable[[], Progress],
     data: str | None = None,
+    site: Site = HERE,
 ) -> ComparisonFolder:
     """Do all runs of a comparison below one folder; return the folder with their outcomes.
 
@@ -161,6 +179,7 @@ def compare(
             again.
         reporter: makes the progress of each run, in the process that does the run.
         data: where the data are now, if they were moved since the comparison began.
+        site: where the runs run. Elsewhere than here, data and `out` must lie where all machines see them.
 
     Raises:
         UsageError: the folder, the entries, the settings or the data cannot be used for any run.
@@ -170,24 +189,64 @@ def compare(
     if folder.json.exists() and not data_root(options.data).is_dir():
         again = shlex.join(["mango-grader", "compare", "--resume", "--out", str(folder.path), "--data", "DIR"])
         raise UsageError(f"the images are no longer at {options.data}; say where they are now: {again}")
-    runs = folder.comparison.runs()
-    check_divisible(read_dataset(options.data, options.group_by, options.ordinal, options.labels))
-    pick_device(options.device)
+    check(folder.comparison, site)
     folder.path.mkdir(parents=True, exist_ok=True)
     with RunFolder(folder.path).locked():
         folder.save()
-        left = [run for run in runs if (run.entry.name, run.repeat) not in _finished(folder)]
-        jobs = folder.comparison.jobs
-        threads = max(1, torch.get_num_threads() // jobs)
-        actions = [partial(_perform, run, folder.path, reporter, threads) for run in left]
-        for place, result in side_by_side(actions, jobs) if jobs > 1 else one_by_one(actions):
-            folder.add(left[place].failed(result.reason) if isinstance(result, Crashed) else result)
+        for _ in carry_out({"": folder}, folder.comparison.jobs, reporter, site):
+            pass
     return folder
 
 
-def _perform(run: ComparedRun, out: Path, reporter: Callable[[], Progress], threads: int) -> Outcome:
+def check(comparison: Comparison, site: Site) -> None:
+    """Raise UsageError if none of a comparison's runs can be done, before anything is written.
+
+    Args:
+        comparison: what is compared.
+        site: where the runs run.
+    """
+    options = comparison.options
+    comparison.runs()
+    check_divisible(read_dataset(options.data, options.group_by, options.ordinal, options.labels))
+    if site.on == "local":
+        pick_device(options.device)
+
+
+def carry_out(
+    folders: Mapping[str, ComparisonFolder], jobs: int, reporter: Callable[[], Progress], site: Site
+) -> Iterator[str]:
+    """Do the runs that comparisons lack, keep each outcome as soon as it is known, and yield its run's name.
+
+    Args:
+        folders: of the comparisons, by a name that is put before those of their runs.
+        jobs: runs at a time on this machine.
+        reporter: makes the progress of each run, in the process that does the run.
+        site: where the runs run.
+    """
+    threads = site.threads(torch.get_num_threads(), jobs)
+    left = {
+        f"{place} {run.name}".strip(): (folder, run)
+        for place, folder in folders.items()
+        for run in folder.comparison.runs()
+        if (run.entry.name, run.repeat) not in _finished(folder)
+    }
+    with site.open(jobs) as executor:
+        for name, (folder, run) in sorted(left.items(), key=lambda each: each[1][1].repeat):
+            action = partial(_perform, run, folder.path.absolute(), name, reporter, threads)
+            executor.submit(Task(name, action, site.needs or Needs()))
+        if executor.page is not None:
+            reporter().note(f"all runs at a glance: {executor.page}")
+        for name, result in executor.gather():
+            folder, run = left[name]
+            folder.add(run.failed(result.reason) if isinstance(result, Crashed) else result)
+            yield name
+
+
+def _perform(run: ComparedRun, out: Path, name: str, reporter: Callable[[], Progress], threads: int) -> Outcome:
     torch.set_num_threads(threads)
-    progress = LabelledProgress(run.name, reporter())
+    progress = LabelledProgress(name, reporter())
+    if (folder := RunFolder(out / run.folder)).path.exists():
+        folder.wait_until_free(_PATIENCE)
     try:
         _require_same_data(run, out, progress)
     except MangoError as error:
@@ -228,6 +287,4 @@ def _resumed(path: Path, kept: Mapping[str, Any], comparison: Comparison | None,
     now = str(Path(data).resolve()) if data is not None else (comparison or saved).options.data
     if comparison is not None and plain(comparison) != plain(saved.at(now)):
         raise UsageError(f"--resume: {path} was started with other options; give the same, or only --out")
-    outcomes = checked(tuple[Outcome, ...], kept["runs"])
-    found = {(each.entry, each.repeat): each for each in outcomes}
-    return ComparisonFolder(path, saved.at(now), found)
+    return ComparisonFolder.opened(path, saved.at(now))

@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,17 @@ class RunFolder:
             for torn in self.path.rglob("*.part"):
                 torn.unlink()  # what a killed process had not finished writing
             yield
+
+    def wait_until_free(self, seconds: float) -> None:
+        """Return once no other process holds the folder, or after so many seconds.
+
+        The process of a machine that a cluster has given up may end a moment after its run is begun again elsewhere.
+
+        Args:
+            seconds: 0 or more.
+        """
+        with suppress(UsageError), locked(self.path / _LOCK, "", wait=seconds):
+            pass
 
     def forget(self) -> None:
         """Remove what a run that was refused or killed before its plan has left."""
