@@ -34,6 +34,7 @@ COMMANDS = {
     "search": Entry("runs", "search", "Search for a network that fits your photos; train, calibrate and export it."),
     "train": Entry("runs", "train", "Train a known network on new photos, without a search."),
     "compare": Entry("compare", "compare", "Compare search methods and known networks on your photos, in equal time."),
+    "sweep": Entry("sweep", "sweep", "Compare methods on several data sets, within several limits."),
     "evaluate": Entry("evaluate", "evaluate", "Measure a model on graded photos, exit by exit."),
     "methods": Entry("catalogue", "methods", "Print the search methods, and which spaces they can search."),
     "spaces": Entry("catalogue", "spaces", "Print the search spaces, and which methods can search them."),

@@ -15,7 +15,7 @@ from mango_grader.runtime.exits import explain_default
 from mango_grader.text import counted, one_line
 from mango_grader.training.bootstrap import Estimate
 from mango_grader.training.ranking import MeanSd, PairedDifference
-from mango_grader.workflow.comparison import ComparisonFolder
+from mango_grader.workflow.comparison import ComparisonFolder, SweepFolder
 from mango_grader.workflow.evaluate import Answered
 from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.run.measure import Measured
@@ -118,6 +118,22 @@ def print_comparison(folder: ComparisonFolder) -> None:
     console.print(differences)
     console.print("p: probability of such a difference to random by the choice of test images alone")
     print_warnings(comparison_warnings(page))
+    _print_places(console, report=folder.report)
+
+
+def print_sweep(folder: SweepFolder) -> None:
+    """Print the accuracy of each entry in each comparison of a sweep, its warnings, and where its report is."""
+    page = folder.page
+    console = open_console()
+    table = _table("test %, 95 % intervals", "place", *(one_line(name) for name in page.cells))
+    for entry in page.entries:
+        found = [page.of(entry, cell) for cell in page.cells]
+        shown = ["–" if each is None else percent(each.pooled) for each in found]
+        table.add_row(entry, f"{page.mean_rank(entry):.1f}", *shown)
+    console.print(table)
+    console.print("place: by validation accuracy, in the mean of the comparisons")
+    for name, cell in page.cells.items():
+        print_warnings([f"{name}: {line}" for line in comparison_warnings(cell)])
     _print_places(console, report=folder.report)
 
 

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from mango_grader.report.content import Example, Reference, ReportData, pick_examples
     from mango_grader.report.evaluation import EvaluationData, write_evaluation
     from mango_grader.report.run import model_card, write_report
+    from mango_grader.report.sweep import SweepData, write_sweep
 
 __all__ = [
-    "ComparisonData", "EvaluationData", "Example", "Reference", "ReportData", "draw_architecture", "limits",
-    "model_card", "pick_examples", "warnings", "write_comparison", "write_evaluation", "write_report",
+    "ComparisonData", "EvaluationData", "Example", "Reference", "ReportData", "SweepData", "draw_architecture",
+    "limits", "model_card", "pick_examples", "warnings", "write_comparison", "write_evaluation", "write_report",
+    "write_sweep",
 ]  # fmt: skip
 
 # matplotlib takes a second to import, so names are fetched when asked for.
@@ -27,5 +29,6 @@ __getattr__ = lazy_names(
         "content": ("Example", "Reference", "ReportData", "pick_examples"),
         "evaluation": ("EvaluationData", "write_evaluation"),
         "run": ("model_card", "write_report"),
+        "sweep": ("SweepData", "write_sweep"),
     },
 )
