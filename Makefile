@@ -32,7 +32,7 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-unit: install
+unit: install .servers/.installed
 	$(BIN)/pytest -n 2 --dist worksteal
 
 # make bench-peers ARGS="--resume" runs benchmarks/suite/peers.py --resume.
@@ -47,5 +47,11 @@ bench-%: install
 
 bench-peers bench-frozen_features: .peers/.installed
 
+# The server that archives are read from in tests, likewise; without it, these are skipped.
+.servers/.installed: tests/servers/requirements.txt tests/servers/constraints.txt | install
+	test -x .servers/venv/bin/python || $(PYTHON) -m venv .servers/venv
+	$(BIN)/uv pip install --quiet --python .servers/venv/bin/python --requirement $< --constraints tests/servers/constraints.txt
+	touch $@
+
 clean:
-	rm -rf .venv .peers $(DEMO) dist build docs/_build
+	rm -rf .venv .servers .peers $(DEMO) dist build docs/_build

@@ -24,7 +24,7 @@ ROOT = PACKAGE.parent
 LAYERS = (
     *("errors", "files", "text", "ranges", "settings", "progress", "lazy", "cores", "executors"),
     *("runtime.images", "runtime.bundle", "runtime.exits", "runtime.decisions", "runtime.inference"),
-    *("runtime.calibration", "runtime.grading", "runtime.bench", "runtime"),
+    *("runtime.calibration", "runtime.grading", "runtime.archive", "runtime.bench", "runtime"),
     *("synthetic", "line", "serve", "datasets", "models", "training", "export", "automl", "report", "workflow", "cli"),
 )
 
@@ -49,7 +49,7 @@ INSTALLS = {
             *("__init__", "__main__", "errors", "files", "text", "ranges", "progress", "lazy", "cores", "runtime"),
             "executors",
             *("cli.__init__", "cli.console", "cli.graded", "cli.interrupts", "cli.options"),
-            *("cli.sites", "cli.grade", "cli.model", "cli.bench", "cli.calibrate", "cli.doctor"),
+            *("cli.archive", "cli.sites", "cli.grade", "cli.model", "cli.bench", "cli.calibrate", "cli.doctor"),
             *("datasets.__init__", "datasets.dataset", "datasets.reading"),
         ),
     ),

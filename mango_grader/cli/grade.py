@@ -18,8 +18,10 @@ from mango_grader.cli.options import (
     progress_option,
     provider_option,
 )
+from mango_grader.cli.sites import site_options
 from mango_grader.cores import usable_cores
 from mango_grader.errors import UsageError
+from mango_grader.executors import Site
 from mango_grader.progress import Progress
 from mango_grader.text import one_line
 
@@ -35,7 +37,13 @@ _STDIN = "-"
 @model_option
 @click.option("--files-from", metavar="FILE", help="Also grade the paths in FILE, one per line; - is standard input.")
 @click.option("--recursive", is_flag=True, help="Include sub-folders.")
-@click.option("--out", metavar="FILE", help="Write the rows to FILE: .csv, .jsonl or .parquet.")
+@click.option(
+    "--out",
+    metavar="FILE|DIR/",
+    help="Write the rows to FILE: .csv, .jsonl or .parquet; or to a folder of Parquet files, one for each shard.",
+)
+@click.option("--shard-size", type=click.IntRange(min=1), help="Images of a shard, with --out DIR/.  [default: 10000]")
+@site_options
 @click.option("--excel", is_flag=True, help="Write a .csv for Excel: semicolons, decimal commas, byte order mark.")
 @policy_option("Exit policy: when to stop.")
 @decide_option("Decision rule: what to answer, and what to ask a person.")
@@ -64,6 +72,8 @@ def grade(
     provider: str,
     precision: str,
     progress: Progress,
+    shard_size: int | None,
+    site: Site,
     **options: Any,
 ) -> None:
     """Grade images and folders with a .mango model; one row per image.
@@ -74,7 +84,21 @@ def grade(
 
     Rows are kept in FILE.journal as they come, and FILE is written from it at the end, sorted by path. Exit code 3
     means that some rows have errors.
+
+    With --out DIR/, PATH is an archive of any size: a folder, a .csv or .parquet list with a column path, or
+    s3://BUCKET/PREFIX. Each shard becomes one Parquet file; --workers shards are graded at a time, on Ray as many as
+    fit.
     """
+    out = options["out"]
+    if out is not None and (out.endswith(("/", os.sep)) or Path(out).is_dir()):
+        from mango_grader.cli.archive import Request, grade_into_folder
+
+        used = chosen_precision(model, provider, precision, progress)
+        request = Request(paths, (model, provider, used, policy, decide), shard_size, workers, site)
+        with resumable(lambda: continuing(ctx, "grade", paths)):
+            finish(grade_into_folder(request, {"files_from": files_from, "recursive": recursive, **options}, progress))
+    if site.on != "local" or shard_size is not None:
+        raise UsageError("--on ray and --shard-size would be ignored: they are for an archive, with --out DIR/")
     from mango_grader.runtime.grading.job import Job, Results
     from mango_grader.runtime.inference.grader import Grader
 

@@ -1,5 +1,6 @@
 """The result of grading one image, its row in every output format, and the summary of many."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -103,10 +104,25 @@ class Summary:
         """Count records; a grade less sure than `review_below` is to be reviewed."""
         summary = cls()
         for record in records:
-            summary._add(record, review_below)
+            summary.count(record, review_below)
         return summary
 
-    def _add(self, record: Record, review_below: float | None) -> None:
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from its fields as JSON holds them."""
+        return cls(**{**values, "exits": {int(number): count for number, count in values["exits"].items()}})
+
+    def add(self, other: "Summary") -> None:
+        """Count the records of another summary, too."""
+        for name in ("images", "errors", "review", "warnings", "late", "decode_ms", "infer_ms"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.grades = dict(Counter(self.grades) + Counter(other.grades))
+        self.exits = dict(Counter(self.exits) + Counter(other.exits))
+        if other.cost is not None:
+            self.cost = (self.cost or 0.0) + other.cost
+
+    def count(self, record: Record, review_below: float | None = None) -> None:
+        """Count one more record; a grade less sure than `review_below` is to be reviewed."""
         self.images += 1
         self.decode_ms += record.decode_ms
         self.infer_ms += record.infer_ms
