@@ -36,6 +36,14 @@ class Archive:
         """How many shards there are."""
         return -(-self.images // self.shard_size)
 
+    def images_of(self, shard: int) -> int:
+        """Return how many images a shard has.
+
+        Args:
+            shard: its number, from 0.
+        """
+        return min(self.shard_size, self.images - shard * self.shard_size)
+
 
 @dataclass(frozen=True)
 class ArchiveFolder:

@@ -1,7 +1,7 @@
 """Grading the shards of an archive, each a task of an executor."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -9,8 +9,9 @@ from pathlib import Path
 from mango_grader import files
 from mango_grader.cores import ordered_map
 from mango_grader.errors import MangoError
-from mango_grader.executors import Crashed, Needs, Site, Task
+from mango_grader.executors import Crashed, Executor, Needs, Site, Task
 from mango_grader.progress import Progress
+from mango_grader.progress import Task as ProgressTask
 from mango_grader.runtime.archive.archive import ArchiveFolder
 from mango_grader.runtime.archive.sources import ArchiveSource, read_image
 from mango_grader.runtime.grading.writers import write_records
@@ -18,6 +19,7 @@ from mango_grader.runtime.images.preprocess import ImageSource
 from mango_grader.runtime.inference.grader import Grader
 from mango_grader.runtime.inference.records import Record, Summary
 
+_TWICE = 20  # the last shard of so many is begun a second time
 _READERS = 8  # objects of a bucket that are fetched at a time: most of their time is waiting
 
 
@@ -94,19 +96,14 @@ def grade_archive(
         progress.note(f"listing the images of {source.name}")
         archive = folder.prepare(source, shard_size, model, resume)
         left = list(folder.missing(archive))
-        failed: dict[str, str] = {}
-        done = archive.images - sum(_size(archive.images, shard_size, shard) for shard in left)
+        done = archive.images - sum(archive.images_of(shard) for shard in left)
         with progress.task("grading", archive.images, done) as task, site.open(jobs) as executor:
-            for shard in left:
-                action = partial(grade_shard, folder, shard, choice, review_below)
-                executor.submit(Task(f"part-{shard:08}", action, site.needs or Needs(), fresh=False))
             if executor.page is not None:
                 progress.note(f"all shards at a glance: {executor.page}")
-            for name, result in executor.gather():
-                if isinstance(result, Crashed):
-                    failed[name] = result.reason
-                else:
-                    task.advance(result)
+            perform = partial(grade_shard, folder, choice, review_below)
+            needs = site.needs or Needs()
+            tasks = [Task(f"part-{shard:08}", partial(perform, shard), needs, fresh=False) for shard in left]
+            failed = _perform(executor, tasks, len(tasks) // _TWICE if site.on == "ray" else 0, task)
         folder.clean()
         if failed:
             name, reason = next(iter(failed.items()))
@@ -118,16 +115,40 @@ def grade_archive(
     return total
 
 
-def grade_shard(folder: ArchiveFolder, shard: int, choice: ModelChoice, review_below: float | None) -> int:
+def _perform(executor: Executor, tasks: Sequence[Task], last: int, progress: ProgressTask) -> Mapping[str, str]:
+    """Perform the tasks, and return why some of them failed, by name.
+
+    The last ones are begun a second time, and the first to be done counts: otherwise all would wait for the slowest
+    machine (the backup tasks of MapReduce, Dean and Ghemawat 2004, §3.6).
+    """
+    pending, failed = {task.name: task for task in tasks}, dict[str, str]()
+    for task in tasks:
+        executor.submit(task)
+    for name, result in executor.gather():
+        if pending.pop(name, None) is None:
+            continue  # the other was faster
+        if isinstance(result, Crashed):
+            failed[name] = result.reason
+        else:
+            progress.advance(result)
+        if not pending:
+            break
+        if len(pending) == last:
+            for task in pending.values():
+                executor.submit(task)
+    return failed
+
+
+def grade_shard(folder: ArchiveFolder, choice: ModelChoice, review_below: float | None, shard: int) -> int:
     """Grade one shard, write its rows and then its counts, whole or not at all, and return how many images it has.
 
     Two machines may do so at the same time: both write the same.
 
     Args:
         folder: of the archive.
-        shard: its number, from 0.
         choice: the model.
         review_below: confidence, 0..1; less sure grades are marked for review. None marks none.
+        shard: its number, from 0.
     """
     grader, paths, counts = _grader(choice), folder.images(shard), Summary()
 
@@ -167,7 +188,3 @@ def _read(path: str) -> tuple[ImageSource, str | None]:
         return read_image(path), None
     except OSError as error:
         return b"", f"cannot be read: {' '.join(str(error).split())}"
-
-
-def _size(images: int, shard_size: int, shard: int) -> int:
-    return min(shard_size, images - shard * shard_size)
