@@ -143,7 +143,18 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
         path: of the file; its folder is made if needed.
         value: of Python's own types.
     """
-    write_text(path, to_json(value, indent=2, ensure_ascii=False) + "\n")
+    with replacing(path) as temporary:
+        try:
+            _write_json(temporary, value)
+        except ValueError:
+            _write_json(temporary, _without_nan(value))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    """Write piece by piece: the text of a large data set's record takes more memory than the record."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
