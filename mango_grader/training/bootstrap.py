@@ -79,8 +79,10 @@ class GroupBootstrap:
         self.items, self.groups = len(self._group), len(names)
         if not self.items:
             raise ValueError("a bootstrap needs at least one item")
-        draws = np.random.default_rng(seed).multinomial(self.groups, np.full(self.groups, 1 / self.groups), replicates)
-        self._weights = draws.astype(np.uint8)
+        rng, even = np.random.default_rng(seed), np.full(self.groups, 1 / self.groups)
+        chunks = (min(_CHUNK, replicates - start) for start in range(0, replicates, _CHUNK))
+        draws = (rng.multinomial(self.groups, even, count).astype(np.uint8) for count in chunks)
+        self._weights = np.concatenate([np.empty((0, self.groups), np.uint8), *draws])
 
     def estimate(self, values: NDArray[np.generic], statistic: Statistic) -> Estimate:
         """Return a statistic of summed values with its 95 % interval.
