@@ -194,21 +194,18 @@ class _Names:
     """Paths by the spellings of a name; as long as the number of paths."""
 
     def __init__(self) -> None:
-        self._exact: defaultdict[str, list[str]] = defaultdict(list)
-        self._folded: defaultdict[str, list[str]] = defaultdict(list)
+        self._exact: dict[str, str | None] = {}  # None where several paths have a name
+        self._folded: dict[str, str | None] = {}
         self._count = 0
 
     def add(self, name: str, path: str) -> None:
         self._count += 1
         for spelling in _spellings(name):
-            self._exact[spelling].append(path)
-            self._folded[_folded(spelling)].append(path)
+            for names, key in ((self._exact, spelling), (self._folded, _folded(spelling))):
+                names[key] = None if key in names else path
 
     def find(self, name: str) -> str | None:
-        for names, key in ((self._exact, name), (self._folded, _folded(name))):
-            if len(names.get(key, ())) == 1:
-                return names[key][0]
-        return None
+        return self._exact.get(name) or self._folded.get(_folded(name))
 
     def __len__(self) -> int:
         return self._count
