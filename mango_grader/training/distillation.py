@@ -117,7 +117,9 @@ class DistillationBatches:
 def cache_logits(
     batches: BatchSeries, teacher: Teacher, steps: int, folder: Path, progress: Progress
 ) -> list[NDArray[np.float32]]:
-    """Return the teacher's logits for the first batches, memory-mapped: (≤ 32, batch_size, C) a part.
+    """Return the teacher's logits for the first batches: (≤ 32, batch_size, C) a part.
+
+    They are read into memory: mapped, each part would take one of the files that a process may open.
 
     Args:
         batches: whose images the teacher sees.
@@ -142,12 +144,12 @@ def cache_logits(
             packed = io.BytesIO()  # of a full disk, numpy itself tells neither that nor which file
             np.save(packed, np.stack(answers).astype(np.float32, copy=False), allow_pickle=False)
             write_bytes(path, packed.getvalue())
-    return [_mapped(path) for path in paths.values()]
+    return [_read(path) for path in paths.values()]
 
 
-def _mapped(path: Path) -> NDArray[np.float32]:
+def _read(path: Path) -> NDArray[np.float32]:
     try:
-        answers: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        answers: NDArray[np.float32] = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise damaged(path, error) from error
     return answers
