@@ -1,25 +1,29 @@
 """The packed cache: each image decoded once, kept as memory-mapped uint8 under a name made of its content."""
 
-import hashlib
 import json
 import os
+import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.cores import ordered_map
 from mango_grader.datasets.dataset import Dataset
+from mango_grader.datasets.shards import SHARD_BYTES, ImageRows, Problems, Shard, ShardedImages, shard_count
 from mango_grader.errors import ImageError, MangoError, UsageError
-from mango_grader.files import digest, file_digest, read_json, replacing, write_json
+from mango_grader.files import digest
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.images.decode import read_file
 from mango_grader.runtime.images.formats import readers
 from mango_grader.runtime.images.preprocess import Prepared, Preprocess
+from mango_grader.text import counted
 
 __all__ = ["Fingerprint", "PackedImages", "fingerprints", "pack", "packed_as"]
 
@@ -40,18 +44,19 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprints(
-    paths: Sequence[Path], progress: Progress | None = None, workers: int | None = None
+    root: Path, paths: Sequence[str], progress: Progress | None = None, workers: int | None = None
 ) -> list[Fingerprint]:
     """Read every file once, on all cores, and return its fingerprint.
 
     Args:
-        paths: image files.
+        root: the data folder.
+        paths: image files, relative to it.
         progress: shows how far it is.
         workers: number of threads; None is one per usable core.
     """
     found = []
     with (progress or SilentProgress()).task("checking the images", len(paths)) as task:
-        for each in ordered_map(_fingerprint, paths, workers):
+        for each in ordered_map(_fingerprint, (root / path for path in paths), workers):
             found.append(each)
             task.advance()
     return found
@@ -70,7 +75,7 @@ class PackedImages:
     """The readable images of a data set, M rows in its order.
 
     Attributes:
-        images: uint8 (M, H, W, 3) RGB, memory-mapped, read-only.
+        images: uint8 (M, H, W, 3) RGB, memory-mapped from one file or several, read-only.
         labels: int64 (M,), the class index of each row.
         groups: M group names.
         paths: M paths relative to the set's root.
@@ -80,7 +85,7 @@ class PackedImages:
         warnings: by path, what may be wrong with images that are there.
     """
 
-    images: NDArray[np.uint8]
+    images: ImageRows
     labels: NDArray[np.int64]
     groups: tuple[str, ...]
     paths: tuple[str, ...]
@@ -103,12 +108,13 @@ def pack(
     *,
     known: Sequence[Fingerprint] | None = None,
     workers: int | None = None,
+    shard_bytes: int = SHARD_BYTES,
 ) -> PackedImages:
     """Return the preprocessed images, from `folder` if they are there and whole, else decoded on all cores.
 
-    The cache is named by the SHA-256 of all files, so that no stale pixels are ever used. A build that is interrupted,
-    or races with another (both write the same bytes), leaves nothing that would be taken for a cache; what does not
-    match its digest is built anew.
+    The cache is named by the SHA-256 of all files, so that no stale pixels are ever used. Pixels lie in one file, or,
+    of a large data set, in several, the shards. A build that is interrupted, or races with another (both write the same
+    bytes), leaves only whole shards, which the next one keeps; what does not match its digest is built anew.
 
     Args:
         dataset: N images on disk.
@@ -117,6 +123,7 @@ def pack(
         progress: shows how far it is.
         known: the N fingerprints of the images, in order, where they were just read; None reads all files.
         workers: number of threads; None is one per usable core.
+        shard_bytes: the most bytes of pixels in one file, as `shard_count` takes it.
 
     Raises:
         UsageError: no image is readable.
@@ -133,15 +140,16 @@ def pack(
         ```
     """
     reporter = progress or SilentProgress()
-    found = known or fingerprints([dataset.root / path for path in dataset.paths], reporter, workers)
+    found = known or fingerprints(dataset.root, dataset.paths, reporter, workers)
     digests = [each.sha256 for each in found]
     made_of = [_FORMAT, readers(), preprocess.to_dict(), digests]
     cache = _Cache(dataset, preprocess, Path(folder), digest(json.dumps(made_of, sort_keys=True).encode()))
-    problems = cache.problems()
-    if problems is None:
+    whole = cache.found(workers)
+    if whole is None:
         _sweep(cache.folder)
-        problems = cache.build(digests, reporter, workers)
-    return cache.opened(problems)
+        shards = cache.shards(shard_count(len(dataset.items), preprocess.height * preprocess.width * 3, shard_bytes))
+        whole = cache.build(shards, digests, reporter, workers)
+    return cache.opened(whole)
 
 
 def packed_as(
@@ -156,104 +164,97 @@ def packed_as(
         key: `PackedImages.digest`.
     """
     cache = _Cache(dataset, preprocess, Path(folder), key)
-    problems = cache.problems()
-    return None if problems is None else cache.opened(problems)
-
-
-@dataclass(frozen=True)
-class _Problems:
-    """Why items are left out, and what may be wrong with others, by item index."""
-
-    errors: dict[int, str] = field(default_factory=dict)
-    warnings: dict[int, str] = field(default_factory=dict)
+    whole = cache.found()
+    return None if whole is None else cache.opened(whole)
 
 
 @dataclass(frozen=True)
 class _Cache:
-    """Two files in `folder`: KEY.u8, the rows, then KEY.json with their digest, each put in place whole."""
+    """The shards of one set of pixels in `folder`: KEY alone, or KEY-0000-of-0012 and so on."""
 
     dataset: Dataset
     preprocess: Preprocess
     folder: Path
     key: str
 
-    @property
-    def _pixels(self) -> Path:
-        return self.folder / f"{self.key}.u8"
+    def shards(self, count: int) -> list[Shard]:
+        """Return the shards, evenly divided: their number says which items are in each."""
+        ends = [len(self.dataset.items) * number // count for number in range(count + 1)]
+        names = [f"{self.key}-{number:04}-of-{count:04}" for number in range(count)] if count > 1 else [self.key]
+        shape = (self.preprocess.height, self.preprocess.width, 3)
+        return [
+            Shard(self.folder / name, range(start, end), shape)
+            for name, start, end in zip(names, ends[:-1], ends[1:], strict=True)
+        ]
 
-    @property
-    def _description(self) -> Path:
-        return self.folder / f"{self.key}.json"
+    def found(self, workers: int | None = None) -> dict[Shard, Problems] | None:
+        """Return all shards with their problems if they are there, in however many files, and match their digests."""
+        for count in self._counts():
+            shards = self.shards(count)
+            problems = [found for found in ordered_map(Shard.problems, shards, workers) if found is not None]
+            if len(problems) == count:
+                return dict(zip(shards, problems, strict=True))
+        return None
 
-    def problems(self) -> _Problems | None:
-        """Return the problems of a cache that is there and matches its own digest, else None."""
-        try:
-            values: dict[str, Any] = read_json(self._description)
-            problems = _Problems(_by_item(values["errors"]), _by_item(values["warnings"]))
-            size = values["rows"] * self.preprocess.height * self.preprocess.width * 3
-            if self._pixels.stat().st_size != size or file_digest(self._pixels) != values["sha256"]:
-                return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return problems
+    def _counts(self) -> Iterator[int]:
+        if Path(self.folder, f"{self.key}.json").exists():
+            yield 1
+        for path in sorted(self.folder.glob(f"{self.key}-0000-of-[0-9][0-9][0-9][0-9].json")):
+            yield int(path.stem[-4:])
 
-    def build(self, digests: Sequence[str], progress: Progress, workers: int | None) -> _Problems:
-        """Decode all images, whose files must have these SHA-256 digests."""
-        paths = [self.dataset.root / path for path in self.dataset.paths]
+    def build(
+        self, shards: Sequence[Shard], digests: Sequence[str], progress: Progress, workers: int | None
+    ) -> dict[Shard, Problems]:
+        """Decode the images of those shards that are not whole; their files must have these SHA-256 digests."""
 
-        def prepared(index: int) -> Prepared | str:
+        def prepared(item: int) -> Prepared | str:
+            path = self.dataset.root / self.dataset.items[item].path
             try:
-                data = read_file(paths[index])
-                if digest(data) != digests[index]:
-                    raise MangoError(
-                        f"{paths[index]} changed while it was being read; run again once nothing writes to it"
-                    )
+                data = read_file(path)
+                if digest(data) != digests[item]:
+                    raise MangoError(f"{path} changed while it was being read; run again once nothing writes to it")
                 return self.preprocess.prepare(data)
             except ImageError as error:
                 return str(error)
 
-        problems = _Problems()
-        content, rows = hashlib.sha256(), 0
-        with (
-            replacing(self._pixels) as temporary,
-            temporary.open("wb") as file,
-            progress.task("decoding images", len(paths)) as task,
-        ):
-            for index, result in enumerate(ordered_map(prepared, range(len(paths)), workers)):
-                if isinstance(result, str):
-                    problems.errors[index] = result
-                else:
-                    if result.warning is not None:
-                        problems.warnings[index] = result.warning
-                    data = result.pixels.tobytes()
-                    content.update(data)
-                    file.write(data)
-                    rows += 1
-                task.advance()
-        write_json(self._description, {"rows": rows, "sha256": content.hexdigest(), **asdict(problems)})
-        return problems
+        kept = dict(zip(shards, ordered_map(Shard.problems, shards, workers), strict=True))
+        missing = [shard for shard, problems in kept.items() if problems is None]
+        left = sum(len(shard.items) for shard in missing)
+        if len(shards) > 1:
+            progress.note(self._room(len(shards), left))
+        # One stream of images for all shards, so that no core waits at the end of a shard.
+        results = ordered_map(prepared, chain.from_iterable(shard.items for shard in missing), workers)
+        total = len(self.dataset.items)
+        with closing(results), progress.task("decoding images", total, total - left) as task:
+            written = {shard: shard.write(islice(results, len(shard.items)), task) for shard in missing}
+        return {shard: problems or written[shard] for shard, problems in kept.items()}
 
-    def opened(self, problems: _Problems) -> PackedImages:
+    def _room(self, files: int, left: int) -> str:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        size = left * self.preprocess.height * self.preprocess.width * 3 / 1e9
+        free = shutil.disk_usage(self.folder).free / 1e9
+        images = counted(left, "image")
+        return f"decoding {images} into {self.folder} ({files} files): {size:.1f} GB, {free:.1f} GB are free"
+
+    def opened(self, whole: Mapping[Shard, Problems]) -> PackedImages:
         """Map the rows of a whole cache; raise `UsageError` if it has none."""
         items = self.dataset.items
-        index = np.array([number for number in range(len(items)) if number not in problems.errors], np.int64)
+        errors = dict(chain.from_iterable(problems.errors.items() for problems in whole.values()))
+        warnings = dict(chain.from_iterable(problems.warnings.items() for problems in whole.values()))
+        index = np.array([number for number in range(len(items)) if number not in errors], np.int64)
         if not len(index):
             raise UsageError(f"none of the {len(items)} images in {self.dataset.root} can be read")
-        shape = (len(index), self.preprocess.height, self.preprocess.width, 3)
+        parts = [rows for shard, problems in whole.items() if (rows := shard.mapped(problems)) is not None]
         return PackedImages(
-            images=np.memmap(self._pixels, np.uint8, mode="r", shape=shape),
+            images=parts[0] if len(parts) == 1 else ShardedImages(parts),
             labels=self.dataset.labels[index],
             groups=tuple(items[number].group for number in index),
             paths=tuple(items[number].path for number in index),
             index=index,
-            errors={items[number].path: reason for number, reason in problems.errors.items()},
+            errors={items[number].path: reason for number, reason in errors.items()},
             digest=self.key,
-            warnings={items[number].path: warning for number, warning in problems.warnings.items()},
+            warnings={items[number].path: warning for number, warning in warnings.items()},
         )
-
-
-def _by_item(values: Mapping[str, Any]) -> dict[int, str]:
-    return {int(number): str(text) for number, text in values.items()}
 
 
 def _sweep(folder: Path) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_grader.datasets.augmentation import Augmenter
+from mango_grader.datasets.shards import ImageRows
 
 TensorAugmenter = Callable[[Tensor, tuple[int, ...]], Tensor]
 """From images, uint8 (N, H, W, 3), and a seed to changed images, a function of both."""
@@ -56,12 +57,12 @@ class Examples:
     """Rows of a packed cache that one purpose may use.
 
     Attributes:
-        images: uint8 (M, H, W, 3) of all rows: an array on the host, or a tensor on the device that trains.
+        images: uint8 (M, H, W, 3) of all rows: on the host, or a tensor on the device that trains.
         labels: int64 (M,) of all rows.
         rows: int64, the indices of the rows that may be used.
     """
 
-    images: NDArray[np.uint8] | Tensor
+    images: ImageRows | Tensor
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
 
@@ -138,11 +139,11 @@ def on_tensors(augmenter: Augmenter) -> TensorAugmenter:
     return changed
 
 
-def copied_to(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+def copied_to(images: ImageRows, device: torch.device) -> Tensor:
     """Return a copy of images as one tensor.
 
     Args:
-        images: uint8 (M, H, W, 3), possibly memory-mapped.
+        images: uint8 (M, H, W, 3), mostly memory-mapped.
         device: where the copy is.
     """
     copy = torch.empty(images.shape, dtype=torch.uint8, device=device)

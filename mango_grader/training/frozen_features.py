@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mango_grader.datasets.shards import ImageRows
 from mango_grader.models import AnytimeClassifier, FromBytes, build_network
 from mango_grader.models.baselines.efficientnet_lite import efficientnet_lite0
 from mango_grader.models.imagenet import efficientnet_lite0_state
@@ -23,7 +24,7 @@ better than the head before ImageNet's classes."""
 _BATCH = 32
 
 
-def frozen_features(images: NDArray[np.uint8], device: Device, progress: Progress | None = None) -> NDArray[np.float32]:
+def frozen_features(images: ImageRows, device: Device, progress: Progress | None = None) -> NDArray[np.float32]:
     """Return means and maxima over positions of two blocks of EfficientNet-Lite0, float32 (N, 1024).
 
     Args:

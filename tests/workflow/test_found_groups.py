@@ -25,7 +25,7 @@ def test_a_record_keeps_how_groups_are_known(tmp_path: Path) -> None:
     root, record = write_spotted(tmp_path / "data"), tmp_path / "data.json"
     for group_by, grouping in ((None, "found"), ("none", "none"), (r"re:^\d", "given")):
         data = read_dataset(root, group_by)
-        prints = fingerprints([root / path for path in data.paths])
+        prints = fingerprints(root, data.paths)
         DataRecord.of(data, prints, pack(data, Preprocess(32, 32), tmp_path / "cache")).save(record)
         assert DataRecord.load(record).dataset(root).grouping == grouping
     values = read_json(record)

@@ -62,7 +62,7 @@ def _packed(root: Path, preprocess: Preprocess, folder: RunFolder, progress: Pro
         now = compare_data(record, found, progress)
         require_same(now, f"the unlabelled images in {root}", folder.path, progress)
         return packed_again(now, root, preprocess, folder.cache, progress)
-    prints = fingerprints([root / path for path in found.paths], progress)
+    prints = fingerprints(root, found.paths, progress)
     packed = pack(found, preprocess, folder.cache, progress, known=prints)
     DataRecord.of(found, prints, packed).save(kept)
     return found, packed

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mango_grader.datasets import (
     Augment,
@@ -142,9 +143,9 @@ def on_device(data: PreparedData, device: Device) -> PreparedData:
         data: of a run.
         device: where networks compute.
     """
-    if (further := data.unlabelled) is not None and device.keeps(further.images.nbytes):
-        data = replace(data, unlabelled=replace(further, images=copied_to(np.asarray(further.images), device.torch)))
-    images = data.packed.images
+    further, images = data.unlabelled, data.packed.images
+    if further is not None and not isinstance(further.images, Tensor) and device.keeps(further.images.nbytes):
+        data = replace(data, unlabelled=replace(further, images=copied_to(further.images, device.torch)))
     if not device.keeps(images.nbytes):
         return data
     kept = copied_to(images, device.torch)
@@ -199,7 +200,7 @@ def _new(
     check_divisible(dataset)
     if folder.begun:
         progress.note(f"data: {UNRECORDED}")
-    found = fingerprints([dataset.root / path for path in dataset.paths], progress)
+    found = fingerprints(dataset.root, dataset.paths, progress)
     packed = pack(dataset, preprocess, folder.cache, progress, known=found)
     if not folder.split.exists():
         # By the labels before their review, so that a review moves no image to another part.

@@ -72,7 +72,7 @@ def compare_data(record: DataRecord, now: Dataset, progress: Progress) -> DataNo
         progress: of the reading.
     """
     paths = sorted({*now.paths, *(each.path for each in record.images)})
-    found = dict(zip(paths, fingerprints([now.root / path for path in paths], progress), strict=True))
+    found = dict(zip(paths, fingerprints(now.root, paths, progress), strict=True))
     return DataNow(record, record.changes(now, found), found)
 
 

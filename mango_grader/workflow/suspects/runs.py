@@ -132,6 +132,6 @@ def _require_same_images(run: RunFolder, found: _Answers, dataset: Dataset, prog
     known = set(dataset.paths)
     if lost := [path for path in paths if path not in known]:
         raise UsageError(f"--run {run.path} was tested on {lost[0]}, which {dataset.root} lacks: these are other data")
-    now = fingerprints([dataset.root / path for path in paths], progress)
+    now = fingerprints(dataset.root, paths, progress)
     if other := [path for path, is_now in zip(paths, now, strict=True) if was[path] != is_now]:
         raise UsageError(f"--run {run.path} was tested on another image {other[0]} than the one in {dataset.root}")
