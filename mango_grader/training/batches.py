@@ -120,14 +120,23 @@ class Batches:
         self.batch_size = min(batch_size, len(examples))
         self.per_epoch = len(examples) // self.batch_size
         self.seed, self._augmenter = seed, augmenter
+        self._last: tuple[int, NDArray[np.int64]] | None = None
 
     def __getitem__(self, step: int) -> Batch:
         epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
+        order = self._order(epoch)
         batch = self.examples.take(order[place * self.batch_size : (place + 1) * self.batch_size])
         if self._augmenter is None:
             return batch
         return replace(batch, images=self._augmenter(batch.images, (self.seed, step)))
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the order of an epoch, kept while its batches are asked for: a million positions take a while."""
+        last = self._last
+        if last is None or last[0] != epoch:
+            last = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
+            self._last = last
+        return last[1]
 
 
 def on_tensors(augmenter: Augmenter) -> TensorAugmenter:
