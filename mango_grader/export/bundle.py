@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader import files
+from mango_grader.datasets.shards import SomeImages
 from mango_grader.errors import ExportError
 from mango_grader.export.chain import StageChain
 from mango_grader.export.onnx_graphs import export_graphs
@@ -52,14 +53,14 @@ class CalibrationImages:
     """Preprocessed images whose answers the bundle keeps, for choosing exit policies and decision rules.
 
     Attributes:
-        images: uint8 (N, H, W, 3), of the validation part.
+        images: N of uint8 (H, W, 3), of the validation part.
         labels: int (N,), their classes, 0..C - 1.
         groups: int (N,), the fruit of each image, numbered from 0.
         network: that answers them, if the exported network was trained on them, too: the same network before that. None
             is the exported network.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | SomeImages
     labels: NDArray[np.integer]
     groups: NDArray[np.integer]
     network: AnytimeClassifier | None = None

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.datasets.shards import SomeImages
 from mango_grader.export.onnx_graphs import IMAGES, LOGITS
 from mango_grader.runtime.inference.sessions import FEATURES, make_session, run_session
 
@@ -24,7 +25,7 @@ class StageChain:
     def __init__(self, stages: Sequence[bytes]) -> None:
         self._sessions = [make_session(stage, "cpu") for stage in stages]
 
-    def feeds(self, images: NDArray[np.uint8], stage: int) -> Iterator[Feed]:
+    def feeds(self, images: NDArray[np.uint8] | SomeImages, stage: int) -> Iterator[Feed]:
         """Yield, batch by batch, what a stage reads.
 
         Args:
@@ -37,7 +38,7 @@ class StageChain:
                 feed = _run(session, feed)[1]
             yield feed
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, images: NDArray[np.uint8] | SomeImages) -> NDArray[np.float32]:
         """Return every exit's logits (K, N, C).
 
         Args:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.datasets.probe import ProbeResult
+from mango_grader.datasets.shards import SomeImages
 from mango_grader.errors import UsageError
 from mango_grader.export import CalibrationImages, Description, ExportImages, Interface, export_bundle
 from mango_grader.files import read_json, write_json
@@ -115,6 +116,7 @@ class _Networks:
 def _export(path: Path, networks: _Networks, data: PreparedData, measured: RunMeasurements, report: ReportData) -> None:
     golden = _first_of_each_class(data.val, len(data.dataset.classes))
     images = data.packed.images
+    val = SomeImages(images, data.val.rows)
     groups = np.unique(data.groups(data.val), return_inverse=True)[1]
     export_bundle(
         path,
@@ -125,7 +127,7 @@ def _export(path: Path, networks: _Networks, data: PreparedData, measured: RunMe
             golden=images[golden],
             golden_labels=tuple(int(label) for label in data.packed.labels[golden]),
             quantisation=images[_spread(data.train, _QUANTISATION_IMAGES)],
-            calibration=CalibrationImages(images[data.val.rows], data.val.targets, groups, networks.of_calibration),
+            calibration=CalibrationImages(val, data.val.targets, groups, networks.of_calibration),
         ),
         Description(card=model_card(report), provenance=report.provenance),
     )
