@@ -26,7 +26,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 """What images are used for: to learn from, to choose by, and to test on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # A data set may have millions.
 class Item:
     """One labelled image.
 
@@ -124,6 +124,8 @@ class Dataset:
     @property
     def divided_groups(self) -> tuple[str, ...]:
         """Groups whose images lie in several given parts, sorted; images without one count as train."""
+        if not any(item.part for item in self.items):
+            return ()
         parts: defaultdict[str, set[Part]] = defaultdict(set)
         for item in self.items:
             parts[item.group].add(item.part or "train")

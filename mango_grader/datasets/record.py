@@ -19,7 +19,7 @@ __all__ = ["DataChanges", "DataRecord", "RecordedImage"]
 _SCHEMA = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordedImage:
     """One image as it was.
 

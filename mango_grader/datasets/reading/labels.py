@@ -22,7 +22,7 @@ _PARTS: Mapping[str, Part] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A labelled image.
 
