@@ -1,7 +1,7 @@
 """The shortcut probe: how well the class is predicted from the image border alone, without the fruit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,10 @@ from mango_grader.errors import UsageError
 if TYPE_CHECKING:
     from mango_grader.datasets.scan import Scan
 
-__all__ = ["ProbeResult", "border_features", "border_probe", "probe_dataset"]
+__all__ = ["PROBED", "ProbeResult", "border_features", "border_probe", "drawn", "probe_dataset"]
+
+PROBED = 20_000
+"""Of more images than this, so many are drawn at random for the probe, which compares each with all others."""
 
 _TILES = 16
 _FOLDS = 5
@@ -31,11 +34,13 @@ class ProbeResult:
         accuracy: share of images whose class the border predicts, 0..1.
         majority: share of images of the most common class, 0..1.
         groups: number of groups tested.
+        images: number of images tested, where they were drawn from more; None where it is all.
     """
 
     accuracy: float
     majority: float
     groups: int
+    images: int | None = None
 
     @property
     def margin(self) -> float:
@@ -53,6 +58,18 @@ class ProbeResult:
         return self.margin > max(0.05, self.error)
 
 
+def drawn(count: int, seed: int) -> NDArray[np.int64]:
+    """Return which images to probe, ascending: all of them, or `PROBED` that are drawn at random.
+
+    Args:
+        count: number of images.
+        seed: of the draw.
+    """
+    if count <= PROBED:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, PROBED, replace=False))
+
+
 def probe_dataset(dataset: Dataset, facts: "Scan", groups: Sequence[str], seed: int = 0) -> ProbeResult | None:
     """Probe the readable images of a data set, before any letterbox.
 
@@ -65,11 +82,13 @@ def probe_dataset(dataset: Dataset, facts: "Scan", groups: Sequence[str], seed: 
     Returns:
         None where there are too few groups or classes.
     """
-    rows: NDArray[np.intp] = np.flatnonzero(facts.readable)
+    readable = np.flatnonzero(facts.readable)
+    rows = readable[drawn(len(readable), seed)]
     kept = [groups[int(row)] for row in rows]
     if len(set(kept)) < _MIN_GROUPS or len(np.unique(dataset.labels[rows])) < 2:
         return None
-    return border_probe(facts.thumbs[rows], dataset.labels[rows], kept, seed)
+    found = border_probe(facts.thumbs[rows], dataset.labels[rows], kept, seed)
+    return found if len(rows) == len(readable) else replace(found, images=len(rows))
 
 
 def border_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:

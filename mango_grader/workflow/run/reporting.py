@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from mango_grader import __version__
 from mango_grader.automl.movement import Movement
 from mango_grader.datasets import Dataset
 from mango_grader.datasets.dataset import PARTS
-from mango_grader.datasets.probe import ProbeResult, probe_dataset
+from mango_grader.datasets.probe import ProbeResult, drawn, probe_dataset
 from mango_grader.datasets.scan import scan
 from mango_grader.datasets.summary import DataSummary, PartSummary
 from mango_grader.files import digest, read_json
@@ -155,9 +156,15 @@ def _summary(data: PreparedData, border: ProbeResult | None) -> DataSummary:
 def probe_border(data: PreparedData, seed: int, progress: Progress) -> ProbeResult | None:
     """Return how well the label is predicted from the border of the images alone; None for too few groups.
 
+    Of a large data set, only images that are drawn at random are read.
+
     Args:
         data: the images, looked at as they are on disk, before any letterbox.
         seed: of the folds.
         progress: told of the scan.
     """
-    return probe_dataset(data.dataset, scan(data.dataset, progress), data.split.groups, seed)
+    items = data.dataset.items
+    rows = drawn(len(items), seed).tolist()
+    some = replace(data.dataset, items=tuple(items[row] for row in rows))
+    found = probe_dataset(some, scan(some, progress), [data.split.groups[row] for row in rows], seed)
+    return found if found is None or len(rows) == len(items) else replace(found, images=len(rows))
