@@ -42,7 +42,7 @@ def find_contradictions(relations: Relations) -> Contradictions:
         relations: which images of a data set belong together.
     """
     dataset = relations.dataset
-    pairs = relations.near
+    pairs = relations.near.pairs
     if relations.fruit is not None:
         pairs = np.concatenate([pairs, relations.fruit.matches.pairs])
     given = _members(dataset.groups)

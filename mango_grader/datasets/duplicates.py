@@ -1,20 +1,21 @@
 """Exact and near duplicates, found by digest and by perceptual hash, and the groups they force together."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_grader.datasets.close_hashes import close_hashes
 from mango_grader.datasets.scan import THUMB, Scan
+from mango_grader.text import counted
 
-__all__ = ["clusters", "exact_duplicates", "merge_groups", "near_pairs"]
-
-MAX_BITS = 8
-"""Perceptual hashes of near-duplicates differ in at most this many of 64 bits …"""
+__all__ = ["NearDuplicates", "clusters", "exact_duplicates", "merge_groups", "near_duplicates"]
 
 MAX_LEVELS = 6.0
-"""… and their thumbnails, after matching brightness and contrast, by at most this many grey levels on average.
+"""Near-duplicates have close perceptual hashes, and their thumbnails, after matching brightness and contrast, differ by
+at most this many grey levels on average.
 
 The hash alone calls most fruits on a plain ground alike: on 4,755 tomatoes on white it chains 72 fruits into
 one group, while with the thumbnails 11 in 12 of the pairs are of one fruit.
@@ -23,8 +24,28 @@ one group, while with the thumbnails 11 in 12 of the pairs are of one fruit.
 MAX_EXPOSURE = 32.0
 """Mean colours further apart than this (grey levels, any channel) are no longer a change of exposure."""
 
+MOST_PAIRS = 100_000_000
+"""So many pairs of close hashes are looked at: some minutes."""
+
+MANY_PAIRS = 1_000_000
+"""Beyond so many pairs of near-duplicates, only those count that connect further images."""
+
 _BLOCKS = 8
-_CHUNK = 1 << 24  # Hash pairs compared at once: 128 MB of 64-bit words.
+_AT_ONCE = 4096  # pairs of thumbnails
+
+
+@dataclass(frozen=True, eq=False)
+class NearDuplicates:
+    """Images that show nearly the same.
+
+    Attributes:
+        pairs: int64 (P, 2), item indices, the first below. Of more than a million pairs, only as many as connect the
+            same images: each with the first of its set.
+        skipped: why not all close pairs were looked at; None where they were.
+    """
+
+    pairs: NDArray[np.int64]
+    skipped: str | None = None
 
 
 def exact_duplicates(scan: Scan) -> list[tuple[int, ...]]:
@@ -33,15 +54,16 @@ def exact_duplicates(scan: Scan) -> list[tuple[int, ...]]:
     Args:
         scan: N images.
     """
-    alike: defaultdict[str, list[int]] = defaultdict(list)
+    first_of: dict[str, int] = {}
+    copies: defaultdict[int, list[int]] = defaultdict(list)
     for index, digest in enumerate(scan.digests):
-        if digest:
-            alike[digest].append(index)
-    return [tuple(indices) for indices in alike.values() if len(indices) > 1]
+        if digest and (first := first_of.setdefault(digest, index)) != index:
+            copies[first].append(index)
+    return [(first, *others) for first, others in sorted(copies.items())]
 
 
-def near_pairs(scan: Scan) -> NDArray[np.int64]:
-    """Return the pairs of readable items that show nearly the same image, int64 (P, 2), exact copies included.
+def near_duplicates(scan: Scan) -> NearDuplicates:
+    """Return the readable items that show nearly the same image, exact copies included.
 
     Both perceptual hash (imagehash's 64-bit pHash) and thumbnail must be alike. Rotated or mirrored copies are not
     found.
@@ -50,53 +72,110 @@ def near_pairs(scan: Scan) -> NDArray[np.int64]:
         scan: N images.
     """
     rows = np.flatnonzero(scan.readable)
-    thumbnails = _Thumbnails(scan.thumbs[rows])
-    found = [np.empty((0, 2), np.int64)]
-    for first, second in _close_hashes(scan.hashes[rows]):
-        for start in range(0, len(first), 4096):
-            one, two = first[start : start + 4096], second[start : start + 4096]
+    thumbnails, links, seen = _Thumbnails(scan.thumbs, rows), _Links(len(rows)), 0
+    skipped = None
+    for first, second in close_hashes(scan.hashes[rows]):
+        for start in range(0, len(first), _AT_ONCE):
+            one, two = links.unconnected(first[start : start + _AT_ONCE], second[start : start + _AT_ONCE])
             same = thumbnails.alike(one, two)
-            found.append(np.stack([rows[one[same]], rows[two[same]]], axis=1))
-    return np.concatenate(found)
+            links.add(one[same], two[same])
+        seen += len(first)
+        if seen >= MOST_PAIRS:
+            images = counted(len(rows), "image")
+            skipped = f"near-duplicates: {images} are too alike to compare more than {MOST_PAIRS:,} pairs of them"
+            break
+    return NearDuplicates(rows[links.pairs()], skipped)
 
 
-def _close_hashes(hashes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    step = max(1, _CHUNK // max(1, len(hashes)))
-    for start in range(0, len(hashes), step):
-        block = hashes[start : start + step, None] ^ hashes[None, start:]
-        first, second = np.nonzero(np.bitwise_count(block) <= MAX_BITS)
-        later = second > first
-        yield first[later] + start, second[later] + start
+class _Links:
+    """Pairs of N images; beyond a million, those that connect the same images."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._new = count, 0
+        self._found = [np.empty((0, 2), np.int64)]
+        self._sets: NDArray[np.int64] | None = None  # the set of each image, once there are many pairs
+
+    def unconnected(
+        self, first: NDArray[np.int64], second: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the pairs that are worth a comparison."""
+        if self._sets is None:
+            return first, second
+        apart = self._sets[first] != self._sets[second]
+        return first[apart], second[apart]
+
+    def add(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> None:
+        self._found.append(np.stack([first, second], axis=1))
+        self._new += len(first)
+        if self._new > MANY_PAIRS:
+            self._sets = _components(self.pairs(), self._count)
+            self._found, self._new = [_stars(self._sets)], 0
+
+    def pairs(self) -> NDArray[np.int64]:
+        return np.concatenate(self._found)
+
+
+def _stars(sets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a pair of the first member of each set with each of its others."""
+    _, first_of, own = np.unique(sets, return_index=True, return_inverse=True)
+    others = np.flatnonzero(first_of[own] != np.arange(len(sets)))
+    return np.stack([first_of[own[others]], others], axis=1)
 
 
 class _Thumbnails:
-    """Compares thumbnails, uint8 (N, THUMB, THUMB, 3), pair by pair."""
+    """Compares thumbnails pair by pair; reads those of the images that are asked for.
 
-    def __init__(self, thumbs: NDArray[np.uint8]) -> None:
-        count = len(thumbs)
-        self._fine = thumbs.reshape(count, THUMB * THUMB * 3)
-        blocks = thumbs.reshape(count, _BLOCKS, THUMB // _BLOCKS, _BLOCKS, THUMB // _BLOCKS, 3)
-        self._coarse = blocks.mean((2, 4), dtype=np.float32).reshape(count, _BLOCKS * _BLOCKS * 3)
-        self._colour = thumbs.mean((1, 2), dtype=np.float32)
-        self._mean = self._colour.mean(1)
-        self._spread = np.array([one.std(dtype=np.float32) for one in self._fine], np.float32)
+    Args:
+        thumbs: uint8 (N, THUMB, THUMB, 3).
+        rows: int64 (R,), which of them.
+    """
+
+    def __init__(self, thumbs: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        self._thumbs, self._rows = thumbs, rows
+        self._known = np.zeros(len(rows), bool)
+        # Memory that no image has used yet costs nothing.
+        self._coarse = np.zeros((len(rows), _BLOCKS * _BLOCKS * 3), np.float32)
+        self._colour = np.zeros((len(rows), 3), np.float32)
+        self._mean, self._spread = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
 
     def alike(self, one: NDArray[np.int64], two: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of the pairs (one[i], two[i]) show nearly the same, bool (P,)."""
+        self._look_at(np.union1d(one, two))
         exposure = np.abs(self._colour[one] - self._colour[two]).max(1, initial=0)
         same: NDArray[np.bool_] = exposure <= MAX_EXPOSURE
         # Block means differ by no more than the pixels do, so most pairs are settled on a sixteenth of them.
-        for pixels in (self._coarse, self._fine):
+        for pixels in (self._coarse_of, self._fine_of):
             left = np.flatnonzero(same)
             same[left] = self._levels(pixels, one[left], two[left]) <= MAX_LEVELS
         return same
 
+    def _look_at(self, items: NDArray[np.int64]) -> None:
+        new = items[~self._known[items]]
+        if not len(new):
+            return
+        thumbs = self._thumbs[self._rows[new]]
+        blocks = thumbs.reshape(len(new), _BLOCKS, THUMB // _BLOCKS, _BLOCKS, THUMB // _BLOCKS, 3)
+        self._coarse[new] = blocks.mean((2, 4), dtype=np.float32).reshape(len(new), -1)
+        self._colour[new] = thumbs.mean((1, 2), dtype=np.float32)
+        self._mean[new] = self._colour[new].mean(1)
+        self._spread[new] = [one.std(dtype=np.float32) for one in thumbs.reshape(len(new), -1)]
+        self._known[new] = True
+
+    def _coarse_of(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._coarse[items]
+
+    def _fine_of(self, items: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._thumbs[self._rows[items]].reshape(len(items), THUMB * THUMB * 3)
+
     def _levels(
-        self, pixels: NDArray[np.uint8] | NDArray[np.float32], one: NDArray[np.int64], two: NDArray[np.int64]
+        self,
+        pixels: Callable[[NDArray[np.int64]], NDArray[np.uint8] | NDArray[np.float32]],
+        one: NDArray[np.int64],
+        two: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         common = np.sqrt(self._spread[one] * self._spread[two])[:, None]
         first, second = (
-            (pixels[side] - self._mean[side, None]) * (common / (self._spread[side, None] + 1e-6))
+            (pixels(side) - self._mean[side, None]) * (common / (self._spread[side, None] + 1e-6))
             for side in (one, two)
         )
         levels: NDArray[np.float32] = np.abs(first - second).mean(1)

@@ -1,7 +1,7 @@
 """Which images of a data set belong together: by groups that were given, as near-duplicates, as photos of one fruit."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango_grader.datasets.dataset import Dataset
-from mango_grader.datasets.duplicates import merge_groups, near_pairs
+from mango_grader.datasets.duplicates import NearDuplicates, merge_groups, near_duplicates
 from mango_grader.datasets.same_fruit import FoundFruit, FruitMatches, find_same_fruit
 from mango_grader.datasets.scan import Scan
 from mango_grader.errors import UsageError
@@ -27,20 +27,20 @@ class Relations:
 
     Attributes:
         dataset: N images.
-        near: int64 (P, 2), pairs of near-duplicates.
+        near: which of them are near-duplicates.
         fruit: which images show the same fruit; None where nobody looked.
     """
 
     dataset: Dataset
-    near: NDArray[np.int64]
+    near: NearDuplicates
     fruit: FoundFruit | None
 
     @property
     def pairs(self) -> NDArray[np.int64]:
         """Pairs of items that a split must not separate, int64 (P, 2); groups that were given are not among them."""
         if self.fruit is None or self.dataset.grouping != "found":
-            return self.near
-        return np.concatenate([self.near, self.fruit.matches.pairs])
+            return self.near.pairs
+        return np.concatenate([self.near.pairs, self.fruit.matches.pairs])
 
     @cached_property
     def groups(self) -> list[str]:
@@ -52,18 +52,42 @@ class Relations:
         """Pairs that show the same fruit and are no near-duplicates."""
         if self.fruit is None:
             return FruitMatches.none()
-        near = {tuple(sorted(pair)) for pair in self.near.tolist()}
-        found = self.fruit.matches
-        return found.only(np.array([tuple(pair) not in near for pair in found.pairs.tolist()], bool))
+        found, count = self.fruit.matches, len(self.dataset.items)
+        near = np.sort(self.near.pairs, axis=1) @ (count, 1)
+        return found.only(~np.isin(found.pairs @ (count, 1), near))
 
-    def findings(self) -> Iterator[str]:
-        """Yield a line for each set of images that is too large to be one fruit, and was not grouped."""
-        for found in self.fruit.too_large if self.fruit else ():
-            names = listed([self.dataset.paths[item] for item in found])
-            yield (
-                f"{counted(len(found), 'image')} seem to show one fruit, too many to believe ({names}): not grouped;"
-                " if they do, say so with --group-by"
-            )
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What whoever splits the images should know, a line each."""
+        return self.skipped + self.too_large
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """What was not compared because there are too many images, a line each, where a split needs it."""
+        lines = [self.near.skipped]
+        if self.fruit is not None and self.dataset.grouping == "found":
+            lines.append(self.fruit.skipped)
+        tail = "pass --group-by, or related images may lie in several parts"
+        return tuple(f"{line}; {tail}" for line in lines if line)
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """The same where groups were given, which a comparison would only check, a line each."""
+        if self.fruit is None or self.fruit.skipped is None or self.dataset.grouping == "found":
+            return ()
+        return (f"{self.fruit.skipped}; the groups that were given are not checked by it",)
+
+    @property
+    def too_large(self) -> tuple[str, ...]:
+        """A line for each set of images that is too large to be one fruit, and was not grouped."""
+        return tuple(self._too_large(found) for found in (self.fruit.too_large if self.fruit else ()))
+
+    def _too_large(self, items: Sequence[int]) -> str:
+        names = listed([self.dataset.items[item].path for item in items])
+        return (
+            f"{counted(len(items), 'image')} seem to show one fruit, too many to believe ({names}): not grouped;"
+            " if they do, say so with --group-by"
+        )
 
 
 def find_relations(
@@ -80,7 +104,7 @@ def find_relations(
         check_given: look for images of the same fruit also where groups were given; these stay as they are.
     """
     looked = dataset.grouping == "found" or (check_given and dataset.grouping == "given")
-    return Relations(dataset, near_pairs(facts), find_same_fruit(dataset, facts, progress) if looked else None)
+    return Relations(dataset, near_duplicates(facts), find_same_fruit(dataset, facts, progress) if looked else None)
 
 
 def check_new_table(path: Path) -> None:

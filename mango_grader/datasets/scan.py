@@ -1,7 +1,10 @@
 """One look at every file of a set: digest, size, orientation, perceptual hash, thumbnail, or why it is unreadable."""
 
+import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,10 +21,13 @@ from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.images.decode import decode_with_warning, read_file
 from mango_grader.runtime.images.preprocess import one_colour
 
-__all__ = ["THUMB", "Scan", "scan"]
+__all__ = ["IN_MEMORY", "THUMB", "Scan", "joined", "scan"]
 
 THUMB = 32
 """Side of the thumbnails in pixels; they are squeezed square, so that no letterbox hides the border."""
+
+IN_MEMORY = 20_000
+"""Thumbnails of more images than this, 3 kB each, lie in a temporary file and are read when they are asked for."""
 
 _HASHED = 2 * THUMB
 
@@ -35,7 +41,7 @@ class Scan:
         sizes: int64 (N, 2), upright width and height in pixels.
         orientations: int64 (N,), EXIF orientation 1..8; 1 is upright.
         hashes: uint64 (N,), perceptual hashes (pHash).
-        thumbs: uint8 (N, THUMB, THUMB, 3), RGB, squeezed square.
+        thumbs: uint8 (N, THUMB, THUMB, 3), RGB, squeezed square, read-only; of many images memory-mapped.
         errors: why a file is unreadable, by item index.
         warnings: what may be wrong with a readable image, by item index.
     """
@@ -84,24 +90,79 @@ def scan(dataset: Dataset, progress: Progress | None = None, workers: int | None
         ```
     """
     count = len(dataset.items)
-    facts: list[_Facts] = []
-    with (progress or SilentProgress()).task("reading images", count) as task:
-        for one in ordered_map(_look, [dataset.root / path for path in dataset.paths], workers):
-            facts.append(one)
+    digests: list[str] = []
+    sizes, orientations, hashes = np.zeros((count, 2), np.int64), np.zeros(count, np.int64), np.zeros(count, np.uint64)
+    errors: dict[int, str] = {}
+    warnings: dict[int, str] = {}
+    paths = (dataset.root / item.path for item in dataset.items)
+    with closing(_Thumbnails(count)) as thumbs, (progress or SilentProgress()).task("reading images", count) as task:
+        for index, one in enumerate(ordered_map(_look, paths, workers)):
+            digests.append(one.digest)
+            sizes[index], orientations[index], hashes[index] = one.size, one.orientation, one.hash
+            thumbs.add(_NOTHING if one.thumb is None else one.thumb)
+            if one.error is not None:
+                errors[index] = one.error
+            if one.warning is not None:
+                warnings[index] = one.warning
             task.advance()
-    thumbs = np.zeros((count, THUMB, THUMB, 3), np.uint8)
-    for index, one in enumerate(facts):
-        if one.thumb is not None:
-            thumbs[index] = one.thumb
+        return Scan(tuple(digests), sizes, orientations, hashes, thumbs.whole(), errors, warnings)
+
+
+def joined(one: Scan, other: Scan) -> Scan:
+    """Return the facts about the images of two data sets, those of the second after those of the first.
+
+    Args:
+        one: N images.
+        other: M images.
+    """
+    count = len(one.digests)
+    with closing(_Thumbnails(count + len(other.digests))) as both:
+        for thumb in chain(one.thumbs, other.thumbs):
+            both.add(thumb)
+        thumbs = both.whole()
     return Scan(
-        digests=tuple(one.digest for one in facts),
-        sizes=np.array([one.size for one in facts], np.int64).reshape(count, 2),
-        orientations=np.array([one.orientation for one in facts], np.int64),
-        hashes=np.array([one.hash for one in facts], np.uint64),
-        thumbs=thumbs,
-        errors={index: one.error for index, one in enumerate(facts) if one.error is not None},
-        warnings={index: one.warning for index, one in enumerate(facts) if one.warning is not None},
+        one.digests + other.digests,
+        np.concatenate([one.sizes, other.sizes]),
+        np.concatenate([one.orientations, other.orientations]),
+        np.concatenate([one.hashes, other.hashes]),
+        thumbs,
+        {**one.errors, **{index + count: reason for index, reason in other.errors.items()}},
+        {**one.warnings, **{index + count: warning for index, warning in other.warnings.items()}},
     )
+
+
+_NOTHING = np.zeros((THUMB, THUMB, 3), np.uint8)
+
+
+class _Thumbnails:
+    """Takes one thumbnail after the other; many of them into a file without a name, which ends with this process.
+
+    They are written, not mapped, so that they lie in memory only as far as the system has room for them.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._shape, self._added = (count, THUMB, THUMB, 3), 0
+        self._file = tempfile.TemporaryFile() if count > IN_MEMORY else None  # noqa: SIM115
+        self._rows = np.zeros((0 if self._file else count, THUMB, THUMB, 3), np.uint8)
+
+    def add(self, thumb: NDArray[np.uint8]) -> None:
+        if self._file:
+            self._file.write(thumb.tobytes())
+        else:
+            self._rows[self._added] = thumb
+        self._added += 1
+
+    def whole(self) -> NDArray[np.uint8]:
+        if self._file:
+            self._file.flush()
+            return np.memmap(self._file, np.uint8, mode="r", shape=self._shape)
+        self._rows.flags.writeable = False
+        return self._rows
+
+    def close(self) -> None:
+        """Close the file; what was mapped stays."""
+        if self._file:
+            self._file.close()
 
 
 def _look(path: Path) -> _Facts:

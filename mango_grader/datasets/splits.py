@@ -225,7 +225,7 @@ def make_split(
     if related is None:
         facts = scan(dataset, progress)
         usable, relations = facts.readable, find_relations(dataset, facts, progress)
-        related, findings = relations.pairs, tuple(relations.findings())
+        related, findings = relations.pairs, relations.findings
     given = np.array([item.part or "train" for item in dataset.items])
     if fold is not None and "test" in given:
         raise UsageError("--fold cannot be used with a test/ folder, which fixes the test images already")

@@ -66,6 +66,8 @@ def graded_images(dataset: Dataset, split: str | None, progress: Progress) -> Gr
     if dataset.grouping == "found":
         found = find_same_fruit(dataset, scan(dataset, progress), progress)
         groups = merge_groups(groups, found.matches.pairs)
+        if found.skipped:
+            progress.note(f"data: {found.skipped}; pass --group-by, or intervals take photos of one fruit for several")
     return GradedImages(dataset, tuple(range(len(dataset.items))), tuple(groups))
 
 

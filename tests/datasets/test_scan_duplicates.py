@@ -9,8 +9,8 @@ from photos import photo, write_folders, write_photo
 from PIL import Image, ImageEnhance
 
 from mango_grader.datasets import Dataset, Item, read_dataset
-from mango_grader.datasets import duplicates as module
-from mango_grader.datasets.duplicates import clusters, exact_duplicates, merge_groups, near_pairs
+from mango_grader.datasets import close_hashes as module
+from mango_grader.datasets.duplicates import clusters, exact_duplicates, merge_groups, near_duplicates
 from mango_grader.datasets.scan import THUMB, Scan, scan
 from mango_grader.files import digest
 
@@ -66,7 +66,7 @@ def test_every_bad_file_gets_a_reason(tmp_path: Path) -> None:
     facts = scan(Dataset(tmp_path, ("A",), items))
     assert sorted(facts.errors) == list(range(len(paths)))
     assert all(reason and "\n" not in reason for reason in facts.errors.values())
-    assert near_pairs(facts).shape == (0, 2)
+    assert near_duplicates(facts).pairs.shape == (0, 2)
 
 
 def test_near_duplicates_survive_what_copies_go_through(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_near_duplicates_survive_what_copies_go_through(tmp_path: Path) -> None:
     for seed in range(6, 40):
         photo(seed, (160, 128)).save(folder / f"{seed:02d}.png")
     facts = scan(read_dataset(tmp_path))
-    pairs = near_pairs(facts)
+    pairs = near_duplicates(facts).pairs
     names = [path.split("/")[1] for path in read_dataset(tmp_path).paths]
     assert [[names[index] for index in found] for found in clusters(pairs)] == [
         ["0.png", "1.jpg", "2.png", "3.png", "4.png", "5.png"]
@@ -93,18 +93,18 @@ def test_near_duplicates_survive_what_copies_go_through(tmp_path: Path) -> None:
 
 def test_alike_hashes_alone_are_not_enough() -> None:
     pixels = np.stack([np.full((THUMB, THUMB, 3), colour, np.uint8) for colour in ((200, 30, 30), (30, 200, 30))])
-    assert len(near_pairs(facts_of(np.zeros(2, np.uint64), pixels))) == 0
-    assert len(near_pairs(facts_of(np.zeros(2, np.uint64), pixels[[0, 0]]))) == 1
-    assert len(near_pairs(facts_of(np.array([0, 2**9 - 1], np.uint64), pixels[[0, 0]]))) == 0
+    assert len(near_duplicates(facts_of(np.zeros(2, np.uint64), pixels)).pairs) == 0
+    assert len(near_duplicates(facts_of(np.zeros(2, np.uint64), pixels[[0, 0]])).pairs) == 1
+    assert len(near_duplicates(facts_of(np.array([0, 2**9 - 1], np.uint64), pixels[[0, 0]])).pairs) == 0
 
 
 def test_blocks_of_the_search_find_what_one_block_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     facts = facts_of(rng.integers(0, 16, 50).astype(np.uint64), np.zeros((50, THUMB, THUMB, 3), np.uint8))
-    whole = near_pairs(facts)
+    whole = near_duplicates(facts).pairs
     assert len(whole) == 50 * 49 // 2
-    monkeypatch.setattr(module, "_CHUNK", 120)
-    assert np.array_equal(near_pairs(facts), whole)
+    monkeypatch.setattr(module, "_BLOCK", 120)
+    assert np.array_equal(near_duplicates(facts).pairs, whole)
 
 
 def facts_of(hashes: np.ndarray, thumbs: np.ndarray) -> Scan:

@@ -111,14 +111,15 @@ class Duplicates(Check):
     def of(cls, evidence: Evidence) -> Self:
         """Put together what digests, perceptual hashes and thumbnails show."""
         dataset, scan = evidence.dataset, evidence.scan
-        exact, alike = exact_duplicates(scan), clusters(evidence.relations.near)
+        exact, alike = exact_duplicates(scan), clusters(evidence.relations.near.pairs)
         every = alike + [found for found in exact if not scan.readable[found[0]]]
         given = ["" if item.group == item.path else item.group for item in dataset.items]
+        labels, parts = dataset.labels.tolist(), dataset.parts
         return cls(
             exact=evidence.named(exact),
             near=evidence.named(found for found in alike if several(found, scan.digests)),
-            across_classes=evidence.named(found for found in every if several(found, dataset.labels.tolist())),
-            across_parts=evidence.named(found for found in every if several(found, dataset.parts)),
+            across_classes=evidence.named(found for found in every if several(found, labels)),
+            across_parts=evidence.named(found for found in every if several(found, parts)),
             across_groups=evidence.named(found for found in every if several(found, given)),
             divided_groups=dataset.divided_groups,
         )
@@ -209,9 +210,11 @@ class Shortcut(Check):
             )
 
     def notes(self) -> Iterator[str]:
-        """Say where there was no probe."""
+        """Say where there was no probe, or one of some images only."""
         if self.probe is None:
             yield "too few images for the shortcut probe"
+        elif self.probe.images is not None:
+            yield f"the shortcut probe looked at {counted(self.probe.images, 'image')}, drawn at random"
 
 
 CHECKS: tuple[type[Check], ...] = (Unusable, Balance, Duplicates, SameFruit, Orientation, Shortcut)

@@ -42,6 +42,8 @@ class SameFruit(Check):
         fruit_across_parts: those that lie in several given parts.
         fruit_across_groups: those that lie in several groups, where groups were given.
         too_large: a line for each set of images that seem to show one fruit and are too many to believe.
+        skipped: what was not compared because there are too many images, a line each.
+        unchecked: the same where groups were given, so that nothing depends on it.
     """
 
     same_fruit: tuple[MatchedPair, ...]
@@ -49,6 +51,8 @@ class SameFruit(Check):
     fruit_across_parts: tuple[Paths, ...]
     fruit_across_groups: tuple[Paths, ...]
     too_large: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, evidence: Evidence) -> Self:
@@ -69,11 +73,13 @@ class SameFruit(Check):
             fruit_across_classes=lying_in(dataset.labels.tolist()),
             fruit_across_parts=lying_in(dataset.parts),
             fruit_across_groups=lying_in(dataset.groups) if dataset.grouping == "given" else (),
-            too_large=tuple(relations.findings()),
+            too_large=relations.too_large,
+            skipped=relations.skipped,
+            unchecked=relations.unchecked,
         )
 
     def findings(self) -> Iterator[str]:
-        """Name pairs on both sides of a line, and sets that are too large."""
+        """Name pairs on both sides of a line, sets that are too large, and what was not compared."""
         for pairs, where in (
             (self.fruit_across_classes, "different classes: a label may be wrong"),
             (self.fruit_across_parts, "different parts: test accuracy will be too high"),
@@ -83,9 +89,11 @@ class SameFruit(Check):
                 lying = counted(len(pairs), "pair of one fruit lies", "pairs of one fruit lie")
                 yield f"{lying} in {where} ({', '.join(pairs[0])})"
         yield from self.too_large
+        yield from self.skipped
 
     def notes(self) -> Iterator[str]:
-        """Say what a split does about them."""
+        """Say what a split does about them, and what was not checked."""
+        yield from self.unchecked
         if self.same_fruit:
             pairs = counted(len(self.same_fruit), "pair of images shows", "pairs of images show")
             yield f"{pairs} the same fruit; unless groups are given, a split keeps each fruit in one part"

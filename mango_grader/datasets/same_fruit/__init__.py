@@ -27,8 +27,13 @@ from mango_grader.datasets.scan import Scan
 from mango_grader.files import digest, user_cache
 from mango_grader.progress import Progress, SilentProgress
 from mango_grader.runtime.images.formats import readers
+from mango_grader.text import counted
 
-__all__ = ["FoundFruit", "FruitMatches", "find_same_fruit"]
+__all__ = ["MOST_IMAGES", "FoundFruit", "FruitMatches", "find_same_fruit"]
+
+MOST_IMAGES = 20_000
+"""Nobody looks for photos of the same fruit among more images than this, which take some 2 GB and 10 minutes of two
+cores: features of all of them are held in memory, and each image is compared with every other."""
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -47,17 +52,20 @@ class FoundFruit:
     Attributes:
         matches: the pairs by which images form groups.
         too_large: sets of items that are too many to be one fruit; they form no group.
+        skipped: why nobody looked; None where somebody did.
     """
 
     matches: FruitMatches
     too_large: tuple[tuple[int, ...], ...] = ()
+    skipped: str | None = None
 
 
 def find_same_fruit(dataset: Dataset, facts: Scan, progress: Progress | None = None) -> FoundFruit:
     """Return which images show the same fruit; the same files always give the same answer.
 
+    Among more than `MOST_IMAGES` different files, nobody looks: say with `--group-by` what belongs together.
     Pairs are kept in the user's cache under a name that is made of all files' digests, so that a second call is quick.
-    Copies of one file count once: `near_pairs` connects them.
+    Copies of one file count once: `near_duplicates` connects them.
 
     Args:
         dataset: N images on disk.
@@ -77,6 +85,9 @@ def find_same_fruit(dataset: Dataset, facts: Scan, progress: Progress | None = N
         ```
     """
     first_of = {facts.digests[item]: item for item in reversed(np.flatnonzero(facts.readable).tolist())}
+    if len(first_of) > MOST_IMAGES:
+        images = f"{counted(len(first_of), 'image')} are more than {MOST_IMAGES:,}"
+        return FoundFruit(FruitMatches.none(), skipped=f"photos of the same fruit were not looked for: {images}")
     digests = sorted(first_of)  # so that neither names nor order of the files matter
     items = np.array([first_of[name] for name in digests], np.int64)
     key = digest(json.dumps([_FORMAT, readers(), cv2.__version__, digests]).encode())

@@ -8,9 +8,9 @@ import numpy as np
 
 from mango_grader.datasets import Dataset, PackedImages, pack
 from mango_grader.datasets.cache import fingerprints
-from mango_grader.datasets.duplicates import near_pairs
+from mango_grader.datasets.duplicates import near_duplicates
 from mango_grader.datasets.record import DataRecord
-from mango_grader.datasets.scan import Scan, scan
+from mango_grader.datasets.scan import joined, scan
 from mango_grader.errors import UsageError
 from mango_grader.files import read_json, write_json
 from mango_grader.progress import Progress
@@ -39,7 +39,7 @@ def unlabelled_examples(root: Path, data: PreparedData, folder: RunFolder, progr
     record = folder.teacher / "unlabelled.json"
     if not record.exists():
         seen = _seen_elsewhere(dataset, data, progress)
-        write_json(record, {"left_out": sorted(dataset.paths[index] for index in seen)})
+        write_json(record, {"left_out": sorted(dataset.items[index].path for index in seen)})
     left_out = set(read_json(record)["left_out"])
     rows = np.flatnonzero([path not in left_out for path in packed.paths])
     if not len(rows):
@@ -71,22 +71,12 @@ def _packed(root: Path, preprocess: Preprocess, folder: RunFolder, progress: Pro
 def _seen_elsewhere(dataset: Dataset, data: PreparedData, progress: Progress) -> set[int]:
     """Return the items of `dataset` that are duplicates or near-duplicates of validation or test images."""
     evaluated = _items(data.dataset, sorted((*data.split.val, *data.split.test)))
-    both = _joined(scan(evaluated, progress), scan(dataset, progress))
+    near = near_duplicates(joined(scan(evaluated, progress), scan(dataset, progress)))
+    if near.skipped:
+        progress.note(f"unlabelled: {near.skipped}; images like validation or test images may be among them")
     count = len(evaluated.items)
-    return {int(second) - count for first, second in near_pairs(both) if first < count <= second}
+    return {int(second) - count for first, second in near.pairs if first < count <= second}
 
 
 def _items(dataset: Dataset, indices: Sequence[int]) -> Dataset:
     return replace(dataset, items=tuple(dataset.items[index] for index in indices))
-
-
-def _joined(one: Scan, other: Scan) -> Scan:
-    moved = {index + len(one.digests): reason for index, reason in other.errors.items()}
-    return Scan(
-        one.digests + other.digests,
-        np.concatenate([one.sizes, other.sizes]),
-        np.concatenate([one.orientations, other.orientations]),
-        np.concatenate([one.hashes, other.hashes]),
-        np.concatenate([one.thumbs, other.thumbs]),
-        {**one.errors, **moved},
-    )

@@ -125,8 +125,9 @@ def find_suspects(options: SuspectsOptions, progress: Progress | None = None) ->
     progress = progress or SilentProgress()
     dataset = read_dataset(options.data, options.group_by, labels=options.labels)
     facts = scan(dataset, progress)
-    contradictions = find_contradictions(find_relations(dataset, facts, progress, check_given=True))
-    notes = () if contradictions.groups_are_fruit else (_NO_FRUIT,)
+    relations = find_relations(dataset, facts, progress, check_given=True)
+    contradictions = find_contradictions(relations)
+    notes = relations.skipped + relations.unchecked + (() if contradictions.groups_are_fruit else (_NO_FRUIT,))
     if options.runs:
         answers = answers_of_runs(options.runs, dataset, contradictions.groups, progress)
     else:

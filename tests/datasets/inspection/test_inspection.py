@@ -78,7 +78,15 @@ def test_everything_is_told(messy: Path) -> None:
             "doubtful",
         ),
         *("turned", "exact", "near", "across_classes", "across_parts", "across_groups", "probe", "findings", "notes"),
-        *("same_fruit", "fruit_across_classes", "fruit_across_parts", "fruit_across_groups", "too_large"),
+        *(
+            "same_fruit",
+            "fruit_across_classes",
+            "fruit_across_parts",
+            "fruit_across_groups",
+            "too_large",
+            "skipped",
+            "unchecked",
+        ),
     }
 
 
