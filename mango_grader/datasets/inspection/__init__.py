@@ -1,9 +1,10 @@
 """Inspecting a data set: what is in it and what is wrong with it, as plain data that a terminal, JSON or HTML shows."""
 
 import os
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
+
+import numpy as np
 
 from mango_grader.datasets.dataset import Dataset
 from mango_grader.datasets.inspection.check import Check, ClassCount, Evidence
@@ -153,9 +154,12 @@ def inspect_evidence(evidence: Evidence) -> Inspection:
 
 
 def _sizes(facts: Scan) -> Sizes | None:
-    sizes = sorted(map(tuple, facts.sizes[facts.readable].tolist()), key=lambda size: (size[0] * size[1], size))
-    if not sizes:
+    sizes, times = np.unique(facts.sizes[facts.readable], axis=0, return_counts=True)
+    if not len(sizes):
         return None
-    times = Counter(sizes)
-    (commonest, count), *_ = times.most_common(1)
-    return Sizes(sizes[0], sizes[len(sizes) // 2], sizes[-1], commonest, count, len(times))
+    order = np.lexsort((sizes[:, 1], sizes[:, 0], sizes.prod(axis=1)))
+    sizes, times = sizes[order], times[order]
+    median = int(np.searchsorted(np.cumsum(times), times.sum() // 2, side="right"))
+    most = int(times.argmax())
+    smallest, middle, largest, commonest = ((int(sizes[row, 0]), int(sizes[row, 1])) for row in (0, median, -1, most))
+    return Sizes(smallest, middle, largest, commonest, int(times[most]), len(sizes))

@@ -2,12 +2,14 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 import jinja2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mango_grader import __version__
@@ -27,6 +29,7 @@ _SETS = 12
 _PER_SET = 6
 _SIDE = 144
 _SHOWN_BORDER = THUMB // 16
+_AVERAGED = 5_000  # images of a class, for its mean border
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def render_inspection(inspection: Inspection, dataset: Dataset, facts: Scan) -> 
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     template = files("mango_grader.datasets.inspection") / "page.html"
+    label_of = {item.path: dataset.classes[item.label] for item in dataset.items}
     return environment.from_string(template.read_text(encoding="utf-8")).render(
         seen=inspection,
         version=__version__,
@@ -71,14 +75,13 @@ def render_inspection(inspection: Inspection, dataset: Dataset, facts: Scan) -> 
         borders={name: _mean_border(dataset, facts, label) for label, name in enumerate(dataset.classes)},
         unreadable=inspection.check(Unusable).unreadable,
         probe=inspection.check(Shortcut).probe,
-        pairs=[_pair(dataset, pair) for pair in inspection.check(SameFruit).same_fruit[:DRAWN_PAIRS]],
+        pairs=[_pair(dataset.root, pair, label_of) for pair in inspection.check(SameFruit).same_fruit[:DRAWN_PAIRS]],
         pairs_total=len(inspection.check(SameFruit).same_fruit),
-        galleries=list(_galleries(inspection, dataset)),
+        galleries=list(_galleries(inspection, dataset, label_of)),
     )
 
 
-def _galleries(inspection: Inspection, dataset: Dataset) -> Iterator[_ShownGallery]:
-    label_of = {item.path: dataset.classes[item.label] for item in dataset.items}
+def _galleries(inspection: Inspection, dataset: Dataset, label_of: Mapping[str, str]) -> Iterator[_ShownGallery]:
     for gallery in (gallery for check in inspection.checks for gallery in check.galleries()):
         if gallery.sets:
             shown = (
@@ -87,10 +90,9 @@ def _galleries(inspection: Inspection, dataset: Dataset) -> Iterator[_ShownGalle
             yield _ShownGallery(gallery.title, gallery.caption, len(gallery.sets), tuple(shown))
 
 
-def _pair(dataset: Dataset, pair: MatchedPair) -> _ShownPair:
-    label_of = {item.path: dataset.classes[item.label] for item in dataset.items}
+def _pair(root: Path, pair: MatchedPair, label_of: Mapping[str, str]) -> _ShownPair:
     names = tuple(f"{label_of[path]} {path}" for path in pair.paths)
-    first, second = (dataset.root / path for path in pair.paths)
+    first, second = (root / path for path in pair.paths)
     try:
         drawn = draw_pair(first, second, pair.points)
     except ImageError:
@@ -100,8 +102,13 @@ def _pair(dataset: Dataset, pair: MatchedPair) -> _ShownPair:
 
 def _examples(dataset: Dataset, facts: Scan, label: int, name: str) -> list[_Figure]:
     rows = np.flatnonzero((dataset.labels == label) & facts.readable)
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(_EXAMPLES, len(rows))).astype(int))]
-    return [_figure(dataset, dataset.items[index].path, name) for index in chosen]
+    return [_figure(dataset, dataset.items[index].path, name) for index in _spread(rows, _EXAMPLES)]
+
+
+def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return at most so many of the rows, evenly spread."""
+    places = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))
+    return np.asarray(rows[places], np.int64)
 
 
 def _figure(dataset: Dataset, path: str, label: str) -> _Figure:
@@ -114,8 +121,8 @@ def _figure(dataset: Dataset, path: str, label: str) -> _Figure:
 
 def _mean_border(dataset: Dataset, facts: Scan, label: int) -> str | None:
     """The average of what the probe sees of a class: the border, the middle cut out."""
-    rows = (dataset.labels == label) & facts.readable
-    if not rows.any():
+    rows = _spread(np.flatnonzero((dataset.labels == label) & facts.readable), _AVERAGED)
+    if not len(rows):
         return None
     canvas = np.full((THUMB, THUMB, 4), 255, np.uint8)
     canvas[..., :3] = facts.thumbs[rows].mean(0).round().astype(np.uint8)
