@@ -45,7 +45,7 @@ class RunFolder:
 
     @property
     def cache(self) -> Path:
-        """Folder of the decoded images."""
+        """Folder of the decoded images, in one file or, of a large data set, in several."""
         return self.path / "cache"
 
     @property
