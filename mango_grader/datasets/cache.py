@@ -4,8 +4,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from mango_grader.runtime.images.formats import readers
 from mango_grader.runtime.images.preprocess import Prepared, Preprocess
 from mango_grader.text import counted
 
-__all__ = ["Fingerprint", "PackedImages", "fingerprints", "pack", "packed_as"]
+__all__ = ["Fingerprint", "PackedImages", "fingerprints", "link_packed", "pack", "packed_as"]
 
 _FORMAT = 2  # Counts up whenever the same file may give other pixels.
 _STALE = 24 * 3600.0  # Temporary files untouched for a day are those of a killed build.
@@ -142,14 +142,44 @@ def pack(
     reporter = progress or SilentProgress()
     found = known or fingerprints(dataset.root, dataset.paths, reporter, workers)
     digests = [each.sha256 for each in found]
-    made_of = [_FORMAT, readers(), preprocess.to_dict(), digests]
-    cache = _Cache(dataset, preprocess, Path(folder), digest(json.dumps(made_of, sort_keys=True).encode()))
+    cache = _Cache(dataset, preprocess, Path(folder), _key(preprocess, found))
     whole = cache.found(workers)
     if whole is None:
         _sweep(cache.folder)
         shards = cache.shards(shard_count(len(dataset.items), preprocess.height * preprocess.width * 3, shard_bytes))
         whole = cache.build(shards, digests, reporter, workers)
     return cache.opened(whole)
+
+
+def link_packed(
+    known: Sequence[Fingerprint],
+    preprocess: Preprocess,
+    folder: str | os.PathLike[str],
+    others: Iterable[str | os.PathLike[str]],
+) -> None:
+    """Let a folder have what other folders hold of the same pixels, as further names of the same files.
+
+    Nothing is read or decoded; `pack` compares what it finds with its digest. Where the file system has no such links,
+    nothing happens.
+
+    Args:
+        known: the fingerprints of the images, in order.
+        preprocess: how images are fitted.
+        folder: that `pack` is given next.
+        others: folders that it was given before.
+    """
+    key = _key(preprocess, known)
+    for other in others:
+        for path in sorted(Path(other).glob(f"{key}*.*")):
+            target = Path(folder, path.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # It is there already, or the pixels are decoded anew.
+                target.hardlink_to(path)
+
+
+def _key(preprocess: Preprocess, known: Sequence[Fingerprint]) -> str:
+    made_of = [_FORMAT, readers(), preprocess.to_dict(), [each.sha256 for each in known]]
+    return digest(json.dumps(made_of, sort_keys=True).encode())
 
 
 def packed_as(

@@ -1,6 +1,7 @@
 """The packed cache of a large data set: several files, built piece by piece, read as one array."""
 
 import io
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from photos import write_folders
 from PIL import Image
 
 from mango_grader.datasets import Dataset, PackedImages, pack, read_dataset
-from mango_grader.datasets.cache import packed_as
+from mango_grader.datasets.cache import fingerprints, link_packed, packed_as
 from mango_grader.datasets.shards import ShardedImages
 from mango_grader.progress import LineProgress
 from mango_grader.runtime.images.preprocess import ImageSource, Prepared, Preprocess
@@ -149,6 +150,25 @@ def test_a_killed_build_goes_on_with_its_whole_shards(seen: int, kept: int, data
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert f"decoding {left} images into {tmp_path / 'cache'} (5 files): 0.0 GB, " in said.getvalue()
     assert f"decoding images: {18 - left + 1}/18" in said.getvalue()
+
+
+def test_the_same_pixels_elsewhere_are_linked_not_decoded(data: Dataset, tmp_path: Path) -> None:
+    found = fingerprints(data.root, data.paths)
+    one, two = tmp_path / "one" / "cache", tmp_path / "two" / "cache"
+    whole = pack(data, FIT, tmp_path / "whole")
+    pack(data, FIT, one, shard_bytes=SHARD)
+    pack(data, Preprocess(16, 16), one)
+    next(one.glob("*-0002-of-0005.u8")).unlink()  # as while another run still decodes it
+    link_packed(found, FIT, two, [tmp_path / "gone", one])
+    packed = pack(data, Counting(20, 24), two, known=found, shard_bytes=SHARD)
+    check_same(packed, whole)
+    assert Counting.decoded == 3
+    shared = {path.name for path in two.iterdir() if path.stat().st_nlink == 2}
+    assert len(list(two.iterdir())) == 10
+    assert shared == {path.name for path in two.iterdir() if "-0002-of-" not in path.name}
+    link_packed(found, FIT, two, [one])
+    shutil.rmtree(one)
+    check_same(pack(data, FIT, two, known=found), whole)
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "no pixels", "no facts", "bad facts", "other facts"])

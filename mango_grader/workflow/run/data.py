@@ -17,7 +17,7 @@ from mango_grader.datasets import (
     pack,
     read_dataset,
 )
-from mango_grader.datasets.cache import fingerprints, packed_as
+from mango_grader.datasets.cache import fingerprints, link_packed, packed_as
 from mango_grader.datasets.reading.reviews import read_review
 from mango_grader.datasets.record import DataRecord
 from mango_grader.datasets.splits import assign_groups, check_divisible
@@ -201,6 +201,7 @@ def _new(
     if folder.begun:
         progress.note(f"data: {UNRECORDED}")
     found = fingerprints(dataset.root, dataset.paths, progress)
+    link_packed(found, preprocess, folder.cache, folder.other_caches())
     packed = pack(dataset, preprocess, folder.cache, progress, known=found)
     if not folder.split.exists():
         # By the labels before their review, so that a review moves no image to another part.

@@ -48,6 +48,12 @@ class RunFolder:
         """Folder of the decoded images, in one file or, of a large data set, in several."""
         return self.path / "cache"
 
+    def other_caches(self) -> list[Path]:
+        """Return the same folders of the other runs of its comparison; none of a run by itself."""
+        comparison = self.path.absolute().parent.parent
+        found = comparison.glob("*/seed-*/cache") if (comparison / "comparison.json").exists() else ()
+        return sorted(each for each in found if each != self.cache.absolute())
+
     @property
     def sources(self) -> Path:
         """Digests of the weights that it starts from and of its teacher."""

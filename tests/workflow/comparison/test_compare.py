@@ -48,6 +48,11 @@ def compared(fruit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_runs_share_the_pixels_that_the_first_of_them_decoded(compared: Path) -> None:
+    one, other = compared.glob("*/seed-0/cache/*.u8")
+    assert one.samefile(other)
+
+
 def test_every_entry_stands_in_table_and_page(compared: Path) -> None:
     found = read_json(compared / "comparison.json")
     assert [(each["entry"], each["repeat"]) for each in found["runs"]] == RUNS
