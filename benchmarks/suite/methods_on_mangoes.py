@@ -1,13 +1,13 @@
 """Every search method on real mangoes, on its paper's space and on `multiscale`, against random search in equal time.
 
-    python -m benchmarks.suite.methods_on_mangoes --data ../shared/data/mango_lesions --minutes 180 --jobs 2
+    python -m benchmarks.suite.methods_on_mangoes --seeds 5 --budget 2m --size 96
 
 It does what `mango-grader compare` does for a user's fruit. A measurement is one run of a pair METHOD/SPACE, from
 photos to bundle within --budget seconds, trained by the same recipe under the same limit on parameters. Repeat r has
 seed r − 1 and is tested on fold ((r − 1) mod folds) + 1 of one grouped split. Run folders stay in --work, where an
 unfinished run continues. Every measurement keeps which images were answered correctly, so that differences are paired.
 
-Time: 4 minutes on one core a measurement. Hardware: 2 CPU cores. n: 5 folds and seeds a pair, 676 images.
+Time: 2 minutes on one core a measurement. Hardware: 2 CPU cores. n: 5 folds and seeds a pair, 676 images.
 """
 
 from collections.abc import Mapping, Sequence
