@@ -83,6 +83,7 @@ EXCEPTIONS = (
     Instead("ray start --head", "", "there is no cluster"),
     Instead("ray up", "", "there is no cluster"),
     Instead("ray down", "", "there is no cluster"),
+    Instead("torchrun --standalone", "", "several processes; tests/workflow/test_torchrun.py has them"),
     Instead("salloc ", "", "there is no Slurm"),
     Instead("srun ", "", "there is no Slurm"),
     Instead("make install", "", "asks a package index"),
