@@ -6,13 +6,13 @@
 Small synthetic JPEGs (64 pixels, all different, three classes) are listed (from class folders, and from a CSV),
 split, packed, recorded (a run's data.json and split.json, written and read), read for one epoch of batches and
 inspected, at two sizes or more, each stage in a process of its own. What grows per image is the difference between
-the largest and the smallest size; the rest is there for any number of images. Memory is the most that the process had
-at once: resident, and anonymous, that is without pages of mapped files, which the system takes back when it needs
-them. Except in the CSV, images are groups of their own: nobody looks for photos of the same fruit, which ends at
-20,000 images anyway. Pixels are packed into files of 32 MB, an eighth of what runs have, and into one file for
-comparison.
+the largest and the smallest size; the rest is there for any number of images. Sizes should be above 30,000, where
+thumbnails lie in a file and hashes are compared in bands. Memory is the most that the process had at once: resident,
+and anonymous, that is without pages of mapped files, which the system takes back when it needs them. Except in the
+CSV, images are groups of their own: nobody looks for photos of the same fruit, which ends at 20,000 images anyway.
+Pixels are packed into files of 32 MB, an eighth of what runs have, and into one file for comparison.
 
-Time: 5 minutes. Hardware: 2 otherwise idle CPU cores. n: 1 for each stage and size.
+Time: 8 minutes. Hardware: 2 otherwise idle CPU cores. n: 1 for each stage and size.
 """
 
 import json
@@ -69,7 +69,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 @click.command()
-@click.option("--images", "sizes", type=click.IntRange(large_stages.FEW), multiple=True, default=(5_000, 20_000))
+@click.option("--images", "sizes", type=click.IntRange(large_stages.FEW), multiple=True, default=(50_000, 100_000))
 @click.option("--stage", "stages", type=click.Choice(list(STAGES)), multiple=True, help="All of them unless named.")
 @measurement_options("large_data", minutes=20, jobs=1)
 def main(sizes: tuple[int, ...], stages: tuple[str, ...], minutes: float, jobs: int, resume: bool, out: Path) -> None:
