@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -39,11 +41,16 @@ class RayExecutor:
             raise MissingExtraError("--on ray", "cluster") from error
         self._ray = ray
         self._begun_here = not ray.is_initialized()
+        on_termination = signal.getsignal(signal.SIGTERM)
         try:
-            context = ray.init(ignore_reinit_error=True, logging_level=logging.WARNING, log_to_driver=False)
+            context = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
             named, reason = os.environ.get("RAY_ADDRESS", ""), " ".join(str(error).split())
             raise UsageError(f"--on ray: no cluster at RAY_ADDRESS={named}: {reason}") from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(
+                signal.SIGTERM, on_termination
+            )  # Ray ends the process by itself, and nobody says how to go on
         self.page: str | None = f"http://{context.dashboard_url}" if context.dashboard_url else None
         self._running: dict[Any, str] = {}
         self._fresh = ray.remote(max_calls=1, max_retries=_ATTEMPTS - 1)(performed)
