@@ -19,7 +19,7 @@ def test_the_default_search_is_paired_with_the_same_command_of_another_checkout(
     write_synthetic(tmp_path / "mangoes", 30, Series(0, size=64))
     options = (
         *("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work")),
-        *("--folds", "3", "--until", "1", "--budget", "60s", "--name", DEFAULT, "--name", PREVIOUS),
+        *("--folds", "3", "--until", "1", "--budget", "100s", "--name", DEFAULT, "--name", PREVIOUS),
     )
     out = tmp_path / "pays.json"
     found = run_script("search_pays", *options, "--previous", str(ROOT), out=out)

@@ -12,7 +12,7 @@ from mango_grader.training.memory import keep_freed_memory
 if sys.argv[1] == "kept" and not keep_freed_memory():
     raise SystemExit(3)
 def step():
-    torch.ones(4_000_000) + torch.ones(4_000_000)
+    torch.ones(10_000_000) + torch.ones(10_000_000)  # more than 32 MiB each, which glibc never keeps by itself
 for _ in range(5):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -28,7 +28,7 @@ def test_steps_use_the_memory_of_earlier_ones_again() -> None:
 
 
 def page_faults(what: str) -> int:
-    """Return how many pages the system had to bring for five steps with 48 MB of tensors each."""
+    """Return how many pages the system had to bring for five steps with 120 MB of tensors each."""
     done = subprocess.run([sys.executable, "-c", COUNT, what], capture_output=True, text=True, check=False)
     if done.returncode == 3:
         pytest.skip("not glibc")
