@@ -48,9 +48,7 @@ class RayExecutor:
             named, reason = os.environ.get("RAY_ADDRESS", ""), " ".join(str(error).split())
             raise UsageError(f"--on ray: no cluster at RAY_ADDRESS={named}: {reason}") from error
         if threading.current_thread() is threading.main_thread():
-            signal.signal(
-                signal.SIGTERM, on_termination
-            )  # Ray ends the process by itself, and nobody says how to go on
+            signal.signal(signal.SIGTERM, on_termination)  # Ray's own would not say how to go on
         self.page: str | None = f"http://{context.dashboard_url}" if context.dashboard_url else None
         self._running: dict[Any, str] = {}
         self._fresh = ray.remote(max_calls=1, max_retries=_ATTEMPTS - 1)(performed)
