@@ -132,8 +132,7 @@ def print_sweep(folder: SweepFolder) -> None:
         table.add_row(entry, f"{page.mean_rank(entry):.1f}", *shown)
     console.print(table)
     console.print("place: by validation accuracy, in the mean of the comparisons")
-    for name, cell in page.cells.items():
-        print_warnings([f"{name}: {line}" for line in comparison_warnings(cell)])
+    print_warnings(page.warnings)
     _print_places(console, report=folder.report)
 
 

@@ -1,7 +1,7 @@
 """The page of a sweep: every entry on every data set within every limit."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -35,6 +35,22 @@ class SweepData:
         """Names of all entries, the best on validation in the mean of the cells first."""
         ranked = {each.name for cell in self.cells.values() for each in cell.ranking}
         return tuple(sorted(ranked, key=lambda name: (self.mean_rank(name), name)))
+
+    @property
+    def best(self) -> tuple[str, ...]:
+        """The entries with the best mean place; several where they share it."""
+        places = {entry: self.mean_rank(entry) for entry in self.entries}
+        return tuple(entry for entry, place in places.items() if place == min(places.values()))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings of all cells; one that several have is said once, with their names."""
+        cells: dict[str, list[str]] = {}
+        for name, cell in self.cells.items():
+            for line in comparison_warnings(cell):
+                cells.setdefault(line, []).append(name)
+        everywhere = list(self.cells)
+        return tuple(line if named == everywhere else f"{', '.join(named)}: {line}" for line, named in cells.items())
 
     def of(self, entry: str, cell: str) -> RankedEntry | None:
         """Return an entry in a cell; None where none of its runs has finished.
@@ -72,14 +88,9 @@ def render_sweep(data: SweepData) -> str:
         "sweep.html",
         autoescape=True,
         data=data,
-        warnings=tuple(_warnings(data)),
+        warnings=data.warnings,
         places=_places(data) if data.entries else None,
     )
-
-
-def _warnings(data: SweepData) -> Iterator[str]:
-    for name, cell in data.cells.items():
-        yield from (f"{name}: {line}" for line in comparison_warnings(cell))
 
 
 def _places(data: SweepData) -> str:

@@ -79,6 +79,7 @@ def test_each_data_set_and_limit_is_a_comparison(swept: Path) -> None:
     for cell in CELLS:
         assert f'href="{cell.replace("/", "-")}/comparison.html"' in page
     assert found["kent/small"] != found["keitt/small"]
+    assert page.count("No budget was given") == 1, "what holds for all comparisons is said once"
 
 
 def test_a_killed_sweep_ends_as_one_left_alone(swept: Path, stated: Path, tmp_path: Path) -> None:
