@@ -275,10 +275,20 @@ def _opened(path: Path, comparison: Comparison | None, resume: bool, data: str |
         return _resumed(path, read_json(kept), comparison, data)
     if comparison is None:
         raise UsageError(f"{path} holds no comparison to continue; give --data and --methods, or the right --out")
-    if path.exists() and (not path.is_dir() or any(item.name[0] != "." for item in path.iterdir())):
-        hint = "add --resume to continue it" if (path / "comparison.json").exists() else "choose a new or empty folder"
-        raise UsageError(f"--out {path} is not empty; {hint}")
+    require_new(path, path / "comparison.json")
     return ComparisonFolder(path, comparison)
+
+
+def require_new(path: Path, begun: Path) -> None:
+    """Raise UsageError if nothing new can begin in a folder.
+
+    Args:
+        path: the folder, which need not be there.
+        begun: a file that only what can be continued has.
+    """
+    if path.exists() and (not path.is_dir() or any(item.name[0] != "." for item in path.iterdir())):
+        hint = "add --resume to continue it" if begun.exists() else "choose a new or empty folder"
+        raise UsageError(f"--out {path} is not empty; {hint}")
 
 
 def _resumed(path: Path, kept: Mapping[str, Any], comparison: Comparison | None, data: str | None) -> ComparisonFolder:

@@ -17,7 +17,7 @@ from mango_grader.ranges import Count
 from mango_grader.report import SweepData, write_sweep
 from mango_grader.settings import Section, checked, checked_section, plain
 from mango_grader.text import seconds_in
-from mango_grader.workflow.comparison.compare import Comparison, ComparisonFolder, carry_out, check
+from mango_grader.workflow.comparison.compare import Comparison, ComparisonFolder, carry_out, check, require_new
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.run.folder import RunFolder
 
@@ -259,7 +259,5 @@ def _asked(path: Path, asked: Sweep | None, resume: bool) -> Sweep:
         return saved
     if asked is None:
         raise UsageError(f"{path} holds no sweep to continue; name its TOML file, or the right --out")
-    if path.exists() and (not path.is_dir() or any(item.name[0] != "." for item in path.iterdir())):
-        hint = "add --resume to continue it" if kept.exists() else "choose a new or empty folder"
-        raise UsageError(f"--out {path} is not empty; {hint}")
+    require_new(path, kept)
     return asked
