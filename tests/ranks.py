@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -14,9 +14,11 @@ from mango_grader.training.world import Rank, World, joined
 FOLLOWER = (sys.executable, "-W", "error", "-m", "mango_grader", "train")
 
 
-def environment(rank: int, port: int) -> dict[str, str]:
-    """Return the variables that torchrun gives a rank of two."""
+def environment(rank: int, port: int, machines: int = 1) -> dict[str, str]:
+    """Return the variables that torchrun gives a rank of two, on one machine or each on one of its own."""
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    if machines == 2:
+        numbers |= {"LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
     return {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", **{k: str(v) for k, v in numbers.items()}}
 
 
@@ -27,23 +29,28 @@ def free_port() -> int:
 
 
 @contextmanager
-def two_ranks() -> Iterator[World]:
-    """Yield the world as rank 0 sees it; fail if rank 1 does not end well and silently with it."""
+def two_ranks(
+    follower: Sequence[str] = FOLLOWER, variables: Callable[[int, int], Mapping[str, str]] = environment
+) -> Iterator[World]:
+    """Yield the world as rank 0 sees it; fail if rank 1 does not end well and silently with it.
+
+    follower: the command of rank 1. variables: from a rank and a port to its environment.
+    """
     port = free_port()
     process = subprocess.Popen(
-        FOLLOWER,
-        env={**os.environ, **environment(1, port)},
+        follower,
+        env={**os.environ, **variables(1, port)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    with process as follower, ExitStack() as stack:
-        stack.callback(follower.kill)
+    with process, ExitStack() as stack:
+        stack.callback(process.kill)
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment(0, port).items():
+            for name, value in variables(0, port).items():
                 patch.setenv(name, value)
             with joined(Rank.of(os.environ)) as world:
                 patch.undo()  # commands of the tests are alone
                 yield world
-        said, _ = follower.communicate(timeout=60)
-        assert (follower.returncode, said) == (0, "")
+        said, _ = process.communicate(timeout=60)
+        assert (process.returncode, said) == (0, "")

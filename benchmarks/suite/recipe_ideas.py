@@ -23,7 +23,6 @@ from typing import Any
 
 import click
 import torch
-from torch import Tensor, nn
 
 from benchmarks.lib.compared import measure, outcomes_of, summary
 from benchmarks.lib.gap.ideas import Named
@@ -35,17 +34,16 @@ from benchmarks.suite.search_pays import ALTERNATIVES, holm
 from mango_grader import SearchOptions
 from mango_grader.datasets import read_dataset
 from mango_grader.datasets.record import DataRecord
-from mango_grader.models import FromBytes, build_network
+from mango_grader.files import write_bytes, write_json
 from mango_grader.models.baselines.efficientnet_lite import efficientnet_lite0
 from mango_grader.workflow.comparison.entries import Runner, Trained
 from mango_grader.workflow.comparison.outcomes import ComparedRun
 from mango_grader.workflow.comparison.ranking import difference_between
+from mango_grader.workflow.distillation.pretrained import teacher_size
 from mango_grader.workflow.run.folder import RunFolder
-from mango_grader.workflow.run.weights import load_weights
 
 RECIPE = "recipe"
 _BEST = ALTERNATIVES["front with a teacher of 224 pixels"]
-_SIDE = 224
 _FINE_TUNED = ("teacher.recipe.", "teacher.height=", "teacher.width=")  # settings of a teacher that is still to be made
 
 
@@ -89,8 +87,8 @@ class Fold:
         idea = IDEAS[name]
         teacher = committee
         if not idea.committee:
-            teacher = self.work / "teacher.onnx"
-            export_teacher(RunFolder(self.work / self.recipe().folder), teacher)
+            teacher = self.work / "teacher"
+            write_teacher(RunFolder(self.work / self.recipe().folder), RunFolder(teacher))
         own = (each for each in self.settings if not each.startswith(_FINE_TUNED))
         settings = (*_BEST.settings, *idea.settings, *own)
         changed = replace(_BEST, settings=settings, teacher=str(teacher))
@@ -99,36 +97,24 @@ class Fold:
         return measure(ComparedRun(runner, self.number, changed.config(self.options)), str(self.work))
 
 
-class WithBytes(nn.Module):
-    """A network that takes images as bytes, and its last exit."""
+def write_teacher(recipe: RunFolder, out: RunFolder) -> None:
+    """Write the fine-tuned teacher of a finished run as a run of its own, unless it is there; raises if there is none.
 
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net, self.from_bytes = net, FromBytes()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits of images, uint8 (N, H, W, 3)."""
-        logits: Tensor = self.net(self.from_bytes(images))[-1]
-        return logits
-
-
-def export_teacher(run: RunFolder, path: Path) -> None:
-    """Write the fine-tuned teacher of a finished run as ONNX, unless it is there; raises if there is none."""
-    if path.exists():
+    Its logits are left as they are: a temperature of 1.
+    """
+    if out.weights.exists():
         return
-    weights = run.teacher / "weights.safetensors"
-    if not weights.exists():
-        raise MeasurementFailedError(f"no teacher at {weights}: the recipe is measured first")
-    stated = run.read_config().teacher
-    assert stated is not None
-    height, width = stated.height or _SIDE, stated.width or _SIDE
-    net = build_network(efficientnet_lite0((3, height, width), len(DataRecord.load(run.data).classes)))
-    load_weights(net, weights)
-    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
-    batch = {0: torch.export.Dim("batch")}
-    torch.onnx.export(
-        WithBytes(net).eval(), (example,), str(path), dynamic_shapes=(batch,), external_data=False, verbose=False
-    )
+    fine_tuned = recipe.teacher / "weights.safetensors"
+    if not fine_tuned.exists():
+        raise MeasurementFailedError(f"no teacher at {fine_tuned}: the recipe is measured first")
+    config, classes = recipe.read_config(), DataRecord.load(recipe.data).classes
+    height, width = teacher_size(config)
+    network = efficientnet_lite0((3, height, width), len(classes))
+    own = replace(config, network=network, teacher=None, data=replace(config.data, height=height, width=width))
+    write_json(out.config, own.to_dict())
+    write_json(out.network, network.to_dict())
+    write_json(out.metrics, {"classes": list(classes), "calibration": {"temperatures": [1.0]}})
+    write_bytes(out.weights, fine_tuned.read_bytes())
 
 
 def rows_of(figures: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ranks import two_ranks
+from shared_training import PLAIN, SGD, STEPS, TERMS, batches, examples, network, same_weights, steps
 from torch import Tensor, nn
 
 from mango_grader.automl.sandwich import Sandwich, SandwichRule
@@ -19,10 +20,10 @@ from mango_grader.automl.spaces import LiteConfig
 from mango_grader.automl.supernet import Gates, gates_of
 from mango_grader.errors import UsageError
 from mango_grader.models import FromBytes, NetworkSpec, Node, build_network, modules
-from mango_grader.models.operations import Add, Classifier, Convolution, DropPath
+from mango_grader.models.operations import Classifier, Convolution, DropPath
 from mango_grader.models.spec import IMAGE
 from mango_grader.progress import SilentProgress, Task
-from mango_grader.training.batches import Batches, BatchSeries, Examples
+from mango_grader.training.batches import Batches, BatchSeries
 from mango_grader.training.checkpoint import load_checkpoint
 from mango_grader.training.data_parallel import Blueprint, DataParallel
 from mango_grader.training.device import Device, seed_everything
@@ -30,14 +31,10 @@ from mango_grader.training.distillation import DistillationBatches, MixedBatches
 from mango_grader.training.learner import Learner
 from mango_grader.training.loop import Trainer
 from mango_grader.training.losses import AnytimeLoss, DistillationLoss, training_loss
-from mango_grader.training.recipe import Distillation, TrainRecipe, WeightRecipe, step_with
+from mango_grader.training.recipe import Distillation, TrainRecipe, step_with
 from mango_grader.training.world import World
 
-STEPS = 20
 ALONE = Device("cpu")
-SGD = WeightRecipe("sgd", 0.05, clip=5.0)
-PLAIN = TrainRecipe(epochs=4, batch_size=9, weights=SGD)  # rank 0 has five rows of nine, rank 1 four
-TERMS = replace(PLAIN, loss="ordinal", balance=1.0, distil=0.5, ema=0.9, exit_weights=(1.0, 2.0), exit_gradient=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -49,34 +46,6 @@ def world() -> Iterator[World]:
 @pytest.fixture
 def both(world: World) -> Device:
     return Device("cpu", world)
-
-
-def network(*, norm: bool, dropout: float = 0.0, wide: int = 8) -> NetworkSpec:
-    return NetworkSpec(
-        (3, 8, 8),
-        (
-            Node("stem", Convolution(3, wide, 3, norm=norm), (IMAGE,)),
-            Node("early", Classifier(wide, 3, dropout=dropout), ("stem",)),
-            Node("body", Convolution(wide, wide, 3, stride=2, norm=norm), ("stem",)),
-            Node("more", Convolution(wide, wide, 3, norm=norm), ("body",)),
-            Node("sum", Add(), ("body", "more")),
-            Node("late", Classifier(wide, 3, dropout=dropout), ("sum",)),
-        ),
-        ("early", "late"),
-    )
-
-
-def examples(count: int = 60) -> Examples:
-    """Return images of three classes, one of which is rare, so that ranks have unequal shares of it."""
-    rng = np.random.default_rng(0)
-    labels = rng.choice(3, count, p=(0.5, 0.4, 0.1))
-    images = rng.integers(0, 150, (count, 8, 8, 3)).astype(np.uint8)
-    images[np.arange(count), :, :, labels] += 90
-    return Examples(images, labels, np.arange(count))
-
-
-def batches(size: int = 9) -> Batches:
-    return Batches(examples(), size, 5)
 
 
 class InParts(nn.Module):
@@ -109,19 +78,6 @@ class InParts(nn.Module):
     def _with_rows(whole: Tensor, rank: int, rows: Tensor) -> Tensor:
         places = torch.arange(rank, len(whole), 2)
         return whole.index_copy(0, places, rows)
-
-
-def steps(learner: Learner, count: int = STEPS) -> Tensor:
-    learner.begin_epoch(0)
-    return torch.stack([learner.step(number) for number in range(count)])
-
-
-def same_weights(first: nn.Module, second: nn.Module, tolerance: float = 1e-4) -> None:
-    own, other = (
-        {name: value for name, value in net.state_dict().items() if value.is_floating_point()}
-        for net in (first, second)
-    )
-    torch.testing.assert_close(own, other, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(
