@@ -18,7 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from photos import write_folders, write_photo
 
 from mango_grader.automl.methods import RandomSettings
-from mango_grader.automl.spaces import DagConfig
+from mango_grader.automl.shortlist import ShortlistConfig
+from mango_grader.automl.spaces import DagConfig, LiteConfig
 from mango_grader.cli import main
 from mango_grader.cli.options import FINISHED_WITH_ERRORS
 from mango_grader.training.recipe import TrainRecipe
@@ -202,15 +203,17 @@ def remove(out: Path) -> None:
 
 
 def tiny_preset() -> Preset:
-    """Return the preset `quick` with a network of 32×32 pixels, one epoch and two samples."""
-    quick = PRESETS["quick"]
-    space = DagConfig(
+    """Return the preset `quick` with networks of 32×32 pixels, one epoch, two samples, and no teacher unless named."""
+    quick, recipe = PRESETS["quick"], TrainRecipe(epochs=1, batch_size=16)
+    dag = DagConfig(
         *(32, 32, 2), channels=8, stages=(1, 1), levels=2, operations=("sep3", "max3"), stem_stride=2, exits=(1, 2)
     )
+    lite = LiteConfig(32, 32, 2, kernels=(3,), expansions=(2, 3), blocks=(1, 1, 1), elastic=True)
     return replace(
         quick,
-        setup=replace(quick.setup, height=32, width=32, train=TrainRecipe(epochs=1, batch_size=16), search_batch=16),
-        spaces={**quick.spaces, "dag": space},
+        setup=replace(quick.setup, height=32, width=32, train=recipe, search_batch=16, teacher=None),
+        shortlist=ShortlistConfig(size=2, epochs=1),
+        spaces={**quick.spaces, "dag": dag, "lite": lite},
         methods={**quick.methods, "random": RandomSettings(epochs=1, samples=2)},
     )
 

@@ -99,16 +99,17 @@ class Elsewhere:
     """The same command of another checkout."""
 
     checkout: str
+    settings: tuple[str, ...] = ()
     name: str = PREVIOUS
 
     def run(self, out: Path, config: RunConfig, progress: Progress) -> RunFolder:
         data = config.data
         assert data.fold is not None
-        assert config.budget is not None
         fold, folds = data.fold
+        budget = () if config.budget is None else ("--budget", f"{config.budget:.0f}s")
         new = (
             *("--data", data.path, "--group-by", str(data.group_by), "--fold", f"{fold}/{folds}"),
-            *("--budget", f"{config.budget:.0f}s", "--seed", str(config.seed)),
+            *("--seed", str(config.seed), *budget, *(part for each in self.settings for part in ("--set", each))),
         )
         rest = ("--resume",) if RunFolder(out).config.exists() else new
         command = [sys.executable, "-m", "mango_grader", "search", "--out", str(out.resolve()), *rest]
@@ -120,10 +121,10 @@ def runs_of(
     options: SearchOptions, previous: str | None, names: tuple[str, ...]
 ) -> Mapping[str, tuple[Runner, RunConfig]]:
     """Return what is run on one fold, and its settings, by name."""
-    unlimited = replace(options, budget=None)
+    unlimited = replace(options, budget=None, settings=())
     found: dict[str, tuple[Runner, RunConfig]] = {DEFAULT: (Default(), options.config())}
     if previous is not None:
-        found[PREVIOUS] = (Elsewhere(previous), options.config())
+        found[PREVIOUS] = (Elsewhere(previous, tuple(options.settings)), options.config())
     for name, alternative in ALTERNATIVES.items():
         found[name] = (Named(name, Trained(alternative.network)), alternative.config(unlimited))
     return {name: run for name, run in found.items() if not names or name in names}
@@ -173,6 +174,9 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 @click.option("--until", type=click.IntRange(1), help="Only the folds up to this one.")
 @click.option("--split-seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--budget", type=Duration(), default="10m", show_default=True)
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Of the two defaults, without a budget; for trials."
+)
 @click.option("--previous", type=click.Path(exists=True, file_okay=False), help="A checkout of an earlier version.")
 @click.option(
     "--name", "names", multiple=True, type=click.Choice([DEFAULT, PREVIOUS, *ALTERNATIVES]), help="Only these."
@@ -191,7 +195,8 @@ def main(
     **setup: Any,
 ) -> None:
     """Measure fold by fold, write the JSON and print a table."""
-    ledger = Ledger("search_pays", out, setup, rows_of)
+    stated = {name: value for name, value in setup.items() if name != "settings" or value}
+    ledger = Ledger("search_pays", out, stated, rows_of)
     ledger.open(resume)
     read_dataset(setup["data"], setup["group_by"])  # refuses what cannot be used before anything is spent
     measurements = []
@@ -200,7 +205,8 @@ def main(
             data=setup["data"],
             group_by=setup["group_by"],
             fold=(fold, setup["folds"]),
-            budget=setup["budget"],
+            budget=None if setup["settings"] else setup["budget"],
+            settings=setup["settings"],
             split_seed=setup["split_seed"],
         )
         where = str(Path(work) / f"split-{setup['split_seed']}" / f"fold-{fold}")

@@ -20,7 +20,10 @@ from mango_grader.synthetic import Series, write_synthetic
 def test_every_claim_is_measured_and_missing_runs_are_trained_first(tmp_path: Path) -> None:
     write_synthetic(tmp_path / "mangoes", 40, Series(0, size=64))
     where = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--folds", "2", "--until", "1")
-    short = ("method.epochs=1", "method.samples=2", "train.epochs=1")
+    short = (
+        "method.epochs=1", "method.samples=2", "search.shortlist.epochs=1", "train.epochs=1", "teacher.recipe.epochs=1",
+        "teacher.height=32", "teacher.width=32", "teacher.views=1",
+    )  # fmt: skip
     scale = ("--size", "32", "--epochs", "1", *(option for each in short for option in ("--set", each)))
     places = ("--runs", str(tmp_path / "runs"), "--work", str(tmp_path / "work"), "--python", str(tmp_path / "none"))
     counts = ("--photos", "6", "--large", "2", "--small", "50", "--rounds", "1", "--shrink", "8", "--rivals", "msdnet")

@@ -14,7 +14,7 @@ from mango_grader.workflow.comparison import Comparison
 
 TINY = (
     "space.depth=3", "space.channels=8", "space.stem_channels=8", "space.reduce_at=2,3", "space.exits=1,3",
-    "space.kernels=3,5", "method.epochs=1", "method.samples=2", "train.epochs=1",
+    "space.kernels=3,5", "method.epochs=1", "method.samples=2", "train.epochs=1", "search.shortlist.epochs=1",
 )  # fmt: skip
 
 

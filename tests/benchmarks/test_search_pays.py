@@ -8,6 +8,11 @@ from scripts import ROOT, measurements_done, run_script
 from benchmarks.suite.search_pays import DEFAULT, PREVIOUS, holm
 from mango_grader.synthetic import Series, write_synthetic
 
+SHORT = (
+    "method.epochs=1", "method.samples=2", "search.shortlist.epochs=1", "train.epochs=1", "teacher.recipe.epochs=1",
+    "teacher.height=32", "teacher.width=32", "teacher.views=1",
+)  # fmt: skip
+
 
 def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
@@ -19,7 +24,8 @@ def test_the_default_search_is_paired_with_the_same_command_of_another_checkout(
     write_synthetic(tmp_path / "mangoes", 30, Series(0, size=64))
     options = (
         *("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--work", str(tmp_path / "work")),
-        *("--folds", "3", "--until", "1", "--budget", "100s", "--name", DEFAULT, "--name", PREVIOUS),
+        *("--folds", "3", "--until", "1", "--name", DEFAULT, "--name", PREVIOUS),
+        *(part for setting in SHORT for part in ("--set", setting)),
     )
     out = tmp_path / "pays.json"
     found = run_script("search_pays", *options, "--previous", str(ROOT), out=out)
