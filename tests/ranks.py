@@ -6,11 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Timer
 
 import pytest
 
 from mango_grader.training.world import Rank, World, joined
 
+_PATIENCE = 300.0
+"""Seconds for all tests of a module."""
 FOLLOWER = (sys.executable, "-W", "error", "-m", "mango_grader", "train")
 
 
@@ -46,6 +49,9 @@ def two_ranks(
     )
     with process, ExitStack() as stack:
         stack.callback(process.kill)
+        watchdog = Timer(_PATIENCE, process.kill)  # where ranks wait for one another, a fault would hang the tests
+        watchdog.start()
+        stack.callback(watchdog.cancel)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in variables(0, port).items():
                 patch.setenv(name, value)

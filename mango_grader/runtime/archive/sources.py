@@ -106,6 +106,8 @@ class Folder:
 class PathList:
     """The column "path" of a table; relative paths are relative to its folder.
 
+    A CSV file is UTF-8, its fields end with commas, semicolons or tabs.
+
     Attributes:
         name: path of the .csv or .parquet file.
     """
@@ -113,20 +115,25 @@ class PathList:
     name: str
 
     def paths(self) -> Iterator[str]:
-        """Yield the paths in the order of the rows."""
-        home = Path(self.name).parent
-        for number, path in enumerate(self._rows(), start=1):
-            if not path:
-                raise UsageError(f"{self.name}: row {number} has no path")
-            yield path if path.startswith(_BUCKET) else str(home / path)
+        """Yield the paths in the order of the rows; raises UsageError if the table cannot be read."""
+        home, rows = Path(self.name).parent, self._csv_rows() if self.name.lower().endswith(".csv") else self._rows()
+        try:
+            for number, path in enumerate(rows, start=1):
+                if not path or not isinstance(path, str):
+                    raise UsageError(f"{self.name}: row {number} has no path")
+                yield path if path.startswith(_BUCKET) else str(home / path)
+        except (ValueError, csv.Error) as error:  # what pyarrow and the UTF-8 decoder raise are of the former
+            raise UsageError(f"cannot read {self.name} as a table: {' '.join(str(error).split())}") from error
 
-    def _rows(self) -> Iterator[str | None]:
-        if self.name.lower().endswith(".csv"):
-            with Path(self.name).open(encoding="utf-8-sig", newline="") as file:
-                table = csv.DictReader(file)
-                self._require_column(table.fieldnames or [])
-                yield from (row[_COLUMN] for row in table)
-            return
+    def _csv_rows(self) -> Iterator[Any]:
+        with Path(self.name).open(encoding="utf-8-sig", newline="") as file:
+            delimiter = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
+            self._require_column(table.fieldnames or [])
+            yield from (row[_COLUMN] for row in table)
+
+    def _rows(self) -> Iterator[Any]:
         pq = _pyarrow("pyarrow.parquet")
         with pq.ParquetFile(self.name) as table:
             self._require_column(table.schema_arrow.names)

@@ -170,6 +170,38 @@ def test_a_list_without_paths_is_refused(tmp_path: Path, model: Path) -> None:
     assert 'has no column "path"; it has file' in done.stderr
 
 
+@pytest.mark.parametrize("written", ["path;grade\na.png;A\nb.png;B\n", "\ufeffgrade\tpath\nA\ta.png\nB\tb.png\n"])
+def test_a_list_may_be_what_a_spreadsheet_saves(written: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(written, encoding="utf-8")
+    listed = list(open_archive(str(tmp_path / "list.csv")).paths())
+    assert listed == [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("latin.csv", "path\nM\xfcller.png\n".encode("latin-1")),
+        ("torn.parquet", b"PAR1 and then nothing"),
+        ("quoted.csv", b'path\n"' + b"a" * 200_000 + b'"\n'),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_refused_in_one_line(
+    name: str, content: bytes, tmp_path: Path, model: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = run("grade", tmp_path / name, "--model", model, "--out", f"{tmp_path}/rows/")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1].startswith(f"Error: cannot read {tmp_path / name} as a table: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_list_of_numbers_has_no_paths(tmp_path: Path, model: Path) -> None:
+    pq.write_table(pa.table({"path": [1, 2]}), tmp_path / "list.parquet")
+    done = run("grade", tmp_path / "list.parquet", "--model", model, "--out", f"{tmp_path}/rows/")
+    assert done.exit_code == 2
+    assert "row 1 has no path" in done.stderr
+
+
 def test_a_folder_is_listed_in_a_fixed_order(photos: Path) -> None:
     listed = list(open_archive(str(photos)).paths())
     assert listed == list(open_archive(str(photos)).paths())
