@@ -1,6 +1,7 @@
 """`mango-grader sweep` as a function: the same methods on several data sets, each within several limits; resumable."""
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -20,6 +21,8 @@ from mango_grader.text import seconds_in
 from mango_grader.workflow.comparison.compare import Comparison, ComparisonFolder, carry_out, check, require_new
 from mango_grader.workflow.options import SearchOptions
 from mango_grader.workflow.run.folder import RunFolder
+
+_NAME = re.compile(r"\w[\w .-]*")
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,18 @@ def read_sweep(path: str | os.PathLike[str]) -> Sweep:
         raise UsageError(f"{path}: {error}") from error
     if not found.data:
         raise UsageError(f'{path}: name a data set: [data.NAME] with path = "…"')
-    return Sweep(dict(_cells(found, path.parent)), found.jobs)
+    for name in (*found.data, *found.limits):
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{path}: {name!r} is to be a folder's name; use letters, digits, spaces and . _ -")
+    cells = dict(_cells(found, path.parent))
+    folders = [_folder_of(name) for name in cells]
+    if twice := next((name for name in folders if folders.count(name) > 1), None):
+        raise UsageError(f"{path}: two comparisons would have the folder {twice}; rename a data set or a limit")
+    return Sweep(cells, found.jobs)
+
+
+def _folder_of(cell: str) -> str:
+    return cell.replace("/", "-")
 
 
 def _cells(found: SweepFile, home: Path) -> Iterator[tuple[str, Comparison]]:
@@ -237,7 +251,7 @@ def sweep(
     cells: dict[str, ComparisonFolder] = {}
     for name, comparison in found.cells.items():
         check(comparison, site)
-        cells[name] = ComparisonFolder.opened(path / name.replace("/", "-"), comparison)
+        cells[name] = ComparisonFolder.opened(path / _folder_of(name), comparison)
     folder = SweepFolder(path, found, cells)
     with ExitStack() as locks:
         for cell in cells.values():

@@ -121,6 +121,9 @@ def test_a_sweep_keeps_what_it_was_started_with(swept: Path, stated: Path, tmp_p
         ('path = "kent"', "", "data.kent.path"),
         ("max_params = 3000", 'max_params = "many"', "limits.small.max_params"),
         ("seeds = 1", "seeds = = 1", "is no TOML"),
+        ("[data.kent]", '[data."../kent"]', "'../kent' is to be a folder's name"),
+        ("[limits.small]", '[limits."a/b"]', "'a/b' is to be a folder's name"),
+        ("[data.keitt]", "[limits.any-small]\n[data.kent-any]", "would have the folder kent-any-small"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_in_one_line(
