@@ -23,15 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from benchmarks.lib.compared import measure, outcomes_of, summary
-from benchmarks.lib.gap.ideas import WIDER, Named
+from benchmarks.lib.gap.alternatives import ALTERNATIVES
+from benchmarks.lib.gap.ideas import Named
+from benchmarks.lib.holm import correct_by_holm
 from benchmarks.lib.measurements import Ledger, Measurement, measure_all
 from benchmarks.lib.options import fold_options, measurement_options
 from mango_grader import SearchOptions
 from mango_grader.cli.run_options import Duration
 from mango_grader.datasets import read_dataset
-from mango_grader.models.imagenet import EFFICIENTNET_LITE0
 from mango_grader.progress import Progress
 from mango_grader.workflow.comparison.entries import Runner, Trained
 from mango_grader.workflow.comparison.outcomes import ComparedRun
@@ -41,47 +43,6 @@ from mango_grader.workflow.run.folder import RunFolder
 from mango_grader.workflow.search import search
 
 DEFAULT, PREVIOUS = "default", "previous default"
-_FINE_TUNED = ("train.weights.lr=0.001",)
-_BEST = ("train.epochs=120", *_FINE_TUNED, *WIDER)
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """What a user would train instead: a known network and how; `size` in pixels of either side."""
-
-    network: str
-    settings: tuple[str, ...] = ()
-    init_from: str | None = None
-    teacher: str | None = None
-    size: int = 128
-
-    def config(self, options: SearchOptions) -> RunConfig:
-        own = replace(
-            options,
-            settings=self.settings,
-            init_from=self.init_from,
-            teacher=self.teacher,
-            size=(self.size, self.size),
-        )
-        return Trained(self.network).config(own)
-
-
-ALTERNATIVES: Mapping[str, Alternative] = {
-    "MSDNet of 88 pixels": Alternative("msdnet", size=88),
-    "EfficientNet-Lite0": Alternative(
-        "efficientnet_lite0", ("train.epochs=20", "train.weights.lr=0.0005"), EFFICIENTNET_LITE0
-    ),
-    "front": Alternative("efficientnet_lite0_front_halved", ("train.epochs=40", *_FINE_TUNED), EFFICIENTNET_LITE0),
-    "front with a teacher": Alternative(
-        "efficientnet_lite0_front_halved",
-        (*_BEST, "teacher.height=128", "teacher.width=128"),
-        EFFICIENTNET_LITE0,
-        EFFICIENTNET_LITE0,
-    ),
-    "front with a teacher of 224 pixels": Alternative(
-        "efficientnet_lite0_front_halved", _BEST, EFFICIENTNET_LITE0, EFFICIENTNET_LITE0
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -137,20 +98,8 @@ def rows_of(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     for row in summary(figures):
         found = None if row["name"] == DEFAULT else difference_between(DEFAULT, row["name"], outcomes)
         rows.append(row | {"default_gains": found and asdict(found.difference) | {"n": found.images}})
-    compared = [row["default_gains"] for row in rows if row["default_gains"]]
-    for gain, corrected in zip(compared, holm([gain["p"] for gain in compared]), strict=True):
-        gain["p_holm"] = corrected
+    correct_by_holm([row["default_gains"] for row in rows if row["default_gains"]])
     return rows
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number by Holm's method."""
-    order = sorted(range(len(values)), key=lambda place: values[place])
-    found, largest = [0.0] * len(values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
-        found[place] = largest
-    return found
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -196,6 +145,10 @@ def main(
 ) -> None:
     """Measure fold by fold, write the JSON and print a table."""
     stated = {name: value for name, value in setup.items() if name != "settings" or value}
+    if setup["settings"]:
+        if click.get_current_context().get_parameter_source("budget") is not ParameterSource.DEFAULT:
+            raise click.UsageError("--budget would be ignored beside --set; leave one of them out")
+        stated["budget"] = None
     ledger = Ledger("search_pays", out, stated, rows_of)
     ledger.open(resume)
     read_dataset(setup["data"], setup["group_by"])  # refuses what cannot be used before anything is spent
@@ -205,7 +158,7 @@ def main(
             data=setup["data"],
             group_by=setup["group_by"],
             fold=(fold, setup["folds"]),
-            budget=None if setup["settings"] else setup["budget"],
+            budget=stated["budget"],
             settings=setup["settings"],
             split_seed=setup["split_seed"],
         )

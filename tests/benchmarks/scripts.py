@@ -10,6 +10,8 @@ from typing import Any
 from mango_grader.files import read_json
 
 ROOT = Path(__file__).parents[2]
+SMALL_TEACHER = ("teacher.recipe.epochs=1", "teacher.height=32", "teacher.width=32", "teacher.views=1")
+"""Settings for a search's teacher, which would otherwise be fine-tuned at 224 pixels."""
 
 
 def run_script(name: str, *options: str, out: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scripts import measurements_done, run_script
+from scripts import SMALL_TEACHER, measurements_done, run_script
 
 from benchmarks.lib.inference.grading import peak_memory
 from benchmarks.lib.inference.networks import yolo_ms
@@ -21,8 +21,7 @@ def test_every_claim_is_measured_and_missing_runs_are_trained_first(tmp_path: Pa
     write_synthetic(tmp_path / "mangoes", 40, Series(0, size=64))
     where = ("--data", str(tmp_path / "mangoes"), "--group-by", "fruit_id", "--folds", "2", "--until", "1")
     short = (
-        "method.epochs=1", "method.samples=2", "search.shortlist.epochs=1", "train.epochs=1", "teacher.recipe.epochs=1",
-        "teacher.height=32", "teacher.width=32", "teacher.views=1",
+        "method.epochs=1", "method.samples=2", "search.shortlist.epochs=1", "train.epochs=1", *SMALL_TEACHER,
     )  # fmt: skip
     scale = ("--size", "32", "--epochs", "1", *(option for each in short for option in ("--set", each)))
     places = ("--runs", str(tmp_path / "runs"), "--work", str(tmp_path / "work"), "--python", str(tmp_path / "none"))

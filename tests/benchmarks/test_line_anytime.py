@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from scripts import run_script
+from scripts import SMALL_TEACHER, run_script
 
 TINY = (
     "train.batch_size=8", "train.epochs=1", "method.epochs=1",
     "method.samples=1", "data.height=32", "data.width=32", "space.height=32", "space.width=32",
-    "teacher.recipe.epochs=1", "teacher.height=32", "teacher.width=32", "teacher.views=1",
+    *SMALL_TEACHER,
 )  # fmt: skip
 
 

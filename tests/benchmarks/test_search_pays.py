@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from scripts import ROOT, measurements_done, run_script
+from scripts import ROOT, SMALL_TEACHER, measurements_done, run_script
 
-from benchmarks.suite.search_pays import DEFAULT, PREVIOUS, holm
+from benchmarks.lib.holm import holm
+from benchmarks.suite.search_pays import DEFAULT, PREVIOUS
 from mango_grader.synthetic import Series, write_synthetic
 
 SHORT = (
-    "method.epochs=1", "method.samples=2", "search.shortlist.epochs=1", "train.epochs=1", "teacher.recipe.epochs=1",
-    "teacher.height=32", "teacher.width=32", "teacher.views=1",
+    "method.epochs=1", "method.samples=2", "search.shortlist.epochs=1", "train.epochs=1", *SMALL_TEACHER,
 )  # fmt: skip
 
 
@@ -37,3 +37,9 @@ def test_the_default_search_is_paired_with_the_same_command_of_another_checkout(
 
     again = run_script("search_pays", *options, "--previous", str(ROOT), "--resume", out=out)
     assert measurements_done(again) == measurements_done(found)
+
+
+def test_a_budget_that_settings_would_replace_is_refused(tmp_path: Path) -> None:
+    options = ("--budget", "100s", "--set", "train.epochs=1")
+    with pytest.raises(AssertionError, match="--budget would be ignored beside --set"):
+        run_script("search_pays", *options, out=tmp_path / "pays.json")
