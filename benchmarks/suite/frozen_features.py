@@ -166,7 +166,8 @@ def summary(search: Mapping[str, bool], figures: Mapping[str, Any]) -> list[dict
     """Return the accuracy of each, its gains, and what the default search gains on it, by Holm's method for all."""
     usual = figures.get(USUAL)
     rows: list[dict[str, Any]] = []
-    for name, found in figures.items():
+    for name in (each for each in COMPARED if each in figures):
+        found = figures[name]
         groups = list(found["images"].values())
         learned, more = (_marks(found["correct"][part]) for part in PARTS)
         counted = np.stack([learned, np.ones_like(learned)], axis=1)

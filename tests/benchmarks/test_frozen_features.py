@@ -34,7 +34,7 @@ def test_every_image_is_tested_once_and_validation_images_are_learned_from(
 
     all_correct = {**found, "correct": dict.fromkeys(found["correct"], "1" * len(found["images"]))}
     search = dict.fromkeys(found["images"], True)
-    usual, another = frozen_features.summary(search, {frozen_features.USUAL: found, "another": all_correct})
+    usual, another = frozen_features.summary(search, {"all at 128": all_correct, frozen_features.USUAL: found})
     assert usual["accuracy"]["low"] < usual["accuracy"]["value"] < usual["accuracy"]["high"]
     assert usual["gain_on_usual"]["value"] == another["gain_of_validation"]["value"] == 0
     assert another["gain_on_usual"]["value"] == pytest.approx(1 - usual["accuracy"]["value"])
