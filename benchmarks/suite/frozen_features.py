@@ -10,7 +10,7 @@ validation images too. Settings are chosen among the images that are learned fro
 each image tested once; intervals and differences come from a bootstrap over groups, paired by image. Where the default
 search was measured on the same folds (search_pays.json), what it gains is told as well.
 
-Time: 20 minutes. Hardware: 1 CPU core. n: 676 images of 566 fruit.
+Time: 15 minutes. Hardware: 1 CPU core. n: 676 images of 566 fruit.
 """
 
 import os
@@ -205,7 +205,10 @@ def _marks(correct: str) -> NDArray[np.bool_]:
     "--python", type=click.Path(path_type=Path), default=PYTHON, help="Interpreter of the peers' environment."
 )
 @click.option(
-    "--searched", type=click.Path(path_type=Path), default=RESULTS / "search_pays.json", help="Of the default search."
+    "--searched",
+    type=click.Path(path_type=Path),
+    default=RESULTS / "search_pays.json",
+    help="The JSON file of search_pays.",
 )
 @click.option("--work", type=click.Path(path_type=Path), default=Path("runs/frozen_features"), show_default=True)
 @measurement_options("frozen_features", minutes=60)
