@@ -47,6 +47,16 @@ def outcome_of(figures: Mapping[str, Any]) -> Outcome:
     return whole
 
 
+def answers_of(name: str, figures: Mapping[str, Any]) -> dict[str, tuple[str, list[bool]]]:
+    """Return the group of each image that the runs of `name` were tested on, and which exits answer it correctly."""
+    found = {}
+    for run, kept in figures.items():
+        if run.rsplit("/", 1)[0] == name:
+            for (path, group), *letters in zip(kept["images"].items(), *kept["correct"], strict=True):
+                found[path] = group, [letter == "1" for letter in letters]
+    return found
+
+
 def outcomes_of(figures: Mapping[str, Any]) -> list[Outcome]:
     """Return what the runs achieved."""
     return [outcome_of(each) for each in figures.values()]

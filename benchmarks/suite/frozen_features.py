@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.lib.compared import answers_of
 from benchmarks.lib.fusion import Answers, Examples, fused_decisions, fused_features, regression
 from benchmarks.lib.holm import correct_by_holm
 from benchmarks.lib.measurements import (
@@ -41,6 +42,7 @@ from benchmarks.lib.measurements import (
 from benchmarks.lib.options import fold_options, measurement_options
 from benchmarks.lib.peers.catalogue import PYTHON, SCRIPTS
 from benchmarks.lib.plots import draw_intervals
+from benchmarks.suite.search_pays import DEFAULT
 from mango_grader import SearchOptions
 from mango_grader.files import read_json
 from mango_grader.progress import SilentProgress
@@ -156,10 +158,7 @@ def searched_answers(path: Path, setup: Mapping[str, Any]) -> dict[str, bool]:
     kept = read_json(path)
     if any(kept["setup"].get(name) != value for name, value in setup.items()):
         return {}
-    runs = [found for name, found in figures_of(kept).items() if name.startswith("default/")]
-    return {
-        image: letter == "1" for run in runs for image, letter in zip(run["images"], run["correct"][-1], strict=True)
-    }
+    return {image: exits[-1] for image, (_, exits) in answers_of(DEFAULT, figures_of(kept)).items()}
 
 
 def summary(search: Mapping[str, bool], figures: Mapping[str, Any]) -> list[dict[str, Any]]:
